@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sentence that goes with a failure of something a person or a program
+ * asked for: it names the object, the key, the value and what would be right.
+ * Filled where the fault is known, printed once at the top (command line or
+ * JSON-RPC reply).
+ */
+#ifndef RW_ERR_H
+#define RW_ERR_H
+
+#include "util.h"
+
+struct err {
+	char msg[512];
+};
+
+/* Stores the message (replacing an earlier one) and returns @rc, a -errno, so
+ * that a caller can write: return err_set(err, -EINVAL, "..."). @err may be
+ * NULL. */
+int err_set(struct err *err, int rc, const char *fmt, ...) __printf(3, 4);
+
+/* Puts "prefix: " before the message already there. Returns @rc. */
+int err_prefix(struct err *err, int rc, const char *fmt, ...) __printf(3, 4);
+
+#endif

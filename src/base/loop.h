@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control thread's event loop: epoll, timers, and calls posted from other
+ * threads. Callbacks run on the thread that calls loop_run(); every function
+ * but loop_post() and loop_stop() is for that thread only. A callback may remove
+ * any watch or timer, its own included.
+ */
+#ifndef RW_LOOP_H
+#define RW_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+struct loop;
+
+/* A file descriptor under watch. Embedded in its owner's struct; the loop
+ * borrows it until loop_unwatch(). */
+struct loop_watch {
+	void (*fn)(struct loop_watch *w, uint32_t events);
+	int fd;		 /* set by loop_watch(), -1 while not watched */
+	struct loop *loop;
+};
+
+/* A timer. Embedded in its owner's struct. */
+struct loop_timer {
+	void (*fn)(struct loop_timer *t);
+	uint64_t due_ms;	/* monotonic; 0 while not armed */
+	struct loop *loop;
+	struct loop_timer *next;
+};
+
+struct loop *loop_create(void);	/* NULL: out of memory or descriptors */
+void loop_destroy(struct loop *loop);
+
+/* Runs callbacks until loop_stop(). */
+void loop_run(struct loop *loop);
+
+/* Makes loop_run() return. Any thread, and signal handlers. */
+void loop_stop(struct loop *loop);
+
+/* @events as in epoll_ctl(2), level-triggered. 0 or -errno. */
+int loop_watch_add(struct loop *loop, struct loop_watch *w, int fd,
+		   uint32_t events, void (*fn)(struct loop_watch *, uint32_t));
+int loop_watch_set(struct loop_watch *w, uint32_t events);
+/* Does nothing when @w is not watched. Does not close the fd. */
+void loop_watch_remove(struct loop_watch *w);
+
+/* Runs @fn once after @ms milliseconds; arming again moves the time. */
+void loop_timer_arm(struct loop *loop, struct loop_timer *t, uint64_t ms,
+		    void (*fn)(struct loop_timer *));
+void loop_timer_disarm(struct loop_timer *t);
+
+/* Has the loop's thread call fn(arg) soon, after everything posted before.
+ * Any thread. Calls not yet run when the loop is destroyed are dropped. */
+int loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
+
+uint64_t loop_now_ms(void); /* CLOCK_MONOTONIC in milliseconds */
+
+#endif

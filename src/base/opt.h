@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options in QEMU's grammar: "type,key=value,key=value", a doubled comma stands
+ * for one, "key" alone for "key=on" and "nokey" for "key=off" (booleans only).
+ *
+ * One row per option is the whole truth about it: the parser, the checks, the
+ * help text, the man page and the JSON schema all come from the row. Parsing
+ * fills a plain struct; nothing is opened or changed.
+ */
+#ifndef RW_OPT_H
+#define RW_OPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+enum opt_kind {
+	OPT_STRING,	/* char *, heap, NULL while unset */
+	OPT_PATH,	/* char *, heap; must not be empty */
+	OPT_BOOL,	/* bool: on/off/yes/no/true/false/1/0 */
+	OPT_UINT,	/* uint32_t between min and max */
+	OPT_SIZE,	/* uint64_t with suffix k, M, G (powers of 1024) */
+	OPT_ENUM,	/* int: index into choices[] */
+	OPT_LIST,	/* struct opt_list: the key may stand several times */
+};
+
+/* Values of a key that may be given more than once, in order. */
+struct opt_list {
+	char **value;		/* heap, each one heap too */
+	unsigned count;
+};
+
+struct opt_row {
+	const char *key;
+	enum opt_kind kind;
+	size_t offset;		/* of the member in the configuration struct */
+	size_t set_offset;	/* of a bool "was given", or 0 for none */
+	uint64_t min, max;	/* OPT_UINT, OPT_SIZE; inclusive */
+	const char *def;	/* default as text, NULL for none */
+	const char *const *choices; /* OPT_ENUM, NULL-terminated */
+	bool required;
+	bool runtime;		/* may be changed on a live port */
+	const char *arg;	/* the value in help texts: "PATH", "N" */
+	const char *help;	/* one line */
+};
+
+/* A table ends with a row whose key is NULL. */
+
+/* Puts every default of @rows into @conf. */
+int opt_defaults(const struct opt_row *rows, void *conf, struct err *err);
+
+/*
+ * Sets one option. Returns 0, -ENOENT when no table has the key (the caller
+ * may try its other tables; @err then lists the nearest keys), -EINVAL with
+ * @err for a value that is wrong, -ENOMEM.
+ */
+int opt_set(const struct opt_row *rows, void *conf, const char *key,
+	    const char *value, struct err *err);
+
+/* Frees what opt_set() allocated in @conf. */
+void opt_free(const struct opt_row *rows, void *conf);
+
+/* Appends to / removes from an OPT_LIST member. -ENOENT: value not there. */
+int opt_list_add(struct opt_list *l, const char *value);
+int opt_list_remove(struct opt_list *l, const char *value);
+
+/* One "key=value" of an option string. */
+struct opt_pair {
+	char *key;
+	char *value;	/* NULL: the key stood alone */
+};
+
+/*
+ * Cuts "[first,]key=value,..." into pairs; when @first is not NULL, the text
+ * before the first comma goes there. Both are heap: free with opt_pairs_free().
+ * Returns the number of pairs or -errno.
+ */
+int opt_split(const char *text, char **first, struct opt_pair **pairs,
+	      struct err *err);
+void opt_pairs_free(char *first, struct opt_pair *pairs, int count);
+
+#endif

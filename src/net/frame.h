@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A frame on its way through the switch: a private snapshot of its first bytes
+ * (the head) and a view of the rest in the source's memory.
+ *
+ * A frame lives for one burst on the worker's scratch area and is never
+ * allocated. Headers are parsed and edited in the head only; whoever rewrites
+ * the source memory meanwhile changes payload, never a decision. The view is
+ * valid from rx_burst to rx_done; whoever keeps a frame longer copies it.
+ */
+#ifndef RW_FRAME_H
+#define RW_FRAME_H
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "util.h"
+
+#define ETH_HLEN 14
+#define ETH_ALEN 6
+
+#define FRAME_MAX 65550		/* 65535 of IP + Ethernet: virtio 5.1.6.3.1 */
+#define FRAME_HEADROOM 96	/* for tags and tunnel headers */
+#define FRAME_HEAD 192		/* Ethernet, 2 tags, IPv6, TCP with options */
+#define FRAME_SNAP 64		/* of a frame without offloads: no more is read */
+
+#define BURST_MAX 64		/* frames borrowed from one queue at a time */
+
+/*
+ * Offload state, the first ten bytes of struct virtio_net_hdr (virtio 1.2,
+ * clause 5.1.6) in host byte order.
+ */
+struct vnet_hdr {
+	uint8_t flags;		/* VNET_HDR_F_* */
+	uint8_t gso_type;	/* VNET_GSO_*, perhaps | VNET_GSO_ECN */
+	uint16_t hdr_len;	/* a hint; never trusted */
+	uint16_t gso_size;	/* payload bytes of each segment */
+	uint16_t csum_start;	/* from the start of the frame */
+	uint16_t csum_offset;	/* of the checksum, from csum_start */
+};
+
+enum {
+	VNET_HDR_F_NEEDS_CSUM = 1,
+	VNET_HDR_F_DATA_VALID = 2,
+	VNET_HDR_F_RSC_INFO = 4,
+};
+
+enum {
+	VNET_GSO_NONE = 0,
+	VNET_GSO_TCPV4 = 1,
+	VNET_GSO_UDP = 3,	/* UFO: IP fragmentation */
+	VNET_GSO_TCPV6 = 4,
+	VNET_GSO_UDP_L4 = 5,	/* USO: UDP segmentation */
+	VNET_GSO_ECN = 0x80,
+};
+
+/* What a receiver takes without help. Bits, because sets of them are compared
+ * once per burst. */
+enum {
+	OFFLOAD_CSUM = 1 << 0,
+	OFFLOAD_TSO4 = 1 << 1,
+	OFFLOAD_TSO6 = 1 << 2,
+	OFFLOAD_ECN = 1 << 3,
+	OFFLOAD_USO4 = 1 << 4,
+	OFFLOAD_USO6 = 1 << 5,
+	OFFLOAD_UFO = 1 << 6,
+	OFFLOAD_ALL = (1 << 7) - 1,
+};
+
+struct frame {
+	struct vnet_hdr hdr;	/* offload state */
+	uint16_t head_off;	/* of the head in buf */
+	uint16_t head_len;	/* bytes of the head; <= len */
+	uint16_t iov_count;
+	uint32_t len;		/* Ethernet bytes, head included */
+	const struct iovec *iov; /* the rest; NULL iff iov_count == 0 */
+	uint8_t buf[FRAME_HEADROOM + FRAME_HEAD] __cacheline;
+};
+
+static inline uint8_t *frame_head(struct frame *f)
+{
+	return f->buf + f->head_off;
+}
+
+static inline const uint8_t *frame_head_const(const struct frame *f)
+{
+	return f->buf + f->head_off;
+}
+
+static inline bool frame_has_offload(const struct frame *f)
+{
+	return f->hdr.gso_type | (f->hdr.flags & VNET_HDR_F_NEEDS_CSUM);
+}
+
+/* Makes @f a frame of @len bytes that lie in @iov: snapshots the head (@snap
+ * bytes, or all there are) and leaves a view of the rest. @iov is edited in
+ * place so that it begins behind the head. @hdr must be set by the caller. */
+void frame_from_iov(struct frame *f, struct iovec *iov, unsigned iov_count,
+		    uint32_t len, uint32_t snap);
+
+/* Copies @size bytes from @off (whole frame, head first) to @dst. The caller
+ * made sure that they exist. */
+void frame_copy(const struct frame *f, uint32_t off, void *dst, uint32_t size);
+
+/* Puts the whole frame as iovecs, head first, into @out; at most @max. Returns
+ * how many, 0 when @max is too small. Borrowed from the frame. */
+unsigned frame_to_iov(const struct frame *f, struct iovec *out, unsigned max);
+
+/* Which OFFLOAD_* a receiver must have to take @f as it is; 0 for a plain
+ * frame. */
+unsigned frame_offloads_needed(const struct frame *f);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Offloads in software: Internet checksum, TCP/UDP segmentation, and the check
+ * of an offload header that came from somebody else. Pure; any thread.
+ */
+#ifndef RW_OFFLOAD_H
+#define RW_OFFLOAD_H
+
+#include "frame.h"
+
+/* One's complement sum of @size bytes added to @sum (RFC 1071), not folded. */
+uint64_t csum_add(uint64_t sum, const void *data, size_t size);
+/* As above for data that starts at an odd offset of the summed stream. */
+uint64_t csum_add_odd(uint64_t sum, const void *data, size_t size);
+uint16_t csum_fold(uint64_t sum);	/* to 16 bits, complemented, host order
+					 * of the bytes summed */
+
+/*
+ * Is the offload header of @f coherent with the frame itself? Checks the type,
+ * gso_size, that checksum start and field lie in the frame (and, as every user
+ * of it needs, in the head), and for segmentation that the head really holds
+ * Ethernet (with up to two tags), IPv4 or IPv6, and TCP or UDP whose lengths
+ * agree. A header that fails is the sender's fault: drop and count.
+ */
+bool offload_is_valid(const struct frame *f);
+
+/* Fills in the checksum that VNET_HDR_F_NEEDS_CSUM asks for and clears the flag.
+ * @f passed offload_is_valid(). */
+void offload_fill_csum(struct frame *f);
+
+/* Walks the segments of one large frame. */
+struct gso_iter {
+	const struct frame *src;	/* passed offload_is_valid() */
+	unsigned offloads;		/* OFFLOAD_* of the receiver */
+	uint32_t offset;		/* next payload byte */
+	uint32_t segment;		/* index of the next segment */
+	uint16_t l3_off, l4_off;
+	uint16_t payload_off;
+	uint16_t step;			/* payload bytes per segment */
+	/* read position in src: iovec and bytes into it */
+	unsigned iov_idx;
+	size_t iov_off;
+};
+
+/* @f must have a gso_type. */
+void gso_iter_init(struct gso_iter *it, const struct frame *f,
+		   unsigned offloads);
+
+/*
+ * Makes the next segment in @out: own headers, a view of the payload in @iov
+ * (at most @iov_max entries, all borrowed from the source frame). Checksums
+ * stay partial when the receiver has OFFLOAD_CSUM and are filled when not.
+ * Returns the number of iovecs used, or -1 when there is no further segment;
+ * -2 when @iov_max is too small.
+ */
+int gso_iter_next(struct gso_iter *it, struct frame *out, struct iovec *iov,
+		  unsigned iov_max);
+
+#endif

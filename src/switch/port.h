@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A port: where frames come into the switch and leave it. A back-end (port/)
+ * embeds struct port, fills in the operations and attaches its queues; the
+ * switch does the rest.
+ *
+ * rx is into the switch, tx out of it.
+ */
+#ifndef RW_PORT_H
+#define RW_PORT_H
+
+#include "err.h"
+#include "frame.h"
+#include "loop.h"
+#include "opt.h"
+#include "shm.h"
+#include "show.h"
+
+struct capture;
+struct net;
+struct port;
+struct switch_;
+struct worker;
+
+/* Why a frame was dropped. Names in drop_reason_name(). */
+enum drop_reason {
+	DROP_TX_FULL,		/* receiver had no buffers */
+	DROP_TX_DOWN,		/* receiver not connected or disabled */
+	DROP_TX_TOO_BIG,	/* larger than the receiver can take */
+	DROP_TX_ERROR,		/* the back-end's system call failed */
+	DROP_RX_BAD_FRAME,	/* too short or too long for Ethernet */
+	DROP_RX_BAD_OFFLOAD,	/* offload header refused */
+	DROP_RX_DISABLED,	/* sent on a queue that is not enabled */
+	DROP_RX_ALONE,		/* no other port to go to */
+	DROP_RX_HAIRPIN,	/* destination is where it came from */
+	DROP_COUNT,
+};
+const char *drop_reason_name(enum drop_reason r);
+
+/* Counters of a queue. One writer at a time (the owning worker, or the holder
+ * of the transmit lock); read by control at any time. */
+struct queue_stats {
+	uint64_t frames;
+	uint64_t bytes;		/* Ethernet bytes */
+	uint64_t bursts;	/* bursts with at least one frame */
+	uint64_t kicks;		/* rx: wake-ups by the peer */
+	uint64_t calls;		/* notifications sent to the peer */
+	uint64_t copies;	/* times frame payload was copied */
+	uint64_t polls;		/* rx: looks that found nothing */
+	uint64_t sleeps;	/* rx: times armed and left alone */
+	uint64_t segmented;	/* tx: large frames cut in software */
+	uint64_t checksummed;	/* tx: checksums filled in software */
+	uint64_t drops[DROP_COUNT];
+};
+
+/* Working memory of one burst; each worker has one. */
+#define BURST_SCRATCH (48 * 1024)
+struct burst {
+	struct frame frame[BURST_MAX];
+	unsigned borrowed;	/* the back-end's own, rx_burst to rx_done */
+	uint8_t scratch[BURST_SCRATCH] __cacheline; /* likewise */
+};
+
+/* A queue that brings frames in. Embedded in the back-end's own queue. */
+struct rxq {
+	struct port *port;
+	uint16_t idx;		/* within the port, for people */
+	bool can_spin;		/* polling it costs no system call */
+	int event_fd;		/* becomes readable when there is work; -1: the
+				 * queue must be polled for ever */
+	/* set by the switch */
+	struct worker *worker;	/* [ctl] NULL while not attached */
+	unsigned slot;		/* [ctl] in the worker's table */
+	uint64_t idle_since;	/* [worker] ns; 0 while busy */
+	struct queue_stats stats; /* [worker] */
+};
+
+/* A queue that takes frames out. */
+struct txq {
+	struct port *port;
+	uint16_t idx;
+	struct spinlock lock;	/* held by the switch around tx_burst */
+	struct queue_stats stats; /* [holder of lock] */
+};
+
+/* The transmit queues that can be used now; immutable, published with RCU. */
+struct txq_set {
+	unsigned count;		/* >= 1 */
+	struct txq *txq[];
+};
+
+struct port_ops {
+	/*
+	 * Borrows up to BURST_MAX frames from @q into @b->frame and returns how
+	 * many. Frames that are not fit are counted in q->stats.drops and given
+	 * back with the others. A count of 0 with something borrowed is
+	 * possible: rx_done is called whenever rx_burst was.
+	 */
+	unsigned (*rx_burst)(struct rxq *q, struct burst *b);
+	/* Gives back everything that the last rx_burst borrowed; publishes once,
+	 * notifies at most once. */
+	void (*rx_done)(struct rxq *q, struct burst *b);
+	/* Asks for an event at the next frame. True: armed and nothing pending.
+	 * False: there is work. NULL: the event_fd needs no arming. */
+	bool (*rx_arm)(struct rxq *q);
+	void (*rx_disarm)(struct rxq *q);
+	/*
+	 * Copies up to @n frames out and returns how many it is done with; the
+	 * caller still owns all of them and decides about the rest (counted
+	 * DROP_TX_FULL). Counts frames, bytes, calls, copies and its own drops
+	 * in q->stats. Every frame is covered by port->tx_offloads. Any worker,
+	 * with q->lock held; never sleeps.
+	 */
+	unsigned (*tx_burst)(struct txq *q, struct frame *const *frames,
+			     unsigned n);
+	/* The rest runs on the control thread. */
+	/* Ends the port: detaches its queues, closes and frees everything, the
+	 * struct port too. It was removed from the switch before. */
+	void (*destroy)(struct port *p);
+	/* Applies the options of @conf that may change at run time. NULL:
+	 * none may. */
+	int (*set)(struct port *p, const void *conf, struct err *err);
+	/* What `port show` prints beyond the common part. May be NULL. */
+	void (*show)(const struct port *p, struct show *s);
+	/* Writes the QEMU arguments that attach a guest to this port, one per
+	 * line, into @buf. NULL: guests do not plug in here. */
+	int (*qemu_args)(const struct port *p, char *buf, size_t size,
+			 struct err *err);
+};
+
+/* Options every port has. */
+struct port_conf {
+	char *id;
+	char *net;		/* network's name */
+	uint32_t max_macs;	/* addresses it may have learned at a time */
+};
+extern const struct opt_row port_conf_rows[];
+
+struct port_env {
+	struct loop *loop;	/* the control thread's */
+	struct switch_ *sw;
+};
+
+/* A kind of port: one row in ctl's table, one file in port/. */
+struct port_type {
+	const char *name;	/* of -netdev NAME,... */
+	const char *help;	/* one line */
+	const struct opt_row *rows; /* of its own options */
+	size_t conf_size;	/* of the struct the rows fill */
+	/*
+	 * Opens what the port needs and makes it ready to be added to the
+	 * switch. @conf is borrowed and may be gone after the return. 0 with
+	 * the port in *@out, or -errno with @err, nothing left behind.
+	 */
+	int (*create)(const struct port_env *env, const struct port_conf *common,
+		      const void *conf, struct port **out, struct err *err);
+};
+
+struct port {
+	const struct port_type *type;
+	const struct port_ops *ops;
+	char *name;		/* heap; the id */
+	struct switch_ *sw;
+	struct net *net;	/* [ctl] NULL while not in the switch */
+	uint32_t slot;		/* [const while in net] in the topology */
+	uint32_t max_macs;	/* [ctl -> any, atomic] bound of learning */
+	uint32_t mac_count;	/* [any, atomic] learned at present */
+	unsigned tx_offloads;	/* [ctl -> any, atomic] OFFLOAD_* it takes */
+	struct txq_set *txqs;	/* [rcu] NULL: nothing can be sent: link down */
+	struct capture *capture; /* [rcu] NULL: not captured */
+	uint64_t down_drops;	/* [any, atomic] frames for it while down */
+	struct rxq **rxq;	/* [ctl] all queues, for statistics; heap */
+	struct txq **txq;
+	unsigned rxq_count, txq_count;
+};
+
+/* Fills in the common part. @p is zeroed memory. Allocates the name and tables
+ * for @queues receive and transmit queues, whose pointers the back-end then
+ * stores. 0 or -ENOMEM. */
+int port_init(struct port *p, const struct port_env *env,
+	      const struct port_type *type, const struct port_ops *ops,
+	      const struct port_conf *common, unsigned queues);
+void port_fini(struct port *p);
+
+/* Tells which transmit queues work and what they take. @count 0: link down.
+ * Waits for workers: on return no worker uses a queue that is not named. The
+ * pointers are copied. */
+int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
+		  unsigned offloads);
+
+/* Gives @q to the least loaded worker, which polls it at once / takes it away:
+ * on return no worker touches it. Detaching one that is not attached does
+ * nothing. */
+int rxq_attach(struct rxq *q);
+void rxq_detach(struct rxq *q);
+
+/* Has the worker of @q look at it, as an event on event_fd would. Any thread. */
+void rxq_wake(struct rxq *q);
+
+/* Lets @frame into the switch as if @p had received it. Control thread; for
+ * announcements on behalf of a guest. */
+void port_inject(struct port *p, const void *frame, uint32_t len);
+
+static inline bool port_link_is_up(const struct port *p)
+{
+	return shm_load(&p->txqs) != NULL;
+}
+
+#endif

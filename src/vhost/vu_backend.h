@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Back-end session of vhost-user: one connected front-end. Keeps what the
+ * front-end configured, turns it into activated device-side queues and hands
+ * them to its owner (a port), takes them back before anything under them
+ * changes.
+ *
+ * Queue life (vhost-user, "Ring states"):
+ *
+ *   unconfigured -> ready -> running <-> draining -> stopped
+ *
+ * ready: size, addresses, base known; running: kick set (or polled) and
+ * enabled; draining: started but disabled (transmit is drained and discarded,
+ * nothing is received); stopped: GET_VRING_BASE was answered.
+ *
+ * Control thread only.
+ */
+#ifndef RW_VU_BACKEND_H
+#define RW_VU_BACKEND_H
+
+#include "loop.h"
+#include "show.h"
+#include "vq_dev.h"
+#include "vu_msg.h"
+
+#define VU_MAX_QUEUE_PAIRS 64
+#define VU_MAX_QUEUES (2 * VU_MAX_QUEUE_PAIRS)
+
+struct vu_backend;
+
+struct vu_backend_ops {
+	/* Features were agreed; comes before the first queue_start and again
+	 * whenever they change (no queue runs then). */
+	void (*features_set)(void *ctx, uint64_t features);
+	/*
+	 * Queue @idx works from now on. @vq stays valid and is owned by the
+	 * receiver's data path until queue_stop(). @kick_fd (-1: must be
+	 * polled) is borrowed for the same time. @enabled as SET_VRING_ENABLE
+	 * last said.
+	 */
+	void (*queue_start)(void *ctx, unsigned idx, struct vq_dev *vq,
+			    int kick_fd, bool enabled);
+	/* On return no worker touches the queue or its kick_fd any more. */
+	void (*queue_stop)(void *ctx, unsigned idx);
+	/* While running; not called when nothing changes. */
+	void (*queue_enable)(void *ctx, unsigned idx, bool enabled);
+	/* The guest moved here: announce @mac on its behalf (SEND_RARP). */
+	void (*rarp)(void *ctx, const uint8_t mac[6]);
+	void (*mtu)(void *ctx, uint16_t mtu);
+	/* The connection is over (@reason: one line, already logged); every
+	 * queue was stopped. The owner calls vu_backend_destroy(), now or
+	 * later, never from inside another callback. */
+	void (*closed)(void *ctx, const char *reason);
+};
+
+struct vu_backend_config {
+	const char *name;	/* of the port, for log lines; borrowed */
+	uint64_t features;	/* device features offered */
+	unsigned queue_pairs;	/* 1..VU_MAX_QUEUE_PAIRS */
+};
+
+/* Takes ownership of the connected socket @sock (made non-blocking). */
+struct vu_backend *vu_backend_create(struct loop *loop, int sock,
+				     const struct vu_backend_config *config,
+				     const struct vu_backend_ops *ops,
+				     void *ctx);
+
+/* Stops every queue (queue_stop is called), drops memory, closes all fds. Does
+ * not call closed(). NULL is fine. */
+void vu_backend_destroy(struct vu_backend *b);
+
+/* Polls the queues' faults: signals each one's error eventfd once and logs.
+ * The owner calls it from a timer or when a worker reports. */
+void vu_backend_check_faults(struct vu_backend *b);
+
+/* Negotiated features, protocol features, status, memory, state and fault of
+ * each queue. */
+void vu_backend_show(const struct vu_backend *b, struct show *s);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Device side of a virtqueue, split and packed behind the same verbs; the
+ * format is chosen once per burst.
+ *
+ * Threads: activate and deactivate by the control plane while no worker has the
+ * queue; the rest by whoever holds it: the worker that owns a receive-into-the-
+ * switch queue, or the holder of the port's transmit lock. Nothing here locks,
+ * allocates, logs or enters the kernel, except activate and vq_dev_notify().
+ */
+#ifndef RW_VQ_DEV_H
+#define RW_VQ_DEV_H
+
+#include "gmem.h"
+#include "vq.h"
+
+struct vq_dev {
+	/* hot: one cache line that pop and push touch */
+	struct vq_areas area;	/* [const after activate] */
+	const struct gmem *mem;	/* [const after activate] one reference */
+	const struct gmem_region *hot; /* region of the last buffer */
+	uint16_t next_avail;	/* next slot to pop; split: free-running */
+	uint16_t avail_seen;	/* split: avail idx at the last look */
+	uint16_t next_used;	/* next used slot to write */
+	uint16_t mask;		/* split: count - 1 */
+	bool avail_wrap;	/* packed wrap counters */
+	bool used_wrap;
+	bool is_packed;		/* [const after activate] */
+	bool has_event_idx;	/* [const after activate] */
+	bool has_in_order;	/* [const after activate] */
+	bool has_indirect;	/* [const after activate] */
+	bool is_armed;		/* driver was asked to kick */
+	bool signalled_valid;	/* signalled_used below means something */
+
+	uint16_t signalled_used; /* used position at the last notification */
+	uint16_t count;		/* [const after activate] ring size; 32768 fits */
+	enum vq_fault fault;	/* [worker -> ctl] sticky until deactivate */
+	uint32_t fault_detail;	/* the offending index or length */
+	int call_fd;		/* [any, atomic] eventfd to the driver, or -1;
+				 * borrowed, the session owns it */
+	uint64_t features;	/* [const after activate] */
+	uint64_t call_count;	/* notifications sent */
+};
+
+struct vq_dev_config {
+	uint64_t features;	/* negotiated */
+	uint32_t count;		/* descriptors; checked */
+	struct vq_areas area;	/* checked for extent; alignment is checked */
+	struct gmem *mem;	/* a reference is taken */
+	struct vq_position position;
+	int call_fd;		/* or -1 */
+};
+
+/* 0, -EINVAL for a size or alignment the format does not allow. Starts with
+ * the driver's kicks suppressed (disarmed). */
+int vq_dev_activate(struct vq_dev *vq, const struct vq_dev_config *config);
+
+/* Gives the memory reference back and returns where the ring stands. Chains
+ * that were popped and not pushed count as not popped when @rewind says how
+ * many slots they took (in-order loss-free stop). */
+struct vq_position vq_dev_deactivate(struct vq_dev *vq);
+
+/*
+ * Takes up to @n chains the driver made available. Their iovecs go to
+ * @iov[0..iov_count). Returns the number of chains; 0 when there is none or
+ * the queue has a fault (vq->fault). A fault in the middle still returns the
+ * good chains before it.
+ */
+unsigned vq_dev_pop_burst(struct vq_dev *vq, struct vq_chain *chains,
+			  unsigned n, struct iovec *iov, unsigned iov_count);
+
+/* Puts the last @n popped chains back, newest first: the next pop returns them
+ * again. Only legal while none of them was pushed. */
+void vq_dev_unpop(struct vq_dev *vq, const struct vq_chain *chains, unsigned n);
+
+/*
+ * Gives @n finished chains back and publishes them at once: one release for
+ * all. With IN_ORDER negotiated they must come in the order they were popped.
+ */
+void vq_dev_push_burst(struct vq_dev *vq, const struct vq_done *done,
+		       unsigned n);
+
+/* Asks the driver for a kick at the next chain. True: armed, nothing is
+ * pending. False: a chain came meanwhile, pop again (the ring is left
+ * disarmed). Never loses a wake-up. */
+bool vq_dev_arm(struct vq_dev *vq);
+void vq_dev_disarm(struct vq_dev *vq);
+
+/* Does the driver want to hear about what was pushed since the last time this
+ * returned true? Call once after the pushes of a burst. */
+bool vq_dev_should_notify(struct vq_dev *vq);
+
+/* Sends the notification (one write to call_fd, if there is one). */
+void vq_dev_notify(struct vq_dev *vq);
+
+/* Chains the driver has made available and that are not popped, at most
+ * @limit. For diagnostics and tests; costs a look at the ring. */
+unsigned vq_dev_pending(const struct vq_dev *vq, unsigned limit);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmocka with what it wants included first, and the random numbers of the
+ * property tests: a fixed seed unless RINGWAY_TEST_SEED says otherwise, printed
+ * when it matters. */
+#ifndef RW_TEST_H
+#define RW_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+struct rng {
+	uint64_t state;
+};
+
+static inline struct rng rng_start(void)
+{
+	const char *s = getenv("RINGWAY_TEST_SEED");
+
+	return (struct rng){ s ? strtoull(s, NULL, 0) : 0x5eed };
+}
+
+/* xorshift64*: good enough, and the same everywhere. */
+static inline uint64_t rng_next(struct rng *r)
+{
+	r->state ^= r->state >> 12;
+	r->state ^= r->state << 25;
+	r->state ^= r->state >> 27;
+	return r->state * 0x2545f4914f6cdd1dull;
+}
+
+static inline uint32_t rng_below(struct rng *r, uint32_t n)
+{
+	return (uint32_t)((rng_next(r) >> 32) % n);
+}
+
+#endif

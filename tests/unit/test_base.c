@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/: event loop, errors, checked arithmetic. */
+#include "test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "err.h"
+#include "fd.h"
+#include "loop.h"
+#include "util.h"
+
+static void test_range(void **state)
+{
+	(void)state;
+	assert_true(range_is_inside(0, 10, 10));
+	assert_false(range_is_inside(1, 10, 10));
+	assert_true(range_is_inside(10, 0, 10));
+	assert_false(range_is_inside(11, 0, 10));
+	assert_false(range_is_inside(UINT64_MAX, 2, 10));
+	assert_false(range_is_inside(2, UINT64_MAX, 10));
+}
+
+static void test_err(void **state)
+{
+	struct err err;
+
+	(void)state;
+	assert_int_equal(err_set(&err, -EINVAL, "bad %d", 7), -EINVAL);
+	assert_string_equal(err.msg, "bad 7");
+	assert_int_equal(err_prefix(&err, -EINVAL, "port %s", "vm1"), -EINVAL);
+	assert_string_equal(err.msg, "port vm1: bad 7");
+	assert_int_equal(err_set(NULL, -1, "x"), -1);
+}
+
+struct loop_test {
+	struct loop *loop;
+	struct loop_timer late, early;
+	struct loop_watch watch[2];
+	int fd[2];
+	char order[16];
+	unsigned n;
+};
+
+static void on_late(struct loop_timer *t)
+{
+	struct loop_test *lt = container_of(t, struct loop_test, late);
+
+	lt->order[lt->n++] = 'L';
+	loop_stop(lt->loop);
+}
+
+static void on_early(struct loop_timer *t)
+{
+	struct loop_test *lt = container_of(t, struct loop_test, early);
+
+	lt->order[lt->n++] = 'E';
+}
+
+/* Both watches are ready in the same wait; the first removes the second. */
+static void on_first(struct loop_watch *w, uint32_t events)
+{
+	struct loop_test *lt = container_of(w, struct loop_test, watch[0]);
+
+	(void)events;
+	lt->order[lt->n++] = 'W';
+	loop_watch_remove(&lt->watch[0]);
+	loop_watch_remove(&lt->watch[1]);
+}
+
+static void on_second(struct loop_watch *w, uint32_t events)
+{
+	struct loop_test *lt = container_of(w, struct loop_test, watch[1]);
+
+	(void)events;
+	lt->order[lt->n++] = 'W';
+	loop_watch_remove(&lt->watch[0]);
+	loop_watch_remove(&lt->watch[1]);
+}
+
+static void on_post(void *arg)
+{
+	struct loop_test *lt = arg;
+
+	lt->order[lt->n++] = 'P';
+}
+
+static void *post_from_thread(void *arg)
+{
+	struct loop_test *lt = arg;
+
+	assert_int_equal(loop_post(lt->loop, on_post, lt), 0);
+	return NULL;
+}
+
+static void test_loop(void **state)
+{
+	struct loop_test lt = { .loop = loop_create() };
+	pthread_t thread;
+
+	(void)state;
+	assert_non_null(lt.loop);
+	for (int i = 0; i < 2; i++) {
+		lt.fd[i] = fd_eventfd();
+		assert_int_equal(fd_signal(lt.fd[i]), 0);
+		assert_int_equal(loop_watch_add(lt.loop, &lt.watch[i], lt.fd[i],
+						EPOLLIN,
+						i ? on_second : on_first), 0);
+	}
+	loop_timer_arm(lt.loop, &lt.late, 60, on_late);
+	loop_timer_arm(lt.loop, &lt.early, 20, on_early);
+	pthread_create(&thread, NULL, post_from_thread, &lt);
+	pthread_join(thread, NULL);
+	loop_run(lt.loop);
+	/* one W only: the other watch was removed before its event came up */
+	assert_int_equal(lt.n, 4);
+	assert_string_equal(lt.order + 2, "EL");
+	loop_destroy(lt.loop);
+	fd_close(&lt.fd[0]);
+	fd_close(&lt.fd[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_range),
+		cmocka_unit_test(test_err),
+		cmocka_unit_test(test_loop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
