@@ -90,11 +90,15 @@ static inline bool gmem_region_holds(const struct gmem_region *r, uint64_t gpa,
 /*
  * A front-end can shrink the file behind its memory; touching the lost pages
  * then raises SIGBUS in whoever copies. The guard (installed once, at start)
- * puts zero pages there instead, so that the copy finishes and only that
- * front-end is harmed; *gmem_lost_pages() counts them. A SIGBUS anywhere else
- * keeps its default action. 0 or -errno.
+ * puts zero pages there instead (up to the region's end), so that the copy
+ * finishes and only that front-end is harmed; gmem_lost_pages() counts them.
+ * A SIGBUS anywhere else keeps its default action. 0 or -errno.
  */
 int gmem_guard_install(void);
 uint64_t gmem_lost_pages(void);
+
+/* Did the guard have to replace pages of @m? Its owner should end the session
+ * then: the replacements are charged to this process. */
+bool gmem_is_lost(const struct gmem *m);
 
 #endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guard against a front-end that shrinks the file behind its memory.
+ *
+ * Threads: add and remove by whoever makes maps (the control thread); the
+ * handler by any thread that copies. The handler calls mmap() and atomics only.
+ *
+ * Theory of operation. All mappings are in a list that the handler walks
+ * without a lock. From the page that raised the signal to the end of its
+ * mapping everything is replaced by private zero pages at once: a file is cut
+ * at its end, so what follows is lost too, and however often it happens the
+ * kernel joins the pieces into one (page by page would run into the limit of
+ * mappings a process may have, and that would end us). The copy then goes on.
+ * The pages are charged to us, therefore the session looks at gmem_is_lost()
+ * and ends.
+ *
+ * Removal against the handler: the mapping is taken out of the list, then
+ * gmem_guard_remove() waits until no handler is inside. A handler that comes
+ * later does not find it. Handlers run for one system call, so the wait is
+ * short. None can need the mapping afterwards: its last reference is gone.
+ */
+#include "gmem.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include "gmem_mapping.h"
+#include "shm.h"
+
+static struct gmem_mapping *guard_list; /* [ctl -> handler, atomic] */
+static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER; /* writers */
+static unsigned guard_inside;		/* [any, atomic] handlers at work */
+static uint64_t guard_lost_pages;	/* [any, atomic] */
+static struct sigaction guard_previous; /* [const after install] */
+
+void gmem_guard_add(struct gmem_mapping *m)
+{
+	pthread_mutex_lock(&guard_lock);
+	m->next = guard_list;
+	/* guard:A  the mapping's members before its place in the list. Pairs
+	 * with the acquire in find_mapping(). */
+	shm_store_release(&guard_list, m);
+	pthread_mutex_unlock(&guard_lock);
+}
+
+void gmem_guard_remove(struct gmem_mapping *m)
+{
+	struct gmem_mapping **at;
+
+	pthread_mutex_lock(&guard_lock);
+	for (at = &guard_list; *at != m; at = &(*at)->next)
+		;
+	shm_store_release(at, m->next);
+	pthread_mutex_unlock(&guard_lock);
+	/* guard:B  the store above before the look at guard_inside. Pairs with
+	 * the increment in on_sigbus(): either we see the handler inside or it
+	 * does not see the mapping. Without it both could miss. */
+	shm_fence();
+	while (shm_load_acquire(&guard_inside))
+		sched_yield();
+}
+
+static struct gmem_mapping *find_mapping(const uint8_t *addr)
+{
+	struct gmem_mapping *m;
+
+	/* guard:A */
+	for (m = shm_load_acquire(&guard_list); m;
+	     m = shm_load_acquire(&m->next))
+		if ((uintptr_t)addr - (uintptr_t)m->base < m->length)
+			return m;
+	return NULL;
+}
+
+/* Zero pages from the one that holds @addr to the mapping's end. */
+static bool replace_pages(struct gmem_mapping *m, const uint8_t *addr)
+{
+	uint64_t off = (uint64_t)(addr - m->base) & ~(m->granule - 1);
+	uint64_t before = shm_load(&m->lost_from);
+
+	if (mmap(m->base + off, m->length - off, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		 0) == MAP_FAILED)
+		return false;
+	/* Several threads may come at once: each lost page counts once. */
+	while (off < before)
+		if (shm_compare_exchange(&m->lost_from, &before, off)) {
+			shm_fetch_add(&guard_lost_pages,
+				      (before - off) / m->granule);
+			break;
+		}
+	return true;
+}
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	int saved_errno = errno;
+	struct gmem_mapping *m;
+	bool done = false;
+
+	(void)context;
+	shm_fetch_add(&guard_inside, 1);
+	shm_fence(); /* guard:B */
+	/* A code <= 0: somebody sent the signal, no access raised it. */
+	if (info->si_code > 0) {
+		m = find_mapping(info->si_addr);
+		done = m && replace_pages(m, info->si_addr);
+	}
+	shm_fetch_sub(&guard_inside, 1);
+	if (!done) {
+		/* As if we were not here: the access is tried again. */
+		sigaction(sig, &guard_previous, NULL);
+		if (info->si_code <= 0)
+			raise(sig);
+	}
+	errno = saved_errno;
+}
+
+int gmem_guard_install(void)
+{
+	struct sigaction sa = {
+		.sa_sigaction = on_sigbus,
+		.sa_flags = SA_SIGINFO | SA_RESTART,
+	};
+
+	sigemptyset(&sa.sa_mask);
+	return sigaction(SIGBUS, &sa, &guard_previous) < 0 ? -errno : 0;
+}
+
+uint64_t gmem_lost_pages(void)
+{
+	return shm_load(&guard_lost_pages);
+}
