@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front for Meson and the scripts, so that one word does each job.
+#   make          build/ringway (installs missing Debian packages first)
+#   make demo     two guests on a switch with a way out
+#   make check    every test; final line: N passed, N failed, N skipped
+#   make bench    forwarding rate beside DPDK testpmd and Open vSwitch
+#   make install  to $(DESTDIR)$(PREFIX)
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD ?= build
+export DESTDIR
+
+.PHONY: all deps demo check bench install clean
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+deps:
+	@scripts/install-deps.sh build
+
+$(BUILD)/build.ninja: | deps
+	@meson setup $(BUILD) -Dprefix=$(PREFIX)
+
+demo:
+	@scripts/install-deps.sh demo
+	@$(MAKE) --no-print-directory all
+	@scripts/demo.py --build $(BUILD)
+
+check:
+	@scripts/install-deps.sh check
+	@scripts/check.sh
+
+bench:
+	@scripts/install-deps.sh bench
+	@$(MAKE) --no-print-directory all
+	@bench/bench.sh
+
+install: all
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-check

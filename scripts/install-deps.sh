@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian packages that are missing for the purposes given:
+#   install-deps.sh build|check|demo|bench ...
+# Does nothing, and needs no rights, when all of them are there. Uses sudo when
+# not root. RINGWAY_NO_INSTALL=1 only reports what is missing (exit 1).
+set -u
+
+# What each purpose needs, and why.
+packages() {
+	case $1 in
+	build)
+		echo gcc libc6-dev meson ninja-build pkg-config make
+		echo liburcu-dev	# publishing state to the workers (RCU)
+		echo libjansson-dev	# JSON of the control socket
+		echo libslirp-dev	# the user port's TCP/IP stack
+		echo libglib2.0-dev	# what libslirp's pkg-config file names
+		echo libpcap-dev	# capture files
+		echo libcmocka-dev	# unit tests, built with the rest
+		;;
+	check)
+		packages build
+		echo clang		# second compiler, sanitizers
+		echo python3 python3-pytest python3-scapy
+		echo dpdk librte-net-virtio23 librte-mempool-ring23 # testpmd
+		echo iproute2 ethtool curl
+		packages guest
+		;;
+	guest)
+		echo qemu-system-x86 busybox-static iperf3 ethtool kmod
+		;;
+	demo)
+		packages build
+		packages guest
+		echo python3 iperf3 curl
+		;;
+	bench)
+		packages build
+		echo dpdk libdpdk-dev librte-net-virtio23 librte-net-vhost23
+		echo librte-mempool-ring23 openvswitch-switch
+		echo openvswitch-switch-dpdk python3 bc iproute2 procps
+		;;
+	*)
+		echo "install-deps.sh: unknown purpose '$1'" \
+			"(build, check, demo or bench)" >&2
+		exit 2
+		;;
+	esac
+}
+
+installed() {
+	[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = \
+		installed ]
+}
+
+[ $# -gt 0 ] || set -- build
+wanted=
+for purpose in "$@"; do
+	wanted+=" $(packages "$purpose")" || exit 2
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	# Another distribution: the build itself will name what it misses.
+	command -v meson >/dev/null && exit 0
+	echo "install-deps.sh: this is not a Debian system; please install" \
+		"what corresponds to these Debian packages:" >&2
+	printf '%s\n' $wanted | sort -u | paste -sd' ' >&2
+	exit 1
+fi
+
+missing=()
+for p in $(printf '%s\n' $wanted | sort -u); do
+	installed "$p" || missing+=("$p")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+echo "Debian packages missing for $*: ${missing[*]}"
+[ "${RINGWAY_NO_INSTALL:-0}" = 0 ] || exit 1
+root=()
+if [ "$(id -u)" != 0 ]; then
+	if ! command -v sudo >/dev/null; then
+		echo "install-deps.sh: not root and no sudo; as root, please:" >&2
+		echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
+		exit 1
+	fi
+	root=(sudo)
+fi
+echo "Installing them with ${root[*]} apt-get"
+"${root[@]}" apt-get -qq update || echo "apt-get update failed; trying with" \
+	"the package lists that are there" >&2
+"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -qq install \
+	--no-install-recommends "${missing[@]}"

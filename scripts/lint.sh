@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Rules that a machine can check. One line per finding; exit 1 when there is
+# any. What a folder may include is enforced by Meson (src/meson.build), layout
+# by clang-format.
+set -u -o pipefail
+cd "$(dirname "$0")/.." || exit 1
+found=0
+
+# rule MESSAGE PATTERN FILE...: no line of FILE may match PATTERN. C comments
+# and strings are blanked first, so prose may say what code may not.
+rule() {
+	local message=$1 pattern=$2
+	shift 2
+	[ $# -gt 0 ] || return
+	code "$@" | grep -P -- "$pattern" | sed "s|\$|   <- $message|" &&
+		found=1
+}
+
+# text MESSAGE PATTERN FILE...: the same on the raw text
+text() {
+	local message=$1 pattern=$2
+	shift 2
+	[ $# -gt 0 ] || return
+	grep -nHP -- "$pattern" "$@" | sed "s|\$|   <- $message|" && found=1
+}
+
+# Prints FILE:LINE:code with comments and string literals blanked.
+code() {
+	awk '
+	FNR == 1 { inside = 0 }
+	{
+		line = $0; out = ""
+		gsub(/\\./, "", line)
+		gsub(/"[^"]*"/, "\"\"", line)
+		while (line != "") {
+			if (inside) {
+				p = index(line, "*/")
+				if (!p) { line = ""; break }
+				inside = 0; line = substr(line, p + 2)
+			} else {
+				p = index(line, "/*")
+				if (!p) { out = out line; break }
+				out = out substr(line, 1, p - 1)
+				inside = 1; line = substr(line, p + 2)
+			}
+		}
+		sub(/\/\/.*/, "", out)
+		print FILENAME ":" FNR ":" out
+	}' "$@"
+}
+
+mapfile -t all < <(git ls-files 2>/dev/null)
+[ ${#all[@]} -gt 0 ] || mapfile -t all < <(find . -type f \
+	-not -path './.git/*' -not -path './build*' -printf '%P\n')
+# select REGEX [REGEX-NOT]: those of the files that exist
+select_files() {
+	local f
+	for f in "${all[@]}"; do
+		[ -f "$f" ] && [[ $f =~ $1 ]] &&
+			{ [ -z "${2:-}" ] || ! [[ $f =~ $2 ]]; } && echo "$f"
+	done
+}
+
+mapfile -t lib < <(select_files '^src/.*\.[ch]$' '^src/cli/')
+mapfile -t c_files < <(select_files '^(src|tests)/.*\.[ch]$')
+# The path of a frame: nothing here may allocate or print.
+mapfile -t hot < <(select_files \
+	'^src/(virtio/vq_(dev|drv).*|net/.*|vnet/.*|switch/forward.*)\.c$')
+mapfile -t texts < <(select_files '' '(\.(png|bin|pcap)$|^LICENSE$)')
+mapfile -t licensed < <(select_files \
+	'(\.(c|h|sh|py|service)$|meson\.build$|^Makefile$|^\.ci/)')
+
+rule 'only cli/ ends the process' \
+	'(?<![\w.>])(exit|_exit|abort|quick_exit)\s*\(' "${lib[@]}"
+rule 'only cli/ prints; log or return an error' \
+	'(?<![\w.>])(printf|puts|putchar|perror|vprintf)\s*\(' "${lib[@]}"
+rule 'stdio of the process belongs to cli/ and base/log.c' \
+	'\b(stdout|stderr)\b' $(printf '%s\n' "${lib[@]}" | grep -v base/log.c)
+rule 'no allocation on the path of a frame' \
+	'(?<![\w.>])(malloc|calloc|realloc|strdup|asprintf)\s*\(' "${hot[@]}"
+rule 'shared memory goes through base/shm.h' \
+	'\b(__atomic_\w+|__sync_\w+|atomic_thread_fence|volatile)\b' \
+	$(printf '%s\n' "${lib[@]}" | grep -v base/shm.h)
+rule 'ring indices wrap by mask or comparison, not by %' \
+	'(idx|avail|used|head|tail|slot)\w*\s*%[^=s"]' "${hot[@]}"
+rule 'unbounded string function' \
+	'(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|gets|alloca)\s*\(' \
+	"${c_files[@]}"
+text 'unfinished; say it in docs/caveats.md' '\b(TODO|FIXME|XXX|HACK)\b' \
+	$(printf '%s\n' "${texts[@]}" | grep -v '^scripts/lint.sh$')
+text 'not ASCII' '[^\x00-\x7f]' "${texts[@]}"
+text 'space at the end of the line' '[ \t\r]$' "${texts[@]}"
+for f in "${licensed[@]}"; do
+	head -3 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
+		{ echo "$f:1:   <- no SPDX line"; found=1; }
+done
+exit $found
