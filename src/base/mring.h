@@ -20,7 +20,8 @@ struct mring *mring_create(size_t size);
 void mring_destroy(struct mring *r);
 
 /* Room for a message of @size bytes, contiguous, with the ring locked; NULL
- * when there is none (not locked then). Fill it, then mring_commit(). */
+ * when there is none (not locked then). Fill it, then mring_commit(). Messages
+ * of up to half the ring are certain to fit an empty one. */
 void *mring_reserve(struct mring *r, uint32_t size);
 /* Publishes what was reserved and unlocks. True: the reader was asleep
  * (mring_arm()) and must be signalled. */
