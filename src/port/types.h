@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kinds of port there are; ctl's table has a row for each. */
+#ifndef RW_PORT_TYPES_H
+#define RW_PORT_TYPES_H
+
+#include "port.h"
+
+extern const struct port_type port_null_type;
+
+#endif
