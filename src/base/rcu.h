@@ -11,17 +11,24 @@
 #ifndef RW_RCU_H
 #define RW_RCU_H
 
-#define URCU_INLINE_SMALL_FUNCTIONS
-#include <urcu-qsbr.h>
+/* rcu:A  acquire and release: what the pointer leads to was written before it
+ * was published. */
+#define rcu_read(p) __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+#define rcu_publish(p, v) __atomic_store_n(&(p), v, __ATOMIC_RELEASE)
 
-#define rcu_read(p) rcu_dereference(p)
-#define rcu_publish(p, v) rcu_assign_pointer(p, v)
+/* Every thread that reads RCU pointers, at its begin and end. Starts online. */
+void rcu_register(void);
+void rcu_unregister(void);
+
+/* The calling worker holds no pointer from before. Once per loop. */
+void rcu_quiescent(void);
+
+/* Around a sleep: while offline a worker holds nothing and is not waited for. */
+void rcu_offline(void);
+void rcu_online(void);
 
 /* Returns when no worker can still hold a pointer that was unpublished before
  * the call. [ctl] only; never with a lock held that a worker may take. */
-static inline void rcu_wait_workers(void)
-{
-	urcu_qsbr_synchronize_rcu();
-}
+void rcu_wait_workers(void);
 
 #endif

@@ -194,7 +194,8 @@ int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 int rxq_attach(struct rxq *q);
 void rxq_detach(struct rxq *q);
 
-/* Has the worker of @q look at it, as an event on event_fd would. Any thread. */
+/* Has the worker of @q look at it, as an event on event_fd would. Control
+ * thread. */
 void rxq_wake(struct rxq *q);
 
 /* Lets @frame into the switch as if @p had received it. Control thread; for

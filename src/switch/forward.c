@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The path of a burst through the switch, see forward.h. Runs on workers, and
+ * on the control thread for injected frames; calls the ports' operations, the
+ * MAC table and the software offloads. Allocates nothing, logs nothing.
+ *
+ * A burst is cut where a frame must be flooded. Between two cuts the frames are
+ * grouped by destination queue, each group keeps its order and is sent with one
+ * call. What goes to one receiver therefore leaves in the order it came.
+ */
+#include "forward.h"
+
+#include "capture.h"
+#include "fd.h"
+#include "net.h"
+#include "offload.h"
+#include "parse.h"
+#include "rcu.h"
+
+
+/* Where one frame goes: a queue, or one of these two. */
+static struct txq flood_mark, drop_mark;
+#define TO_ALL (&flood_mark)
+#define TO_NOBODY (&drop_mark)
+
+static void count_drop(struct queue_stats *s, enum drop_reason r, unsigned n)
+{
+	stat_add(&s->drops[r], n);
+}
+
+/* Gives frames that the receiver takes as they are to its queue. */
+static void transmit(struct txq *q, struct frame *const *frames, unsigned n)
+{
+	struct port *port = q->port;
+	struct capture *cap = rcu_read(port->capture);
+	unsigned taken;
+
+	spin_lock(&q->lock);
+	taken = port->ops->tx_burst(q, frames, n);
+	if (unlikely(taken < n))
+		count_drop(&q->stats, DROP_TX_FULL, n - taken);
+	spin_unlock(&q->lock);
+	if (unlikely(cap))
+		capture_frames(cap, false, frames, taken);
+}
+
+/* Cuts @f into what the receiver takes, batch by batch. */
+static void transmit_segments(struct forward *fw, struct txq *q,
+			      const struct frame *f, unsigned offloads)
+{
+	struct frame *batch[BURST_MAX];
+	struct gso_iter it;
+	unsigned n = 0, iov = 0;
+	bool more = true;
+
+	gso_iter_init(&it, f, offloads);
+	while (more) {
+		int used = gso_iter_next(&it, &fw->segment[n], &fw->iov[iov],
+					 SOFT_IOV - iov);
+
+		if (used >= 0) {
+			batch[n] = &fw->segment[n];
+			n++;
+			iov += (unsigned)used;
+		} else if (used == -1 || !n) {
+			/* the end, or one segment in over SOFT_IOV pieces */
+			more = false;
+		}
+		if (n == BURST_MAX || (used < 0 && n)) {
+			transmit(q, batch, n);
+			n = iov = 0;
+		}
+	}
+	stat_inc(&q->stats.segmented);
+}
+
+/* Some frame needs an offload that the receiver lacks: do it here. */
+static void transmit_soft(struct forward *fw, struct txq *q,
+			  struct frame *const *frames, unsigned n,
+			  unsigned offloads)
+{
+	unsigned sent = 0;	/* frames[sent..i) are ready to go */
+
+	for (unsigned i = 0; i < n; i++) {
+		struct frame *f = frames[i];
+		unsigned missing = frame_offloads_needed(f) & ~offloads;
+
+		if (!missing)
+			continue;
+		if (!f->hdr.gso_type) {
+			offload_fill_csum(f);
+			stat_inc(&q->stats.checksummed);
+			continue;
+		}
+		if (i > sent)
+			transmit(q, frames + sent, i - sent);
+		transmit_segments(fw, q, f, offloads);
+		sent = i + 1;
+	}
+	if (n > sent)
+		transmit(q, frames + sent, n - sent);
+}
+
+/* Sends @n frames, all for @q, in order. @needed: the union of the offloads
+ * they need. */
+static void send_group(struct forward *fw, struct txq *q,
+		       struct frame *const *frames, unsigned n, unsigned needed)
+{
+	unsigned offloads = shm_load(&q->port->tx_offloads);
+
+	if (likely(!(needed & ~offloads)))
+		transmit(q, frames, n);
+	else
+		transmit_soft(fw, q, frames, n, offloads);
+}
+
+/* The queue of @to that carries @f's flow; NULL: link down. */
+static struct txq *pick_txq(struct port *to, const struct frame *f)
+{
+	const struct txq_set *set = rcu_read(to->txqs);
+
+	if (unlikely(!set)) {
+		shm_fetch_add(&to->down_drops, 1);
+		return NULL;
+	}
+	if (likely(set->count == 1))
+		return set->txq[0];
+	return set->txq[(uint64_t)flow_hash(f) * set->count >> 32];
+}
+
+/* Frames for everybody but where they came from. Each receiver gets the run
+ * with one call a queue. */
+static void flood(struct forward *fw, const struct topology *topo,
+		  struct port *from, struct frame *const *frames, unsigned n,
+		  struct queue_stats *rx)
+{
+	unsigned needed = 0, receivers = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		needed |= frame_offloads_needed(frames[i]);
+	for (unsigned slot = 0; slot < topo->count; slot++) {
+		struct port *to = topo->port[slot];
+
+		if (!to || to == from)
+			continue;
+		for (unsigned i = 0; i < n;) {
+			struct txq *q = pick_txq(to, frames[i]);
+			unsigned end = i + 1;
+
+			while (end < n && q && pick_txq(to, frames[end]) == q)
+				end++;
+			if (q) {
+				send_group(fw, q, frames + i, end - i, needed);
+				receivers++;
+			}
+			i = end;
+		}
+	}
+	if (!receivers)
+		count_drop(rx, DROP_RX_ALONE, n);
+}
+
+/* Sends frames[0..n) to the queues in to[0..n); none of them floods. */
+static void send_groups(struct forward *fw, struct frame *const *frames,
+			struct txq **to, unsigned n)
+{
+	struct frame *group[BURST_MAX];
+
+	for (unsigned i = 0; i < n; i++) {
+		struct txq *q = to[i];
+		unsigned count = 0, needed = 0;
+
+		if (q == TO_NOBODY)
+			continue;
+		for (unsigned j = i; j < n; j++) {
+			if (to[j] != q)
+				continue;
+			to[j] = TO_NOBODY;
+			needed |= frame_offloads_needed(frames[j]);
+			group[count++] = frames[j];
+		}
+		send_group(fw, q, group, count, needed);
+	}
+}
+
+/* What a worker remembers from frame to frame of a burst: most go the same
+ * way. */
+struct recent {
+	uint64_t src, dst;	/* 0: nothing yet; no valid address is 0 */
+	uint16_t dst_slot;
+};
+
+static void ask_for_growth(struct forward *fw)
+{
+	if (!shm_exchange(fw->grow_wanted, true))
+		fd_signal(fw->grow_fd);
+}
+
+static void learn(struct forward *fw, struct net *net, struct port *from,
+		  const struct topology *topo, uint64_t src)
+{
+	bool may_add = shm_load(&from->mac_count) < shm_load(&from->max_macs);
+	uint16_t old_slot;
+
+	switch (fdb_learn(net->fdb, src, (uint16_t)from->slot, may_add,
+			  &old_slot)) {
+	case FDB_KNOWN:
+		return;
+	case FDB_MOVED:
+		if (old_slot < topo->count && topo->port[old_slot])
+			shm_fetch_sub(&topo->port[old_slot]->mac_count, 1);
+		shm_fetch_add(&from->mac_count, 1);
+		return;
+	case FDB_ADDED:
+		shm_fetch_add(&from->mac_count, 1);
+		break;
+	case FDB_FULL:
+		break;
+	}
+	if (may_add && fdb_wants_growth(net->fdb))
+		ask_for_growth(fw);
+}
+
+/* Decides where @f goes and learns where it came from. */
+static struct txq *classify(struct forward *fw, struct net *net,
+			    struct port *from, const struct topology *topo,
+			    const struct frame *f, struct recent *recent,
+			    struct queue_stats *rx)
+{
+	const uint8_t *head = frame_head_const(f);
+	uint64_t dst = mac_to_u64(head), src = mac_to_u64(head + ETH_ALEN);
+	struct port *to;
+	struct txq *q;
+
+	if (src != recent->src) {
+		recent->src = src;
+		if (src && !mac_is_multicast(head + ETH_ALEN))
+			learn(fw, net, from, topo, src);
+	}
+	if (mac_is_multicast(head))
+		return TO_ALL;
+	if (dst != recent->dst) {
+		recent->dst = dst;
+		recent->dst_slot = fdb_lookup(net->fdb, dst);
+	}
+	if (recent->dst_slot >= topo->count ||
+	    !(to = topo->port[recent->dst_slot]))
+		return TO_ALL;
+	if (unlikely(to == from)) {
+		count_drop(rx, DROP_RX_HAIRPIN, 1);
+		return TO_NOBODY;
+	}
+	q = pick_txq(to, f);
+	return q ? q : TO_NOBODY;
+}
+
+void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
+		    unsigned n, struct queue_stats *rx)
+{
+	struct net *net = rcu_read(from->net);
+	const struct topology *topo;
+	struct recent recent = { 0 };
+	struct frame *f[BURST_MAX];
+	struct txq *to[BURST_MAX];
+	unsigned start = 0;
+
+	if (unlikely(!net)) {
+		count_drop(rx, DROP_RX_ALONE, n);
+		return;
+	}
+	topo = rcu_read(net->topology);
+	for (unsigned i = 0; i < n; i++) {
+		f[i] = &frames[i];
+		to[i] = classify(fw, net, from, topo, f[i], &recent, rx);
+	}
+	while (start < n) {
+		bool floods = to[start] == TO_ALL;
+		unsigned end = start + 1;
+
+		while (end < n && (to[end] == TO_ALL) == floods)
+			end++;
+		if (floods)
+			flood(fw, topo, from, f + start, end - start, rx);
+		else
+			send_groups(fw, f + start, to + start, end - start);
+		start = end;
+	}
+}
+
+static void capture_rx(struct port *port, struct frame *frames, unsigned n)
+{
+	struct capture *cap = rcu_read(port->capture);
+	struct frame *f[BURST_MAX];
+
+	if (likely(!cap))
+		return;
+	for (unsigned i = 0; i < n; i++)
+		f[i] = &frames[i];
+	capture_frames(cap, true, f, n);
+}
+
+unsigned forward_poll(struct forward *fw, struct rxq *q)
+{
+	const struct port_ops *ops = q->port->ops;
+	struct burst *b = &fw->burst;
+	unsigned n = ops->rx_burst(q, b);
+	uint64_t bytes = 0;
+
+	if (n) {
+		for (unsigned i = 0; i < n; i++)
+			bytes += b->frame[i].len;
+		stat_add(&q->stats.frames, n);
+		stat_add(&q->stats.bytes, bytes);
+		stat_inc(&q->stats.bursts);
+		capture_rx(q->port, b->frame, n);
+		forward_frames(fw, q->port, b->frame, n, &q->stats);
+	}
+	ops->rx_done(q, b);
+	return n;
+}

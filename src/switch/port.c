@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The part of a port that all back-ends share, see port.h. Control thread. */
+#include "port.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rcu.h"
+#include "switch_impl.h"
+
+const struct opt_row port_conf_rows[] = {
+	{ .key = "id", .kind = OPT_STRING, .required = true, .arg = "NAME",
+	  .offset = offsetof(struct port_conf, id),
+	  .help = "name of the port, unique in this switch" },
+	{ .key = "net", .kind = OPT_STRING, .def = "default", .arg = "NAME",
+	  .offset = offsetof(struct port_conf, net),
+	  .help = "network the port belongs to; made when it is new" },
+	{ .key = "max-macs", .kind = OPT_UINT, .def = "16384", .arg = "N",
+	  .min = 1, .max = 4000000, .runtime = true,
+	  .offset = offsetof(struct port_conf, max_macs),
+	  .help = "MAC addresses that may be learned behind the port" },
+	{ .key = NULL },
+};
+
+static const char *const drop_names[DROP_COUNT] = {
+	[DROP_TX_FULL] = "tx-full",
+	[DROP_TX_DOWN] = "tx-down",
+	[DROP_TX_TOO_BIG] = "tx-too-big",
+	[DROP_TX_ERROR] = "tx-error",
+	[DROP_RX_BAD_FRAME] = "rx-bad-frame",
+	[DROP_RX_BAD_OFFLOAD] = "rx-bad-offload",
+	[DROP_RX_DISABLED] = "rx-disabled",
+	[DROP_RX_ALONE] = "rx-no-receiver",
+	[DROP_RX_HAIRPIN] = "rx-hairpin",
+};
+
+const char *drop_reason_name(enum drop_reason r)
+{
+	return drop_names[r];
+}
+
+int port_init(struct port *p, const struct port_env *env,
+	      const struct port_type *type, const struct port_ops *ops,
+	      const struct port_conf *common, unsigned queues)
+{
+	p->type = type;
+	p->ops = ops;
+	p->sw = env->sw;
+	p->max_macs = common->max_macs;
+	p->name = strdup(common->id);
+	p->rxq = calloc(queues, sizeof(struct rxq *));
+	p->txq = calloc(queues, sizeof(struct txq *));
+	p->rxq_count = p->txq_count = queues;
+	if (p->name && p->rxq && p->txq)
+		return 0;
+	port_fini(p);
+	return -ENOMEM;
+}
+
+void port_fini(struct port *p)
+{
+	port_set_txqs(p, NULL, 0, 0);
+	free(p->name);
+	free(p->rxq);
+	free(p->txq);
+	p->name = NULL;
+	p->rxq = NULL;
+	p->txq = NULL;
+}
+
+static struct txq_set *txq_set_create(struct txq *const *txqs, unsigned count)
+{
+	struct txq_set *set =
+		malloc(sizeof(*set) + count * sizeof(struct txq *));
+
+	if (!set)
+		return NULL;
+	set->count = count;
+	memcpy(set->txq, txqs, count * sizeof(struct txq *));
+	return set;
+}
+
+int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
+		  unsigned offloads)
+{
+	struct txq_set *old = p->txqs, *set = NULL;
+	bool same_offloads = offloads == p->tx_offloads;
+
+	if (!old && !count)
+		return 0;
+	if (count) {
+		set = txq_set_create(txqs, count);
+		if (!set)
+			return -ENOMEM;
+	}
+	/* A worker that picked a queue of the old set has read the offloads or
+	 * will: so they change only while there is no set. */
+	if (old) {
+		rcu_publish(p->txqs, same_offloads ? set : NULL);
+		/* May still use the old set: workers in forward_frames() of
+		 * the burst they are in. Control itself is here. */
+		rcu_wait_workers();
+		free(old);
+		if (same_offloads)
+			return 0;
+	}
+	shm_store(&p->tx_offloads, offloads);
+	rcu_publish(p->txqs, set);
+	return 0;
+}
+
+int rxq_attach(struct rxq *q)
+{
+	if (q->worker)
+		return 0;
+	return worker_add(switch_pick_worker(q->port->sw), q);
+}
+
+void rxq_detach(struct rxq *q)
+{
+	if (q->worker)
+		worker_remove(q);
+}
+
+void port_inject(struct port *p, const void *data, uint32_t len)
+{
+	struct forward *fw = p->sw->forward;
+	struct frame *f = &fw->burst.frame[0];
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+
+	if (len < ETH_HLEN || len > FRAME_MAX || !p->rxq_count || !p->rxq[0])
+		return;
+	f->hdr = (struct vnet_hdr){ 0 };
+	frame_from_iov(f, &iov, 1, len, FRAME_SNAP);
+	/* The counters of the port's queue belong to its worker: what is
+	 * injected is counted where it leaves. */
+	forward_frames(fw, p, f, 1, &(struct queue_stats){ 0 });
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The switch, see switch.h: networks, topology, ageing. Control thread only.
+ * What workers read (net, topology, MAC table) is published with RCU.
+ */
+#include "switch_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fd.h"
+#include "log.h"
+#include "parse.h"
+#include "rcu.h"
+
+#define AGE_TICKS 60	/* ticks in a MAC's life: ageing is exact to 1/60 */
+
+static struct net *net_find(struct switch_ *sw, const char *name)
+{
+	struct net *net;
+
+	cds_list_for_each_entry(net, &sw->nets, node)
+		if (!strcmp(net->name, name))
+			return net;
+	return NULL;
+}
+
+static void net_destroy(struct net *net)
+{
+	fdb_destroy(net->fdb);
+	free(net->topology);
+	free(net->name);
+	free(net);
+}
+
+static struct net *net_create(struct switch_ *sw, const char *name)
+{
+	struct net *net = calloc(1, sizeof(*net));
+
+	if (!net)
+		return NULL;
+	CDS_INIT_LIST_HEAD(&net->node);
+	net->name = strdup(name);
+	net->fdb = fdb_create();
+	net->topology = calloc(1, sizeof(*net->topology));
+	if (!net->name || !net->fdb || !net->topology) {
+		net_destroy(net);
+		return NULL;
+	}
+	cds_list_add_tail(&net->node, &sw->nets);
+	return net;
+}
+
+/* Publishes a topology with @p at @slot (NULL: nobody), waits until the old one
+ * is out of use and frees it. */
+static int topology_set(struct net *net, unsigned slot, struct port *p)
+{
+	struct topology *old = net->topology, *t;
+	unsigned count = MAX(old->count, slot + 1);
+
+	t = calloc(1, sizeof(*t) + count * sizeof(struct port *));
+	if (!t)
+		return -ENOMEM;
+	t->count = count;
+	memcpy(t->port, old->port, old->count * sizeof(struct port *));
+	t->port[slot] = p;
+	rcu_publish(net->topology, t);
+	/* May still use the old topology, and through it @slot's former port:
+	 * workers in forward_frames() of the burst they are in. */
+	rcu_wait_workers();
+	free(old);
+	return 0;
+}
+
+static unsigned topology_free_slot(const struct topology *t)
+{
+	unsigned slot = 0;
+
+	while (slot < t->count && t->port[slot])
+		slot++;
+	return slot;
+}
+
+static void mac_gone(uint16_t slot, void *arg)
+{
+	const struct topology *t = ((struct net *)arg)->topology;
+
+	if (slot < t->count && t->port[slot])
+		shm_fetch_sub(&t->port[slot]->mac_count, 1);
+}
+
+static void on_age(struct loop_timer *timer)
+{
+	struct switch_ *sw = container_of(timer, struct switch_, age_timer);
+	struct net *net;
+
+	cds_list_for_each_entry(net, &sw->nets, node)
+		if (fdb_count(net->fdb))
+			fdb_age(net->fdb, MAX(sw->mac_age_s / sw->tick_s, 1u),
+				mac_gone, net);
+	loop_timer_arm(sw->loop, timer, sw->tick_s * 1000ull, on_age);
+}
+
+static void on_grow(struct loop_watch *w, uint32_t events)
+{
+	struct switch_ *sw = container_of(w, struct switch_, grow_watch);
+	struct net *net;
+
+	(void)events;
+	fd_drain(sw->grow_fd);
+	cds_list_for_each_entry(net, &sw->nets, node)
+		if (fdb_wants_growth(net->fdb) && fdb_grow(net->fdb))
+			log_ratelimited(LOG_LEVEL_WARN,
+					"network %s: no memory for a larger MAC table",
+					net->name);
+	shm_store_release(&sw->grow_wanted, false);
+}
+
+static struct forward *forward_init(struct switch_ *sw, struct forward *fw)
+{
+	fw->grow_wanted = &sw->grow_wanted;
+	fw->grow_fd = sw->grow_fd;
+	return fw;
+}
+
+static int start_workers(struct switch_ *sw, const struct switch_config *c)
+{
+	size_t size = align_up(c->workers * sizeof(struct worker), CACHE_LINE);
+
+	/* Fresh pages from the kernel, untouched until used: not memset(). */
+	sw->worker = aligned_alloc(4096, align_up(size, 4096));
+	if (!sw->worker)
+		return -ENOMEM;
+	for (unsigned i = 0; i < c->workers; i++) {
+		struct worker *w = &sw->worker[i];
+		int rc;
+
+		memset(w, 0, offsetof(struct worker, forward));
+		w->spin_ns = w->rounds = w->frames = w->sleeps = 0;
+		w->sw = sw;
+		w->idx = i;
+		w->cpu = c->cpu_count ? c->cpus[i % c->cpu_count] : -1;
+		w->spin_limit_ns = c->poll_us < 0 ? -1 : c->poll_us * 1000ll;
+		forward_init(sw, &w->forward);
+		rc = worker_start(w);
+		if (rc)
+			return rc;
+		sw->worker_count++;
+	}
+	return 0;
+}
+
+int switch_create(const struct switch_config *c, struct loop *loop,
+		  struct switch_ **out, struct err *err)
+{
+	struct switch_ *sw = calloc(1, sizeof(*sw));
+	int rc = -ENOMEM;
+
+	if (!sw)
+		return err_set(err, rc, "out of memory");
+	CDS_INIT_LIST_HEAD(&sw->nets);
+	sw->loop = loop;
+	sw->mac_age_s = MAX(c->mac_age_s, 1u);
+	sw->tick_s = MAX(sw->mac_age_s / AGE_TICKS, 1u);
+	sw->grow_fd = fd_eventfd();
+	if (sw->grow_fd < 0 ||
+	    loop_watch_add(loop, &sw->grow_watch, sw->grow_fd, EPOLLIN,
+			   on_grow))
+		goto err_destroy;
+	sw->forward = aligned_alloc(CACHE_LINE, sizeof(*sw->forward));
+	if (!sw->forward)
+		goto err_destroy;
+	forward_init(sw, sw->forward);
+	rc = start_workers(sw, c);
+	if (rc)
+		goto err_destroy;
+	loop_timer_arm(loop, &sw->age_timer, sw->tick_s * 1000ull, on_age);
+	*out = sw;
+	return 0;
+
+err_destroy:
+	switch_destroy(sw);
+	return err_set(err, rc, "cannot start %u workers: %s", c->workers,
+		       strerror(-rc));
+}
+
+void switch_destroy(struct switch_ *sw)
+{
+	struct net *net, *next;
+
+	for (unsigned i = 0; i < sw->worker_count; i++)
+		worker_stop(&sw->worker[i]);
+	cds_list_for_each_entry_safe(net, next, &sw->nets, node)
+		net_destroy(net);
+	loop_timer_disarm(&sw->age_timer);
+	loop_watch_remove(&sw->grow_watch);
+	fd_close(&sw->grow_fd);
+	free(sw->worker);
+	free(sw->forward);
+	free(sw->port);
+	free(sw);
+}
+
+struct worker *switch_pick_worker(struct switch_ *sw)
+{
+	struct worker *best = &sw->worker[0];
+
+	for (unsigned i = 1; i < sw->worker_count; i++)
+		if (sw->worker[i].queue_count < best->queue_count)
+			best = &sw->worker[i];
+	return best;
+}
+
+static int port_list_add(struct switch_ *sw, struct port *p)
+{
+	if (sw->port_count == sw->port_room) {
+		unsigned room = MAX(sw->port_room * 2, 16u);
+		struct port **more = realloc(sw->port, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		sw->port = more;
+		sw->port_room = room;
+	}
+	sw->port[sw->port_count++] = p;
+	return 0;
+}
+
+static void port_list_remove(struct switch_ *sw, const struct port *p)
+{
+	unsigned i = 0;
+
+	while (i < sw->port_count && sw->port[i] != p)
+		i++;
+	if (i == sw->port_count)
+		return;
+	sw->port_count--;
+	memmove(&sw->port[i], &sw->port[i + 1],
+		(sw->port_count - i) * sizeof(struct port *));
+}
+
+static void net_release(struct switch_ *sw, struct net *net)
+{
+	(void)sw;
+	if (net->port_count)
+		return;
+	cds_list_del(&net->node);
+	/* The last port left with a wait: no worker knows the network. */
+	net_destroy(net);
+}
+
+int switch_add_port(struct switch_ *sw, struct port *p, const char *name,
+		    struct err *err)
+{
+	struct net *net;
+	unsigned slot;
+	int rc;
+
+	if (switch_find_port(sw, p->name))
+		return err_set(err, -EEXIST, "id=%s is in use by another port",
+			       p->name);
+	net = net_find(sw, name);
+	if (!net)
+		net = net_create(sw, name);
+	if (!net)
+		return err_set(err, -ENOMEM, "out of memory");
+	slot = topology_free_slot(net->topology);
+	if (slot >= FDB_NO_SLOT) {
+		return err_set(err, -ENOSPC, "network %s has %u ports already",
+			       name, slot);
+	}
+	rc = port_list_add(sw, p);
+	if (!rc) {
+		p->slot = slot;
+		rc = topology_set(net, slot, p);
+	}
+	if (rc) {
+		port_list_remove(sw, p);
+		net_release(sw, net);
+		return err_set(err, rc, "out of memory");
+	}
+	net->port_count++;
+	rcu_publish(p->net, net);
+	return 0;
+}
+
+void switch_remove_port(struct switch_ *sw, struct port *p)
+{
+	struct net *net = p->net;
+
+	port_list_remove(sw, p);
+	if (!net)
+		return;
+	rcu_publish(p->net, NULL);
+	while (topology_set(net, p->slot, NULL)) {
+		/* No memory for a copy: change the live one, a pointer store
+		 * that workers see or do not, then wait as the copy would. */
+		shm_store(&net->topology->port[p->slot], NULL);
+		rcu_wait_workers();
+		break;
+	}
+	/* Nobody learns for this slot any more. */
+	fdb_flush(net->fdb, (uint16_t)p->slot, NULL, NULL);
+	p->mac_count = 0;
+	net->port_count--;
+	net_release(sw, net);
+}
+
+struct port *switch_find_port(struct switch_ *sw, const char *name)
+{
+	for (unsigned i = 0; i < sw->port_count; i++)
+		if (!strcmp(sw->port[i]->name, name))
+			return sw->port[i];
+	return NULL;
+}
+
+void switch_each_port(struct switch_ *sw, bool (*fn)(struct port *, void *),
+		      void *arg)
+{
+	for (unsigned i = 0; i < sw->port_count; i++)
+		if (!fn(sw->port[i], arg))
+			return;
+}
+
+const char *switch_net_name(const struct port *p)
+{
+	return p->net ? p->net->name : "";
+}
+
+struct each_mac {
+	struct switch_ *sw;
+	struct net *net;
+	bool (*fn)(const struct mac_entry *, void *);
+	void *arg;
+	bool go_on;
+};
+
+static bool each_mac_entry(uint64_t mac, uint16_t slot, unsigned ticks,
+			   void *arg)
+{
+	struct each_mac *each = arg;
+	const struct topology *t = each->net->topology;
+	struct mac_entry e = { .net = each->net->name,
+			       .age_s = ticks * each->sw->tick_s };
+
+	if (slot >= t->count || !t->port[slot])
+		return true;
+	e.port = t->port[slot]->name;
+	for (unsigned i = 0; i < 6; i++)
+		e.mac[i] = (uint8_t)(mac >> 8 * i);
+	each->go_on = each->fn(&e, each->arg);
+	return each->go_on;
+}
+
+void switch_each_mac(struct switch_ *sw, const char *name,
+		     bool (*fn)(const struct mac_entry *, void *), void *arg)
+{
+	struct each_mac each = { .sw = sw, .fn = fn, .arg = arg,
+				 .go_on = true };
+
+	cds_list_for_each_entry(each.net, &sw->nets, node) {
+		if (name && strcmp(each.net->name, name))
+			continue;
+		fdb_each(each.net->fdb, each_mac_entry, &each);
+		if (!each.go_on)
+			return;
+	}
+}
+
+unsigned switch_flush_macs(struct switch_ *sw, const char *name,
+			   const struct port *p)
+{
+	unsigned n = 0;
+	struct net *net;
+
+	if (p)
+		return p->net ? fdb_flush(p->net->fdb, (uint16_t)p->slot,
+					  mac_gone, p->net) : 0;
+	cds_list_for_each_entry(net, &sw->nets, node)
+		if (!name || !strcmp(net->name, name))
+			n += fdb_flush(net->fdb, FDB_NO_SLOT, mac_gone, net);
+	return n;
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workers, see worker.h for the theory of operation. worker_main() and what it
+ * calls run on the worker; the rest on the control thread.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "fd.h"
+#include "log.h"
+#include "rcu.h"
+
+#define EVENTS_PER_WAIT 64
+#define SLOT_WAKE UINT64_MAX	/* epoll data of wake_fd */
+
+/* Spinning longer than this costs more than the two wake-ups it saves (a
+ * write to a sleeping peer's eventfd and its wake-up take 40 to 90 us). */
+#define SPIN_MAX_NS 100000
+#define SPIN_STEP_NS 10000
+/* A queue without an event descriptor is looked at this often while idle. */
+#define MUST_POLL_MS 1
+/* Rounds between two looks at the events of sleeping queues. */
+#define ROUNDS_PER_EVENT_LOOK 16
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void merge_woken(struct worker *w, struct worker_slots *s)
+{
+	/* worker:A  acquire: slots and bits stored before the flag are visible
+	 * below. Pairs with the store in wake_slot(). */
+	if (!shm_load(&w->has_woken) || !shm_exchange(&w->has_woken, false))
+		return;
+	for (unsigned i = 0; i < s->count / 64; i++)
+		s->awake[i] |= shm_exchange(&s->woken[i], 0);
+}
+
+/* The queue was empty. True: it may be left alone until its event. */
+static bool put_to_sleep(struct worker *w, struct rxq *q, uint64_t now)
+{
+	stat_inc(&q->stats.polls);
+	if (q->event_fd < 0)
+		return false;
+	if (!q->idle_since)
+		q->idle_since = now;
+	if (q->can_spin && now - q->idle_since < w->spin_ns)
+		return false;
+	if (q->port->ops->rx_arm && !q->port->ops->rx_arm(q))
+		return false;
+	stat_inc(&q->stats.sleeps);
+	q->idle_since = 0;
+	return true;
+}
+
+struct round {
+	unsigned frames;
+	unsigned awake;		/* queues to poll again at once */
+	bool must_poll;		/* an idle one has no event descriptor */
+	uint64_t now;		/* 0 until somebody needed the time */
+};
+
+static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
+		      struct round *r)
+{
+	/* worker:B  acquire: the queue is whole. Pairs with the release in
+	 * worker_add(). */
+	struct rxq *q = shm_load_acquire(&s->q[slot]);
+	unsigned n;
+
+	if (!q) {
+		s->awake[slot / 64] &= ~(1ull << (slot & 63));
+		return;
+	}
+	n = forward_poll(&w->forward, q);
+	r->frames += n;
+	if (n) {
+		q->idle_since = 0;
+		r->awake++;
+		return;
+	}
+	if (!r->now)
+		r->now = now_ns();
+	if (put_to_sleep(w, q, r->now)) {
+		s->awake[slot / 64] &= ~(1ull << (slot & 63));
+		return;
+	}
+	if (q->event_fd < 0)
+		r->must_poll = true;
+	else
+		r->awake++;
+}
+
+static struct round poll_awake(struct worker *w, struct worker_slots *s)
+{
+	struct round r = { 0 };
+
+	for (unsigned i = 0; i < s->count / 64; i++) {
+		uint64_t bits = s->awake[i];
+
+		while (bits) {
+			unsigned bit = (unsigned)__builtin_ctzll(bits);
+
+			bits &= bits - 1;
+			poll_slot(w, s, i * 64 + bit, &r);
+		}
+	}
+	return r;
+}
+
+/* Wakes the queues that have events. */
+static void take_events(struct worker *w, const struct epoll_event *ev, int n)
+{
+	struct worker_slots *s = rcu_read(w->slots);
+
+	for (int i = 0; i < n; i++) {
+		uint64_t slot = ev[i].data.u64;
+		struct rxq *q;
+
+		if (slot == SLOT_WAKE) {
+			fd_drain(w->wake_fd);
+			continue;
+		}
+		q = slot < s->count ? shm_load_acquire(&s->q[slot]) : NULL;
+		if (!q)
+			continue;
+		stat_inc(&q->stats.kicks);
+		s->awake[slot / 64] |= 1ull << (slot & 63);
+		if (q->port->ops->rx_disarm)
+			q->port->ops->rx_disarm(q);
+	}
+}
+
+/* After a sleep of @slept_ns: was the spin before it too short or too long? */
+static void adapt_spin(struct worker *w, uint64_t slept_ns)
+{
+	if (w->spin_limit_ns >= 0)
+		return;
+	if (slept_ns < SPIN_MAX_NS)
+		w->spin_ns = MIN(w->spin_ns * 2 + SPIN_STEP_NS, SPIN_MAX_NS);
+	else
+		w->spin_ns = w->spin_ns < SPIN_STEP_NS ? 0 : w->spin_ns / 2;
+}
+
+static void look_at_events(struct worker *w)
+{
+	struct epoll_event ev[EVENTS_PER_WAIT];
+	int n = epoll_wait(w->epoll_fd, ev, EVENTS_PER_WAIT, 0);
+
+	take_events(w, ev, n);
+}
+
+static void sleep_until_event(struct worker *w, int timeout_ms)
+{
+	struct epoll_event ev[EVENTS_PER_WAIT];
+	uint64_t since = now_ns();
+	int n;
+
+	stat_inc(&w->sleeps);
+	rcu_offline();
+	n = epoll_wait(w->epoll_fd, ev, EVENTS_PER_WAIT, timeout_ms);
+	rcu_online();
+	if (timeout_ms < 0)
+		adapt_spin(w, now_ns() - since);
+	take_events(w, ev, n);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	unsigned until_look = 0;
+
+	rcu_register();
+	while (!shm_load_acquire(&w->stop)) {
+		struct worker_slots *s = rcu_read(w->slots);
+		struct round r;
+
+		merge_woken(w, s);
+		r = poll_awake(w, s);
+		stat_inc(&w->rounds);
+		stat_add(&w->frames, r.frames);
+		rcu_quiescent();
+		if (!r.awake) {
+			sleep_until_event(w, r.must_poll ? MUST_POLL_MS : -1);
+		} else if (!until_look--) {
+			until_look = ROUNDS_PER_EVENT_LOOK;
+			look_at_events(w);
+		}
+	}
+	rcu_unregister();
+	return NULL;
+}
+
+static struct worker_slots *slots_create(unsigned count)
+{
+	struct worker_slots *s =
+		calloc(1, sizeof(*s) + count * sizeof(s->q[0]));
+
+	if (!s)
+		return NULL;
+	s->count = count;
+	s->awake = calloc(count / 64, sizeof(*s->awake));
+	s->woken = calloc(count / 64, sizeof(*s->woken));
+	if (!s->awake || !s->woken) {
+		free(s->awake);
+		free(s->woken);
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static void slots_destroy(struct worker_slots *s)
+{
+	if (!s)
+		return;
+	free(s->awake);
+	free(s->woken);
+	free(s);
+}
+
+/* Doubles the table. Every queue is polled once afterwards, because which ones
+ * were awake is the worker's private knowledge. */
+static int slots_grow(struct worker *w)
+{
+	struct worker_slots *old = w->slots;
+	struct worker_slots *s = slots_create(old->count * 2);
+
+	if (!s)
+		return -ENOMEM;
+	for (unsigned i = 0; i < old->count; i++) {
+		s->q[i] = old->q[i];
+		if (s->q[i])
+			s->woken[i / 64] |= 1ull << (i & 63);
+	}
+	rcu_publish(w->slots, s);
+	shm_store_release(&w->has_woken, true);
+	fd_signal(w->wake_fd);
+	/* May still have the old table: this worker, in the round it is in. */
+	rcu_wait_workers();
+	slots_destroy(old);
+	return 0;
+}
+
+static void wake_slot(struct worker *w, unsigned slot)
+{
+	struct worker_slots *s = w->slots;
+
+	shm_fetch_or(&s->woken[slot / 64], 1ull << (slot & 63));
+	/* worker:A  release: the bit is visible before the flag. */
+	shm_store_release(&w->has_woken, true);
+	fd_signal(w->wake_fd);
+}
+
+int worker_add(struct worker *w, struct rxq *q)
+{
+	struct worker_slots *s = w->slots;
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	unsigned slot = 0;
+
+	while (slot < s->count && s->q[slot])
+		slot++;
+	if (slot == s->count) {
+		int rc = slots_grow(w);
+
+		if (rc)
+			return rc;
+		s = w->slots;
+	}
+	ev.data.u64 = slot;
+	if (q->event_fd >= 0 &&
+	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, q->event_fd, &ev) < 0)
+		return -errno;
+	q->worker = w;
+	q->slot = slot;
+	q->idle_since = 0;
+	w->queue_count++;
+	/* worker:B  release: everything in @q before the pointer. */
+	shm_store_release(&s->q[slot], q);
+	wake_slot(w, slot);
+	return 0;
+}
+
+void worker_remove(struct rxq *q)
+{
+	struct worker *w = q->worker;
+
+	shm_store(&w->slots->q[q->slot], NULL);
+	if (q->event_fd >= 0)
+		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, q->event_fd, NULL);
+	/* May still have @q: this worker, in the poll of this round. An event
+	 * fetched before names the slot only. Others never had it. */
+	rcu_wait_workers();
+	w->queue_count--;
+	q->worker = NULL;
+}
+
+void rxq_wake(struct rxq *q)
+{
+	if (q->worker)
+		wake_slot(q->worker, q->slot);
+}
+
+static void pin(const struct worker *w)
+{
+	cpu_set_t set;
+	int rc;
+
+	if (w->cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(w->cpu, &set);
+	rc = pthread_setaffinity_np(w->thread, sizeof(set), &set);
+	if (rc)
+		log_warn("worker %u: cannot run on CPU %d: error %d", w->idx,
+			 w->cpu, rc);
+}
+
+int worker_start(struct worker *w)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET,
+				  .data.u64 = SLOT_WAKE };
+	char name[16];
+	int rc;
+
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	w->wake_fd = fd_eventfd();
+	w->slots = slots_create(64);
+	w->spin_ns = w->spin_limit_ns > 0 ? (uint64_t)w->spin_limit_ns : 0;
+	if (w->epoll_fd < 0 || w->wake_fd < 0 || !w->slots ||
+	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->wake_fd, &ev) < 0) {
+		rc = ENOMEM;
+		goto err_free;
+	}
+	rc = pthread_create(&w->thread, NULL, worker_main, w);
+	if (rc)
+		goto err_free;
+	snprintf(name, sizeof(name), "worker%u", w->idx);
+	pthread_setname_np(w->thread, name);
+	pin(w);
+	return 0;
+
+err_free:
+	slots_destroy(w->slots);
+	fd_close(&w->wake_fd);
+	fd_close(&w->epoll_fd);
+	return -rc;
+}
+
+void worker_stop(struct worker *w)
+{
+	shm_store_release(&w->stop, true);
+	fd_signal(w->wake_fd);
+	pthread_join(w->thread, NULL);
+	slots_destroy(w->slots);
+	fd_close(&w->wake_fd);
+	fd_close(&w->epoll_fd);
+}
