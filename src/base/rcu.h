@@ -11,10 +11,12 @@
 #ifndef RW_RCU_H
 #define RW_RCU_H
 
+#include "shm.h"
+
 /* rcu:A  acquire and release: what the pointer leads to was written before it
  * was published. */
-#define rcu_read(p) __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
-#define rcu_publish(p, v) __atomic_store_n(&(p), v, __ATOMIC_RELEASE)
+#define rcu_read(p) shm_load_acquire(&(p))
+#define rcu_publish(p, v) shm_store_release(&(p), v)
 
 /* Every thread that reads RCU pointers, at its begin and end. Starts online. */
 void rcu_register(void);
@@ -23,7 +25,8 @@ void rcu_unregister(void);
 /* The calling worker holds no pointer from before. Once per loop. */
 void rcu_quiescent(void);
 
-/* Around a sleep: while offline a worker holds nothing and is not waited for. */
+/* Around a sleep: while offline a worker holds nothing and is not waited for.
+ */
 void rcu_offline(void);
 void rcu_online(void);
 

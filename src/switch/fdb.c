@@ -23,30 +23,30 @@
 #include "shm.h"
 #include "util.h"
 
-#define WAYS 7
+#define WAYS	    7
 #define MIN_BUCKETS 64
-#define MAX_BUCKETS (1u << 20)	/* 64 MiB, seven million addresses */
+#define MAX_BUCKETS (1u << 20) /* 64 MiB, seven million addresses */
 
 enum { BUCKET_LOCKED = 1, BUCKET_OVERFLOWED = 2 };
 
 struct bucket {
-	uint64_t entry[WAYS];	/* address << 16 | slot; 0: free */
-	uint8_t age[WAYS];	/* tick of the last frame */
-	uint8_t flags;		/* BUCKET_*; OVERFLOWED: look in the second */
+	uint64_t entry[WAYS]; /* address << 16 | slot; 0: free */
+	uint8_t age[WAYS];    /* tick of the last frame */
+	uint8_t flags;	      /* BUCKET_*; OVERFLOWED: look in the second */
 } __cacheline;
 
 struct table {
-	uint32_t mask;		/* buckets - 1 */
-	unsigned shift;		/* 64 - log2(buckets) */
-	uint64_t seed;		/* random: a guest cannot aim at a bucket */
+	uint32_t mask;	/* buckets - 1 */
+	unsigned shift; /* 64 - log2(buckets) */
+	uint64_t seed;	/* random: a guest cannot aim at a bucket */
 	struct bucket *bucket;
 };
 
 struct fdb {
-	struct table *table;	/* [rcu] */
-	uint64_t count;		/* [any, atomic] */
-	uint8_t tick;		/* [ctl -> any, atomic] */
-	bool is_crowded;	/* [any, atomic] an insertion found no room */
+	struct table *table; /* [rcu] */
+	uint64_t count;	     /* [any, atomic] */
+	uint8_t tick;	     /* [ctl -> any, atomic] */
+	bool is_crowded;     /* [any, atomic] an insertion found no room */
 };
 
 struct place {
@@ -220,7 +220,7 @@ enum fdb_result fdb_learn(struct fdb *f, uint64_t mac, uint16_t slot,
 	if (!b && !may_add)
 		return FDB_FULL;
 	if (!bucket_trylock(p.first))
-		return FDB_FULL;	/* somebody learns here, or it grows */
+		return FDB_FULL; /* somebody learns here, or it grows */
 	b = find(p, mac, &way, &word);
 	if (b && word == wanted) {
 		r = FDB_KNOWN;
@@ -288,7 +288,8 @@ int fdb_grow(struct fdb *f)
 		rcu_publish(f->table, t);
 		shm_store(&f->is_crowded, false);
 		/* May still have the old table: workers in fdb_lookup() or
-		 * fdb_learn() of the burst they are in. Nobody else reads it. */
+		 * fdb_learn() of the burst they are in. Nobody else reads it.
+		 */
 		rcu_wait_workers();
 		table_destroy(old);
 		return 0;
@@ -300,11 +301,9 @@ int fdb_grow(struct fdb *f)
 }
 
 /* Removes the entries for which @is_due says so. */
-static unsigned remove_if(struct fdb *f,
-			  bool (*is_due)(uint64_t word, uint8_t age,
-					 unsigned arg),
-			  unsigned due_arg,
-			  void (*gone)(uint16_t slot, void *arg), void *arg)
+static unsigned remove_if(
+	struct fdb *f, bool (*is_due)(uint64_t word, uint8_t age, unsigned arg),
+	unsigned due_arg, void (*gone)(uint16_t slot, void *arg), void *arg)
 {
 	struct table *t = f->table;
 	unsigned removed = 0;
@@ -356,7 +355,8 @@ unsigned fdb_flush(struct fdb *f, uint16_t slot,
 }
 
 void fdb_each(const struct fdb *f,
-	      bool (*fn)(uint64_t mac, uint16_t slot, unsigned ticks, void *arg),
+	      bool (*fn)(uint64_t mac, uint16_t slot, unsigned ticks,
+			 void *arg),
 	      void *arg)
 {
 	const struct table *t = f->table;

@@ -17,10 +17,9 @@
 #include "parse.h"
 #include "rcu.h"
 
-
 /* Where one frame goes: a queue, or one of these two. */
 static struct txq flood_mark, drop_mark;
-#define TO_ALL (&flood_mark)
+#define TO_ALL	  (&flood_mark)
 #define TO_NOBODY (&drop_mark)
 
 static void count_drop(struct queue_stats *s, enum drop_reason r, unsigned n)
@@ -79,7 +78,7 @@ static void transmit_soft(struct forward *fw, struct txq *q,
 			  struct frame *const *frames, unsigned n,
 			  unsigned offloads)
 {
-	unsigned sent = 0;	/* frames[sent..i) are ready to go */
+	unsigned sent = 0; /* frames[sent..i) are ready to go */
 
 	for (unsigned i = 0; i < n; i++) {
 		struct frame *f = frames[i];
@@ -186,7 +185,7 @@ static void send_groups(struct forward *fw, struct frame *const *frames,
 /* What a worker remembers from frame to frame of a burst: most go the same
  * way. */
 struct recent {
-	uint64_t src, dst;	/* 0: nothing yet; no valid address is 0 */
+	uint64_t src, dst; /* 0: nothing yet; no valid address is 0 */
 	uint16_t dst_slot;
 };
 

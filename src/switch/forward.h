@@ -18,7 +18,7 @@ struct forward {
 	struct iovec iov[SOFT_IOV];
 	/* Set when a MAC table asked for growth; [worker -> ctl] */
 	bool *grow_wanted;
-	int grow_fd;		/* eventfd to tell control */
+	int grow_fd; /* eventfd to tell control */
 };
 
 /* Looks at @q once: takes a burst in, forwards it, gives it back. Returns how

@@ -10,15 +10,15 @@
 
 /* The ports of a network by slot; immutable, published with RCU. */
 struct topology {
-	unsigned count;		/* slots, holes included */
-	struct port *port[];	/* NULL: free slot */
+	unsigned count;	     /* slots, holes included */
+	struct port *port[]; /* NULL: free slot */
 };
 
 struct net {
-	char *name;		/* heap */
+	char *name; /* heap */
 	struct fdb *fdb;
 	struct topology *topology; /* [rcu] never NULL */
-	unsigned port_count;	/* [ctl] */
+	unsigned port_count;	   /* [ctl] */
 	struct cds_list_head node; /* [ctl] in switch_.nets */
 };
 

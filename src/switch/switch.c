@@ -14,7 +14,7 @@
 #include "parse.h"
 #include "rcu.h"
 
-#define AGE_TICKS 60	/* ticks in a MAC's life: ageing is exact to 1/60 */
+#define AGE_TICKS 60 /* ticks in a MAC's life: ageing is exact to 1/60 */
 
 static struct net *net_find(struct switch_ *sw, const char *name)
 {
@@ -111,9 +111,10 @@ static void on_grow(struct loop_watch *w, uint32_t events)
 	fd_drain(sw->grow_fd);
 	cds_list_for_each_entry(net, &sw->nets, node)
 		if (fdb_wants_growth(net->fdb) && fdb_grow(net->fdb))
-			log_ratelimited(LOG_LEVEL_WARN,
-					"network %s: no memory for a larger MAC table",
-					net->name);
+			log_ratelimited(
+				LOG_LEVEL_WARN,
+				"network %s: no memory for a larger MAC table",
+				net->name);
 	shm_store_release(&sw->grow_wanted, false);
 }
 
@@ -164,9 +165,8 @@ int switch_create(const struct switch_config *c, struct loop *loop,
 	sw->mac_age_s = MAX(c->mac_age_s, 1u);
 	sw->tick_s = MAX(sw->mac_age_s / AGE_TICKS, 1u);
 	sw->grow_fd = fd_eventfd();
-	if (sw->grow_fd < 0 ||
-	    loop_watch_add(loop, &sw->grow_watch, sw->grow_fd, EPOLLIN,
-			   on_grow))
+	if (sw->grow_fd < 0 || loop_watch_add(loop, &sw->grow_watch,
+					      sw->grow_fd, EPOLLIN, on_grow))
 		goto err_destroy;
 	sw->forward = aligned_alloc(CACHE_LINE, sizeof(*sw->forward));
 	if (!sw->forward)
@@ -356,8 +356,9 @@ static bool each_mac_entry(uint64_t mac, uint16_t slot, unsigned ticks,
 void switch_each_mac(struct switch_ *sw, const char *name,
 		     bool (*fn)(const struct mac_entry *, void *), void *arg)
 {
-	struct each_mac each = { .sw = sw, .fn = fn, .arg = arg,
-				 .go_on = true };
+	struct each_mac each = {
+		.sw = sw, .fn = fn, .arg = arg, .go_on = true
+	};
 
 	cds_list_for_each_entry(each.net, &sw->nets, node) {
 		if (name && strcmp(each.net->name, name))
@@ -376,7 +377,8 @@ unsigned switch_flush_macs(struct switch_ *sw, const char *name,
 
 	if (p)
 		return p->net ? fdb_flush(p->net->fdb, (uint16_t)p->slot,
-					  mac_gone, p->net) : 0;
+					  mac_gone, p->net)
+			      : 0;
 	cds_list_for_each_entry(net, &sw->nets, node)
 		if (!name || !strcmp(net->name, name))
 			n += fdb_flush(net->fdb, FDB_NO_SLOT, mac_gone, net);

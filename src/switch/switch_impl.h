@@ -9,18 +9,18 @@
 
 struct switch_ {
 	struct loop *loop;
-	struct cds_list_head nets;	/* of struct net */
-	struct port **port;		/* in the order they were added; heap */
+	struct cds_list_head nets; /* of struct net */
+	struct port **port;	   /* in the order they were added; heap */
 	unsigned port_count, port_room;
-	struct worker *worker;		/* heap, cache-line aligned */
+	struct worker *worker; /* heap, cache-line aligned */
 	unsigned worker_count;
-	struct forward *forward;	/* for what control injects */
+	struct forward *forward; /* for what control injects */
 	unsigned mac_age_s;
-	unsigned tick_s;		/* seconds of one tick of MAC ageing */
+	unsigned tick_s; /* seconds of one tick of MAC ageing */
 	struct loop_timer age_timer;
 	struct loop_watch grow_watch;
 	int grow_fd;
-	bool grow_wanted;		/* [worker -> ctl, atomic] */
+	bool grow_wanted; /* [worker -> ctl, atomic] */
 };
 
 /* The worker with the fewest queues. */

@@ -17,11 +17,11 @@
 #include "rcu.h"
 
 #define EVENTS_PER_WAIT 64
-#define SLOT_WAKE UINT64_MAX	/* epoll data of wake_fd */
+#define SLOT_WAKE	UINT64_MAX /* epoll data of wake_fd */
 
 /* Spinning longer than this costs more than the two wake-ups it saves (a
  * write to a sleeping peer's eventfd and its wake-up take 40 to 90 us). */
-#define SPIN_MAX_NS 100000
+#define SPIN_MAX_NS  100000
 #define SPIN_STEP_NS 10000
 /* A queue without an event descriptor is looked at this often while idle. */
 #define MUST_POLL_MS 1
@@ -65,9 +65,9 @@ static bool put_to_sleep(struct worker *w, struct rxq *q, uint64_t now)
 
 struct round {
 	unsigned frames;
-	unsigned awake;		/* queues to poll again at once */
-	bool must_poll;		/* an idle one has no event descriptor */
-	uint64_t now;		/* 0 until somebody needed the time */
+	unsigned awake; /* queues to poll again at once */
+	bool must_poll; /* an idle one has no event descriptor */
+	uint64_t now;	/* 0 until somebody needed the time */
 };
 
 static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,

@@ -2,22 +2,22 @@
 /*
  * Inside switch/: a worker thread and the receive queues it owns.
  *
- * Theory of operation. Control puts queues into the worker's table of slots; the
- * worker keeps, privately, which of them are awake. An awake queue is polled in
- * every round. One that stayed empty for as long as the worker is willing to
- * spin is armed (its peer is asked for an event) and sleeps; an event on its
- * descriptor, edge-triggered in the worker's epoll, wakes it. With no queue
- * awake the worker sleeps in epoll_wait(), offline for RCU.
+ * Theory of operation. Control puts queues into the worker's table of slots;
+ * the worker keeps, privately, which of them are awake. An awake queue is
+ * polled in every round. One that stayed empty for as long as the worker is
+ * willing to spin is armed (its peer is asked for an event) and sleeps; an
+ * event on its descriptor, edge-triggered in the worker's epoll, wakes it. With
+ * no queue awake the worker sleeps in epoll_wait(), offline for RCU.
  *
  * How long to spin is learned, between 0 and SPIN_MAX: a wake-up that came soon
  * after falling asleep says that spinning a little longer would have caught it;
  * a long sleep says that spinning was a waste.
  *
- * Taking a queue away: the slot is emptied, its descriptor leaves the epoll set,
- * then every worker passes a quiescent point. The worker may until then be in a
- * poll of the queue (online, so waited for); an event that was already fetched
- * names only the slot number and finds it empty, or finds the next queue there,
- * which is polled once for nothing.
+ * Taking a queue away: the slot is emptied, its descriptor leaves the epoll
+ * set, then every worker passes a quiescent point. The worker may until then be
+ * in a poll of the queue (online, so waited for); an event that was already
+ * fetched names only the slot number and finds it empty, or finds the next
+ * queue there, which is polled once for nothing.
  */
 #ifndef RW_WORKER_H
 #define RW_WORKER_H
@@ -27,34 +27,34 @@
 #include "forward.h"
 
 struct worker_slots {
-	unsigned count;		/* multiple of 64 */
-	uint64_t *awake;	/* [worker] bit per slot: poll it */
-	uint64_t *woken;	/* [any, atomic] wake it; merged into awake */
-	struct rxq *q[];	/* [ctl -> worker, atomic] NULL: free */
+	unsigned count;	 /* multiple of 64 */
+	uint64_t *awake; /* [worker] bit per slot: poll it */
+	uint64_t *woken; /* [any, atomic] wake it; merged into awake */
+	struct rxq *q[]; /* [ctl -> worker, atomic] NULL: free */
 };
 
 struct worker {
 	struct switch_ *sw;
 	unsigned idx;
-	int cpu;		/* -1: any */
-	int64_t spin_limit_ns;	/* of poll_us; -1: adaptive */
+	int cpu;	       /* -1: any */
+	int64_t spin_limit_ns; /* of poll_us; -1: adaptive */
 	pthread_t thread;
 	int epoll_fd;
 	int wake_fd;
-	bool has_woken;		/* [any, atomic] look at slots->woken */
-	bool stop;		/* [ctl -> worker, atomic] */
-	unsigned queue_count;	/* [ctl] */
+	bool has_woken;		    /* [any, atomic] look at slots->woken */
+	bool stop;		    /* [ctl -> worker, atomic] */
+	unsigned queue_count;	    /* [ctl] */
 	struct worker_slots *slots; /* [rcu] */
-	struct forward forward;	/* [worker] */
+	struct forward forward;	    /* [worker] */
 
-	uint64_t spin_ns;	/* [worker] how long an empty queue is polled */
-	uint64_t rounds;	/* [worker -> ctl] */
-	uint64_t frames;	/* [worker -> ctl] */
-	uint64_t sleeps;	/* [worker -> ctl] */
+	uint64_t spin_ns; /* [worker] how long an empty queue is polled */
+	uint64_t rounds;  /* [worker -> ctl] */
+	uint64_t frames;  /* [worker -> ctl] */
+	uint64_t sleeps;  /* [worker -> ctl] */
 };
 
-int worker_start(struct worker *w);	/* 0 or -errno */
-void worker_stop(struct worker *w);	/* no queue may be left */
+int worker_start(struct worker *w); /* 0 or -errno */
+void worker_stop(struct worker *w); /* no queue may be left */
 
 /* Control. Adds @q (q->worker and q->slot are set here) / removes it and waits
  * until no worker can touch it. */
