@@ -34,7 +34,7 @@ check:
 bench:
 	@scripts/install-deps.sh bench
 	@$(MAKE) --no-print-directory all
-	@bench/bench.sh
+	@bench/bench.py
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

@@ -1,0 +1,58 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs iperf3 and ping between two guests, or one guest and the host; called
+by guests.sh. Arguments: FOLDER NET1 NET2 DEVICE-OPTIONS SECS MTU CORE1 CORE2
+(NET1 empty: the peer is 10.9.0.1 on the other side of NET2)."""
+import os
+import shlex
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                '..', 'scripts'))
+import lab  # noqa: E402
+
+folder, net1, net2, options, secs, mtu, core1, core2 = sys.argv[1:9]
+guests = []
+
+
+def boot(number, net, core):
+    device = f'virtio-net-pci,netdev=n,mac=52:54:00:00:00:0{number},romfile='
+    guest = lab.Guest(f'g{number}', folder, shlex.split(net) +
+                      ['-device', device + options], memory='256M',
+                      with_memory=True, cpu_list=core)
+    guests.append(guest)
+    return guest
+
+
+def up(guest, address):
+    guest.run(f'ip link set eth0 mtu {mtu} up; '
+              f'ip addr add {address}/24 dev eth0')
+
+
+try:
+    server = boot(1, net1, core1) if net1 else None
+    if server:
+        server.wait_boot()  # a listening netdev must be there first
+    client = boot(2, net2, core2)
+    client.wait_boot()
+    if server:
+        up(server, '10.9.0.1')
+        server.run('iperf3 -s -D')
+    up(client, '10.9.0.2')
+    features = client.run('ethtool -k eth0 | grep -e tcp-segmentation-offload '
+                          '-e tx-checksumming: -e " large-receive"')
+    print('G_FEATURES', features.replace('\n', ' ').replace('\t', ''))
+    client.run('for i in 1 2 3 4 5 6 7 8; do ping -c 1 -W 1 10.9.0.1 >/dev/null'
+               ' && break; sleep 1; done')
+    print(client.run('ping -c 100 -i 0.05 -q 10.9.0.1', check=False)[1])
+    tcp = f'iperf3 -c 10.9.0.1 -t {secs} -O 1 %s | grep -e sender -e receiver'
+    for title, extra in (('TCP to peer', ''), ('TCP to peer', ''),
+                         ('TCP from peer', '-R')):
+        print('G_' + title)
+        print(client.run(tcp % extra, timeout=30 + 3 * int(secs)))
+    print('G_UDP 64 B payload, unlimited')
+    print(client.run('iperf3 -c 10.9.0.1 -u -l 64 -b 0 -t 4 | '
+                     'grep -e sender -e receiver', timeout=60))
+finally:
+    for g in guests:
+        g.stop()

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes the initrd of the test guests: busybox, iperf3, ethtool and the virtio
+# modules of the kernel that guest-kernel.sh fetched.
+#   guest-initrd.sh [DIR]     DIR (default build/guest) gets initrd.gz
+# Does nothing when DIR/initrd.gz is newer than this script and the kernel.
+#
+# The guest obeys its serial console. After "RW READY" it reads one command a
+# line, "TAG COMMAND", runs COMMAND in a shell, prints what that prints, and
+# then "RW END TAG STATUS". Users: scripts/lab.py.
+set -eu
+self=$(realpath "$0")
+dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")
+out=$dir/initrd.gz
+[ "$out" -nt "$self" ] && [ "$out" -nt "$dir/vmlinuz" ] && exit 0
+root=$(mktemp -d "$dir/initrd.XXXXXX")
+trap 'rm -rf "$root"' EXIT
+cd "$root"
+mkdir -p bin lib64 lib/modules proc sys dev tmp run etc/udhcpc www
+
+cp "$(command -v busybox)" bin/busybox
+PATH=$PATH:/usr/sbin:/sbin
+for program in iperf3 ethtool; do
+	path=$(command -v $program) || {
+		echo "guest-initrd.sh: there is no $program" >&2
+		exit 1
+	}
+	cp "$path" bin/
+	ldd "$path" | grep -o '/[^ ]*' | while read -r lib; do
+		mkdir -p ".$(dirname "$lib")"
+		cp -Ln "$lib" ".$lib"
+	done
+done
+
+# In the order of loading.
+modules="failover net_failover virtio_ring virtio virtio_pci_modern_dev
+virtio_pci_legacy_dev virtio_pci virtio_net"
+for m in $modules; do
+	path=$(find "$dir/modules" -name "$m.ko*" | head -1)
+	case $path in
+	'') continue ;; # built into the kernel
+	*.xz) xz -dc "$path" >"lib/modules/$m.ko" ;;
+	*) cp "$path" lib/modules/ ;;
+	esac
+	echo "$m" >>lib/modules/order
+done
+
+cat >etc/udhcpc/default.script <<'SCRIPT'
+#!/bin/sh
+case $1 in
+deconfig) ip addr flush dev $interface; ip link set $interface up ;;
+bound|renew)
+	ip addr add $ip/${mask:-24} dev $interface
+	[ -n "$router" ] && ip route add default via ${router%% *}
+	[ -n "$domain" ] && echo "search $domain" >/etc/resolv.conf
+	for s in $dns; do echo "nameserver $s" >>/etc/resolv.conf; done
+	set | grep -E '^(ip|mask|router|dns|hostname|domain|search|lease|serverid|tftp|bootfile|boot_file|siaddr)=' >/run/lease
+	;;
+esac
+SCRIPT
+cat >init <<'INIT'
+#!/bin/busybox sh
+export PATH=/bin
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+for m in $(cat /lib/modules/order); do insmod /lib/modules/$m.ko; done
+hostname guest
+ip link set lo up
+exec </dev/ttyS0 >/dev/ttyS0 2>&1
+stty -echo -onlcr
+echo "RW READY $(cut -d' ' -f1 /proc/uptime)"
+while read -r tag command; do
+	sh -c "$command" </dev/null 2>&1
+	echo "RW END $tag $?"
+done
+poweroff -f
+INIT
+chmod +x init etc/udhcpc/default.script
+find . | busybox cpio -o -H newc 2>/dev/null | gzip -1 >"$out.new"
+mv "$out.new" "$out"

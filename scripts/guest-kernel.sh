@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Fetches Debian's cloud kernel for test guests and unpacks it, without
+# installing it and without any right:
+#   guest-kernel.sh [DIR]     DIR (default build/guest) gets vmlinuz and modules/
+# Does nothing when DIR has them.
+set -eu
+dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")
+[ -s "$dir/vmlinuz" ] && [ -d "$dir/modules" ] && exit 0
+mkdir -p "$dir"
+cd "$dir"
+
+# Own package lists, for when the system's are absent or older than the mirror.
+lists=(-o "Dir::State::lists=$dir/apt/lists" -o "Dir::Cache=$dir/apt/cache"
+	-o APT::Sandbox::User= -o Debug::NoLocking=1)
+
+# fetch APT-OPTIONS...: the package that the meta package depends on
+fetch() {
+	local package
+	package=$(apt-cache "$@" depends linux-image-cloud-amd64 2>/dev/null |
+		awk '/Depends: linux-image-/ { print $2; exit }')
+	[ -n "$package" ] && rm -f linux-image-*.deb &&
+		apt-get -qq -o APT::Sandbox::User= "$@" download "$package"
+}
+
+if ! fetch; then
+	mkdir -p apt/lists/partial apt/cache/archives/partial
+	apt-get -qq "${lists[@]}" update && fetch "${lists[@]}" || {
+		echo "guest-kernel.sh: cannot fetch the package that" \
+			"linux-image-cloud-amd64 depends on; is there a way" \
+			"to the Debian mirror of /etc/apt/sources.list?" >&2
+		exit 1
+	}
+fi
+rm -rf unpacked modules
+dpkg -x linux-image-*.deb unpacked
+mv unpacked/lib/modules/* modules
+mv unpacked/boot/vmlinuz-* vmlinuz
+rm -rf unpacked apt linux-image-*.deb
