@@ -23,13 +23,17 @@ struct capture_config {
 int capture_start(struct port *p, const struct capture_config *config,
 		  struct loop *loop, void (*ended)(void *arg), void *arg,
 		  struct err *err);
-/* Ends it: what workers had handed over is written, then the fd is closed.
- * Does nothing when the port is not captured. */
-void capture_stop(struct port *p);
-
 struct capture_stats {
-	uint64_t frames, dropped;
+	uint64_t frames;	/* written */
+	uint64_t dropped;	/* not recorded: the ring was full */
 };
+
+/* Ends it: what workers had handed over is written, then the fd is closed.
+ * @last (may be NULL) gets the final numbers. Does nothing, and leaves zeros,
+ * when the port is not captured. */
+void capture_stop(struct port *p, struct capture_stats *last);
+
+/* Numbers up to now; false: not captured. */
 bool capture_stats(const struct port *p, struct capture_stats *out);
 
 /* Worker: records @n frames, in or out of @c's port. */
