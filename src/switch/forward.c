@@ -113,50 +113,12 @@ static void send_group(struct forward *fw, struct txq *q,
 		transmit_soft(fw, q, frames, n, offloads);
 }
 
-/* The queue of @to that carries @f's flow; NULL: link down. */
-static struct txq *pick_txq(struct port *to, const struct frame *f)
+/* The queue of @set that carries @f's flow. */
+static struct txq *pick_txq(const struct txq_set *set, const struct frame *f)
 {
-	const struct txq_set *set = rcu_read(to->txqs);
-
-	if (unlikely(!set)) {
-		shm_fetch_add(&to->down_drops, 1);
-		return NULL;
-	}
 	if (likely(set->count == 1))
 		return set->txq[0];
 	return set->txq[(uint64_t)flow_hash(f) * set->count >> 32];
-}
-
-/* Frames for everybody but where they came from. Each receiver gets the run
- * with one call a queue. */
-static void flood(struct forward *fw, const struct topology *topo,
-		  struct port *from, struct frame *const *frames, unsigned n,
-		  struct queue_stats *rx)
-{
-	unsigned needed = 0, receivers = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		needed |= frame_offloads_needed(frames[i]);
-	for (unsigned slot = 0; slot < topo->count; slot++) {
-		struct port *to = topo->port[slot];
-
-		if (!to || to == from)
-			continue;
-		for (unsigned i = 0; i < n;) {
-			struct txq *q = pick_txq(to, frames[i]);
-			unsigned end = i + 1;
-
-			while (end < n && q && pick_txq(to, frames[end]) == q)
-				end++;
-			if (q) {
-				send_group(fw, q, frames + i, end - i, needed);
-				receivers++;
-			}
-			i = end;
-		}
-	}
-	if (!receivers)
-		count_drop(rx, DROP_RX_ALONE, n);
 }
 
 /* Sends frames[0..n) to the queues in to[0..n); none of them floods. */
@@ -180,6 +142,29 @@ static void send_groups(struct forward *fw, struct frame *const *frames,
 		}
 		send_group(fw, q, group, count, needed);
 	}
+}
+
+/* Frames for every port with a link but the one they came from. */
+static void flood(struct forward *fw, const struct topology *topo,
+		  struct port *from, struct frame *const *frames, unsigned n,
+		  struct queue_stats *rx)
+{
+	unsigned receivers = 0;
+
+	for (unsigned slot = 0; slot < topo->count; slot++) {
+		struct port *port = topo->port[slot];
+		const struct txq_set *set;
+		struct txq *to[BURST_MAX];
+
+		if (!port || port == from || !(set = rcu_read(port->txqs)))
+			continue;
+		for (unsigned i = 0; i < n; i++)
+			to[i] = pick_txq(set, frames[i]);
+		send_groups(fw, frames, to, n);
+		receivers++;
+	}
+	if (!receivers)
+		count_drop(rx, DROP_RX_ALONE, n);
 }
 
 /* What a worker remembers from frame to frame of a burst: most go the same
@@ -228,8 +213,8 @@ static struct txq *classify(struct forward *fw, struct net *net,
 {
 	const uint8_t *head = frame_head_const(f);
 	uint64_t dst = mac_to_u64(head), src = mac_to_u64(head + ETH_ALEN);
+	const struct txq_set *set;
 	struct port *to;
-	struct txq *q;
 
 	if (src != recent->src) {
 		recent->src = src;
@@ -249,8 +234,12 @@ static struct txq *classify(struct forward *fw, struct net *net,
 		count_drop(rx, DROP_RX_HAIRPIN, 1);
 		return TO_NOBODY;
 	}
-	q = pick_txq(to, f);
-	return q ? q : TO_NOBODY;
+	set = rcu_read(to->txqs);
+	if (unlikely(!set)) {
+		shm_fetch_add(&to->down_drops, 1);
+		return TO_NOBODY;
+	}
+	return pick_txq(set, f);
 }
 
 void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
