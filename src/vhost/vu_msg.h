@@ -148,9 +148,10 @@ void vu_msg_fini(struct vu_msg *m);
 /*
  * Sends @m whole, with its first @m->fd_count descriptors (they stay owned by
  * the caller). 0 or -errno; waits for room on a full socket no longer than
- * 1 s (-ETIMEDOUT).
+ * @timeout_ms (-ETIMEDOUT). The back-end never waits: a front-end that does not
+ * read its replies must not hold up the control thread.
  */
-int vu_msg_send(int sock, const struct vu_msg *m);
+int vu_msg_send(int sock, const struct vu_msg *m, int timeout_ms);
 
 /*
  * Receives one message piece by piece from a non-blocking socket: call again

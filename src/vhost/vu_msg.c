@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending and receiving vhost-user messages, see vu_msg.h. Any thread, one at
+ * a time per socket. Calls libc only.
+ *
+ * The header is received first and alone, then exactly the payload it
+ * announces, so that a read never runs into the next message, whose
+ * descriptors would then come with this one.
+ */
+#include "vu_msg.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "fd.h"
+
+static_assert(sizeof(struct vu_header) == 12, "wire format");
+static_assert(sizeof(struct vu_vring_addr) == 40, "wire format");
+static_assert(sizeof(struct vu_mem_table) == 264, "wire format");
+static_assert(sizeof(struct vu_mem_single) == 40, "wire format");
+
+union fd_control {
+	char buf[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
+	struct cmsghdr align;
+};
+
+void vu_msg_fini(struct vu_msg *m)
+{
+	for (unsigned i = 0; i < m->fd_count; i++)
+		fd_close(&m->fd[i]);
+	m->fd_count = 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int wait_writable(int sock, int64_t until)
+{
+	struct pollfd p = { .fd = sock, .events = POLLOUT };
+	int64_t left = until - now_ms();
+
+	if (left <= 0 || poll(&p, 1, (int)left) == 0)
+		return -ETIMEDOUT;
+	return 0;
+}
+
+/* The parts of @m behind its first @skip bytes. */
+static size_t message_iov(const struct vu_msg *m, size_t skip,
+			  struct iovec iov[2])
+{
+	const size_t head = sizeof(m->hdr);
+	size_t n = 0;
+
+	if (skip < head) {
+		iov[n++] =
+			(struct iovec){ (char *)&m->hdr + skip, head - skip };
+		skip = head;
+	}
+	iov[n++] = (struct iovec){ (char *)m->payload.raw + (skip - head),
+				   m->hdr.size - (skip - head) };
+	return n;
+}
+
+static void attach_fds(struct msghdr *mh, union fd_control *control,
+		       const struct vu_msg *m)
+{
+	size_t size = m->fd_count * sizeof(int);
+	struct cmsghdr *c;
+
+	memset(control, 0, sizeof(*control));
+	mh->msg_control = control->buf;
+	mh->msg_controllen = CMSG_SPACE(size);
+	c = CMSG_FIRSTHDR(mh);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(c), m->fd, size);
+}
+
+int vu_msg_send(int sock, const struct vu_msg *m, int timeout_ms)
+{
+	const size_t size = sizeof(m->hdr) + m->hdr.size;
+	const int64_t until = now_ms() + timeout_ms;
+	size_t sent = 0;
+
+	while (sent < size) {
+		union fd_control control;
+		struct iovec iov[2];
+		struct msghdr mh = {
+			.msg_iov = iov,
+			.msg_iovlen = message_iov(m, sent, iov),
+		};
+		ssize_t n;
+
+		if (m->fd_count && !sent)
+			attach_fds(&mh, &control, m);
+		n = sendmsg(sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n >= 0) {
+			sent += (size_t)n;
+		} else if (errno == EAGAIN) {
+			int rc = wait_writable(sock, until);
+
+			if (rc)
+				return rc;
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+/* Moves the descriptors of @mh into @m; false when there are too many. */
+static bool take_fds(struct msghdr *mh, struct vu_msg *m)
+{
+	bool all = !(mh->msg_flags & MSG_CTRUNC);
+	struct cmsghdr *c;
+
+	for (c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int),
+			       sizeof(int));
+			if (m->fd_count < VU_MAX_FDS) {
+				m->fd[m->fd_count++] = fd;
+			} else {
+				fd_close(&fd);
+				all = false;
+			}
+		}
+	}
+	return all;
+}
+
+static int check_header(const struct vu_header *h, struct err *err)
+{
+	if ((h->flags & VU_FLAG_VERSION_MASK) != VU_VERSION)
+		return err_set(err, -EPROTO, "%s: flags 0x%x: version is not 1",
+			       vu_request_name(h->request), h->flags);
+	if (h->size > sizeof(((struct vu_msg *)NULL)->payload))
+		return err_set(err, -EPROTO,
+			       "%s: payload of %u bytes is too large",
+			       vu_request_name(h->request), h->size);
+	return 0;
+}
+
+/* Receives up to @size bytes to @to. Bytes received or -errno, 0 at the end of
+ * the stream. */
+static ssize_t receive(int sock, struct vu_rx *rx, void *to, size_t size,
+		       struct err *err)
+{
+	union fd_control control;
+	struct iovec iov = { to, size };
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_set(err, -errno, "receiving failed: %s",
+			       strerror(errno));
+	if (!take_fds(&mh, &rx->msg))
+		return err_set(err, -EPROTO,
+			       "more than %d descriptors with one message",
+			       VU_MAX_FDS);
+	if (!n && rx->have)
+		return err_set(err, -EPROTO,
+			       "the peer closed inside a message");
+	return n;
+}
+
+int vu_rx_poll(int sock, struct vu_rx *rx, struct err *err)
+{
+	struct vu_header *hdr = &rx->msg.hdr;
+
+	for (;;) {
+		uint32_t in_payload = rx->have - (uint32_t)sizeof(*hdr);
+		ssize_t n;
+
+		if (rx->have < sizeof(*hdr)) {
+			n = receive(sock, rx, (char *)hdr + rx->have,
+				    sizeof(*hdr) - rx->have, err);
+		} else if (in_payload < hdr->size) {
+			n = receive(sock, rx, rx->msg.payload.raw + in_payload,
+				    hdr->size - in_payload, err);
+		} else {
+			return 1;
+		}
+		if (n <= 0)
+			return (int)n;
+		rx->have += (uint32_t)n;
+		if (rx->have == sizeof(*hdr)) {
+			int rc = check_header(hdr, err);
+
+			if (rc)
+				return rc;
+		}
+	}
+}
+
+void vu_rx_next(struct vu_rx *rx)
+{
+	vu_msg_fini(&rx->msg);
+	rx->have = 0;
+}
