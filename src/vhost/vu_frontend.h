@@ -44,4 +44,8 @@ int vu_frontend_raw(struct vu_frontend *f, const struct vu_msg *m,
 /* GET_VRING_BASE: stops the queue, returns the position word or -errno. */
 int64_t vu_frontend_queue_stop(struct vu_frontend *f, unsigned idx);
 
+/* Sets the queue up (again) at the position word @base and enables it. The
+ * driver side goes on where it is. 0 or -errno. */
+int vu_frontend_queue_start(struct vu_frontend *f, unsigned idx, uint32_t base);
+
 #endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rings of a back-end session. Control thread; calls the owner's queue_*
+ * operations and the device side of virtio/.
+ *
+ * Theory of operation. A queue runs when everything it needs is there:
+ * features, size, addresses inside the present memory map, and SET_VRING_KICK.
+ * The specification starts a ring at its first kick; starting it when the
+ * descriptor arrives is the same to the front-end, which set up everything
+ * else before, and loses no kick that came while nobody listened. Whatever
+ * changes what a running queue stands on pauses it (the owner gives it back,
+ * its position is kept), changes it, and starts it again.
+ *
+ * Size and position are not changed under a running ring: it stops until the
+ * next SET_VRING_KICK, because a front-end that sends them is setting the ring
+ * up anew, and in between its parts do not belong together.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "fd.h"
+#include "log.h"
+#include "rcu.h"
+#include "shm.h"
+#include "vu_backend_impl.h"
+
+/* Position word of a packed ring nobody has used: index 0, wrap counters 1. */
+#define PACKED_START 0x80008000u
+
+void vu_queue_init(struct vu_queue *q)
+{
+	q->kick_fd = q->call_fd = q->err_fd = -1;
+}
+
+static unsigned queue_idx(const struct vu_backend *b, const struct vu_queue *q)
+{
+	return (unsigned)(q - b->queue);
+}
+
+static bool is_packed(const struct vu_backend *b)
+{
+	return feat_has(b->features, VIRTIO_F_RING_PACKED);
+}
+
+static uint32_t position_word(const struct vu_backend *b,
+			      const struct vu_queue *q)
+{
+	if (q->has_base)
+		return q->base;
+	return is_packed(b) ? PACKED_START : 0;
+}
+
+/*
+ * For packed rings the word has an available and a used half. Some front-ends
+ * fill in only the first: then used is where available is. Where they differ,
+ * what lies between was in flight in another back-end; this device does not
+ * care whether a buffer is taken twice, so it begins with the oldest.
+ */
+static struct vq_position start_position(const struct vu_backend *b,
+					 const struct vu_queue *q)
+{
+	uint32_t word = position_word(b, q);
+	struct vq_position p = vq_position_decode(b->features, word);
+
+	if (!is_packed(b))
+		return p;
+	if (!(word >> 16)) {
+		p.used = p.avail;
+		p.used_wrap = p.avail_wrap;
+	} else {
+		p.avail = p.used;
+		p.avail_wrap = p.used_wrap;
+	}
+	return p;
+}
+
+/* Host addresses of all three areas in their full extent. */
+static int translate_areas(const struct vu_backend *b, const struct vu_queue *q,
+			   struct vq_areas *area, struct err *err)
+{
+	struct vq_area_sizes size = vq_area_sizes(b->features, q->num);
+
+	area->desc = gmem_translate_uva(b->mem, q->addr.desc, size.desc);
+	area->driver = gmem_translate_uva(b->mem, q->addr.avail, size.driver);
+	area->device = gmem_translate_uva(b->mem, q->addr.used, size.device);
+	if (area->desc && area->driver && area->device)
+		return 0;
+	return err_set(err, -EFAULT,
+		       "queue %u: ring of %u outside memory: "
+		       "descriptors 0x%" PRIx64 " available 0x%" PRIx64
+		       " used 0x%" PRIx64,
+		       queue_idx(b, q), q->num, (uint64_t)q->addr.desc,
+		       (uint64_t)q->addr.avail, (uint64_t)q->addr.used);
+}
+
+int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
+{
+	struct vq_dev_config config = { .features = b->features,
+					.count = q->num,
+					.mem = b->mem,
+					.call_fd = q->call_fd };
+	unsigned idx = queue_idx(b, q);
+	int rc;
+
+	if (q->is_running || !q->is_kicked || !q->num || !q->has_addr ||
+	    !b->has_features || !b->mem->count)
+		return 0;
+	if (!vq_size_is_valid(b->features, q->num))
+		return err_set(err, -EINVAL,
+			       "queue %u: size %u is not allowed: %s", idx,
+			       q->num,
+			       is_packed(b) ? "1 to 32768"
+					    : "a power of two up to 32768");
+	rc = translate_areas(b, q, &config.area, err);
+	if (rc)
+		return rc;
+	config.position = start_position(b, q);
+	if (is_packed(b) && config.position.avail >= q->num)
+		return err_set(err, -EINVAL,
+			       "queue %u: position %u in a ring of %u", idx,
+			       config.position.avail, q->num);
+	rc = vq_dev_activate(&q->vq, &config);
+	if (rc)
+		return err_set(err, rc, "queue %u: ring is not aligned", idx);
+	q->is_running = true;
+	q->was_stopped = false;
+	q->fault_told = false;
+	b->ops->queue_start(b->ctx, idx, &q->vq, q->kick_fd, q->is_enabled);
+	return 0;
+}
+
+void vu_queue_pause(struct vu_backend *b, struct vu_queue *q)
+{
+	if (!q->is_running)
+		return;
+	q->is_running = false;
+	b->ops->queue_stop(b->ctx, queue_idx(b, q));
+	q->base = vq_position_encode(b->features, vq_dev_deactivate(&q->vq));
+	q->has_base = true;
+}
+
+/* Stops @q until the next SET_VRING_KICK. */
+static void stop_queue(struct vu_backend *b, struct vu_queue *q)
+{
+	vu_queue_pause(b, q);
+	q->is_kicked = false;
+	fd_close(&q->kick_fd);
+}
+
+void vu_queue_reset(struct vu_backend *b, struct vu_queue *q)
+{
+	stop_queue(b, q);
+	q->num = 0;
+	q->has_addr = q->has_base = q->was_stopped = false;
+}
+
+void vu_queue_fini(struct vu_backend *b, struct vu_queue *q)
+{
+	vu_queue_reset(b, q);
+	fd_close(&q->call_fd);
+	fd_close(&q->err_fd);
+}
+
+void vu_queue_enable(struct vu_backend *b, struct vu_queue *q, bool enable)
+{
+	if (q->is_enabled == enable)
+		return;
+	q->is_enabled = enable;
+	if (q->is_running)
+		b->ops->queue_enable(b->ctx, queue_idx(b, q), enable);
+}
+
+void vu_queues_pause(struct vu_backend *b)
+{
+	for (unsigned i = 0; i < b->queue_count; i++)
+		vu_queue_pause(b, &b->queue[i]);
+}
+
+int vu_queues_resume(struct vu_backend *b, struct err *err)
+{
+	for (unsigned i = 0; i < b->queue_count; i++) {
+		int rc = vu_queue_start(b, &b->queue[i], err);
+
+		/* Memory may be exchanged in several steps: the ring waits for
+		 * the one that brings its pages back. */
+		if (rc == -EFAULT)
+			log_debug("port=%s: waiting: %s", b->name, err->msg);
+		else if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+const char *vu_queue_state(const struct vu_queue *q)
+{
+	if (q->is_running)
+		return q->is_enabled ? "running" : "draining";
+	if (q->was_stopped)
+		return "stopped";
+	return q->num && q->has_addr ? "ready" : "unconfigured";
+}
+
+int vu_on_set_vring_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
+{
+	struct vu_queue *q = &b->queue[m->payload.state.idx];
+	uint32_t num = m->payload.state.num;
+
+	if (!num || num > VQ_MAX_SIZE)
+		return err_set(err, -EINVAL, "queue %u: size %u, must be 1..%u",
+			       m->payload.state.idx, num, VQ_MAX_SIZE);
+	if (num == q->num)
+		return 0;
+	if (q->is_running)
+		stop_queue(b, q);
+	q->num = num;
+	return vu_queue_start(b, q, err);
+}
+
+int vu_on_set_vring_addr(struct vu_backend *b, struct vu_msg *m,
+			 struct err *err)
+{
+	const struct vu_vring_addr *a = &m->payload.addr;
+	struct vu_queue *q = &b->queue[a->idx];
+
+	if (a->flags)
+		return err_set(err, -EINVAL,
+			       "queue %u: flags 0x%x: logging was not offered",
+			       a->idx, a->flags);
+	if (q->has_addr && q->addr.desc == a->desc && q->addr.used == a->used &&
+	    q->addr.avail == a->avail)
+		return 0;
+	vu_queue_pause(b, q);
+	q->addr = *a;
+	q->has_addr = true;
+	return vu_queue_start(b, q, err);
+}
+
+int vu_on_set_vring_base(struct vu_backend *b, struct vu_msg *m,
+			 struct err *err)
+{
+	struct vu_queue *q = &b->queue[m->payload.state.idx];
+	uint32_t base = m->payload.state.num;
+
+	(void)err;
+	if (q->is_running && base == q->base_set)
+		return 0;
+	if (q->is_running)
+		stop_queue(b, q);
+	q->base = q->base_set = base;
+	q->has_base = true;
+	return 0;
+}
+
+int vu_on_get_vring_base(struct vu_backend *b, struct vu_msg *m,
+			 struct err *err)
+{
+	struct vu_queue *q = &b->queue[m->payload.state.idx];
+
+	(void)err;
+	stop_queue(b, q);
+	q->was_stopped = true;
+	/* Also for a ring that was never set up: QEMU asks for all it has. */
+	m->payload.state.num = position_word(b, q);
+	return 0;
+}
+
+/*
+ * Takes the descriptor of @m, or -1 when there is none, into *@fd. It must be
+ * something that can be waited for; never blocking, because workers read and
+ * write it.
+ */
+static int take_event_fd(struct vu_msg *m, int *fd, struct err *err)
+{
+	struct stat st;
+	int rc;
+
+	*fd = -1;
+	if (!m->fd_count)
+		return 0;
+	if (fstat(m->fd[0], &st) < 0)
+		return err_set(err, -errno, "unusable descriptor");
+	/* An eventfd has no file type at all. */
+	if ((st.st_mode & S_IFMT) && !S_ISFIFO(st.st_mode) &&
+	    !S_ISSOCK(st.st_mode))
+		return err_set(err, -EINVAL,
+			       "descriptor is neither eventfd nor pipe");
+	rc = fd_set_nonblock(m->fd[0]);
+	if (rc)
+		return err_set(err, rc, "unusable descriptor");
+	*fd = fd_take(&m->fd[0]);
+	return 0;
+}
+
+static struct vu_queue *fd_queue(struct vu_backend *b, const struct vu_msg *m)
+{
+	return &b->queue[m->payload.u64 & VU_VRING_IDX_MASK];
+}
+
+int vu_on_set_vring_kick(struct vu_backend *b, struct vu_msg *m,
+			 struct err *err)
+{
+	struct vu_queue *q = fd_queue(b, m);
+	int fd, rc = take_event_fd(m, &fd, err);
+
+	if (rc)
+		return rc;
+	stop_queue(b, q);
+	q->kick_fd = fd;
+	q->is_kicked = true;
+	return vu_queue_start(b, q, err);
+}
+
+/* May come at any time, and does whenever a guest masks or unmasks its
+ * interrupt, so the queue goes on meanwhile. */
+int vu_on_set_vring_call(struct vu_backend *b, struct vu_msg *m,
+			 struct err *err)
+{
+	struct vu_queue *q = fd_queue(b, m);
+	int old = q->call_fd;
+	int fd, rc = take_event_fd(m, &fd, err);
+
+	if (rc)
+		return rc;
+	q->call_fd = fd;
+	if (q->is_running) {
+		/* Who may still hold the old one: workers in the middle of a
+		 * notification. */
+		shm_store(&q->vq.call_fd, fd);
+		if (old >= 0)
+			rcu_wait_workers();
+		/* What was used while nobody could be told. */
+		else if (fd >= 0)
+			fd_signal(fd);
+	}
+	fd_close(&old);
+	return 0;
+}
+
+int vu_on_set_vring_err(struct vu_backend *b, struct vu_msg *m, struct err *err)
+{
+	struct vu_queue *q = fd_queue(b, m);
+	int fd, rc = take_event_fd(m, &fd, err);
+
+	if (rc)
+		return rc;
+	fd_close(&q->err_fd);
+	q->err_fd = fd;
+	return 0;
+}
+
+int vu_on_set_vring_enable(struct vu_backend *b, struct vu_msg *m,
+			   struct err *err)
+{
+	const struct vu_vring_state *s = &m->payload.state;
+
+	if (s->num > 1)
+		return err_set(err, -EINVAL, "queue %u: %u, must be 0 or 1",
+			       s->idx, s->num);
+	vu_queue_enable(b, &b->queue[s->idx], s->num);
+	return 0;
+}
