@@ -32,6 +32,14 @@
 #define shm_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define shm_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 
+/*
+ * What was copied out of a guest's memory is private only once the compiler
+ * knows it: it may read the source a second time instead of the copy. These
+ * end that: for a value in a register, and for an object (@p its address).
+ */
+#define shm_settle(v) __asm__ volatile("" : "+r"(v))
+#define shm_settle_object(p) __asm__ volatile("" : "+m"(*(p)))
+
 /* Statistics: one writer, any reader; never torn, never a locked operation. */
 #define stat_add(p, n) \
 	__atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + (n), \
