@@ -11,33 +11,37 @@
 #ifndef RW_FRAME_H
 #define RW_FRAME_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/uio.h>
 
+#include "copy.h"
+#include "shm.h"
 #include "util.h"
 
-#define ETH_HLEN 14
-#define ETH_ALEN 6
+#define ETH_HLEN       14
+#define ETH_ALEN       6
 
-#define FRAME_MAX 65550		/* 65535 of IP + Ethernet: virtio 5.1.6.3.1 */
-#define FRAME_HEADROOM 96	/* for tags and tunnel headers */
-#define FRAME_HEAD 192		/* Ethernet, 2 tags, IPv6, TCP with options */
-#define FRAME_SNAP 64		/* of a frame without offloads: no more is read */
+#define FRAME_MAX      65550 /* 65535 of IP + Ethernet: virtio 5.1.6.3.1 */
+#define FRAME_HEADROOM 96    /* for tags and tunnel headers */
+#define FRAME_HEAD     192   /* Ethernet, 2 tags, IPv6, TCP with options */
+#define FRAME_SNAP     64    /* of a frame without offloads: no more is read */
 
-#define BURST_MAX 64		/* frames borrowed from one queue at a time */
+#define BURST_MAX      64 /* frames borrowed from one queue at a time */
 
 /*
  * Offload state, the first ten bytes of struct virtio_net_hdr (virtio 1.2,
  * clause 5.1.6) in host byte order.
  */
 struct vnet_hdr {
-	uint8_t flags;		/* VNET_HDR_F_* */
-	uint8_t gso_type;	/* VNET_GSO_*, perhaps | VNET_GSO_ECN */
-	uint16_t hdr_len;	/* a hint; never trusted */
-	uint16_t gso_size;	/* payload bytes of each segment */
-	uint16_t csum_start;	/* from the start of the frame */
-	uint16_t csum_offset;	/* of the checksum, from csum_start */
+	uint8_t flags;	      /* VNET_HDR_F_* */
+	uint8_t gso_type;     /* VNET_GSO_*, perhaps | VNET_GSO_ECN */
+	uint16_t hdr_len;     /* a hint; never trusted */
+	uint16_t gso_size;    /* payload bytes of each segment */
+	uint16_t csum_start;  /* from the start of the frame */
+	uint16_t csum_offset; /* of the checksum, from csum_start */
 };
 
 enum {
@@ -49,9 +53,9 @@ enum {
 enum {
 	VNET_GSO_NONE = 0,
 	VNET_GSO_TCPV4 = 1,
-	VNET_GSO_UDP = 3,	/* UFO: IP fragmentation */
+	VNET_GSO_UDP = 3, /* UFO: IP fragmentation */
 	VNET_GSO_TCPV6 = 4,
-	VNET_GSO_UDP_L4 = 5,	/* USO: UDP segmentation */
+	VNET_GSO_UDP_L4 = 5, /* USO: UDP segmentation */
 	VNET_GSO_ECN = 0x80,
 };
 
@@ -68,15 +72,20 @@ enum {
 	OFFLOAD_ALL = (1 << 7) - 1,
 };
 
+/* The members before the head fill the first cache line together with a part of
+ * the headroom, so that a head begins on a line of its own: a small frame costs
+ * two. */
 struct frame {
-	struct vnet_hdr hdr;	/* offload state */
-	uint16_t head_off;	/* of the head in buf */
-	uint16_t head_len;	/* bytes of the head; <= len */
+	struct vnet_hdr hdr; /* offload state */
+	uint16_t head_off;   /* of the head in buf */
+	uint16_t head_len;   /* bytes of the head; <= len */
 	uint16_t iov_count;
-	uint32_t len;		/* Ethernet bytes, head included */
+	uint32_t len;		 /* Ethernet bytes, head included */
 	const struct iovec *iov; /* the rest; NULL iff iov_count == 0 */
-	uint8_t buf[FRAME_HEADROOM + FRAME_HEAD] __cacheline;
-};
+	uint8_t buf[FRAME_HEADROOM + FRAME_HEAD];
+} __cacheline;
+_Static_assert((offsetof(struct frame, buf) + FRAME_HEADROOM) % CACHE_LINE == 0,
+	       "the head is not aligned");
 
 static inline uint8_t *frame_head(struct frame *f)
 {
@@ -93,11 +102,38 @@ static inline bool frame_has_offload(const struct frame *f)
 	return f->hdr.gso_type | (f->hdr.flags & VNET_HDR_F_NEEDS_CSUM);
 }
 
-/* Makes @f a frame of @len bytes that lie in @iov: snapshots the head (@snap
- * bytes, or all there are) and leaves a view of the rest. @iov is edited in
- * place so that it begins behind the head. @hdr must be set by the caller. */
-void frame_from_iov(struct frame *f, struct iovec *iov, unsigned iov_count,
-		    uint32_t len, uint32_t snap);
+/* The case of frame_from_iov() in which the head lies in several iovecs. */
+void frame_gather_head(struct frame *f, struct iovec *iov, unsigned iov_count);
+
+/* Makes @f a frame of the @len bytes that @iov holds (exactly): snapshots the
+ * head (@snap bytes, at most FRAME_HEAD, or all there are) and leaves a view of
+ * the rest. @iov is edited in place so that it begins behind the head. @hdr
+ * must be set by the caller. */
+static inline void frame_from_iov(struct frame *f, struct iovec *iov,
+				  unsigned iov_count, uint32_t len,
+				  uint32_t snap)
+{
+	uint32_t head = MIN(len, snap);
+
+	f->head_off = FRAME_HEADROOM;
+	f->head_len = head;
+	f->len = len;
+	if (unlikely(iov->iov_len < head)) {
+		frame_gather_head(f, iov, iov_count);
+		return;
+	}
+	copy_bytes(f->buf + FRAME_HEADROOM, iov->iov_base, head);
+	shm_settle_object(&f->buf);
+	if (iov->iov_len == head) {
+		iov++;
+		iov_count--;
+	} else {
+		iov->iov_base = (uint8_t *)iov->iov_base + head;
+		iov->iov_len -= head;
+	}
+	f->iov_count = iov_count;
+	f->iov = iov_count ? iov : NULL;
+}
 
 /* Copies @size bytes from @off (whole frame, head first) to @dst. The caller
  * made sure that they exist. */

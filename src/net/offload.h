@@ -8,38 +8,51 @@
 
 #include "frame.h"
 
-/* One's complement sum of @size bytes added to @sum (RFC 1071), not folded. */
+/*
+ * One's complement sum of @size bytes added to @sum (RFC 1071), not folded. The
+ * sum is kept in the byte order in which the data lies in memory: what is added
+ * by hand goes in as htons(x), and csum_fold()'s result is stored with
+ * memcpy().
+ */
 uint64_t csum_add(uint64_t sum, const void *data, size_t size);
 /* As above for data that starts at an odd offset of the summed stream. */
 uint64_t csum_add_odd(uint64_t sum, const void *data, size_t size);
-uint16_t csum_fold(uint64_t sum);	/* to 16 bits, complemented, host order
-					 * of the bytes summed */
+uint16_t csum_fold(uint64_t sum); /* to 16 bits, complemented */
+
+/* A sender that makes more segments of one frame than this is refused: the
+ * switch would do the work. 64 KiB of the smallest MSS in use (88 - 12) stay
+ * below. */
+#define GSO_MAX_SEGMENTS 1024
 
 /*
  * Is the offload header of @f coherent with the frame itself? Checks the type,
  * gso_size, that checksum start and field lie in the frame (and, as every user
  * of it needs, in the head), and for segmentation that the head really holds
  * Ethernet (with up to two tags), IPv4 or IPv6, and TCP or UDP whose lengths
- * agree. A header that fails is the sender's fault: drop and count.
+ * agree. A header that fails is the sender's fault: drop and count. UFO is
+ * refused: nobody was offered it.
  */
 bool offload_is_valid(const struct frame *f);
 
-/* Fills in the checksum that VNET_HDR_F_NEEDS_CSUM asks for and clears the flag.
+/* Fills in the checksum that VNET_HDR_F_NEEDS_CSUM asks for and clears the
+ * flag.
  * @f passed offload_is_valid(). */
 void offload_fill_csum(struct frame *f);
 
-/* Walks the segments of one large frame. */
+/* Walks the segments of one large frame. Private to gso.c. */
 struct gso_iter {
-	const struct frame *src;	/* passed offload_is_valid() */
-	unsigned offloads;		/* OFFLOAD_* of the receiver */
-	uint32_t offset;		/* next payload byte */
-	uint32_t segment;		/* index of the next segment */
+	const struct frame *src; /* passed offload_is_valid() */
+	unsigned offloads;	 /* OFFLOAD_* of the receiver */
+	uint32_t offset;	 /* next payload byte */
+	uint32_t segment;	 /* index of the next segment */
 	uint16_t l3_off, l4_off;
 	uint16_t payload_off;
-	uint16_t step;			/* payload bytes per segment */
-	/* read position in src: iovec and bytes into it */
-	unsigned iov_idx;
-	size_t iov_off;
+	uint16_t step; /* payload bytes per segment */
+	bool is_v4, is_tcp;
+	/* read position in src: 0 is the head, then src->iov[], and bytes into
+	 * that */
+	unsigned part;
+	size_t part_off;
 };
 
 /* @f must have a gso_type. */

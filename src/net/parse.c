@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Header cursors, see parse.h. Pure; any thread. Everything read lies in the
+ * private head: each step first checks that its bytes are there.
+ */
+#include "parse.h"
+
+#include <netinet/in.h>
+
+#define MAX_TAGS       2
+#define MAX_EXTENSIONS 8
+
+#define V4_FRAG_OFFSET 0x1fff
+#define V4_FRAG_MORE   0x2000
+#define V6_FRAG_OFFSET 0xfff8
+#define V6_FRAG_MORE   1
+
+static void parse_l4(const struct frame *f, struct headers *h, unsigned off,
+		     uint8_t proto)
+{
+	const uint8_t *p = frame_head_const(f) + off;
+	unsigned left = f->head_len - off;
+
+	h->l4_proto = proto;
+	if (!left)
+		return;
+	h->l4_off = off;
+	if (proto == IPPROTO_UDP && left >= 8) {
+		h->payload_off = off + 8;
+	} else if (proto == IPPROTO_TCP && left >= 20) {
+		unsigned size = (p[12] >> 4) * 4;
+
+		if (size >= 20 && size <= left)
+			h->payload_off = off + size;
+	}
+}
+
+static void parse_v4(const struct frame *f, struct headers *h, unsigned off)
+{
+	const uint8_t *p = frame_head_const(f) + off;
+	unsigned left = f->head_len - off, size;
+	uint16_t frag;
+
+	if (left < 20 || p[0] >> 4 != 4)
+		return;
+	size = (p[0] & 15) * 4;
+	if (size < 20 || size > left)
+		return;
+	h->l3_off = off;
+	frag = get_be16(p + 6);
+	h->is_fragment = frag & (V4_FRAG_OFFSET | V4_FRAG_MORE);
+	if (frag & V4_FRAG_OFFSET)
+		h->l4_proto = p[9];
+	else
+		parse_l4(f, h, off + size, p[9]);
+}
+
+static void parse_v6(const struct frame *f, struct headers *h, unsigned off)
+{
+	const uint8_t *head = frame_head_const(f);
+	uint8_t proto;
+
+	if (f->head_len - off < 40 || head[off] >> 4 != 6)
+		return;
+	h->l3_off = off;
+	proto = head[off + 6];
+	off += 40;
+	for (int i = 0; i <= MAX_EXTENSIONS; i++) {
+		const uint8_t *p = head + off;
+		unsigned size;
+
+		switch (proto) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+		case IPPROTO_FRAGMENT:
+		case IPPROTO_AH:
+			break;
+		default:
+			parse_l4(f, h, off, proto);
+			return;
+		}
+		if (f->head_len - off < 8)
+			return;
+		size = 8 + p[1] * 8;
+		if (proto == IPPROTO_AH)
+			size = 8 + p[1] * 4; /* RFC 4302, 2.2 */
+		if (proto == IPPROTO_FRAGMENT) {
+			uint16_t frag = get_be16(p + 2);
+
+			size = 8; /* that byte is reserved here */
+			h->is_fragment |=
+				!!(frag & (V6_FRAG_OFFSET | V6_FRAG_MORE));
+			if (frag & V6_FRAG_OFFSET) {
+				h->l4_proto = p[0];
+				return;
+			}
+		}
+		if (size > f->head_len - off)
+			return;
+		proto = p[0];
+		off += size;
+	}
+}
+
+void headers_parse(const struct frame *f, struct headers *h)
+{
+	const uint8_t *p = frame_head_const(f);
+	unsigned off = 2 * ETH_ALEN;
+	uint16_t type;
+
+	*h = (struct headers){ 0 };
+	if (f->head_len < ETH_HLEN)
+		return;
+	type = get_be16(p + off);
+	for (int tags = 0; tags < MAX_TAGS; tags++) {
+		if (type != ETHERTYPE_VLAN && type != ETHERTYPE_QINQ)
+			break;
+		off += 4;
+		if (f->head_len < off + 2)
+			return;
+		type = get_be16(p + off);
+	}
+	h->ethertype = type;
+	if (type == ETHERTYPE_V4)
+		parse_v4(f, h, off + 2);
+	else if (type == ETHERTYPE_V6)
+		parse_v6(f, h, off + 2);
+}
+
+/* Multiply and fold: spreads each input bit over the result. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 32) * 0x9e3779b97f4a7c15ull;
+	x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
+	return x ^ x >> 32;
+}
+
+static uint64_t mix_v6(const uint8_t *addr, uint16_t port)
+{
+	uint64_t a, b;
+
+	memcpy(&a, addr, sizeof(a));
+	memcpy(&b, addr + 8, sizeof(b));
+	return mix(mix(a) + b + port);
+}
+
+uint32_t flow_hash(const struct frame *f)
+{
+	const uint8_t *p = frame_head_const(f);
+	uint16_t sport = 0, dport = 0;
+	uint64_t src, dst;
+	struct headers h;
+
+	headers_parse(f, &h);
+	/* all fragments of a datagram must go the same way, and only the first
+	 * has ports */
+	if (!h.is_fragment && h.l4_off && h.l4_off + 4u <= f->head_len &&
+	    (h.l4_proto == IPPROTO_TCP || h.l4_proto == IPPROTO_UDP ||
+	     h.l4_proto == IPPROTO_SCTP)) {
+		sport = get_be16(p + h.l4_off);
+		dport = get_be16(p + h.l4_off + 2);
+	}
+	/* each end by itself, then added: the order does not matter */
+	if (!h.l3_off) {
+		if (f->head_len < ETH_HLEN)
+			return 0;
+		dst = mix(mac_to_u64(p));
+		src = mix(mac_to_u64(p + ETH_ALEN));
+	} else if (h.ethertype == ETHERTYPE_V4) {
+		src = mix(get_be32(p + h.l3_off + 12) | (uint64_t)sport << 32);
+		dst = mix(get_be32(p + h.l3_off + 16) | (uint64_t)dport << 32);
+	} else {
+		src = mix_v6(p + h.l3_off + 8, sport);
+		dst = mix_v6(p + h.l3_off + 24, dport);
+	}
+	return mix(src + dst + h.l4_proto) >> 32;
+}
