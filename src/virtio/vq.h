@@ -35,6 +35,7 @@ enum vq_fault {
 	VQ_FAULT_INDIRECT,	/* nested, unnegotiated, or with NEXT set */
 	VQ_FAULT_INDIRECT_SIZE,	/* zero, no multiple of 16, or over 32768 */
 	VQ_FAULT_EMPTY,		/* chain without a byte */
+	VQ_FAULT_SIZE,		/* chain of more than 2^32 - 1 bytes */
 	VQ_FAULT_USED_RANGE,	/* [driver side] used idx ran ahead */
 	VQ_FAULT_USED_ID,	/* [driver side] used id not outstanding */
 	VQ_FAULT_COUNT,
@@ -127,7 +128,8 @@ uint32_t vq_position_encode(uint64_t features, struct vq_position p);
 struct vq_position vq_position_decode(uint64_t features, uint32_t v);
 
 /* Iovecs one burst of chains may use together; a legal chain that alone is
- * longer is returned with VQ_CHAIN_TRUNCATED for the caller to drop. */
+ * longer is returned with VQ_CHAIN_TRUNCATED, sizes and counts 0, for the
+ * caller to drop (push it with size 0). */
 #define VQ_BURST_IOV 2048
 
 enum { VQ_CHAIN_TRUNCATED = 1 };

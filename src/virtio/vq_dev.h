@@ -15,14 +15,16 @@
 #include "vq.h"
 
 struct vq_dev {
-	/* hot: one cache line that pop and push touch */
+	/* hot: the first 64 bytes are what pop and push touch */
 	struct vq_areas area;	/* [const after activate] */
-	const struct gmem *mem;	/* [const after activate] one reference */
+	struct gmem *mem;	/* [const after activate] one reference */
 	const struct gmem_region *hot; /* region of the last buffer */
 	uint16_t next_avail;	/* next slot to pop; split: free-running */
 	uint16_t avail_seen;	/* split: avail idx at the last look */
 	uint16_t next_used;	/* next used slot to write */
 	uint16_t mask;		/* split: count - 1 */
+	uint16_t count;		/* [const after activate] ring size; 32768 fits */
+	uint16_t quiet_at;	/* split: next_avail when kicks were put off */
 	bool avail_wrap;	/* packed wrap counters */
 	bool used_wrap;
 	bool is_packed;		/* [const after activate] */
@@ -30,11 +32,11 @@ struct vq_dev {
 	bool has_in_order;	/* [const after activate] */
 	bool has_indirect;	/* [const after activate] */
 	bool is_armed;		/* driver was asked to kick */
-	bool signalled_valid;	/* signalled_used below means something */
+	bool saw_writable;	/* a popped chain had a writable buffer */
+	enum vq_fault fault;	/* [worker -> ctl] sticky until deactivate; other
+				 * threads read it with shm_load() */
 
-	uint16_t signalled_used; /* used position at the last notification */
-	uint16_t count;		/* [const after activate] ring size; 32768 fits */
-	enum vq_fault fault;	/* [worker -> ctl] sticky until deactivate */
+	uint32_t unsignalled;	/* used slots since the last should_notify */
 	uint32_t fault_detail;	/* the offending index or length */
 	int call_fd;		/* [any, atomic] eventfd to the driver, or -1;
 				 * borrowed, the session owns it */
@@ -51,13 +53,13 @@ struct vq_dev_config {
 	int call_fd;		/* or -1 */
 };
 
-/* 0, -EINVAL for a size or alignment the format does not allow. Starts with
- * the driver's kicks suppressed (disarmed). */
+/* 0, -EINVAL for a size, alignment or position the format does not allow.
+ * Starts with the driver's kicks suppressed (disarmed). */
 int vq_dev_activate(struct vq_dev *vq, const struct vq_dev_config *config);
 
-/* Gives the memory reference back and returns where the ring stands. Chains
- * that were popped and not pushed count as not popped when @rewind says how
- * many slots they took (in-order loss-free stop). */
+/* Gives the memory reference back and returns where the ring stands. Push or
+ * unpop every popped chain before: in the split format the position cannot say
+ * that some are still out, they would be lost. */
 struct vq_position vq_dev_deactivate(struct vq_dev *vq);
 
 /*
@@ -86,8 +88,8 @@ void vq_dev_push_burst(struct vq_dev *vq, const struct vq_done *done,
 bool vq_dev_arm(struct vq_dev *vq);
 void vq_dev_disarm(struct vq_dev *vq);
 
-/* Does the driver want to hear about what was pushed since the last time this
- * returned true? Call once after the pushes of a burst. */
+/* Does the driver want to hear about what was pushed since the last call? Call
+ * once after the pushes of a burst, and notify when it says so. */
 bool vq_dev_should_notify(struct vq_dev *vq);
 
 /* Sends the notification (one write to call_fd, if there is one). */

@@ -39,7 +39,10 @@ struct vq_drv_buf {
 	unsigned readable_count;
 	unsigned writable_count;
 	void *cookie;		/* returned by vq_drv_pop_burst(); not NULL */
-	bool indirect;		/* use an indirect table when there is one */
+	/* Use an indirect table when there is one. A list longer than the
+	 * table starts with direct descriptors (split), or is all direct
+	 * (packed, where the two do not mix). */
+	bool indirect;
 };
 
 /* Makes up to @n buffer lists available, one publication for all. Returns how
@@ -60,7 +63,7 @@ unsigned vq_drv_pop_burst(struct vq_drv *vq, struct vq_drv_used *used,
 bool vq_drv_arm(struct vq_drv *vq);
 void vq_drv_disarm(struct vq_drv *vq);
 
-/* Does the device want a kick for what was pushed since the last true? */
+/* Does the device want a kick for what was pushed since the last call? */
 bool vq_drv_should_notify(struct vq_drv *vq);
 void vq_drv_notify(struct vq_drv *vq);	/* one write to kick_fd */
 

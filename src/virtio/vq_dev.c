@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Device side of a virtqueue: life, the choice of the format, notifications.
+ *
+ * activate and deactivate run on the control plane while no worker has the
+ * queue, the rest on whoever holds it. See vq_dev.h.
+ */
+#include "vq_dev.h"
+
+#include <errno.h>
+
+#include "fd.h"
+#include "virtio.h"
+#include "vq_dev_impl.h"
+
+/* Stands in for the region of the last buffer before there was one: holds
+ * nothing. */
+static const struct gmem_region no_region;
+
+static bool is_aligned(const void *p, uint64_t align)
+{
+	return p && !((uintptr_t)p & (align - 1));
+}
+
+static bool config_is_valid(const struct vq_dev_config *c)
+{
+	struct vq_area_sizes align = vq_area_aligns(c->features);
+
+	if (!vq_size_is_valid(c->features, c->count))
+		return false;
+	if (!is_aligned(c->area.desc, align.desc) ||
+	    !is_aligned(c->area.driver, align.driver) ||
+	    !is_aligned(c->area.device, align.device))
+		return false;
+	return !feat_has(c->features, VIRTIO_F_RING_PACKED) ||
+	       (c->position.avail < c->count && c->position.used < c->count);
+}
+
+int vq_dev_activate(struct vq_dev *vq, const struct vq_dev_config *c)
+{
+	if (!config_is_valid(c))
+		return -EINVAL;
+	*vq = (struct vq_dev){
+		.area = c->area,
+		.mem = gmem_get(c->mem),
+		.hot = &no_region,
+		.next_avail = c->position.avail,
+		.avail_seen = c->position.avail,
+		.next_used = c->position.used,
+		.mask = (uint16_t)(c->count - 1),
+		.count = (uint16_t)c->count,
+		.avail_wrap = c->position.avail_wrap,
+		.used_wrap = c->position.used_wrap,
+		.is_packed = feat_has(c->features, VIRTIO_F_RING_PACKED),
+		.has_event_idx = feat_has(c->features, VIRTIO_F_EVENT_IDX),
+		.has_in_order = feat_has(c->features, VIRTIO_F_IN_ORDER),
+		.has_indirect = feat_has(c->features, VIRTIO_F_INDIRECT_DESC),
+		.unsignalled = VQ_UNSIGNALLED_ALL,
+		.call_fd = c->call_fd,
+		.features = c->features,
+	};
+	vq_dev_put_off(vq);
+	return 0;
+}
+
+struct vq_position vq_dev_deactivate(struct vq_dev *vq)
+{
+	struct vq_position p = {
+		.avail = vq->next_avail,
+		.used = vq->next_used,
+		.avail_wrap = vq->avail_wrap,
+		.used_wrap = vq->used_wrap,
+	};
+
+	gmem_put(vq->mem);
+	vq->mem = NULL;
+	vq->hot = &no_region;
+	return p;
+}
+
+unsigned vq_dev_pop_burst(struct vq_dev *vq, struct vq_chain *chains,
+			  unsigned n, struct iovec *iov, unsigned iov_count)
+{
+	if (unlikely(vq->fault))
+		return 0;
+	iov_count = MIN(iov_count, UINT16_MAX); /* counts are 16 bits */
+	if (vq->is_packed)
+		return vq_dev_packed_pop(vq, chains, n, iov, iov_count);
+	return vq_dev_split_pop(vq, chains, n, iov, iov_count);
+}
+
+void vq_dev_unpop(struct vq_dev *vq, const struct vq_chain *chains, unsigned n)
+{
+	if (!vq->is_packed) {
+		vq->next_avail = (uint16_t)(vq->next_avail - n);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		vq_packed_retreat(&vq->next_avail, &vq->avail_wrap, vq->count,
+				  chains[i].slot_count);
+}
+
+void vq_dev_push_burst(struct vq_dev *vq, const struct vq_done *done,
+		       unsigned n)
+{
+	if (n == 0)
+		return;
+	if (vq->is_packed)
+		vq_dev_packed_push(vq, done, n);
+	else
+		vq_dev_split_push(vq, done, n);
+}
+
+unsigned vq_dev_pending(const struct vq_dev *vq, unsigned limit)
+{
+	if (vq->is_packed)
+		return vq_dev_packed_pending(vq, limit);
+	return vq_dev_split_pending(vq, limit);
+}
+
+bool vq_dev_arm(struct vq_dev *vq)
+{
+	if (vq->fault)
+		return true; /* nothing will ever be popped */
+	if (vq->is_packed)
+		vq_packed_arm(vq->area.device, vq->has_event_idx,
+			      vq->next_avail, vq->avail_wrap);
+	else
+		vq_split_arm(vq_split_device_wish(vq->area.device, vq->count),
+			     vq->has_event_idx, vq->next_avail);
+	vq->is_armed = true;
+	/* vq:E  the wish was stored before this look (fence in *_arm) */
+	if (vq_dev_pending(vq, 1) == 0)
+		return true;
+	vq_dev_put_off(vq);
+	return false;
+}
+
+void vq_dev_disarm(struct vq_dev *vq)
+{
+	if (vq->is_armed)
+		vq_dev_put_off(vq);
+}
+
+void vq_dev_put_off(struct vq_dev *vq)
+{
+	vq->is_armed = false;
+	vq->quiet_at = vq->next_avail;
+	if (vq->is_packed)
+		vq_packed_disarm(vq->area.device);
+	else
+		vq_split_disarm(
+			vq_split_device_wish(vq->area.device, vq->count),
+			vq->has_event_idx, vq->next_avail);
+}
+
+bool vq_dev_should_notify(struct vq_dev *vq)
+{
+	uint32_t pushed = vq->unsignalled;
+
+	if (pushed == 0)
+		return false;
+	vq->unsignalled = 0;
+	if (vq->is_packed)
+		return vq_packed_wants(vq->area.driver, vq->count,
+				       vq->next_used, vq->used_wrap, pushed);
+	return vq_split_wants(vq_split_driver_wish(vq->area.driver, vq->count),
+			      vq->has_event_idx, vq->next_used, pushed);
+}
+
+void vq_dev_notify(struct vq_dev *vq)
+{
+	int fd = shm_load(&vq->call_fd);
+
+	if (fd >= 0)
+		fd_signal(fd);
+	stat_inc(&vq->call_count);
+}

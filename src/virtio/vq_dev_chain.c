@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The general walk over a chain of descriptors, device side: everything that
+ * is not one buffer in the region of the last. Runs on whoever holds the
+ * queue, out of line, called by the two formats.
+ *
+ * Each descriptor is copied once, and only the copy is judged. The walk is
+ * bounded by the room for iovecs, which every descriptor uses up.
+ */
+#include <string.h>
+
+#include "vq_dev_impl.h"
+
+/* A table may have as many descriptors as the longest ring. */
+#define TABLE_MAX VQ_MAX_SIZE
+
+static const struct gmem_region *region_of(struct vq_dev *vq, uint64_t addr)
+{
+	const struct gmem_region *r = vq->hot;
+
+	if (gmem_region_holds(r, addr, 1))
+		return r;
+	r = gmem_find(vq->mem, addr);
+	if (r)
+		vq->hot = r;
+	return r;
+}
+
+static void add_iov(struct vq_walk *w, void *base, size_t size,
+		    bool is_writable)
+{
+	struct vq_chain *c = w->chain;
+
+	*w->iov++ = (struct iovec){ base, size };
+	if (is_writable) {
+		c->writable_size += (uint32_t)size;
+		c->writable_count++;
+	} else {
+		c->readable_size += (uint32_t)size;
+		c->readable_count++;
+	}
+}
+
+enum vq_fault vq_walk_buffer(struct vq_walk *w, uint64_t addr, uint32_t len,
+			     uint16_t flags)
+{
+	bool is_writable = flags & VQ_DESC_F_WRITE;
+
+	w->detail = len;
+	if (!is_writable && w->chain->writable_count)
+		return VQ_FAULT_ORDER;
+	if (len > UINT32_MAX - w->size)
+		return VQ_FAULT_SIZE;
+	if (len > UINT64_MAX - addr)
+		return VQ_FAULT_ADDRESS;
+	w->size += len;
+
+	do {
+		const struct gmem_region *r;
+		uint64_t off, part;
+
+		if (w->room == 0) {
+			w->is_truncated = true;
+			return VQ_FAULT_NONE;
+		}
+		w->room--;
+		if (len == 0)
+			return VQ_FAULT_NONE;
+		r = region_of(w->vq, addr);
+		if (!r)
+			return VQ_FAULT_ADDRESS;
+		off = addr - r->gpa;
+		part = MIN(len, r->size - off);
+		add_iov(w, r->host + off, part, is_writable);
+		addr += part;
+		len -= (uint32_t)part;
+	} while (len > 0);
+	return VQ_FAULT_NONE;
+}
+
+/* Copies the descriptor at @addr, which needs no alignment and may lie across
+ * two regions. @r: region of the last one, its own cache because tables and
+ * buffers rarely lie together. */
+static bool read_desc(const struct gmem *m, const struct gmem_region **r,
+		      uint64_t addr, struct vq_desc *desc)
+{
+	uint8_t *to = (uint8_t *)desc;
+	uint64_t left = sizeof(*desc);
+
+	while (left > 0) {
+		uint64_t off, part;
+
+		if (!gmem_region_holds(*r, addr, 1)) {
+			const struct gmem_region *found = gmem_find(m, addr);
+
+			if (!found)
+				return false;
+			*r = found;
+		}
+		off = addr - (*r)->gpa;
+		part = MIN(left, (*r)->size - off);
+		memcpy(to, (*r)->host + off, part);
+		to += part;
+		addr += part;
+		left -= part;
+	}
+	shm_settle_object(desc);
+	return true;
+}
+
+enum vq_fault vq_walk_table(struct vq_walk *w, uint64_t addr, uint32_t size)
+{
+	const struct gmem_region *r = w->vq->hot;
+	uint32_t count = size / sizeof(struct vq_desc);
+	uint32_t idx = 0, walked = 0;
+
+	w->detail = size;
+	if (count == 0 || count > TABLE_MAX || size % sizeof(struct vq_desc))
+		return VQ_FAULT_INDIRECT_SIZE;
+	if (size > UINT64_MAX - addr)
+		return VQ_FAULT_ADDRESS;
+
+	for (;;) {
+		struct vq_desc desc;
+		enum vq_fault fault;
+		uint16_t flags;
+
+		if (!read_desc(w->vq->mem, &r, addr + idx * sizeof(desc),
+			       &desc))
+			return VQ_FAULT_ADDRESS;
+		/* Packed tables have the flags where split ones have next, and
+		 * are read from end to end (clause 2.8.7). */
+		flags = le16_to_cpu(w->vq->is_packed ? desc.next : desc.flags);
+		w->detail = idx;
+		if (flags & VQ_DESC_F_INDIRECT)
+			return VQ_FAULT_INDIRECT;
+		fault = vq_walk_buffer(w, le64_to_cpu(desc.addr),
+				       le32_to_cpu(desc.len), flags);
+		if (fault || w->is_truncated)
+			return fault;
+		walked++;
+		if (w->vq->is_packed) {
+			if (++idx == count)
+				return VQ_FAULT_NONE;
+			continue;
+		}
+		if (!(flags & VQ_DESC_F_NEXT))
+			return VQ_FAULT_NONE;
+		idx = le16_to_cpu(desc.next);
+		w->detail = idx;
+		if (idx >= count)
+			return VQ_FAULT_NEXT_RANGE;
+		if (walked == count)
+			return VQ_FAULT_LOOP;
+	}
+}
+
+bool vq_walk_finish(struct vq_walk *w, enum vq_fault fault, bool is_first)
+{
+	struct vq_chain *c = w->chain;
+
+	if (fault == VQ_FAULT_NONE && !w->is_truncated && w->size == 0)
+		fault = VQ_FAULT_EMPTY;
+	if (fault) {
+		w->vq->fault_detail = w->detail;
+		shm_store_release(&w->vq->fault, fault);
+		return false;
+	}
+	if (c->writable_count || w->is_truncated)
+		w->vq->saw_writable = true;
+	if (!w->is_truncated)
+		return true;
+	c->readable_size = c->writable_size = 0;
+	c->readable_count = c->writable_count = 0;
+	c->flags = VQ_CHAIN_TRUNCATED;
+	return is_first;
+}

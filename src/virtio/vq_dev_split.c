@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Device side of a split ring (virtio 1.2, clause 2.7). Runs on whoever holds
+ * the queue; calls only the walk in vq_dev_chain.c.
+ *
+ * A burst looks at the driver's idx at most once, takes chains of one buffer
+ * inline, and leaves everything else to take_chain().
+ */
+#include "vq_dev_impl.h"
+
+/* Descriptors are fetched this many chains ahead: enough to hide a miss to the
+ * other core's cache behind the chains between. */
+#define PREFETCH_AHEAD 8
+
+/* How many chains are there, at most @n? Looks at the shared idx only when
+ * those seen before do not suffice. */
+static unsigned look(struct vq_dev *vq, unsigned n)
+{
+	const struct vq_avail *avail = vq->area.driver;
+	uint16_t pending = (uint16_t)(vq->avail_seen - vq->next_avail);
+
+	if (pending >= n)
+		return n;
+	/* vq:A  the idx before ring slots and descriptors. Without it a slot
+	 * may be read as it was before the driver filled it. */
+	vq->avail_seen = le16_to_cpu(shm_load_acquire(&avail->idx));
+	pending = (uint16_t)(vq->avail_seen - vq->next_avail);
+	if (unlikely(pending > vq->count)) {
+		vq->fault_detail = vq->avail_seen;
+		vq->avail_seen = vq->next_avail;
+		shm_store_release(&vq->fault, VQ_FAULT_AVAIL_RANGE);
+		return 0;
+	}
+	if (vq->has_event_idx && !vq->is_armed &&
+	    (uint16_t)(vq->next_avail - vq->quiet_at) >= VQ_QUIET_SPAN)
+		vq_dev_put_off(vq);
+	return MIN(pending, n);
+}
+
+static enum vq_fault walk_chain(struct vq_walk *w, uint16_t head)
+{
+	const struct vq_dev *vq = w->vq;
+	const struct vq_desc *table = vq->area.desc;
+	uint16_t idx = head;
+
+	for (;;) {
+		uint64_t addr = vq_desc_addr(&table[idx]);
+		uint64_t word = vq_desc_word(&table[idx]);
+		uint16_t flags = vq_word_lo(word);
+		enum vq_fault fault;
+
+		w->chain->slot_count++;
+		if (flags & VQ_DESC_F_INDIRECT) {
+			w->detail = idx;
+			if (flags & VQ_DESC_F_NEXT || !vq->has_indirect)
+				return VQ_FAULT_INDIRECT;
+			return vq_walk_table(w, addr, vq_word_len(word));
+		}
+		fault = vq_walk_buffer(w, addr, vq_word_len(word), flags);
+		if (fault || w->is_truncated || !(flags & VQ_DESC_F_NEXT))
+			return fault;
+		idx = vq_word_hi(word);
+		w->detail = idx;
+		if (idx > vq->mask)
+			return VQ_FAULT_NEXT_RANGE;
+		if (w->chain->slot_count == vq->count)
+			return VQ_FAULT_LOOP;
+	}
+}
+
+/* Returns whether @chain was filled; *@room shrinks by the iovecs it uses. */
+static __attribute__((noinline)) bool take_chain(struct vq_dev *vq,
+						 uint16_t head,
+						 struct vq_chain *chain,
+						 struct iovec *iov,
+						 unsigned *room, bool is_first)
+{
+	struct vq_walk w = {
+		.vq = vq,
+		.chain = chain,
+		.iov = iov,
+		.room = *room,
+	};
+	enum vq_fault fault;
+
+	*chain = (struct vq_chain){ .iov = iov, .id = head };
+	if (head > vq->mask) {
+		w.detail = head;
+		fault = VQ_FAULT_HEAD_RANGE;
+	} else {
+		fault = walk_chain(&w, head);
+	}
+	*room = w.room;
+	return vq_walk_finish(&w, fault, is_first);
+}
+
+unsigned vq_dev_split_pop(struct vq_dev *vq, struct vq_chain *chains,
+			  unsigned n, struct iovec *iov, unsigned iov_count)
+{
+	const struct vq_avail *avail = vq->area.driver;
+	const struct vq_desc *table = vq->area.desc;
+	const struct gmem_region *hot = vq->hot;
+	uint16_t pos = vq->next_avail, mask = vq->mask;
+	unsigned i, room = iov_count, seen_flags = 0;
+
+	n = look(vq, n);
+	for (i = 0; i < n && room > 0; i++, pos++) {
+		uint16_t head = le16_to_cpu(shm_load(&avail->ring[pos & mask]));
+		/* a masked head is harmless to read, the check is below */
+		const struct vq_desc *d = &table[head & mask];
+		uint64_t addr = vq_desc_addr(d), word = vq_desc_word(d);
+		uint32_t len = vq_word_len(word);
+		uint16_t flags = vq_word_lo(word);
+
+		__builtin_prefetch(&table[(head + PREFETCH_AHEAD) & mask]);
+		if (likely(head <= mask &&
+			   !(flags & (VQ_DESC_F_NEXT | VQ_DESC_F_INDIRECT)) &&
+			   vq_dev_is_hot(hot, addr, len))) {
+			vq_dev_set_single(&chains[i], iov++,
+					  hot->host + (addr - hot->gpa), len,
+					  head, flags & VQ_DESC_F_WRITE);
+			seen_flags |= flags;
+			room--;
+			continue;
+		}
+		if (!take_chain(vq, head, &chains[i], iov, &room, i == 0))
+			break;
+		iov += chains[i].readable_count + chains[i].writable_count;
+		hot = vq->hot;
+	}
+	if (seen_flags & VQ_DESC_F_WRITE)
+		vq->saw_writable = true;
+	vq->next_avail = pos;
+	return i;
+}
+
+void vq_dev_split_push(struct vq_dev *vq, const struct vq_done *done,
+		       unsigned n)
+{
+	struct vq_used *used = vq->area.device;
+	uint16_t pos = vq->next_used;
+	unsigned first = 0;
+
+	if (vq_dev_can_batch(vq))
+		first = n - 1;
+	for (unsigned i = first; i < n; i++) {
+		struct vq_used_elem *e =
+			&used->ring[(pos + i - first) & vq->mask];
+
+		shm_store(&e->id, cpu_to_le32(done[i].id));
+		shm_store(&e->len, cpu_to_le32(done[i].size));
+	}
+	vq->next_used = pos = (uint16_t)(pos + n);
+	vq->unsignalled += n;
+	/* vq:U  elements and buffers before the idx that shows them. Without
+	 * it the driver may take a chain whose data has not arrived. */
+	shm_store_release(&used->idx, cpu_to_le16(pos));
+}
+
+unsigned vq_dev_split_pending(const struct vq_dev *vq, unsigned limit)
+{
+	const struct vq_avail *avail = vq->area.driver;
+	uint16_t idx = le16_to_cpu(shm_load_acquire(&avail->idx)); /* vq:A */
+	uint16_t pending = (uint16_t)(idx - vq->next_avail);
+
+	return MIN(pending, limit);
+}
