@@ -26,9 +26,14 @@
  * than any ring has; the first check then says yes. */
 #define VQ_UNSIGNALLED_ALL (UINT32_MAX / 2)
 
-/* A disarmed split ring with event index says so again after this many
- * entries, long before the driver's idx comes round to the old value. */
-#define VQ_QUIET_SPAN 0x4000
+/*
+ * With event index the split ring has no "never", only a position that comes
+ * last: so far behind that the peer has surely asked about it (it asks after
+ * each burst), and renewed after so many entries that the peer, up to 0x8000
+ * ahead, does not come round to it.
+ */
+#define VQ_QUIET_BEHIND 0x2000
+#define VQ_QUIET_SPAN	0x4000
 
 /* The second eight bytes of a descriptor of either format: one load, so that
  * length and flags belong together whatever the peer does meanwhile. */
@@ -170,13 +175,12 @@ static inline void vq_split_arm(struct vq_split_wish own, bool has_event_idx,
 	shm_fence(); /* vq:E  the wish before the caller's look at the ring */
 }
 
-/* With event index there is no "never": the position just passed is the one
- * that comes last. */
 static inline void vq_split_disarm(struct vq_split_wish own, bool has_event_idx,
 				   uint16_t pos)
 {
 	if (has_event_idx)
-		shm_store(own.event, cpu_to_le16((uint16_t)(pos - 1)));
+		shm_store(own.event,
+			  cpu_to_le16((uint16_t)(pos - VQ_QUIET_BEHIND)));
 	else
 		shm_store(own.flags, cpu_to_le16(VQ_USED_F_NO_NOTIFY));
 }
@@ -195,13 +199,11 @@ static inline bool vq_packed_wants(const struct vq_event *peer, uint16_t count,
 	/* acquire above: off_wrap was written before the flags that make it
 	 * count */
 	event = le16_to_cpu(shm_load(&peer->off_wrap));
-	if (pushed >= count)
-		return true;
 	if (event >> 15 == wrap)
 		event &= 0x7fff;
 	else
 		event = (uint16_t)((event & 0x7fff) - count);
-	return vq_event_is_crossed(event, slot, pushed);
+	return vq_event_is_crossed(event, slot, MIN(pushed, count));
 }
 
 static inline void vq_packed_arm(struct vq_event *own, bool has_event_idx,
