@@ -153,7 +153,8 @@ void unix_unlisten(struct unix_listener *l)
 	fd_close(&l->fd);
 }
 
-int unix_connect(const char *key, const char *path, struct err *err)
+static int connect_path(const char *key, const char *path, int flags,
+			struct err *err)
 {
 	struct sockaddr_un sa;
 	int rc = fill_address(&sa, key, path, err);
@@ -161,7 +162,7 @@ int unix_connect(const char *key, const char *path, struct err *err)
 
 	if (rc)
 		return rc;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&sa, sizeof(sa))) {
 		rc = err_set(err, -errno, "%s=%s: cannot connect: %s", key,
 			     path, strerror(errno));
@@ -169,4 +170,14 @@ int unix_connect(const char *key, const char *path, struct err *err)
 		return rc;
 	}
 	return fd;
+}
+
+int unix_connect(const char *key, const char *path, struct err *err)
+{
+	return connect_path(key, path, 0, err);
+}
+
+int unix_connect_nowait(const char *key, const char *path, struct err *err)
+{
+	return connect_path(key, path, SOCK_NONBLOCK, err);
 }

@@ -35,4 +35,7 @@ void unix_unlisten(struct unix_listener *l);
 /* A connected blocking close-on-exec socket, or -errno. */
 int unix_connect(const char *key, const char *path, struct err *err);
 
+/* The same, non-blocking; -EAGAIN when the listener's backlog is full. */
+int unix_connect_nowait(const char *key, const char *path, struct err *err);
+
 #endif
