@@ -123,9 +123,11 @@ struct port_ops {
 	/* What `port show` prints beyond the common part. May be NULL. */
 	void (*show)(const struct port *p, struct show *s);
 	/* Writes the QEMU arguments that attach a guest to this port, one per
-	 * line, into @buf. NULL: guests do not plug in here. */
-	int (*qemu_args)(const struct port *p, char *buf, size_t size,
-			 struct err *err);
+	 * line, into @buf. @memory is the guest's size in bytes (QEMU wants the
+	 * shared memory object to be as large as its -m); 0: 1 GiB. NULL:
+	 * guests do not plug in here. */
+	int (*qemu_args)(const struct port *p, uint64_t memory, char *buf,
+			 size_t size, struct err *err);
 };
 
 /* Options every port has. */
