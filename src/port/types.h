@@ -6,5 +6,6 @@
 #include "port.h"
 
 extern const struct port_type port_null_type;
+extern const struct port_type port_vhost_user_type;
 
 #endif
