@@ -6,6 +6,7 @@
 #include "port.h"
 
 extern const struct port_type port_null_type;
+extern const struct port_type port_tap_type;
 extern const struct port_type port_vhost_user_type;
 
 #endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A port on a tap interface of the kernel. rx and tx run on workers, the rest
+ * on the control thread; the kernel's side is in tap_linux.c.
+ *
+ * The kernel hands over one frame a read, up to 64 KiB large, and tells the
+ * size afterwards only. So each queue has an arena into which the frames of a
+ * burst are read one behind the other: a burst of small frames stays in a few
+ * pages, and one of large frames ends when the room does. Pages that were never
+ * needed are never resident.
+ */
+#include "types.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "offload.h"
+#include "tap_linux.h"
+#include "vnet_wire.h"
+
+#define READ_ROOM  (68 * 1024)	   /* for the largest frame and its header */
+#define ARENA_SIZE (8 * READ_ROOM) /* eight of them in a burst */
+#define BOUNCE	   READ_ROOM	   /* behind the arena, for transmission */
+#define TX_IOV	   64
+#define BAD_MAX	   (4 * BURST_MAX) /* unfit frames passed over in a burst */
+
+struct tap_conf {
+	char *ifname, *fd, *fds, *br, *script, *downscript;
+	bool ifname_given, queues_given, vnet_hdr_given;
+	bool vnet_hdr;
+	uint32_t queues;
+	uint64_t sndbuf;
+};
+
+struct tap_queue {
+	struct rxq rx;
+	struct txq tx;
+	int fd;			     /* [const] borrowed from the tap_if */
+	unsigned hdr_size;	     /* [const] 12, or 0 without vnet_hdr */
+	uint8_t *arena;		     /* [const] ARENA_SIZE, then BOUNCE */
+	bool has_more;		     /* [worker] the last burst stopped early */
+	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
+};
+
+struct tap_port {
+	struct port port;
+	struct tap_if tap;		     /* [ctl] */
+	char *downscript;		     /* [ctl] heap; NULL: none */
+	unsigned count;			     /* [const] of queues */
+	struct tap_queue *q[TAP_MAX_QUEUES]; /* [const] */
+};
+
+#define OPT(name, k, ...)                                              \
+	{                                                              \
+		.key = #name, .kind = k,                               \
+		.offset = offsetof(struct tap_conf, name), __VA_ARGS__ \
+	}
+
+static const struct opt_row tap_rows[] = {
+	OPT(ifname, OPT_PATH, .arg = "NAME",
+	    .set_offset = offsetof(struct tap_conf, ifname_given),
+	    .def = "tap%d",
+	    .help = "interface to create, or to attach to when it is there"),
+	OPT(fd, OPT_PATH, .arg = "N", .help = "a tap that is open already"),
+	OPT(fds, OPT_PATH, .arg = "N:N:...",
+	    .help = "queues of a tap that are open already"),
+	OPT(queues, OPT_UINT, .arg = "N", .min = 1, .max = TAP_MAX_QUEUES,
+	    .set_offset = offsetof(struct tap_conf, queues_given), .def = "1",
+	    .help = "number of queues"),
+	OPT(vnet_hdr, OPT_BOOL, .def = "on",
+	    .set_offset = offsetof(struct tap_conf, vnet_hdr_given),
+	    .help = "large frames and missing checksums pass as they are"),
+	OPT(sndbuf, OPT_SIZE, .arg = "SIZE", .max = UINT32_MAX, .def = "0",
+	    .help = "bytes the kernel may hold of what was sent, 0: no bound"),
+	OPT(br, OPT_PATH, .arg = "BRIDGE",
+	    .help = "Linux bridge that the interface joins"),
+	OPT(script, OPT_PATH, .arg = "FILE", .def = "no",
+	    .help = "run with the interface's name when it is there, or no"),
+	OPT(downscript, OPT_PATH, .arg = "FILE", .def = "no",
+	    .help = "run with the interface's name before it goes, or no"),
+	{ NULL },
+};
+
+/* Makes a frame of what was read to @data; false when it is not fit. */
+static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
+		       struct frame *f, struct iovec *iov)
+{
+	struct vnet_wire wire = { 0 };
+	size_t len = size - q->hdr_size;
+
+	if (size < q->hdr_size + ETH_HLEN || len > FRAME_MAX) {
+		stat_inc(&q->rx.stats.drops[DROP_RX_BAD_FRAME]);
+		return false;
+	}
+	memcpy(&wire, data, q->hdr_size);
+	f->hdr = vnet_hdr_from_wire(&wire);
+	f->hdr.flags &= VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID;
+	*iov = (struct iovec){ data + q->hdr_size, len };
+	if (likely(!frame_has_offload(f))) {
+		frame_from_iov(f, iov, 1, (uint32_t)len, FRAME_SNAP);
+		return true;
+	}
+	frame_from_iov(f, iov, 1, (uint32_t)len, FRAME_HEAD);
+	if (likely(offload_is_valid(f)))
+		return true;
+	stat_inc(&q->rx.stats.drops[DROP_RX_BAD_OFFLOAD]);
+	return false;
+}
+
+/* Reads until the kernel has no more, for the event is edge-triggered. */
+static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
+{
+	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
+	unsigned n = 0, bad = 0;
+	size_t off = 0;
+
+	while (n < BURST_MAX && off + READ_ROOM <= ARENA_SIZE) {
+		ssize_t got = read(q->fd, q->arena + off, READ_ROOM);
+
+		if (got < 0)
+			break;
+		if (likely(take_frame(q, q->arena + off, (size_t)got,
+				      &b->frame[n], &q->iov[n]))) {
+			off = align_up(off + (size_t)got, CACHE_LINE);
+			n++;
+		} else if (++bad == BAD_MAX) {
+			q->has_more = true;
+			break;
+		}
+	}
+	return n;
+}
+
+/* The descriptor is its own event; only a burst that was cut short must be
+ * followed by another. */
+static bool tap_rx_arm(struct rxq *rx)
+{
+	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
+	bool had_more = q->has_more;
+
+	q->has_more = false;
+	return !had_more;
+}
+
+static void tap_rx_done(struct rxq *rx, struct burst *b)
+{
+	(void)rx;
+	(void)b;
+}
+
+/* 0 or -errno. */
+static int write_frame(struct tap_queue *q, const struct frame *f)
+{
+	struct iovec iov[1 + TX_IOV];
+	struct vnet_hdr hdr = f->hdr;
+	struct vnet_wire wire;
+	unsigned count;
+	bool has_hdr = q->hdr_size != 0;
+
+	/* The kernel refuses a hint that is longer than the frame, and trusts
+	 * no verdict on checksums. */
+	hdr.hdr_len = (uint16_t)MIN(hdr.hdr_len, f->len);
+	hdr.flags &= VNET_HDR_F_NEEDS_CSUM;
+	wire = vnet_hdr_to_wire(&hdr);
+	iov[0] = (struct iovec){ &wire, sizeof(wire) };
+	count = frame_to_iov(f, iov + 1, TX_IOV);
+	if (unlikely(!count)) {
+		uint8_t *bounce = q->arena + ARENA_SIZE;
+
+		frame_copy(f, 0, bounce, f->len);
+		iov[1] = (struct iovec){ bounce, f->len };
+		count = 1;
+	}
+	if (writev(q->fd, has_hdr ? iov : iov + 1, (int)(count + has_hdr)) < 0)
+		return -errno;
+	return 0;
+}
+
+static unsigned tap_tx_burst(struct txq *tx, struct frame *const *frames,
+			     unsigned n)
+{
+	struct tap_queue *q = container_of(tx, struct tap_queue, tx);
+	struct queue_stats *s = &tx->stats;
+	unsigned i, sent = 0;
+	uint64_t bytes = 0;
+
+	for (i = 0; i < n; i++) {
+		int rc = write_frame(q, frames[i]);
+
+		if (rc == -EAGAIN || rc == -ENOBUFS)
+			break;
+		if (likely(!rc)) {
+			sent++;
+			bytes += frames[i]->len;
+		} else if (rc == -EIO) {
+			/* the interface is down */
+			stat_inc(&s->drops[DROP_TX_DOWN]);
+		} else {
+			stat_inc(&s->drops[DROP_TX_ERROR]);
+		}
+	}
+	if (sent) {
+		stat_add(&s->frames, sent);
+		stat_add(&s->bytes, bytes);
+		stat_add(&s->copies, sent);
+		stat_inc(&s->bursts);
+	}
+	return i;
+}
+
+static void queue_destroy(struct tap_queue *q)
+{
+	if (!q)
+		return;
+	if (q->arena)
+		munmap(q->arena, ARENA_SIZE + BOUNCE);
+	free(q);
+}
+
+static struct tap_queue *queue_create(struct tap_port *t, unsigned idx)
+{
+	struct tap_queue *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return NULL;
+	q->fd = t->tap.fd[idx];
+	q->hdr_size = t->tap.has_vnet_hdr ? sizeof(struct vnet_wire) : 0;
+	q->rx = (struct rxq){ .port = &t->port,
+			      .idx = (uint16_t)idx,
+			      .event_fd = q->fd };
+	q->tx = (struct txq){ .port = &t->port, .idx = (uint16_t)idx };
+	q->arena = mmap(NULL, ARENA_SIZE + BOUNCE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (q->arena == MAP_FAILED) {
+		free(q);
+		return NULL;
+	}
+	return q;
+}
+
+/* Queues' memory; not attached yet. */
+static int create_queues(struct tap_port *t, const struct port_env *env,
+			 const struct port_conf *common,
+			 const struct port_ops *ops)
+{
+	int rc = port_init(&t->port, env, &port_tap_type, ops, common,
+			   t->tap.count);
+
+	if (rc)
+		return rc;
+	for (; t->count < t->tap.count; t->count++) {
+		struct tap_queue *q = queue_create(t, t->count);
+
+		if (!q)
+			return -ENOMEM;
+		t->q[t->count] = q;
+		t->port.rxq[t->count] = &q->rx;
+		t->port.txq[t->count] = &q->tx;
+	}
+	return 0;
+}
+
+static int start_queues(struct tap_port *t)
+{
+	int rc =
+		port_set_txqs(&t->port, t->port.txq, t->count, t->tap.offloads);
+
+	for (unsigned i = 0; i < t->count && !rc; i++)
+		rc = rxq_attach(&t->q[i]->rx);
+	return rc;
+}
+
+/* Undoes whatever tap_create() had done; @t->tap is closed by the caller. */
+static void release(struct tap_port *t)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		rxq_detach(&t->q[i]->rx);
+	if (t->port.name)
+		port_fini(&t->port);
+	for (unsigned i = 0; i < t->count; i++)
+		queue_destroy(t->q[i]);
+	free(t->downscript);
+	free(t);
+}
+
+static void tap_destroy(struct port *p)
+{
+	struct tap_port *t = container_of(p, struct tap_port, port);
+	struct tap_if tap = t->tap;
+	char *downscript = t->downscript;
+	struct err err;
+
+	t->downscript = NULL;
+	if (downscript &&
+	    tap_if_run_script(&tap, "downscript", downscript, &err))
+		log_warn("port=%s: %s", p->name, err.msg);
+	free(downscript);
+	release(t);
+	tap_if_close(&tap);
+}
+
+static void tap_show(const struct port *p, struct show *s)
+{
+	const struct tap_port *t = container_of(p, struct tap_port, port);
+
+	show_str(s, "interface", t->tap.name);
+	show_str(s, "interface-state", tap_if_state(&t->tap));
+	show_flag(s, "created", t->tap.is_created);
+	show_flag(s, "vnet-hdr", t->tap.has_vnet_hdr);
+	if (t->tap.is_bridged)
+		show_str(s, "bridge", t->tap.bridge);
+}
+
+static const struct port_ops tap_ops = {
+	.rx_burst = tap_rx_burst,
+	.rx_done = tap_rx_done,
+	.rx_arm = tap_rx_arm,
+	.tx_burst = tap_tx_burst,
+	.destroy = tap_destroy,
+	.show = tap_show,
+};
+
+static bool is_script(const char *path)
+{
+	return strcmp(path, "no") != 0;
+}
+
+/* What has no meaning for descriptors that are open already. */
+static int check_passed(const struct tap_conf *c, struct err *err)
+{
+	const char *key = c->fd ? "fd" : "fds";
+	const struct {
+		const char *key;
+		bool given;
+	} refused[] = {
+		{ "fd", c->fd && c->fds },
+		{ "ifname", c->ifname_given },
+		{ "queues", c->queues_given },
+		{ "vnet_hdr", c->vnet_hdr_given },
+		{ "br", c->br != NULL },
+		{ "script", is_script(c->script) },
+		{ "downscript", is_script(c->downscript) },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(refused); i++)
+		if (refused[i].given)
+			return err_set(err, -EINVAL,
+				       "%s: cannot stand together with %s=",
+				       refused[i].key, i ? key : "fds");
+	if (c->fd && strchr(c->fd, ':'))
+		return err_set(err, -EINVAL,
+			       "fd=%s: must be one descriptor; several go "
+			       "into fds=",
+			       c->fd);
+	return 0;
+}
+
+/* The interface, in the state the options want it in. */
+static int open_interface(struct tap_if *t, const struct tap_conf *c,
+			  struct err *err)
+{
+	int rc;
+
+	if (c->fd || c->fds) {
+		rc = check_passed(c, err);
+		if (!rc)
+			rc = tap_if_adopt(t, c->fd ? "fd" : "fds",
+					  c->fd ? c->fd : c->fds, err);
+	} else {
+		rc = tap_if_open(t, c->ifname, c->queues, c->vnet_hdr, err);
+	}
+	if (rc)
+		return rc;
+	rc = tap_if_set_up(t, c->sndbuf, err);
+	if (!rc && c->br)
+		rc = tap_if_join_bridge(t, c->br, err);
+	if (!rc)
+		rc = tap_if_bring_up(t, err);
+	if (!rc && is_script(c->script))
+		rc = tap_if_run_script(t, "script", c->script, err);
+	/* Descriptors that were passed stay with who passed them. */
+	if (rc && !t->is_passed)
+		tap_if_close(t);
+	return rc;
+}
+
+static int tap_create(const struct port_env *env,
+		      const struct port_conf *common, const void *conf_,
+		      struct port **out, struct err *err)
+{
+	const struct tap_conf *conf = conf_;
+	struct tap_port *t = calloc(1, sizeof(*t));
+	struct tap_if tap;
+	int rc;
+
+	if (!t)
+		return err_set(err, -ENOMEM, "out of memory");
+	rc = open_interface(&t->tap, conf, err);
+	if (rc) {
+		free(t);
+		return rc;
+	}
+	rc = create_queues(t, env, common, &tap_ops);
+	if (!rc && is_script(conf->downscript)) {
+		t->downscript = strdup(conf->downscript);
+		rc = t->downscript ? 0 : -ENOMEM;
+	}
+	if (!rc)
+		rc = start_queues(t);
+	if (!rc) {
+		*out = &t->port;
+		return 0;
+	}
+	tap = t->tap;
+	err_set(err, rc, "tap %s: %s", tap.name, strerror(-rc));
+	release(t);
+	if (!tap.is_passed)
+		tap_if_close(&tap);
+	return rc;
+}
+
+const struct port_type port_tap_type = {
+	.name = "tap",
+	.help = "a tap interface of the kernel",
+	.rows = tap_rows,
+	.conf_size = sizeof(struct tap_conf),
+	.create = tap_create,
+};

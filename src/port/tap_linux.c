@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's side of a tap, see tap_linux.h. Control thread; calls the kernel
+ * and base/.
+ */
+#include "tap_linux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "fd.h"
+#include "frame.h"
+#include "log.h"
+#include "vnet_wire.h"
+
+/* Kernel 6.2; older headers do not have them. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+#define TUN_PATH  "/dev/net/tun"
+#define SCRIPT_MS 10000 /* a script that takes longer is ended */
+
+/* An interface ioctl on @ifr, whose name is filled in here. */
+static int if_ioctl(unsigned long request, const char *name, struct ifreq *ifr)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (name != ifr->ifr_name)
+		snprintf(ifr->ifr_name, IFNAMSIZ, "%s", name);
+	if (ioctl(fd, request, ifr) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* One queue of @name; its real name goes to t->name. */
+static int open_queue(struct tap_if *t, const char *name, short flags)
+{
+	struct ifreq ifr = { .ifr_flags = flags };
+	int fd = open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(ifr.ifr_name, IFNAMSIZ, "%s", name);
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	snprintf(t->name, IFNAMSIZ, "%s", ifr.ifr_name);
+	t->fd[t->count++] = fd;
+	return 0;
+}
+
+/* Why the first queue of an existing interface cannot be had: does it come with
+ * the other kind of queues? */
+static bool has_other_queues(const char *name, short flags)
+{
+	struct tap_if other = { 0 };
+
+	if (open_queue(&other, name, flags ^ IFF_MULTI_QUEUE))
+		return false;
+	tap_if_close(&other);
+	return true;
+}
+
+static int explain_open(const char *name, short flags, bool exists, int rc,
+			struct err *err)
+{
+	bool multi = flags & IFF_MULTI_QUEUE;
+	const char *mq = multi ? " multi_queue" : "";
+
+	if (rc == -ENOENT || rc == -ENODEV || rc == -ENXIO)
+		return err_set(err, rc,
+			       "ifname=%s: no " TUN_PATH
+			       ": load the kernel's tun module (modprobe tun)",
+			       name);
+	if (rc == -EACCES)
+		return err_set(err, rc,
+			       "ifname=%s: no right to open " TUN_PATH
+			       ": it must be readable and writable for you",
+			       name);
+	if (rc == -EPERM && exists)
+		return err_set(err, rc,
+			       "ifname=%s: belongs to another user: make it "
+			       "with \"ip tuntap add dev %s mode tap%s user "
+			       "$USER\" or run with CAP_NET_ADMIN",
+			       name, name, mq);
+	if (rc == -EPERM)
+		return err_set(err, rc,
+			       "ifname=%s: no right to create a tap: run with "
+			       "CAP_NET_ADMIN, or let root make it first with "
+			       "\"ip tuntap add dev %s mode tap%s user $USER\"",
+			       name, strchr(name, '%') ? "NAME" : name, mq);
+	if (rc == -EBUSY)
+		return err_set(err, rc,
+			       "ifname=%s: in use by another program; end it "
+			       "or choose another name",
+			       name);
+	if (rc == -EINVAL && exists && multi && has_other_queues(name, flags))
+		return err_set(err, rc,
+			       "ifname=%s: has one queue; make it with \"ip "
+			       "tuntap add dev %s mode tap multi_queue\" or "
+			       "leave queues= away",
+			       name, name);
+	if (rc == -EINVAL && exists)
+		return err_set(err, rc,
+			       "ifname=%s: exists and is no tap; choose "
+			       "another name",
+			       name);
+	return err_set(err, rc, "ifname=%s: cannot open a tap: %s", name,
+		       strerror(-rc));
+}
+
+int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
+		bool wants_vnet_hdr, struct err *err)
+{
+	bool exists = if_nametoindex(ifname) != 0;
+	short flags = IFF_TAP | IFF_NO_PI;
+	int rc;
+
+	*t = (struct tap_if){ .is_created = !exists,
+			      .has_vnet_hdr = wants_vnet_hdr };
+	if (strlen(ifname) >= IFNAMSIZ || strpbrk(ifname, "/: \t\n"))
+		return err_set(err, -EINVAL,
+			       "ifname=%s: must be an interface name: at most "
+			       "%d characters, none of them / : or a space",
+			       ifname, IFNAMSIZ - 1);
+	if (queues > 1)
+		flags |= IFF_MULTI_QUEUE;
+	if (wants_vnet_hdr)
+		flags |= IFF_VNET_HDR;
+	rc = open_queue(t, ifname, flags);
+	/* The kernel takes no single queue of a multi-queue tap unless it is
+	 * asked for as one of many. */
+	if (rc == -EINVAL && exists && queues == 1) {
+		flags |= IFF_MULTI_QUEUE;
+		rc = open_queue(t, ifname, flags);
+	}
+	if (rc)
+		return explain_open(ifname, flags, exists, rc, err);
+	while (t->count < queues && !rc)
+		rc = open_queue(t, t->name, flags);
+	if (!rc)
+		return 0;
+	err_set(err, rc, "queues=%u: the kernel gave %u of %s: %s", queues,
+		t->count, t->name, strerror(-rc));
+	tap_if_close(t);
+	return rc;
+}
+
+/* Checks that @fd is a tap that can be used, and that all are of one
+ * interface. */
+static int adopt_one(struct tap_if *t, const char *key, int fd, struct err *err)
+{
+	struct ifreq ifr = { 0 };
+	bool has_hdr;
+
+	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+		return err_set(err, -EINVAL, "%s: descriptor %d is no open tap",
+			       key, fd);
+	if (!(ifr.ifr_flags & IFF_TAP) || !(ifr.ifr_flags & IFF_NO_PI))
+		return err_set(err, -EINVAL,
+			       "%s: descriptor %d must be opened with IFF_TAP "
+			       "and IFF_NO_PI",
+			       key, fd);
+	has_hdr = ifr.ifr_flags & IFF_VNET_HDR;
+	if (t->count && (strncmp(t->name, ifr.ifr_name, IFNAMSIZ) ||
+			 has_hdr != t->has_vnet_hdr))
+		return err_set(err, -EINVAL,
+			       "%s: descriptor %d is not of the interface %s "
+			       "as the first one is",
+			       key, fd, t->name);
+	snprintf(t->name, IFNAMSIZ, "%s", ifr.ifr_name);
+	t->has_vnet_hdr = has_hdr;
+	t->fd[t->count++] = fd;
+	return 0;
+}
+
+int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
+		 struct err *err)
+{
+	const char *p = fds;
+
+	*t = (struct tap_if){ .is_passed = true };
+	do {
+		char *end;
+		long fd = strtol(p, &end, 10);
+		int rc;
+
+		if (end == p || (*end && *end != ':') || fd < 0 || fd > INT_MAX)
+			return err_set(err, -EINVAL,
+				       "%s=%s: must be open descriptors' "
+				       "numbers, separated by colons",
+				       key, fds);
+		if (t->count == TAP_MAX_QUEUES)
+			return err_set(err, -EINVAL,
+				       "%s=%s: at most %d descriptors", key,
+				       fds, TAP_MAX_QUEUES);
+		rc = adopt_one(t, key, (int)fd, err);
+		if (rc)
+			return rc;
+		p = end + 1;
+	} while (p[-1]);
+	for (unsigned i = 0; i < t->count; i++) {
+		fcntl(t->fd[i], F_SETFD, FD_CLOEXEC);
+		fd_set_nonblock(t->fd[i]);
+	}
+	return 0;
+}
+
+/* What the kernel may leave undone in what it sends us is what it takes from
+ * us, except that older ones do not know segmentation of UDP. */
+static void set_offloads(struct tap_if *t, int fd)
+{
+	unsigned long base =
+		TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+
+	t->offloads = OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_ECN |
+		      OFFLOAD_UFO;
+	if (!ioctl(fd, TUNSETOFFLOAD, base | TUN_F_USO4 | TUN_F_USO6))
+		t->offloads |= OFFLOAD_USO4 | OFFLOAD_USO6;
+	else if (ioctl(fd, TUNSETOFFLOAD, base) < 0)
+		log_warn("tap %s: the kernel does without offloads: %s",
+			 t->name, strerror(errno));
+}
+
+static int set_up_queue(struct tap_if *t, int fd, uint64_t sndbuf)
+{
+	int hdr_size = sizeof(struct vnet_wire), one = 1;
+	int size = sndbuf && sndbuf < INT_MAX ? (int)sndbuf : INT_MAX;
+
+	if (t->has_vnet_hdr) {
+		if (ioctl(fd, TUNSETVNETHDRSZ, &hdr_size) < 0 ||
+		    ioctl(fd, TUNSETVNETLE, &one) < 0)
+			return -errno;
+		set_offloads(t, fd);
+	} else {
+		ioctl(fd, TUNSETOFFLOAD, 0ul);
+	}
+	return ioctl(fd, TUNSETSNDBUF, &size) < 0 ? -errno : 0;
+}
+
+int tap_if_set_up(struct tap_if *t, uint64_t sndbuf, struct err *err)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		int rc = set_up_queue(t, t->fd[i], sndbuf);
+
+		if (rc)
+			return err_set(err, rc, "tap %s: cannot set it up: %s",
+				       t->name, strerror(-rc));
+	}
+	return 0;
+}
+
+int tap_if_bring_up(struct tap_if *t, struct err *err)
+{
+	struct ifreq ifr = { 0 };
+	int rc;
+
+	if (t->is_passed)
+		return 0;
+	rc = if_ioctl(SIOCGIFFLAGS, t->name, &ifr);
+	if (!rc && (ifr.ifr_flags & IFF_UP))
+		return 0;
+	if (!t->is_created) {
+		log_info("tap %s is down: \"ip link set %s up\" lets frames "
+			 "pass",
+			 t->name, t->name);
+		return 0;
+	}
+	ifr.ifr_flags |= IFF_UP;
+	rc = rc ? rc : if_ioctl(SIOCSIFFLAGS, t->name, &ifr);
+	if (rc)
+		err_set(err, rc, "ifname=%s: cannot bring it up: %s", t->name,
+			strerror(-rc));
+	return rc;
+}
+
+int tap_if_join_bridge(struct tap_if *t, const char *bridge, struct err *err)
+{
+	struct ifreq ifr = { 0 };
+	int rc;
+
+	if (strlen(bridge) >= IFNAMSIZ || !if_nametoindex(bridge))
+		return err_set(err, -ENODEV,
+			       "br=%s: no such interface; make it with \"ip "
+			       "link add %s type bridge\"",
+			       bridge, bridge);
+	/* A port with a smaller MTU would lower the bridge's. */
+	if (t->is_created && !if_ioctl(SIOCGIFMTU, bridge, &ifr))
+		if_ioctl(SIOCSIFMTU, t->name, &ifr);
+	ifr.ifr_ifindex = (int)if_nametoindex(t->name);
+	rc = if_ioctl(SIOCBRADDIF, bridge, &ifr);
+	switch (-rc) {
+	case 0:
+		t->is_bridged = true;
+		snprintf(t->bridge, IFNAMSIZ, "%s", bridge);
+		return 0;
+	case EBUSY:
+		return err_set(err, rc,
+			       "br=%s: %s is in a bridge or bond already",
+			       bridge, t->name);
+	case EPERM:
+		return err_set(err, rc,
+			       "br=%s: no right to add %s to it: run with "
+			       "CAP_NET_ADMIN, or let root do it (\"ip link "
+			       "set %s master %s\") and leave br= away",
+			       bridge, t->name, t->name, bridge);
+	case EOPNOTSUPP:
+	case EINVAL:
+	case ENOTTY:
+		return err_set(err, rc, "br=%s: is no Linux bridge", bridge);
+	default:
+		return err_set(err, rc, "br=%s: cannot add %s to it: %s",
+			       bridge, t->name, strerror(-rc));
+	}
+}
+
+int tap_if_run_script(const struct tap_if *t, const char *key, const char *path,
+		      struct err *err)
+{
+	const char *argv[] = { path, t->name, NULL };
+	int status, rc;
+	pid_t pid;
+
+	rc = child_spawn(argv, -1, &pid);
+	if (rc)
+		return err_set(err, rc, "%s=%s: cannot run it: %s", key, path,
+			       strerror(-rc));
+	rc = child_wait(pid, SCRIPT_MS, &status);
+	if (rc) {
+		child_end(&pid, 1, 0);
+		return err_set(err, rc,
+			       "%s=%s: still running after %d seconds; ended",
+			       key, path, SCRIPT_MS / 1000);
+	}
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	if (WIFSIGNALED(status))
+		return err_set(err, -EIO, "%s=%s: ended by signal %d", key,
+			       path, WTERMSIG(status));
+	return err_set(err, -EIO, "%s=%s: ended with status %d", key, path,
+		       WEXITSTATUS(status));
+}
+
+const char *tap_if_state(const struct tap_if *t)
+{
+	struct ifreq ifr = { 0 };
+
+	/* Answered as long as the interface is there, whatever its name and
+	 * network namespace became. */
+	if (ioctl(t->fd[0], TUNGETIFF, &ifr) < 0)
+		return "gone";
+	if (if_ioctl(SIOCGIFFLAGS, ifr.ifr_name, &ifr))
+		return "in another namespace";
+	if (!(ifr.ifr_flags & IFF_UP))
+		return "down";
+	return ifr.ifr_flags & IFF_RUNNING ? "up" : "no carrier";
+}
+
+void tap_if_close(struct tap_if *t)
+{
+	struct ifreq ifr = { 0 };
+
+	if (t->is_bridged && !t->is_created) {
+		ifr.ifr_ifindex = (int)if_nametoindex(t->name);
+		if_ioctl(SIOCBRDELIF, t->bridge, &ifr);
+	}
+	for (unsigned i = 0; i < t->count; i++)
+		fd_close(&t->fd[i]);
+	t->count = 0;
+}
