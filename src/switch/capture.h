@@ -9,10 +9,13 @@
 
 #include "port.h"
 
+enum capture_direction { CAPTURE_BOTH, CAPTURE_RX, CAPTURE_TX };
+
 struct capture_config {
 	int fd;			/* ownership moves to the capture */
 	uint32_t snaplen;	/* bytes of each frame kept; 0: all */
 	uint64_t max_frames;	/* 0: no bound */
+	enum capture_direction direction; /* pcap has no room to tell it later */
 };
 
 /*
