@@ -262,7 +262,7 @@ static void run_ended(void *arg)
 static void *writer_main(void *arg)
 {
 	struct capture *c = arg;
-	bool is_last = false, goes_on;
+	bool is_last, goes_on;
 
 	do {
 		/* The first time, this writes the file's header: a program
@@ -275,7 +275,7 @@ static void *writer_main(void *arg)
 	if (c->error && c->error != -EPIPE && c->error != -ETIMEDOUT)
 		log_warn("port=%s: capture ended: %s", c->port_name,
 			 strerror(-c->error));
-	if (!is_last) {
+	if (!shm_load(&c->stop)) {
 		c->was_posted = true;
 		if (loop_post(c->loop, run_ended, c))
 			c->was_posted = false;
