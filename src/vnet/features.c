@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What negotiated features mean for frames, see vnet.h. Pure; any thread. */
+#include "vnet.h"
+
+#include "vnet_hdr.h"
+
+unsigned vnet_hdr_size(uint64_t features)
+{
+	if (feat_has(features, VIRTIO_F_VERSION_1) ||
+	    feat_has(features, VIRTIO_NET_F_MRG_RXBUF))
+		return VNET_HDR_MAX;
+	return VNET_HDR_LEGACY;
+}
+
+/* UFO has no row: it is never offered, and offload_is_valid() refuses it. */
+unsigned vnet_offloads_from_driver(uint64_t features)
+{
+	unsigned o = 0;
+
+	if (!feat_has(features, VIRTIO_NET_F_CSUM))
+		return 0;
+	if (feat_has(features, VIRTIO_NET_F_HOST_TSO4))
+		o |= OFFLOAD_TSO4;
+	if (feat_has(features, VIRTIO_NET_F_HOST_TSO6))
+		o |= OFFLOAD_TSO6;
+	if (o && feat_has(features, VIRTIO_NET_F_HOST_ECN))
+		o |= OFFLOAD_ECN;
+	if (feat_has(features, VIRTIO_NET_F_HOST_USO))
+		o |= OFFLOAD_USO4 | OFFLOAD_USO6;
+	return o | OFFLOAD_CSUM;
+}
+
+unsigned vnet_offloads_to_driver(uint64_t features)
+{
+	unsigned o = 0;
+
+	if (!feat_has(features, VIRTIO_NET_F_GUEST_CSUM))
+		return 0;
+	if (feat_has(features, VIRTIO_NET_F_GUEST_TSO4))
+		o |= OFFLOAD_TSO4;
+	if (feat_has(features, VIRTIO_NET_F_GUEST_TSO6))
+		o |= OFFLOAD_TSO6;
+	if (o && feat_has(features, VIRTIO_NET_F_GUEST_ECN))
+		o |= OFFLOAD_ECN;
+	if (feat_has(features, VIRTIO_NET_F_GUEST_USO4))
+		o |= OFFLOAD_USO4;
+	if (feat_has(features, VIRTIO_NET_F_GUEST_USO6))
+		o |= OFFLOAD_USO6;
+	return o | OFFLOAD_CSUM;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the guest into the switch: chains of a transmitq become frames. Runs on
+ * the worker that owns the queue; calls the ring and net/ only.
+ *
+ * Everything the guest wrote is read once: the offload header into a local, the
+ * first bytes of the frame into its head. Both are judged in the copy. The
+ * payload is not looked at.
+ */
+#include "vnet.h"
+
+#include "offload.h"
+#include "vnet_hdr.h"
+
+/* Chains whose first bytes are fetched ahead of their turn: enough to cover a
+ * miss to the other core's cache with the work on the chains between. */
+#define PREFETCH_AHEAD 6
+
+static inline void prefetch_chain(const struct vq_chain *c)
+{
+	const uint8_t *p;
+
+	if (unlikely(!c->readable_count))
+		return;
+	p = c->iov->iov_base;
+	__builtin_prefetch(p);
+	__builtin_prefetch(p + CACHE_LINE);
+}
+
+/* The header of a chain whose first buffer is too short for it. Moves *@iov and
+ * *@count behind it; the chain is longer than the header. */
+static __attribute__((noinline)) struct vnet_hdr gather_hdr(struct iovec **iov,
+							    unsigned *count,
+							    unsigned hdr_size)
+{
+	uint8_t raw[VNET_HDR_MAX];
+	struct iovec *v = *iov;
+	unsigned done = 0;
+
+	while (done < hdr_size) {
+		size_t n = MIN((size_t)hdr_size - done, v->iov_len);
+
+		memcpy(raw + done, v->iov_base, n);
+		done += n;
+		if (n < v->iov_len) {
+			v->iov_base = (uint8_t *)v->iov_base + n;
+			v->iov_len -= n;
+			break;
+		}
+		v++;
+		--*count;
+	}
+	shm_settle_object(&raw);
+	*iov = v;
+	return vnet_hdr_load(raw);
+}
+
+/* A frame with a segmentation type or without its checksum. False: refused. */
+static __attribute__((noinline)) bool take_offload(struct frame *f,
+						   struct iovec *iov,
+						   unsigned iov_count,
+						   uint32_t len,
+						   unsigned offloads)
+{
+	/* a driver may set no other flag (clause 5.1.6.2.1) */
+	f->hdr.flags &= VNET_HDR_F_NEEDS_CSUM;
+	/* a hint, but the next one to read it might believe it */
+	f->hdr.hdr_len = MIN(f->hdr.hdr_len, len);
+	frame_from_iov(f, iov, iov_count, len, FRAME_HEAD);
+	return offload_is_valid(f) && !(frame_offloads_needed(f) & ~offloads);
+}
+
+/* Makes @f the frame in @c; false when it holds none, which is counted. */
+static inline bool take_frame(struct frame *f, const struct vq_chain *c,
+			      unsigned hdr_size, unsigned offloads,
+			      struct vnet_rx_stats *stats)
+{
+	uint32_t len = c->readable_size - hdr_size;
+	unsigned count = c->readable_count;
+	struct iovec *iov = c->iov;
+	struct vnet_hdr hdr;
+
+	/* shorter than the header wraps around to a huge length */
+	if (unlikely(len - ETH_HLEN > FRAME_MAX - ETH_HLEN)) {
+		stat_inc(&stats->bad_frame);
+		return false;
+	}
+	if (likely(iov->iov_len > hdr_size)) {
+		hdr = vnet_hdr_load(iov->iov_base);
+		iov->iov_base = (uint8_t *)iov->iov_base + hdr_size;
+		iov->iov_len -= hdr_size;
+	} else if (likely(iov->iov_len == hdr_size)) {
+		hdr = vnet_hdr_load(iov->iov_base);
+		iov++;
+		count--;
+	} else {
+		hdr = gather_hdr(&iov, &count, hdr_size);
+	}
+	f->hdr = hdr;
+	if (unlikely(frame_has_offload(f))) {
+		if (take_offload(f, iov, count, len, offloads))
+			return true;
+		stat_inc(&stats->bad_offload);
+		return false;
+	}
+	f->hdr = (struct vnet_hdr){ 0 };
+	frame_from_iov(f, iov, count, len, FRAME_SNAP);
+	return true;
+}
+
+unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
+		       struct vnet_rx_scratch *s, struct frame *frames,
+		       unsigned n, unsigned *chain_count,
+		       struct vnet_rx_stats *stats)
+{
+	unsigned hdr_size = vnet_hdr_size(vq->features), taken = 0;
+
+	n = vq_dev_pop_burst(vq, s->chain, n, s->iov, ARRAY_SIZE(s->iov));
+	for (unsigned i = 0; i < MIN(n, PREFETCH_AHEAD); i++)
+		prefetch_chain(&s->chain[i]);
+	for (unsigned i = 0; i < n; i++) {
+		const struct vq_chain *c = &s->chain[i];
+
+		if (i + PREFETCH_AHEAD < n)
+			prefetch_chain(&s->chain[i + PREFETCH_AHEAD]);
+		s->done[i] = (struct vq_done){ c->id, c->slot_count, 0 };
+		taken += take_frame(&frames[taken], c, hdr_size, offloads,
+				    stats);
+	}
+	*chain_count = n;
+	return taken;
+}
+
+bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s,
+		  unsigned chain_count)
+{
+	if (!chain_count)
+		return false;
+	vq_dev_push_burst(vq, s->done, chain_count);
+	if (!vq_dev_should_notify(vq))
+		return false;
+	vq_dev_notify(vq);
+	return true;
+}
