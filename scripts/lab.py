@@ -116,20 +116,22 @@ class Rpc:
 class Daemon:
     """One `ringway up`, in a folder of its own."""
 
-    def __init__(self, binary, folder, netdevs=(), extra=(), env=None):
+    def __init__(self, binary, folder, netdevs=(), extra=(), env=None,
+                 prefix=(), pass_fds=()):
         self.binary = binary
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         self.control = os.path.join(folder, 'ctl.sock')
         self.log = os.path.join(folder, 'ringway.log')
-        argv = [binary, 'up', '--control', self.control, *extra]
+        argv = [*prefix, binary, 'up', '--control', self.control, *extra]
         for netdev in netdevs:
             argv += ['-netdev', netdev]
         self.argv = argv
         start = time.monotonic()
         with open(self.log, 'ab') as log:
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+                pass_fds=pass_fds)
         self.pid = self.process.pid
         self.rpc = None
         try:

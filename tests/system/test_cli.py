@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Command line, control socket, bad input, and what is left behind."""
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+
+import lab
+import pytest
+from conftest import BINARY
+
+
+def ringway(*args, timeout=5, **options):
+    return subprocess.run([BINARY, *args], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=timeout,
+                          **options)
+
+
+def refused(folder, *args, status=(1, 2), **options):
+    """Runs `ringway up` that must end by itself with one line."""
+    done = ringway('up', '--control', f'{folder}/ctl.sock', *args, **options)
+    assert done.returncode in status, done
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert not [f for f in os.listdir(folder) if f.endswith('.sock')]
+    return lines[0]
+
+
+def test_version_and_help():
+    assert re.search(r'ringway \d+\.\d+', ringway('--version').stdout)
+    text = ringway('--help').stdout
+    for word in ('up', 'show', 'port', 'mac', 'stats', 'capture', 'qemu-args',
+                 'down'):
+        assert re.search(rf'\b{word}\b', text), word
+
+
+LONG = 'x' * 108
+
+# netdevs, words that the message must have
+BAD = [
+    (['nosuch,id=a'], ['nosuch']),
+    (['vhost-user,path={0}/a.sock'], ['id']),
+    (['vhost-user,id=a'], ['a', 'path']),
+    (['vhost-user,id=a,path='], ['a', 'path']),
+    (['vhost-user,id=a,path={0}/a.sock,nosuch=1'], ['a', 'nosuch']),
+    (['vhost-user,id=a,path={0}/a.sock,queues=0'], ['a', 'queues', '0', '64']),
+    (['vhost-user,id=a,path={0}/a.sock,queues=65'], ['a', 'queues', '65']),
+    (['vhost-user,id=a,path={0}/a.sock,queues=two'], ['a', 'queues', 'two']),
+    (['vhost-user,id=a,path={0}/a.sock,server=maybe'],
+     ['a', 'server', 'maybe', 'on']),
+    (['vhost-user,id=a,path={0}/a.sock,mtu=10'], ['a', 'mtu', '10']),
+    (['vhost-user,id=a,path={0}/' + LONG], ['a', 'path', '107']),
+    (['vhost-user,id=a,path={0}/none/a.sock'], ['a', 'path', 'none']),
+    (['vhost-user,id=a,path={0}/a.sock', 'null,id=a'], ['a']),
+    (['vhost-user,id=a,path={0}/a.sock', 'vhost-user,id=b,path={0}/a.sock'],
+     ['b', 'path', 'a.sock']),
+    (['tap,id=t,ifname=averyverylongname1'], ['t', 'ifname']),
+    (['tap,id=t,fd=999'], ['t', 'fd', '999']),
+    (['user,id=u,net=10.0.2.0'], ['u', 'net']),
+    (['user,id=u,net=banana/24'], ['u', 'net', 'banana']),
+    (['user,id=u,hostfwd=tcp::1-:2-3'], ['u', 'hostfwd']),
+    (['user,id=u,hostfwd=icmp::1111-:22'], ['u', 'hostfwd', 'icmp']),
+    (['user,id=u,dhcpstart=192.168.9.9'], ['u', 'dhcpstart']),
+    (['null,id=a b'], ['id']),
+    ([''], []),
+]
+
+
+@pytest.mark.parametrize('netdevs,words', BAD, ids=lambda x: str(x[0])[:40]
+                         if x else '-')
+def test_bad_netdev(folder, netdevs, words):
+    args = []
+    for n in netdevs:
+        args += ['-netdev', n.format(folder)]
+    line = refused(folder, *args)
+    for word in words:
+        assert word in line, line
+
+
+@pytest.mark.parametrize('args', [
+    ['up', '--nosuch'], ['up', '-netdev'], ['up', '--workers', '0'],
+    ['up', '--workers', 'x'], ['up', '--cpus', 'x'], ['nosuch'], [],
+    ['port'], ['port', 'nosuch'], ['capture'], ['qemu-args'],
+])
+def test_usage(args):
+    done = ringway(*args)
+    assert done.returncode == 2
+    assert done.stderr.strip() or done.stdout.strip()
+
+
+def test_no_daemon(folder):
+    done = ringway('show', '--control', f'{folder}/ctl.sock')
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert 'ctl.sock' in done.stderr
+
+
+def test_stale_sockets_are_replaced_live_ones_not(up, folder):
+    s = up('vhost-user,id=a')
+    line = refused_in(folder, f'vhost-user,id=b,path={folder}/a.sock', 'other')
+    assert 'a.sock' in line and 'b' in line
+    done = ringway('up', '--control', s.control)
+    assert done.returncode == 1 and 'ctl.sock' in done.stderr
+    s.front('a').close()            # neither attempt broke it
+    s.process.send_signal(signal.SIGKILL)
+    s.process.wait()
+    s.process.returncode = 0        # it was us
+    assert os.path.exists(f'{folder}/a.sock')
+    s = up('vhost-user,id=a')
+    s.front('a').close()
+
+
+def refused_in(folder, netdev, sub):
+    os.makedirs(f'{folder}/{sub}')
+    return refused(f'{folder}/{sub}', '-netdev', netdev, status=(1,))
+
+
+def test_a_file_in_the_way_is_left_alone(folder):
+    path = f'{folder}/precious'
+    with open(path, 'w') as f:
+        f.write('data')
+    line = refused(folder, '-netdev', f'vhost-user,id=a,path={path}')
+    assert 'precious' in line
+    assert open(path).read() == 'data'
+
+
+def test_tap_without_right(folder, nobody):
+    binary, prefix = nobody
+    done = subprocess.run(
+        [*prefix, binary, 'up', '--control', f'{folder}/ctl.sock', '-netdev',
+         'tap,id=t,ifname=rwnotap'], stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=5)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert 't' in done.stderr and 'rwnotap' in done.stderr
+    assert not os.path.exists(f'{folder}/ctl.sock')
+
+
+def test_config_file(up, folder):
+    path = f'{folder}/conf'
+    with open(path, 'w') as f:
+        f.write(f'''# two guests
+netdev vhost-user,id=a,path={folder}/a.sock
+-netdev vhost-user,id=b,path={folder}/b.sock   # with dashes
+
+workers 1
+''')
+    s = up(extra=['--config', path])
+    assert [p['id'] for p in s.call('port.list')['ports']] == ['a', 'b']
+
+
+def test_bad_config_file_names_the_line(folder):
+    path = f'{folder}/conf'
+    with open(path, 'w') as f:
+        f.write('netdev null,id=a\n\nnosuch 3\n')
+    line = refused(folder, '--config', path)
+    assert 'conf' in line and '3' in line and 'nosuch' in line
+    line = refused(folder, '--config', f'{folder}/missing')
+    assert 'missing' in line
+
+
+def test_control_socket_is_the_owners(up, folder, nobody):
+    s = up('null,id=a')
+    mode = os.stat(s.control).st_mode
+    assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) & 0o077 == 0
+    binary, prefix = nobody
+    done = subprocess.run([*prefix, binary, 'show', '--control', s.control],
+                          stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=5)
+    assert done.returncode == 1
+
+
+def test_rpc_errors(up):
+    s = up('null,id=a')
+    rpc = lab.Rpc(s.control)
+
+    def ask(text):
+        return json.loads(rpc.raw(text.encode() + b'\n'))
+
+    assert ask('{nonsense')['error']['code'] == -32700
+    assert ask('{"id": 1}')['error']['code'] == -32600
+    assert ask('{"jsonrpc":"2.0","id":"x","method":"nosuch"}') \
+        ['error']['code'] == -32601
+    assert ask('{"jsonrpc":"2.0","id":2,"method":"port.show"}') \
+        ['error']['code'] == -32602
+    reply = ask('{"jsonrpc":"2.0","id":3,"method":"port.show",'
+                '"params":{"id":"nosuch"}}')
+    assert reply['id'] == 3 and 'nosuch' in reply['error']['message']
+    batch = ask('[{"jsonrpc":"2.0","id":1,"method":"version"},'
+                '{"jsonrpc":"2.0","method":"version"},'
+                '{"jsonrpc":"2.0","id":2,"method":"port.list"}]')
+    assert sorted(r['id'] for r in batch) == [1, 2]
+    rpc.sock.sendall(b'x' * (3 << 20))      # a line without an end
+    s.call('version')                       # others are served meanwhile
+    rpc.close()
+    for _ in range(300):                    # a crowd that says nothing
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as x:
+            x.connect(s.control)
+    s.call('version')
+
+
+def test_commands(up, folder):
+    s = up('vhost-user,id=a', 'null,id=n')
+    assert 'a' in s.command('show')
+    for args in (['show'], ['stats'], ['mac'], ['port', 'show', 'a'],
+                 ['stats', 'a']):
+        assert s.command(*args).strip(), args
+        json.loads(s.command(*args, '--json'))
+    s.command('port', 'add', f'vhost-user,id=b,path={folder}/b.sock')
+    assert os.path.exists(f'{folder}/b.sock')
+    s.front('b').close()
+    again = s.command('port', 'add', 'null,id=b', check=False)
+    assert again.returncode == 1 and 'b' in again.stderr
+    s.command('port', 'del', 'b')
+    assert not os.path.exists(f'{folder}/b.sock')
+    gone = s.command('port', 'show', 'b', check=False)
+    assert gone.returncode == 1 and 'b' in gone.stderr
+    args = s.qemu_args('a')
+    assert any(f'{folder}/a.sock' in x for x in args)
+    assert any('virtio-net-pci' in x for x in args)
+    s.command('down')
+    assert s.process.wait(2) == 0
+
+
+@pytest.mark.parametrize('sig', [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_it(up, sig):
+    s = up('vhost-user,id=a', 'user,id=u', extra=['--workers', '2'])
+    front = s.front('a')
+    status, seconds = s.stop(sig)
+    assert status == 0 and seconds < 1
+    assert os.listdir(s.folder) == ['ringway.log']
+    assert front.is_closed()
+
+
+def test_half_made_daemon_leaves_nothing(folder):
+    refused(folder, '-netdev', f'vhost-user,id=a,path={folder}/a.sock',
+            '-netdev', 'user,id=u', '-netdev',
+            f'vhost-user,id=c,path={folder}/no/c.sock')
+    assert os.listdir(folder) == []

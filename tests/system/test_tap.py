@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taps with virtio-net headers against network namespaces."""
+import fcntl
+import json
+import os
+import shutil
+import struct
+import subprocess
+
+import lab
+import pytest
+import vufront
+from frames import (NEEDS_CSUM, checksums_are_good, mac, parse_header)
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(not os.path.exists('/dev/net/tun'),
+                       reason='there is no /dev/net/tun'),
+]
+
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, TUNSETIFF = 2, 0x1000, 0x4000, 0x400454ca
+
+
+def sh(*argv, **options):
+    done = subprocess.run(argv, capture_output=True, text=True, **options)
+    assert done.returncode == 0, f'{" ".join(argv)}: {done.stderr.strip()}'
+    return done.stdout
+
+
+def name(what):
+    return f'rw{what}{os.getpid()}'
+
+
+@pytest.fixture
+def namespaces():
+    """new(what) makes a network namespace and returns its name."""
+    made, processes = [], []
+
+    class Namespaces:
+        @staticmethod
+        def new(what):
+            ns = name(what)
+            done = subprocess.run(['ip', 'netns', 'add', ns],
+                                  capture_output=True, text=True)
+            if done.returncode:
+                pytest.skip(f'no network namespaces: {done.stderr.strip()}')
+            made.append(ns)
+            sh('ip', '-n', ns, 'link', 'set', 'lo', 'up')
+            return ns
+
+        @staticmethod
+        def take(ns, link, *addresses):
+            """Moves a link into the namespace and configures it."""
+            sh('ip', 'link', 'set', link, 'netns', ns)
+            for a in addresses:
+                sh('ip', '-n', ns, 'addr', 'add', a, 'dev', link, 'nodad') \
+                    if ':' in a else \
+                    sh('ip', '-n', ns, 'addr', 'add', a, 'dev', link)
+            sh('ip', '-n', ns, 'link', 'set', link, 'up')
+
+        @staticmethod
+        def run(ns, *argv):
+            return sh('ip', 'netns', 'exec', ns, *argv, timeout=30)
+
+        @staticmethod
+        def start(ns, *argv):
+            p = subprocess.Popen(['ip', 'netns', 'exec', ns, *argv],
+                                 stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL)
+            processes.append(p)
+            return p
+
+    yield Namespaces
+    for p in processes:
+        lab.end_process(p)
+    for ns in made:
+        subprocess.run(['ip', 'netns', 'del', ns])
+
+
+def links():
+    return os.listdir('/sys/class/net')
+
+
+def iperf(namespaces, client, address, *extra):
+    """Bits a second that arrived."""
+    out = json.loads(namespaces.run(client, 'iperf3', '-J', '-t', '1', '-c',
+                                    address, *extra))
+    return out['end']['sum_received']['bits_per_second']
+
+
+def test_tcp_between_namespaces(up, namespaces):
+    ta, tb = name('ta'), name('tb')
+    s = up(f'tap,id=a,ifname={ta}', f'tap,id=b,ifname={tb}')
+    a, b = namespaces.new('a'), namespaces.new('b')
+    namespaces.take(a, ta, '10.77.0.1/24', 'fd77::1/64')
+    namespaces.take(b, tb, '10.77.0.2/24', 'fd77::2/64')
+    s.wait_link('a')
+    namespaces.start(b, 'iperf3', '-s')
+    lab.wait_until(lambda: ':5201' in namespaces.run(b, 'ss', '-ltn'), 5,
+                   'iperf3 server')
+    namespaces.run(a, 'ping', '-c', '2', '-W', '2', '10.77.0.2') \
+        if shutil.which('ping') else \
+        namespaces.run(a, 'busybox', 'ping', '-c', '2', '10.77.0.2')
+    before = s.stats('a')
+    assert iperf(namespaces, a, '10.77.0.2') > 50e6
+    after = s.stats('a')
+    size = (after['rx_bytes'] - before['rx_bytes']) / \
+        (after['rx_frames'] - before['rx_frames'])
+    assert size > 4000, 'no large frames: offloads are not in use'
+    assert iperf(namespaces, a, '10.77.0.2', '-R') > 50e6
+    assert iperf(namespaces, a, 'fd77::2', '-6') > 50e6
+    # Without offloads on the sending side: small frames, whole checksums.
+    namespaces.run(a, 'ethtool', '-K', ta, 'tso', 'off', 'gso', 'off', 'tx',
+                   'off')
+    before = s.stats('a')
+    assert iperf(namespaces, a, '10.77.0.2') > 20e6
+    after = s.stats('a')
+    assert (after['rx_bytes'] - before['rx_bytes']) / \
+        (after['rx_frames'] - before['rx_frames']) <= 1514
+    s.stop_cleanly()
+    for ns, link in ((a, ta), (b, tb)):
+        assert link not in namespaces.run(ns, 'ip', 'link'), 'tap left behind'
+
+
+def test_against_a_small_guest(up, namespaces):
+    """Large frames of the kernel for a guest that takes only small ones."""
+    tap = name('tc')
+    s = up(f'tap,id=t,ifname={tap}', 'vhost-user,id=small',
+           'vhost-user,id=large')
+    ns = namespaces.new('c')
+    small = s.front('small', size=256)
+    large = s.front('large', size=256, features=vufront.OFFLOADS)
+    namespaces.take(ns, tap, '10.78.0.1/24')
+    sh('ip', '-n', ns, 'neigh', 'add', '10.78.0.2', 'lladdr', mac(2), 'dev',
+       tap)
+    s.wait_link('t')
+    small.recv_all(0.2), large.recv_all(0.2)    # the kernel's own chatter
+    namespaces.run(ns, 'bash', '-c',
+                   'echo -n hello there >/dev/udp/10.78.0.2/999')
+
+    def udp_frames(front):
+        return [(h, f) for h, f in front.recv_all()
+                if f[12:14] == b'\x08\x00' and f[23] == 17]
+
+    (head, frame), = udp_frames(small)
+    assert frame.endswith(b'hello there') and checksums_are_good(frame)
+    assert parse_header(head)['flags'] & NEEDS_CSUM == 0
+    (head, frame), = udp_frames(large)
+    assert parse_header(head)['flags'] & NEEDS_CSUM
+    assert frame.endswith(b'hello there')
+
+
+def test_multi_queue_tap(up, namespaces):
+    ta, tb = name('ta'), name('tb')
+    s = up(f'tap,id=a,ifname={ta},queues=2', f'tap,id=b,ifname={tb},queues=2')
+    a, b = namespaces.new('a'), namespaces.new('b')
+    namespaces.take(a, ta, '10.77.0.1/24')
+    namespaces.take(b, tb, '10.77.0.2/24')
+    s.wait_link('a')
+    namespaces.start(b, 'iperf3', '-s')
+    lab.wait_until(lambda: ':5201' in namespaces.run(b, 'ss', '-ltn'), 5,
+                   'iperf3 server')
+    assert iperf(namespaces, a, '10.77.0.2', '-P', '8') > 50e6
+    assert len(s.stats('a')['rx']) == 2
+
+
+def test_bridge(up):
+    bridge, tap = name('br'), name('td')
+    done = subprocess.run(['ip', 'link', 'add', bridge, 'type', 'bridge'],
+                          capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f'no bridges here: {done.stderr.strip()}')
+    try:
+        s = up(f'tap,id=t,ifname={tap},br={bridge}')
+        assert os.path.basename(os.readlink(
+            f'/sys/class/net/{tap}/master')) == bridge
+        s.stop_cleanly()
+        assert tap not in links()
+    finally:
+        sh('ip', 'link', 'del', bridge)
+
+
+def test_scripts(up, folder):
+    tap = name('te')
+    for script in ('up', 'down'):
+        path = os.path.join(folder, script)
+        with open(path, 'w') as f:
+            f.write(f'#!/bin/sh\necho "$1" >{folder}/{script}.ran\n')
+        os.chmod(path, 0o755)
+    s = up(f'tap,id=t,ifname={tap},script={folder}/up,'
+           f'downscript={folder}/down')
+    assert open(f'{folder}/up.ran').read().strip() == tap
+    s.call('port.del', id='t')
+    lab.wait_until(lambda: os.path.exists(f'{folder}/down.ran'), 2,
+                   'downscript')
+    assert open(f'{folder}/down.ran').read().strip() == tap
+    assert tap not in links()
+
+
+def test_persistent_tap_as_an_ordinary_user(up, nobody):
+    binary, prefix = nobody
+    tap = name('tf')
+    sh('ip', 'tuntap', 'add', tap, 'mode', 'tap', 'user', 'nobody')
+    try:
+        sh('ip', 'link', 'set', tap, 'up')
+        s = up(f'tap,id=t,ifname={tap},script=no,downscript=no',
+               binary=binary, prefix=prefix)
+        s.wait_link('t')
+        s.stop_cleanly()
+        assert tap in links(), 'it was not ours to remove'
+    finally:
+        sh('ip', 'link', 'del', tap)
+
+
+def test_tap_by_descriptor(up):
+    tap = name('tg')
+    fd = os.open('/dev/net/tun', os.O_RDWR)
+    fcntl.ioctl(fd, TUNSETIFF, struct.pack(
+        '16sH22x', tap.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+    try:
+        sh('ip', 'link', 'set', tap, 'up')
+        s = up(f'tap,id=t,fd={fd}', pass_fds=[fd])
+        s.wait_link('t')
+    finally:
+        os.close(fd)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The user port's options, frame by frame (guests use it in test_guests.py)."""
+import os
+import socket
+import time
+
+import lab
+import pytest
+from frames import BROADCAST, mac
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.l2 import ARP, Ether
+from scapy.layers.tftp import TFTP, TFTP_RRQ
+from scapy.packet import Raw
+
+
+def with_user(up, options=''):
+    s = up('vhost-user,id=a', f'user,id=u{options}')
+    return s, s.front('a')
+
+
+def wait_frame(front, matches, timeout=3):
+    """The first frame that matches, others are passed over."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        got = front.recv(end - time.monotonic())
+        if got:
+            p = Ether(got[1])
+            if matches(p):
+                return p
+    return None
+
+
+def ask_dhcp(front, kind='discover', **more):
+    front.send(bytes(
+        Ether(src=mac(1), dst=BROADCAST) /
+        IP(src='0.0.0.0', dst='255.255.255.255') / UDP(sport=68, dport=67) /
+        BOOTP(chaddr=bytes.fromhex(mac(1).replace(':', '')), xid=42) /
+        DHCP(options=[('message-type', kind), *more.items(), 'end'])))
+    reply = wait_frame(front, lambda p: DHCP in p)
+    assert reply, 'no answer to DHCP'
+    options = {o[0]: o[1] for o in reply[DHCP].options if isinstance(o, tuple)}
+    return reply[BOOTP], options
+
+
+def resolve(front, address, own='10.0.2.15'):
+    front.send(bytes(Ether(src=mac(1), dst=BROADCAST) /
+                     ARP(hwsrc=mac(1), psrc=own, pdst=address)))
+    reply = wait_frame(front, lambda p: ARP in p and p[ARP].op == 2 and
+                       p[ARP].psrc == address)
+    return reply and reply[ARP].hwsrc
+
+
+def test_dhcp_options(up):
+    s, a = with_user(up, ',net=192.168.77.0/24,host=192.168.77.1,'
+                     'dhcpstart=192.168.77.50,dns=192.168.77.3,'
+                     'hostname=guesty,dnssearch=one.test,dnssearch=two.test,'
+                     'bootfile=boot.bin')
+    bootp, options = ask_dhcp(a)
+    assert bootp.yiaddr == '192.168.77.50'
+    assert options['router'] == '192.168.77.1'
+    assert options['name_server'] == '192.168.77.3'
+    assert options['subnet_mask'] == '255.255.255.0'
+    assert options['hostname'] == b'guesty'
+    assert bootp.file.rstrip(b'\0') == b'boot.bin'
+    assert any(b'\3one\4test' in v for v in options.values()
+               if isinstance(v, bytes))
+
+
+def test_gateway_answers(up):
+    s, a = with_user(up)
+    gateway = resolve(a, '10.0.2.2')
+    assert gateway
+    a.send(bytes(Ether(src=mac(1), dst=gateway) /
+                 IP(src='10.0.2.15', dst='10.0.2.2') /
+                 ICMP(id=5, seq=1) / Raw(b'x' * 100)))
+    reply = wait_frame(a, lambda p: ICMP in p)
+    assert reply and reply[ICMP].type == 0 and reply[Raw].load == b'x' * 100
+
+
+def test_restrict(up):
+    for options, allowed in (('', True), (',restrict=on', False)):
+        with socket.socket() as listener:
+            listener.bind(('127.0.0.1', 0))
+            listener.listen()
+            port = listener.getsockname()[1]
+            s = up('vhost-user,id=a', f'user,id=u{options}',
+                   sub='r' + options[:2])
+            a = s.front('a')
+            gateway = resolve(a, '10.0.2.2')
+            a.send(bytes(Ether(src=mac(1), dst=gateway) /
+                         IP(src='10.0.2.15', dst='10.0.2.2') /
+                         TCP(sport=4000, dport=port, flags='S', seq=1)))
+            reply = wait_frame(a, lambda p: TCP in p, 1)
+            assert bool(reply and reply[TCP].flags == 'SA') == allowed
+
+
+def test_tftp(up, folder):
+    os.makedirs(f'{folder}/tftp')
+    with open(f'{folder}/tftp/file', 'wb') as f:
+        f.write(b'contents')
+    s, a = with_user(up, f',tftp={folder}/tftp')
+    gateway = resolve(a, '10.0.2.2')
+    a.send(bytes(Ether(src=mac(1), dst=gateway) /
+                 IP(src='10.0.2.15', dst='10.0.2.2') /
+                 UDP(sport=5000, dport=69) / TFTP() /
+                 TFTP_RRQ(filename='file', mode='octet')))
+    reply = wait_frame(a, lambda p: UDP in p and p[UDP].dport == 5000)
+    assert reply and bytes(reply[UDP].payload).endswith(b'contents')
+
+
+def test_guestfwd_to_a_command(up):
+    s, a = with_user(up, ',guestfwd=tcp:10.0.2.100:7-cmd:cat')
+    gateway = resolve(a, '10.0.2.100')
+    head = Ether(src=mac(1), dst=gateway) / \
+        IP(src='10.0.2.15', dst='10.0.2.100')
+    a.send(bytes(head / TCP(sport=4001, dport=7, flags='S', seq=10)))
+    reply = wait_frame(a, lambda p: TCP in p)
+    assert reply and reply[TCP].flags == 'SA'
+    ack = reply[TCP].seq + 1
+    a.send(bytes(head / TCP(sport=4001, dport=7, flags='A', seq=11, ack=ack)))
+    a.send(bytes(head / TCP(sport=4001, dport=7, flags='PA', seq=11, ack=ack) /
+                 Raw(b'echo')))
+    reply = wait_frame(a, lambda p: TCP in p and bytes(p[TCP].payload)
+                       .startswith(b'echo'))
+    assert reply, 'cat did not answer'
+
+
+def test_hostfwd_port_in_use(up):
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        s = up('null,id=n')
+        with pytest.raises(lab.RpcError) as e:
+            s.call('port.add',
+                   netdev=f'user,id=u,hostfwd=tcp:127.0.0.1:{port}-:22')
+        assert 'u' in str(e.value) and str(port) in str(e.value)
+        assert [p['id'] for p in s.call('port.list')['ports']] == ['n']
