@@ -279,11 +279,16 @@ static void test_drops(void **state)
 	wait_taken(a);
 	assert_int_equal(b->out.head, 3);
 	assert_int_equal(b->txq.stats.drops[DROP_TX_FULL], 7);
+	send_frame(b, 9, 2, 0);		/* where 2 is becomes known */
+	wait_taken(b);
 	port_set_txqs(&b->port, NULL, 0, 0);
 	assert_false(port_link_is_up(&b->port));
 	send_frame(a, 2, 1, 0);
 	wait_taken(a);
 	assert_int_equal(b->port.down_drops, 1);
+	send_frame(a, 255, 1, 0);	/* nobody has a link */
+	wait_taken(a);
+	assert_int_equal(a->rxq.stats.drops[DROP_RX_ALONE], 2);
 	/* the bound of learning, 100 */
 	for (unsigned i = 0; i < 250; i++)
 		send_frame(a, 2, i + 1, i);
