@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See vu_rig.h. */
+#include "vu_rig.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "virtio.h"
+
+#define QUEUE_SPACE 0x10000u
+
+static void on_features(void *ctx, uint64_t features)
+{
+	struct rig *r = ctx;
+
+	for (unsigned i = 0; i < RIG_QUEUES; i++)
+		assert_null(r->queue[i].vq);
+	r->features = features;
+	r->features_set++;
+}
+
+static void on_start(void *ctx, unsigned idx, struct vq_dev *vq, int kick_fd,
+		     bool enabled)
+{
+	struct rig *r = ctx;
+
+	assert_true(r->features_set > 0);
+	assert_null(r->queue[idx].vq);
+	r->queue[idx].vq = vq;
+	r->queue[idx].kick_fd = kick_fd;
+	r->queue[idx].enabled = enabled;
+	r->queue[idx].starts++;
+}
+
+static void on_stop(void *ctx, unsigned idx)
+{
+	struct rig *r = ctx;
+
+	assert_non_null(r->queue[idx].vq);
+	r->queue[idx].vq = NULL;
+	r->queue[idx].stops++;
+}
+
+static void on_enable(void *ctx, unsigned idx, bool enabled)
+{
+	struct rig *r = ctx;
+
+	assert_non_null(r->queue[idx].vq);
+	assert_true(r->queue[idx].enabled != enabled);
+	r->queue[idx].enabled = enabled;
+	r->queue[idx].enables++;
+}
+
+static void on_rarp(void *ctx, const uint8_t mac[6])
+{
+	memcpy(((struct rig *)ctx)->mac, mac, 6);
+}
+
+static void on_mtu(void *ctx, uint16_t mtu)
+{
+	((struct rig *)ctx)->mtu = mtu;
+}
+
+static void on_closed(void *ctx, const char *reason)
+{
+	struct rig *r = ctx;
+
+	for (unsigned i = 0; i < RIG_QUEUES; i++)
+		assert_null(r->queue[i].vq);
+	r->closed++;
+	snprintf(r->reason, sizeof(r->reason), "%s", reason);
+	vu_backend_destroy(r->b);
+	r->b = NULL;
+}
+
+static const struct vu_backend_ops ops = {
+	.features_set = on_features,
+	.queue_start = on_start,
+	.queue_stop = on_stop,
+	.queue_enable = on_enable,
+	.rarp = on_rarp,
+	.mtu = on_mtu,
+	.closed = on_closed,
+};
+
+static void connect_session(struct rig *r, uint64_t features)
+{
+	const struct vu_backend_config config = { .name = "test",
+						  .features = features,
+						  .queue_pairs = RIG_PAIRS };
+	int sock[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock), 0);
+	r->sock = sock[0];
+	r->b = vu_backend_create(r->loop, sock[1], &config, &ops, r);
+	assert_non_null(r->b);
+}
+
+void rig_open(struct rig *r, uint64_t features)
+{
+	*r = (struct rig){ .loop = loop_create() };
+	assert_non_null(r->loop);
+	r->mem_fd = memfd_create("rig", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(r->mem_fd, RIG_MEM_SIZE), 0);
+	connect_session(r, features);
+}
+
+void rig_reconnect(struct rig *r, uint64_t features)
+{
+	fd_close(&r->sock);
+	rig_step(r);
+	assert_null(r->b);
+	connect_session(r, features);
+}
+
+void rig_close(struct rig *r)
+{
+	vu_backend_destroy(r->b);
+	fd_close(&r->sock);
+	fd_close(&r->mem_fd);
+	loop_destroy(r->loop);
+}
+
+static void on_timer(struct loop_timer *t)
+{
+	loop_stop(container_of(t, struct rig, timer)->loop);
+}
+
+void rig_step(struct rig *r)
+{
+	loop_timer_arm(r->loop, &r->timer, 0, on_timer);
+	loop_run(r->loop);
+	/* The stop's own wake-up may have been that round. */
+	loop_timer_arm(r->loop, &r->timer, 0, on_timer);
+	loop_run(r->loop);
+}
+
+void rig_send(struct rig *r, struct vu_msg m)
+{
+	assert_int_equal(vu_msg_send(r->sock, &m, 1000), 0);
+	vu_msg_fini(&m);
+	rig_step(r);
+}
+
+bool rig_has_reply(struct rig *r)
+{
+	char c;
+
+	return recv(r->sock, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+struct vu_msg rig_call(struct rig *r, struct vu_msg m)
+{
+	struct vu_rx rx = { 0 };
+
+	rig_send(r, m);
+	assert_int_equal(vu_rx_poll(r->sock, &rx, NULL), 1);
+	assert_int_equal(rx.msg.hdr.request, m.hdr.request);
+	assert_int_equal(rx.msg.hdr.flags, VU_VERSION | VU_FLAG_REPLY);
+	assert_int_equal(rx.msg.fd_count, 0);
+	return rx.msg;
+}
+
+struct vu_msg rig_u64(uint32_t request, uint64_t v)
+{
+	return (struct vu_msg){ .hdr = { request, VU_VERSION, 8 },
+				.payload.u64 = v };
+}
+
+struct vu_msg rig_state(uint32_t request, uint32_t idx, uint32_t num)
+{
+	return (struct vu_msg){ .hdr = { request, VU_VERSION, 8 },
+				.payload.state = { idx, num } };
+}
+
+struct vu_msg rig_fd(uint32_t request, uint64_t idx, int fd)
+{
+	struct vu_msg m = rig_u64(request, idx);
+
+	if (fd < 0) {
+		m.payload.u64 |= VU_VRING_NOFD;
+	} else {
+		m.fd[0] = fd;
+		m.fd_count = 1;
+	}
+	return m;
+}
+
+struct vu_msg rig_mem_table(struct rig *r)
+{
+	return (struct vu_msg){
+		.hdr = { VU_SET_MEM_TABLE, VU_VERSION, 40 },
+		.payload.mem = { .count = 1,
+				 .region = { { .gpa = RIG_GPA,
+					       .size = RIG_MEM_SIZE,
+					       .uva = RIG_UVA } } },
+		.fd = { dup(r->mem_fd) },
+		.fd_count = 1,
+	};
+}
+
+struct vu_msg rig_region(struct rig *r, uint32_t request, uint64_t off,
+			 uint64_t size, bool with_fd)
+{
+	return (struct vu_msg){
+		.hdr = { request, VU_VERSION, 40 },
+		.payload.mem_single.region = { .gpa = RIG_GPA + off,
+					       .size = size,
+					       .uva = RIG_UVA + off,
+					       .mmap_offset = off },
+		.fd = { with_fd ? dup(r->mem_fd) : -1 },
+		.fd_count = with_fd,
+	};
+}
+
+struct vu_msg rig_addr(uint32_t idx)
+{
+	uint64_t at = RIG_UVA + idx * QUEUE_SPACE;
+
+	return (struct vu_msg){ .hdr = { VU_SET_VRING_ADDR, VU_VERSION, 40 },
+				.payload.addr = { .idx = idx,
+						  .desc = at,
+						  .avail = at + 0x4000,
+						  .used = at + 0x8000 } };
+}
+
+void rig_negotiate(struct rig *r, uint64_t features)
+{
+	struct vu_msg m = { .hdr = { VU_GET_PROTOCOL_FEATURES, VU_VERSION,
+				     0 } };
+
+	m = rig_call(r, m);
+	rig_send(r, rig_u64(VU_SET_PROTOCOL_FEATURES, m.payload.u64));
+	rig_send(r, (struct vu_msg){ .hdr = { VU_SET_OWNER, VU_VERSION, 0 } });
+	rig_send(r, rig_u64(VU_SET_FEATURES, features));
+	assert_non_null(r->b);
+}
+
+void rig_set_up_queue(struct rig *r, uint32_t idx)
+{
+	rig_send(r, rig_state(VU_SET_VRING_NUM, idx, 256));
+	rig_send(r, rig_state(VU_SET_VRING_BASE, idx, 0));
+	rig_send(r, rig_addr(idx));
+	rig_send(r, rig_fd(VU_SET_VRING_CALL, idx, fd_eventfd()));
+	rig_send(r, rig_fd(VU_SET_VRING_KICK, idx, fd_eventfd()));
+	assert_non_null(r->b);
+}

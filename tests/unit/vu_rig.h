@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A back-end session and a scripted front-end in one thread: messages go in
+ * with rig_send(), the loop runs one round, what the session told its owner is
+ * in the rig.
+ */
+#ifndef RW_VU_RIG_H
+#define RW_VU_RIG_H
+
+#include "test.h"
+
+#include "vu_backend.h"
+
+#define RIG_PAIRS 2
+#define RIG_QUEUES (2 * RIG_PAIRS)
+#define RIG_MEM_SIZE (1u << 20)
+#define RIG_UVA 0x7f0000000000ull /* of the memory, in the front-end */
+#define RIG_GPA 0x40000000ull
+
+struct rig_queue {
+	struct vq_dev *vq;	/* while it runs */
+	int kick_fd;
+	bool enabled;
+	unsigned starts, stops, enables;
+};
+
+struct rig {
+	struct loop *loop;
+	struct loop_timer timer;
+	struct vu_backend *b;	/* NULL once it was closed */
+	int sock;		/* the front-end's end */
+	int mem_fd;
+	struct rig_queue queue[RIG_QUEUES];
+	uint64_t features;
+	unsigned features_set, closed;
+	uint8_t mac[6];
+	uint16_t mtu;
+	char reason[512];
+};
+
+void rig_open(struct rig *r, uint64_t features);
+void rig_close(struct rig *r);
+/* Runs the loop until the session waits for more. */
+void rig_step(struct rig *r);
+/* The front-end goes and comes back as new. */
+void rig_reconnect(struct rig *r, uint64_t features);
+
+/* Sends and steps; the message's descriptors are closed. */
+void rig_send(struct rig *r, struct vu_msg m);
+/* As above and returns the reply, which must be there. */
+struct vu_msg rig_call(struct rig *r, struct vu_msg m);
+bool rig_has_reply(struct rig *r);
+
+struct vu_msg rig_u64(uint32_t request, uint64_t v);
+struct vu_msg rig_state(uint32_t request, uint32_t idx, uint32_t num);
+struct vu_msg rig_fd(uint32_t request, uint64_t idx, int fd);
+struct vu_msg rig_mem_table(struct rig *r);
+struct vu_msg rig_region(struct rig *r, uint32_t request, uint64_t off,
+			 uint64_t size, bool with_fd);
+/* The addresses of queue @idx's rings: each queue has 64 KiB of its own. */
+struct vu_msg rig_addr(uint32_t idx);
+
+/* What every front-end does first; all offered protocol features. */
+void rig_negotiate(struct rig *r, uint64_t features);
+/* Size 256, addresses, base, call and kick of queue @idx; not enabled. */
+void rig_set_up_queue(struct rig *r, uint32_t idx);
+
+#endif
