@@ -46,7 +46,7 @@ static int lock_directory(const char *path)
 	char copy[UNIX_PATH_MAX_LEN + 1];
 	int fd;
 
-	strcpy(copy, path);
+	snprintf(copy, sizeof(copy), "%s", path);
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0)
 		flock(fd, LOCK_EX);
