@@ -166,8 +166,8 @@ class Daemon:
                            f'{done.returncode}: {done.stderr.strip()}')
         return done.stdout if check else done
 
-    def qemu_args(self, port):
-        return shlex.split(self.command('qemu-args', port))
+    def qemu_args(self, port, memory='192M'):
+        return self.command('qemu-args', port, '--memory', memory).split()
 
     def threads(self):
         return os.listdir(f'/proc/{self.pid}/task')
@@ -222,15 +222,13 @@ class Guest:
                 '-serial', 'stdio']
         argv += ['-accel', 'kvm', '-cpu', 'host'] if have_kvm() else \
             ['-accel', 'tcg', '-cpu', 'max']
+        argv += ['-machine', 'q35']
         if with_memory:
             argv += ['-object', f'memory-backend-memfd,id=ram,size={memory},'
-                     'share=on', '-machine', 'q35,memory-backend=ram']
-        elif '-machine' not in net and '-M' not in net:
-            argv += ['-machine', 'q35']
+                     'share=on', '-machine', 'memory-backend=ram']
         argv += net
         if cpu_list:
             argv = ['taskset', '-c', cpu_list] + argv
-        self.argv = argv
         self.started = time.monotonic()
         with open(self.errors, 'wb') as errors:
             errors.write(shlex.join(argv).encode() + b'\n')

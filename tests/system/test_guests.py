@@ -297,10 +297,10 @@ def test_hostfwd(world, leases):
     # At run time: one more, to the other guest, and away again.
     port = lab.free_port()
     rule = f'tcp:127.0.0.1:{port}-{leases[1]["ip"]}:80'
-    s.call('port.set', id='nat', options={'hostfwd+': rule})
+    s.call('port.set', id='nat', **{'hostfwd+': rule})
     assert fetch(port) == b'page of guest 2\n'
     assert fetch(s.hostfwd) == b'page of guest 1\n'
-    s.call('port.set', id='nat', options={'hostfwd-': rule})
+    s.call('port.set', id='nat', **{'hostfwd-': rule})
     with socket.socket() as x:
         assert x.connect_ex(('127.0.0.1', port)) != 0
 
