@@ -337,11 +337,12 @@ static int vhost_user_create(const struct port_env *env,
 			     struct port **out, struct err *err)
 {
 	const struct vhost_user_conf *conf = conf_;
-	struct vhost_user_port *v = calloc(1, sizeof(*v));
+	struct vhost_user_port *v = aligned_alloc(CACHE_LINE, sizeof(*v));
 	int rc = -ENOMEM;
 
 	if (!v)
 		return err_set(err, -ENOMEM, "out of memory");
+	memset(v, 0, sizeof(*v));
 	v->loop = env->loop;
 	v->pairs = conf->queues;
 	v->conf = *conf;

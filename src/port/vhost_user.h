@@ -20,7 +20,7 @@ struct vhost_user_conf {
 
 /* What the guest sends: its transmit queue 2i + 1. */
 struct vu_rxq {
-	struct rxq rxq;
+	struct rxq rxq __cacheline; /* queues may be of different workers */
 	struct vq_dev *vq;	/* [const while attached] the session's */
 	unsigned offloads;	/* [const while attached] OFFLOAD_* it may use */
 	bool is_enabled;	/* [ctl -> worker, atomic] */
@@ -28,7 +28,7 @@ struct vu_rxq {
 
 /* What the guest receives: its receive queue 2i. */
 struct vu_txq {
-	struct txq txq;
+	struct txq txq __cacheline;
 	struct vq_dev *vq;	/* [const while in the port's txq_set] */
 	bool is_usable;		/* [ctl] started and enabled */
 };

@@ -125,13 +125,16 @@ struct vu_backend *vu_backend_create(struct loop *loop, int sock,
 				     void *ctx)
 {
 	const unsigned queues = 2 * config->queue_pairs;
+	const size_t size =
+		sizeof(struct vu_backend) + queues * sizeof(struct vu_queue);
 	struct vu_backend *b;
 
-	b = calloc(1, sizeof(*b) + queues * sizeof(b->queue[0]));
+	b = aligned_alloc(CACHE_LINE, size);
 	if (!b) {
 		fd_close(&sock);
 		return NULL;
 	}
+	memset(b, 0, size);
 	b->ops = ops;
 	b->ctx = ctx;
 	b->name = config->name;

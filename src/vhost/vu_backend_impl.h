@@ -9,7 +9,7 @@
 #include "vu_request.h"
 
 struct vu_queue {
-	struct vq_dev vq;	/* the owner's data path has it while running */
+	struct vq_dev vq __cacheline; /* the owner's data path has it while running */
 	struct vu_vring_addr addr; /* as SET_VRING_ADDR said */
 	uint32_t num;		/* descriptors; 0: not set */
 	uint32_t base;		/* position word where it starts next */

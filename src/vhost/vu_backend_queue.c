@@ -122,7 +122,10 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 			       config.position.avail, q->num);
 	rc = vq_dev_activate(&q->vq, &config);
 	if (rc)
-		return err_set(err, rc, "queue %u: ring is not aligned, or its position is wrong", idx);
+		return err_set(err, rc,
+			       "queue %u: ring is not aligned, or its position "
+			       "is wrong",
+			       idx);
 	q->is_running = true;
 	q->was_stopped = false;
 	q->fault_told = false;

@@ -360,7 +360,7 @@ static void run(struct device *d, uint64_t features, uint64_t protocol_features)
 {
 	struct vu_frontend *f = device_connect(d, features, protocol_features);
 	unsigned pairs = protocol_features & 1 ? PAIRS : 1;
-	const uint32_t frames = 3000;
+	const uint32_t frames = 1000;
 	time_t until = time(NULL) + 30;
 	struct driver drv[PAIRS];
 	struct rng r = rng_start();
@@ -375,9 +375,9 @@ static void run(struct device *d, uint64_t features, uint64_t protocol_features)
 			drive(&drv[i], frames);
 			more |= drv[i].received < frames;
 		}
-		if (rng_below(&r, 200) == 0)
+		if (rng_below(&r, 100) == 0)
 			restart_queue(f, rng_below(&r, 2 * pairs));
-		if (rng_below(&r, 200) == 0)
+		if (rng_below(&r, 100) == 0)
 			change_call_fd(f, rng_below(&r, 2 * pairs));
 		assert_true(time(NULL) < until);
 		sched_yield();
