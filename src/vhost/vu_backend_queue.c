@@ -327,9 +327,9 @@ int vu_on_set_vring_call(struct vu_backend *b, struct vu_msg *m,
 		return rc;
 	q->call_fd = fd;
 	if (q->is_running) {
-		/* Who may still hold the old one: workers in the middle of a
-		 * notification. */
-		shm_store(&q->vq.call_fd, fd);
+		/* vq:call  release: pairs with vq_dev_notify(). Who may still
+		 * hold the old one: workers in the middle of that. */
+		shm_store_release(&q->vq.call_fd, fd);
 		if (old >= 0)
 			rcu_wait_workers();
 		/* What was used while nobody could be told. */

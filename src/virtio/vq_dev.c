@@ -170,7 +170,9 @@ bool vq_dev_should_notify(struct vq_dev *vq)
 
 void vq_dev_notify(struct vq_dev *vq)
 {
-	int fd = shm_load(&vq->call_fd);
+	/* vq:call  acquire: the descriptor is open before its number is seen.
+	 * Pairs with the release where the session exchanges it. */
+	int fd = shm_load_acquire(&vq->call_fd);
 
 	if (fd >= 0)
 		fd_signal(fd);
