@@ -175,6 +175,8 @@ static enum fit find_chains(struct window *w, uint32_t size, unsigned behind,
 	unsigned n = 0;
 
 	while (room < size) {
+		if (n && !w->is_mergeable)
+			return FIT_NEVER;
 		if (w->filled + n == w->popped) {
 			unsigned want = 1 + behind;
 
@@ -185,8 +187,6 @@ static enum fit find_chains(struct window *w, uint32_t size, unsigned behind,
 			return w->is_full && !w->filled ? FIT_NEVER
 							: FIT_NOT_NOW;
 		}
-		if (n && !w->is_mergeable)
-			return FIT_NEVER;
 		step = w->chain[w->filled + n++].writable_size;
 		room = room + step < room ? UINT32_MAX : room + step;
 	}
