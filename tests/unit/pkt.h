@@ -10,7 +10,7 @@
 #include "le.h"
 #include "test.h"
 
-#define PKT_MAX (FRAME_MAX + 64)
+#define PKT_MAX (FRAME_MAX + 512)
 
 /* What to build. */
 struct pkt_spec {
@@ -52,6 +52,16 @@ static inline uint32_t pkt_pseudo(const uint8_t *l3, uint8_t proto,
 	return sum;
 }
 
+/* Fills with noise, up to 7 bytes past the end. */
+static inline void pkt_noise(struct rng *rng, uint8_t *p, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i += 8) {
+		uint64_t v = rng_next(rng);
+
+		memcpy(p + i, &v, sizeof(v));
+	}
+}
+
 /* Builds @s with random addresses, numbers and payload. The L4 checksum field
  * holds the sum of the pseudo header, as a sender with offload leaves it. */
 static inline void pkt_build(struct pkt *k, const struct pkt_spec *s,
@@ -60,8 +70,7 @@ static inline void pkt_build(struct pkt *k, const struct pkt_spec *s,
 	uint8_t *p = k->data, proto = s->udp ? IPPROTO_UDP : IPPROTO_TCP;
 	unsigned off = 12, l4_size;
 
-	for (unsigned i = 0; i < 256 + s->payload; i++)
-		p[i] = (uint8_t)rng_next(rng);
+	pkt_noise(rng, p, 256 + s->payload);
 	p[0] &= 0xfe;
 	for (unsigned i = 0; i < s->tags; i++, off += 4)
 		put_be16(p + off, i + 1 < s->tags ? 0x88a8 : 0x8100);

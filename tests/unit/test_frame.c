@@ -35,7 +35,7 @@ static void test_views(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)rng_next(&rng);
-	for (int round = 0; round < 2000; round++) {
+	for (int round = 0; round < 1000; round++) {
 		uint32_t len =
 			14 +
 			rng_below(&rng, round % 16 ? 600 : FRAME_MAX - 14 + 1);
@@ -125,7 +125,7 @@ static void test_parse_random(void **state)
 	struct headers h;
 
 	(void)state;
-	for (int round = 0; round < 100000; round++) {
+	for (int round = 0; round < 30000; round++) {
 		static const uint16_t types[] = { 0x800, 0x86dd, 0x8100,
 						  0x88a8 };
 		static const uint8_t ext[] = { 0, 43, 44, 51, 60, 6, 17 };
@@ -173,7 +173,7 @@ static void test_hash(void **state)
 	uint32_t hash;
 
 	(void)state;
-	for (int round = 0; round < 6400; round++) {
+	for (int round = 0; round < 3200; round++) {
 		struct pkt_spec s = {
 			.v6 = round & 1,
 			.udp = round & 2,
@@ -192,7 +192,7 @@ static void test_hash(void **state)
 		assert_int_not_equal(flow_hash(&f), hash);
 	}
 	for (int i = 0; i < 64; i++)
-		assert_in_range(used[i], 50, 150);
+		assert_in_range(used[i], 20, 90);
 	/* first and later fragments of one datagram go the same way */
 	pkt_build(&k, &(struct pkt_spec){ .udp = true, .payload = 9 }, &rng);
 	put_be16(k.data + k.l3_off + 6, 0x2000);
