@@ -309,9 +309,9 @@ static void tap_show(const struct port *p, struct show *s)
 	const struct tap_port *t = container_of(p, struct tap_port, port);
 
 	show_str(s, "interface", t->tap.name);
-	show_str(s, "interface-state", tap_if_state(&t->tap));
+	show_str(s, "interface_state", tap_if_state(&t->tap));
 	show_flag(s, "created", t->tap.is_created);
-	show_flag(s, "vnet-hdr", t->tap.has_vnet_hdr);
+	show_flag(s, "vnet_hdr", t->tap.has_vnet_hdr);
 	if (t->tap.is_bridged)
 		show_str(s, "bridge", t->tap.bridge);
 }

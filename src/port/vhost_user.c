@@ -294,16 +294,16 @@ static void vhost_user_show(const struct port *p, struct show *s)
 
 	show_str(s, "path", v->conf.path);
 	show_flag(s, "server", v->conf.server);
-	show_num(s, "queue-pairs", v->pairs);
+	show_num(s, "queue_pairs", v->pairs);
 	show_flag(s, "connected", v->backend);
 	show_num(s, "connections", v->connections);
 	if (v->last_reason[0])
-		show_str(s, "last-disconnect", v->last_reason);
+		show_str(s, "last_disconnect", v->last_reason);
 	if (!v->backend)
 		return;
-	show_num(s, "peer-pid", (uint64_t)v->peer_pid);
+	show_num(s, "peer_pid", (uint64_t)v->peer_pid);
 	if (v->peer_mtu)
-		show_num(s, "peer-mtu", v->peer_mtu);
+		show_num(s, "peer_mtu", v->peer_mtu);
 	vu_backend_show(v->backend, s);
 }
 
