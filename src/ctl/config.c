@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's options and the configuration file, see config.h. Runs before
+ * the daemon exists; pure but for reading the file. */
+#include "config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "unix_sock.h"
+
+#define POLL_US_MAX 1000000
+
+const char *const log_level_names[] = {
+	[LOG_LEVEL_ERR] = "error",
+	[LOG_LEVEL_WARN] = "warning",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
+	NULL,
+};
+
+const struct opt_row daemon_conf_rows[] = {
+	{ .key = "control",
+	  .kind = OPT_PATH,
+	  .offset = offsetof(struct daemon_conf, control),
+	  .min = 1,
+	  .max = UNIX_PATH_MAX_LEN,
+	  .arg = "PATH",
+	  .help = "control socket (default: ringway/control.sock in the user's "
+		  "runtime directory)" },
+	{ .key = "workers",
+	  .kind = OPT_UINT,
+	  .offset = offsetof(struct daemon_conf, workers),
+	  .min = 1,
+	  .max = SWITCH_MAX_WORKERS,
+	  .def = "1",
+	  .arg = "N",
+	  .help = "threads that forward frames" },
+	{ .key = "cpus",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct daemon_conf, cpus),
+	  .arg = "LIST",
+	  .help = "CPUs to pin them to, as 0,2-3; worker i gets the i-th" },
+	{ .key = "poll-us",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct daemon_conf, poll_us),
+	  .def = "auto",
+	  .arg = "N|auto",
+	  .help = "microseconds to poll without work before sleeping" },
+	{ .key = "mac-age",
+	  .kind = OPT_UINT,
+	  .offset = offsetof(struct daemon_conf, mac_age),
+	  .min = 1,
+	  .max = 1000000,
+	  .def = "300",
+	  .arg = "SECONDS",
+	  .help = "silence after which a MAC address is forgotten" },
+	{ .key = "log-level",
+	  .kind = OPT_ENUM,
+	  .offset = offsetof(struct daemon_conf, log_level),
+	  .choices = log_level_names,
+	  .def = "info",
+	  .arg = "LEVEL",
+	  .help = "how much is logged: error, warning, info or debug" },
+	{ NULL },
+};
+
+int config_init(struct config *c, struct err *err)
+{
+	*c = (struct config){ 0 };
+	return opt_defaults(daemon_conf_rows, &c->daemon, err);
+}
+
+void config_fini(struct config *c)
+{
+	for (unsigned i = 0; i < c->netdev_count; i++)
+		netdev_free(c->netdev[i]);
+	free(c->netdev);
+	opt_free(daemon_conf_rows, &c->daemon);
+	*c = (struct config){ 0 };
+}
+
+static int add_netdev(struct config *c, const char *text, struct err *err)
+{
+	struct netdev *n, **grown;
+	int rc = netdev_parse(text, &n, err);
+
+	if (rc)
+		return rc;
+	for (unsigned i = 0; i < c->netdev_count; i++)
+		if (!strcmp(c->netdev[i]->common.id, n->common.id)) {
+			rc = err_set(err, -EEXIST,
+				     "netdev %s: id=%s is used twice: each "
+				     "port needs its own",
+				     n->common.id, n->common.id);
+			goto err_free;
+		}
+	grown = reallocarray(c->netdev, c->netdev_count + 1, sizeof(*grown));
+	if (!grown) {
+		rc = err_set(err, -ENOMEM, "out of memory");
+		goto err_free;
+	}
+	c->netdev = grown;
+	grown[c->netdev_count++] = n;
+	return 0;
+err_free:
+	netdev_free(n);
+	return rc;
+}
+
+int config_set(struct config *c, const char *key, const char *value,
+	       struct err *err)
+{
+	static const struct opt_row netdev_row[] = { { .key = "netdev" },
+						     { NULL } };
+	const struct opt_row *tables[] = { netdev_row, daemon_conf_rows, NULL };
+	int cpu[CONFIG_MAX_CPUS], poll_us, rc;
+
+	if (!strcmp(key, "netdev")) {
+		if (value)
+			return add_netdev(c, value, err);
+		return err_set(err, -EINVAL,
+			       "netdev: needs a value: TYPE,id=NAME,...");
+	}
+	if (value && !strcmp(key, "cpus")) {
+		rc = config_cpus(value, cpu, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (value && !strcmp(key, "poll-us")) {
+		rc = config_poll_us(value, &poll_us, err);
+		if (rc < 0)
+			return rc;
+	}
+	rc = opt_set(daemon_conf_rows, &c->daemon, key, value, err);
+	if (rc == -ENOENT) {
+		opt_unknown(tables, key, err);
+		rc = -EINVAL;
+	}
+	return rc;
+}
+
+/* Ends the line at its comment and strips white space at both ends. */
+static char *strip(char *line)
+{
+	static const char white[] = " \t\r\n";
+	char *end;
+
+	for (char *c = line; *c; c++)
+		if (*c == '#' && (c == line || strchr(white, c[-1]))) {
+			*c = '\0';
+			break;
+		}
+	line += strspn(line, white);
+	for (end = line + strlen(line); end > line && strchr(white, end[-1]);)
+		*--end = '\0';
+	return line;
+}
+
+static int load_line(struct config *c, char *line, struct err *err)
+{
+	char *value, *key = strip(line);
+
+	while (*key == '-')
+		key++;
+	if (!*key)
+		return 0;
+	value = strpbrk(key, " \t");
+	if (value) {
+		*value++ = '\0';
+		value += strspn(value, " \t");
+	}
+	return config_set(c, key, value, err);
+}
+
+int config_load(struct config *c, const char *path, struct err *err)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	unsigned n = 0;
+	ssize_t len;
+	int rc = 0;
+
+	if (!f)
+		return err_set(err, -errno, "config=%s: %s", path,
+			       strerror(errno));
+	while (!rc && (len = getline(&line, &size, f)) >= 0) {
+		n++;
+		if (strlen(line) != (size_t)len)
+			rc = err_set(err, -EINVAL, "a zero byte in the line");
+		else
+			rc = load_line(c, line, err);
+		if (rc)
+			err_prefix(err, rc, "%s:%u", path, n);
+	}
+	if (!rc && ferror(f))
+		rc = err_set(err, -EIO, "config=%s: %s", path, strerror(errno));
+	free(line);
+	fclose(f);
+	return rc;
+}
+
+/* One number of a CPU list; *@at moves behind it. */
+static bool read_cpu(const char **at, unsigned long *out)
+{
+	char *end;
+
+	if (**at < '0' || **at > '9')
+		return false;
+	*out = strtoul(*at, &end, 10);
+	*at = end;
+	return *out < CPU_SETSIZE;
+}
+
+int config_cpus(const char *list, int cpu[CONFIG_MAX_CPUS], struct err *err)
+{
+	const char *at = list;
+	unsigned long first, last;
+	int n = 0;
+
+	for (;; at++) {
+		if (!read_cpu(&at, &first))
+			break;
+		last = first;
+		if (*at == '-') {
+			at++;
+			if (!read_cpu(&at, &last) || last < first)
+				break;
+		}
+		if (last - first >= (unsigned long)(CONFIG_MAX_CPUS - n))
+			break;
+		for (; first <= last; first++)
+			cpu[n++] = (int)first;
+		if (!*at)
+			return n;
+		if (*at != ',')
+			break;
+	}
+	return err_set(err, -EINVAL,
+		       "cpus=%s: must be CPU numbers and ranges, as 0,2-3, at "
+		       "most %d",
+		       list, CONFIG_MAX_CPUS);
+}
+
+int config_poll_us(const char *text, int *out, struct err *err)
+{
+	unsigned long us;
+	char *end;
+
+	if (!strcmp(text, "auto")) {
+		*out = -1;
+		return 0;
+	}
+	us = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || us > POLL_US_MAX)
+		return err_set(err, -EINVAL,
+			       "poll-us=%s: must be auto or a number from 0 "
+			       "to %d",
+			       text, POLL_US_MAX);
+	*out = (int)us;
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a daemon is to do: its own options and its ports, from the command line
+ * and from files. Parsing changes nothing. */
+#ifndef RW_CONFIG_H
+#define RW_CONFIG_H
+
+#include "netdev.h"
+#include "switch.h"
+
+#define CONFIG_MAX_CPUS 256
+
+struct daemon_conf {
+	char *control;		/* path of the control socket; NULL: default */
+	uint32_t workers;
+	char *cpus;		/* as written; config_cpus() reads it */
+	char *poll_us;		/* as written; config_poll_us() reads it */
+	uint32_t mac_age;	/* seconds */
+	int log_level;		/* enum log_level */
+};
+extern const struct opt_row daemon_conf_rows[];
+extern const char *const log_level_names[];	/* by enum log_level */
+
+struct config {
+	struct daemon_conf daemon;
+	struct netdev **netdev;	/* in the order given */
+	unsigned netdev_count;
+};
+
+int config_init(struct config *c, struct err *err);	/* defaults */
+void config_fini(struct config *c);
+
+/* One option: "netdev" or a key of daemon_conf_rows. -EINVAL (bad), -EEXIST (a
+ * port of this id is there already), -ENOMEM, with @err. */
+int config_set(struct config *c, const char *key, const char *value,
+	       struct err *err);
+
+/*
+ * Reads a file: one option a line, "KEY VALUE"; dashes before the key, empty
+ * lines and comments (from # at the start of a word) are ignored. Errors name
+ * file and line.
+ */
+int config_load(struct config *c, const char *path, struct err *err);
+
+/* Reads "0,2-4" into @cpu. Returns how many, or -EINVAL with @err. */
+int config_cpus(const char *list, int cpu[CONFIG_MAX_CPUS], struct err *err);
+
+/* Reads "auto" (-1) or microseconds. 0 or -EINVAL with @err. */
+int config_poll_us(const char *text, int *out, struct err *err);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Start and end of the daemon, its signals and its ports, see daemon.h. Control
+ * thread.
+ *
+ * Signals are blocked before the first worker exists, so that every thread
+ * inherits that, and read from a descriptor. The control socket is taken before
+ * anything else is touched: a second daemon on the same path is refused before
+ * it can disturb the first one's ports. It is served only when all ports stand;
+ * who connects earlier waits.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "daemon_capture.h"
+#include "fd.h"
+#include "log.h"
+#include "methods.h"
+
+static const int ending_signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+static void ending_set(sigset_t *set)
+{
+	sigemptyset(set);
+	for (unsigned i = 0; i < ARRAY_SIZE(ending_signals); i++)
+		sigaddset(set, ending_signals[i]);
+}
+
+static void on_signal(struct loop_watch *w, uint32_t events)
+{
+	struct daemon *d = container_of(w, struct daemon, signals);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(w->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	log_info("%s: ending", strsignal((int)info.ssi_signo));
+	loop_stop(d->loop);
+}
+
+static int watch_signals(struct daemon *d)
+{
+	sigset_t set;
+	int rc;
+
+	ending_set(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (d->signal_fd < 0)
+		return -errno;
+	rc = loop_watch_add(d->loop, &d->signals, d->signal_fd, EPOLLIN,
+			    on_signal);
+	return rc;
+}
+
+static int create_switch(struct daemon *d, const struct daemon_conf *conf,
+			 struct err *err)
+{
+	int cpu[CONFIG_MAX_CPUS], count = 0, rc;
+	struct switch_config sc = {
+		.workers = conf->workers,
+		.mac_age_s = conf->mac_age,
+	};
+
+	rc = config_poll_us(conf->poll_us, &sc.poll_us, err);
+	if (!rc && conf->cpus) {
+		count = config_cpus(conf->cpus, cpu, err);
+		rc = MIN(count, 0);
+	}
+	if (rc)
+		return rc;
+	sc.cpus = cpu;
+	sc.cpu_count = (unsigned)count;
+	d->workers = conf->workers;
+	return switch_create(&sc, d->loop, &d->sw, err);
+}
+
+static int add_ports(struct daemon *d, struct config *c, struct err *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < c->netdev_count && !rc; i++) {
+		struct netdev *n = c->netdev[i];
+
+		c->netdev[i] = NULL;
+		rc = daemon_add_port(d, n, err);
+	}
+	return rc;
+}
+
+int daemon_create(struct config *c, const char *control, struct daemon **out,
+		  struct err *err)
+{
+	struct daemon *d = calloc(1, sizeof(*d));
+	int rc;
+
+	if (!d)
+		return err_set(err, -ENOMEM, "out of memory");
+	d->signal_fd = -1;
+	d->control.fd = -1;
+	d->started_ms = loop_now_ms();
+	d->loop = loop_create();
+	if (!d->loop) {
+		rc = err_set(err, -errno, "cannot make the event loop: %s",
+			     strerror(errno));
+		goto err_destroy;
+	}
+	rc = watch_signals(d);
+	if (rc) {
+		err_set(err, rc, "cannot watch signals: %s", strerror(-rc));
+		goto err_destroy;
+	}
+	rc = unix_listen(&d->control, "control", control, 0600, err);
+	if (rc)
+		goto err_destroy;
+	rc = create_switch(d, &c->daemon, err);
+	if (!rc)
+		rc = add_ports(d, c, err);
+	if (rc)
+		goto err_destroy;
+	d->rpc = rpc_server_create(d->loop, methods, d);
+	rc = d->rpc ? rpc_server_listen(d->rpc, d->control.fd) : -ENOMEM;
+	if (rc) {
+		err_set(err, rc, "control=%s: %s", control, strerror(-rc));
+		goto err_destroy;
+	}
+	*out = d;
+	return 0;
+err_destroy:
+	daemon_destroy(d);
+	return rc;
+}
+
+void daemon_run(struct daemon *d)
+{
+	loop_run(d->loop);
+}
+
+/* The newest port first, as the opposite of how they came. */
+static struct daemon_port *last_port(struct daemon *d)
+{
+	struct daemon_port *p = d->ports;
+
+	while (p->next)
+		p = p->next;
+	return p;
+}
+
+void daemon_destroy(struct daemon *d)
+{
+	sigset_t set;
+
+	/* From here on a second signal ends the process at once. */
+	ending_set(&set);
+	loop_watch_remove(&d->signals);
+	fd_close(&d->signal_fd);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	while (d->ports)
+		daemon_remove_port(d, last_port(d));
+	daemon_capture_free_all(d);
+	if (d->sw)
+		switch_destroy(d->sw);
+	unix_unlisten(&d->control);
+	rpc_server_destroy(d->rpc);
+	loop_destroy(d->loop);
+	free(d);
+}
+
+static int refuse_taken_id(struct daemon *d, const char *id, struct err *err)
+{
+	if (!switch_find_port(d->sw, id))
+		return 0;
+	return err_set(err, -EEXIST,
+		       "id=%s is taken: choose another, or `port del %s` first",
+		       id, id);
+}
+
+int daemon_add_port(struct daemon *d, struct netdev *n, struct err *err)
+{
+	const struct port_env env = { .loop = d->loop, .sw = d->sw };
+	struct daemon_port *p = calloc(1, sizeof(*p)), **last;
+	int rc;
+
+	if (!p) {
+		rc = err_set(err, -ENOMEM, "out of memory");
+		goto err_free;
+	}
+	rc = refuse_taken_id(d, n->common.id, err);
+	if (rc)
+		goto err_free;
+	rc = n->type->create(&env, &n->common, n->conf, &p->port, err);
+	if (rc)
+		goto err_free;
+	rc = switch_add_port(d->sw, p->port, n->common.net, err);
+	if (rc)
+		goto err_destroy;
+	p->netdev = n;
+	for (last = &d->ports; *last; last = &(*last)->next)
+		;
+	*last = p;
+	return 0;
+err_destroy:
+	p->port->ops->destroy(p->port);
+err_free:
+	err_prefix(err, rc, "netdev %s", n->common.id);
+	free(p);
+	netdev_free(n);
+	return rc;
+}
+
+struct daemon_port *daemon_find_port(struct daemon *d, const char *id,
+				     struct err *err)
+{
+	char list[300] = "";
+	size_t n = 0;
+
+	for (struct daemon_port *p = d->ports; p; p = p->next) {
+		const char *name = p->netdev->common.id;
+
+		if (!strcmp(name, id))
+			return p;
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s",
+				      n ? ", " : "", name);
+		n = MIN(n, sizeof(list) - 1);
+	}
+	if (n)
+		err_set(err, -ENOENT, "no port '%.64s': there are %s", id,
+			list);
+	else
+		err_set(err, -ENOENT, "no port '%.64s': there are none", id);
+	return NULL;
+}
+
+void daemon_remove_port(struct daemon *d, struct daemon_port *p)
+{
+	struct daemon_port **at;
+
+	daemon_capture_end(p, "the port was removed");
+	for (at = &d->ports; *at != p; at = &(*at)->next)
+		;
+	*at = p->next;
+	switch_remove_port(d->sw, p->port);
+	p->port->ops->destroy(p->port);
+	netdev_free(p->netdev);
+	free(p);
+}
+
+int daemon_change_port(struct daemon_port *p, struct netdev *changed,
+		       struct err *err)
+{
+	struct port *port = p->port;
+	int rc;
+
+	if (port->ops->set) {
+		rc = port->ops->set(port, changed->conf, err);
+		if (rc)
+			return rc;
+	}
+	shm_store(&port->max_macs, changed->common.max_macs);
+	netdev_free(p->netdev);
+	p->netdev = changed;
+	return 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options as a JSON object, see json_opt.h. Numbers and booleans become the
+ * text that a person would have typed, so that one parser serves both. Pure. */
+#include "json_opt.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef int set_fn(void *ctx, const char *key, const char *value,
+		   struct err *err);
+
+static int set_one(const char *key, const json_t *v, set_fn *set, void *ctx,
+		   struct err *err)
+{
+	char text[32];
+
+	switch (json_typeof(v)) {
+	case JSON_STRING:
+		if (strlen(json_string_value(v)) != json_string_length(v))
+			return err_set(err, -EINVAL,
+				       "%s: a zero byte in the value", key);
+		return set(ctx, key, json_string_value(v), err);
+	case JSON_INTEGER:
+		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT,
+			 json_integer_value(v));
+		return set(ctx, key, text, err);
+	case JSON_TRUE:
+		return set(ctx, key, "on", err);
+	case JSON_FALSE:
+		return set(ctx, key, "off", err);
+	default:
+		return err_set(err, -EINVAL,
+			       "%s: must be a string, a whole number, true or "
+			       "false, or an array of them",
+			       key);
+	}
+}
+
+int json_opt_each(const json_t *object, set_fn *set, void *ctx, struct err *err)
+{
+	const char *key;
+	json_t *value, *element;
+	size_t i;
+	int rc;
+
+	/* The loop's macro wants no const; nothing is changed. */
+	json_object_foreach((json_t *)object, key, value) {
+		if (!json_is_array(value)) {
+			rc = set_one(key, value, set, ctx, err);
+			if (rc)
+				return rc;
+			continue;
+		}
+		json_array_foreach(value, i, element) {
+			rc = set_one(key, element, set, ctx, err);
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+struct target {
+	const struct opt_row *rows;
+	void *conf;
+};
+
+static int set_in_target(void *ctx, const char *key, const char *value,
+			 struct err *err)
+{
+	const struct target *t = ctx;
+
+	return opt_set(t->rows, t->conf, key, value, err);
+}
+
+int json_opt_parse(const struct opt_row *rows, void *conf, const json_t *object,
+		   struct err *err)
+{
+	struct target t = { rows, conf };
+	int rc = opt_defaults(rows, conf, err);
+
+	if (!rc && object)
+		rc = json_opt_each(object, set_in_target, &t, err);
+	if (!rc)
+		rc = opt_check(rows, conf, err);
+	if (rc)
+		opt_free(rows, conf);
+	return rc;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Methods about captures. Control thread. */
+#include <errno.h>
+
+#include "daemon_capture.h"
+#include "fd.h"
+#include "json_show.h"
+#include "methods_impl.h"
+
+static const char *const directions[] = {
+	[CAPTURE_BOTH] = "both",
+	[CAPTURE_RX] = "in",
+	[CAPTURE_TX] = "out",
+	NULL,
+};
+
+const struct opt_row capture_params[] = {
+	{ .key = "id",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct capture_args, id),
+	  .required = true,
+	  .arg = "PORT",
+	  .help = "the port to capture" },
+	{ .key = "snaplen",
+	  .kind = OPT_UINT,
+	  .offset = offsetof(struct capture_args, snaplen),
+	  .max = FRAME_MAX,
+	  .def = "0",
+	  .help = "bytes kept of each frame; 0: all" },
+	{ .key = "count",
+	  .kind = OPT_SIZE,
+	  .offset = offsetof(struct capture_args, count),
+	  .max = INT64_MAX,
+	  .def = "0",
+	  .help = "end after so many frames; 0: no bound" },
+	{ .key = "direction",
+	  .kind = OPT_ENUM,
+	  .offset = offsetof(struct capture_args, direction),
+	  .choices = directions,
+	  .def = "both",
+	  .help = "only frames that come in or that go out" },
+	{ NULL },
+};
+
+int method_capture_start(struct rpc_call *call)
+{
+	const struct capture_args *args = call->args;
+	struct daemon_port *p =
+		daemon_find_port(call->ctx, args->id, &call->err);
+	struct capture_config config = {
+		.snaplen = args->snaplen,
+		.max_frames = args->count,
+		.direction = (enum capture_direction)args->direction,
+	};
+
+	if (!p)
+		return -ENOENT;
+	if (call->fd < 0)
+		return err_set(&call->err, -EINVAL,
+			       "no file descriptor came along (SCM_RIGHTS): "
+			       "the capture is written to it");
+	config.fd = fd_take(&call->fd);
+	return daemon_capture_start(call->ctx, p, &config, call->conn,
+				    &call->err);
+}
+
+int method_capture_stop(struct rpc_call *call)
+{
+	const struct port_args *args = call->args;
+	struct daemon_port *p =
+		daemon_find_port(call->ctx, args->id, &call->err);
+	struct capture_stats stats;
+	struct json_show j;
+
+	if (!p)
+		return -ENOENT;
+	if (!p->capture)
+		return err_set(&call->err, -ENOENT,
+			       "port %s is not being captured", args->id);
+	stats = daemon_capture_end(p, "stopped");
+	json_show_init(&j, call->result);
+	show_num(&j.show, "frames", stats.frames);
+	show_num(&j.show, "dropped", stats.dropped);
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the table in methods.c and the handlers. */
+#ifndef RW_METHODS_IMPL_H
+#define RW_METHODS_IMPL_H
+
+#include "daemon.h"
+#include "methods.h"
+
+/* Parameters of methods that need only a port, or may name one. */
+struct port_args {
+	char *id;
+};
+extern const struct opt_row port_params[];	    /* id required */
+extern const struct opt_row optional_port_params[]; /* id or all */
+
+/* methods_port.c */
+int method_port_list(struct rpc_call *call);
+int method_port_show(struct rpc_call *call);
+int method_port_add(struct rpc_call *call);
+int method_port_del(struct rpc_call *call);
+int method_port_set(struct rpc_call *call);
+
+struct qemu_args_args {
+	char *id;
+	uint64_t memory;
+};
+extern const struct opt_row qemu_args_params[];
+int method_qemu_args(struct rpc_call *call);
+
+/* methods_capture.c */
+struct capture_args {
+	char *id;
+	uint32_t snaplen;
+	uint64_t count;
+	int direction;	/* enum capture_direction */
+};
+extern const struct opt_row capture_params[];
+int method_capture_start(struct rpc_call *call);
+int method_capture_stop(struct rpc_call *call);
+
+/* port_show.c: tells about a port; the caller opened an object. */
+void port_show_summary(const struct daemon_port *p, struct show *s);
+void port_show_all(const struct daemon_port *p, struct show *s);
+
+#endif

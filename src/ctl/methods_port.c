@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Methods about ports. Control thread. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "json_opt.h"
+#include "json_show.h"
+#include "methods_impl.h"
+
+const struct opt_row port_params[] = {
+	{ .key = "id",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct port_args, id),
+	  .required = true,
+	  .arg = "PORT",
+	  .help = "the port's id" },
+	{ NULL },
+};
+
+const struct opt_row optional_port_params[] = {
+	{ .key = "id",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct port_args, id),
+	  .arg = "PORT",
+	  .help = "only this port" },
+	{ NULL },
+};
+
+int method_port_list(struct rpc_call *call)
+{
+	struct daemon *d = call->ctx;
+	struct json_show j;
+
+	json_show_init(&j, call->result);
+	show_array(&j.show, "ports");
+	for (struct daemon_port *p = d->ports; p; p = p->next) {
+		show_object(&j.show, NULL);
+		port_show_summary(p, &j.show);
+		show_end(&j.show);
+	}
+	show_end(&j.show);
+	return 0;
+}
+
+int method_port_show(struct rpc_call *call)
+{
+	const struct port_args *args = call->args;
+	struct daemon_port *p =
+		daemon_find_port(call->ctx, args->id, &call->err);
+	struct json_show j;
+
+	if (!p)
+		return -ENOENT;
+	json_show_init(&j, call->result);
+	port_show_all(p, &j.show);
+	return 0;
+}
+
+/* {"netdev": "TYPE,id=..."} as on the command line, or the options by name. */
+int method_port_add(struct rpc_call *call)
+{
+	const json_t *text = json_object_get(call->params, "netdev");
+	struct netdev *n;
+	char id[80];
+	int rc;
+
+	if (json_is_string(text) && json_object_size(call->params) == 1)
+		rc = netdev_parse(json_string_value(text), &n, &call->err);
+	else if (text)
+		rc = err_set(&call->err, -EINVAL,
+			     "netdev: must be a string and stand alone");
+	else if (call->params)
+		rc = netdev_parse_json(call->params, &n, &call->err);
+	else
+		rc = err_set(&call->err, -EINVAL,
+			     "params are missing: netdev, or type and id");
+	if (rc)
+		return rc;
+	snprintf(id, sizeof(id), "%s", n->common.id);
+	rc = daemon_add_port(call->ctx, n, &call->err);
+	if (!rc)
+		json_object_set_new(call->result, "id", json_text(id));
+	return rc;
+}
+
+int method_port_del(struct rpc_call *call)
+{
+	const struct port_args *args = call->args;
+	struct daemon_port *p =
+		daemon_find_port(call->ctx, args->id, &call->err);
+
+	if (!p)
+		return -ENOENT;
+	daemon_remove_port(call->ctx, p);
+	return 0;
+}
+
+static int change(void *ctx, const char *key, const char *value,
+		  struct err *err)
+{
+	return netdev_change(ctx, key, value, err);
+}
+
+/* {"id": PORT, KEY: value, "KEY+": value, "KEY-": value, ...}: all or none. */
+int method_port_set(struct rpc_call *call)
+{
+	const char *id = json_string_value(json_object_get(call->params, "id"));
+	struct daemon_port *p;
+	struct netdev *changed;
+	json_t *rest;
+	int rc;
+
+	if (!id)
+		return err_set(&call->err, -EINVAL,
+			       "id is missing: a string, the port's id");
+	p = daemon_find_port(call->ctx, id, &call->err);
+	if (!p)
+		return -ENOENT;
+	changed = netdev_copy(p->netdev);
+	rest = json_copy((json_t *)call->params);
+	if (!changed || !rest) {
+		rc = err_set(&call->err, -ENOMEM, "out of memory");
+		goto out;
+	}
+	json_object_del(rest, "id");
+	rc = json_opt_each(rest, change, changed, &call->err);
+	if (!rc)
+		rc = daemon_change_port(p, changed, &call->err);
+	if (!rc)
+		changed = NULL; /* the port's now */
+	else
+		err_prefix(&call->err, rc, "netdev %s", id);
+out:
+	json_decref(rest);
+	netdev_free(changed);
+	return rc;
+}
+
+const struct opt_row qemu_args_params[] = {
+	{ .key = "id",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct qemu_args_args, id),
+	  .required = true,
+	  .arg = "PORT",
+	  .help = "the port the guest plugs into" },
+	{ .key = "memory",
+	  .kind = OPT_SIZE,
+	  .offset = offsetof(struct qemu_args_args, memory),
+	  .min = 1 << 20,
+	  .max = 1ull << 50,
+	  .def = "1G",
+	  .help = "the guest's memory, the same as its -m" },
+	{ NULL },
+};
+
+/* {"args": ["-chardev", ...]}, one array element a word of the command line. */
+int method_qemu_args(struct rpc_call *call)
+{
+	const struct qemu_args_args *args = call->args;
+	struct daemon_port *p =
+		daemon_find_port(call->ctx, args->id, &call->err);
+	char buf[4096], *save = NULL;
+	json_t *words;
+	int rc;
+
+	if (!p)
+		return -ENOENT;
+	if (!p->port->ops->qemu_args)
+		return err_set(&call->err, -EOPNOTSUPP,
+			       "port %s is of type %s: no guest plugs in there",
+			       args->id, p->netdev->type->name);
+	rc = p->port->ops->qemu_args(p->port, args->memory, buf, sizeof(buf),
+				     &call->err);
+	if (rc)
+		return rc;
+	words = json_array();
+	for (char *w = strtok_r(buf, "\n", &save); w;
+	     w = strtok_r(NULL, "\n", &save))
+		json_array_append_new(words, json_text(w));
+	json_object_set_new(call->result, "args", words);
+	return 0;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * -netdev options to what port is wanted, see netdev.h. Control thread and
+ * command line; pure.
+ *
+ * A key is looked up in the rows every port has, then in those of the type.
+ */
+#include "netdev.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json_opt.h"
+#include "port_types.h"
+
+#define ID_MAX_LEN 63
+
+static struct netdev *netdev_create(const struct port_type *type,
+				    struct err *err)
+{
+	struct netdev *n = calloc(1, sizeof(*n));
+
+	if (n) {
+		n->type = type;
+		n->conf = calloc(1, MAX(type->conf_size, (size_t)1));
+	}
+	if (!n || !n->conf) {
+		free(n);
+		err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	if (opt_defaults(port_conf_rows, &n->common, err) ||
+	    opt_defaults(type->rows, n->conf, err)) {
+		netdev_free(n);
+		return NULL;
+	}
+	return n;
+}
+
+void netdev_free(struct netdev *n)
+{
+	if (!n)
+		return;
+	opt_free(port_conf_rows, &n->common);
+	opt_free(n->type->rows, n->conf);
+	free(n->conf);
+	free(n);
+}
+
+struct netdev *netdev_copy(const struct netdev *n)
+{
+	struct netdev *c = calloc(1, sizeof(*c));
+	size_t size = MAX(n->type->conf_size, (size_t)1);
+
+	if (!c)
+		return NULL;
+	c->type = n->type;
+	c->conf = malloc(size);
+	if (!c->conf)
+		goto err_free;
+	if (opt_copy(n->type->rows, c->conf, n->conf, size))
+		goto err_free;
+	if (opt_copy(port_conf_rows, &c->common, &n->common,
+		     sizeof(c->common))) {
+		netdev_free(c);
+		return NULL;
+	}
+	return c;
+err_free:
+	free(c->conf);
+	free(c);
+	return NULL;
+}
+
+static int set(void *ctx, const char *key, const char *value, struct err *err)
+{
+	struct netdev *n = ctx;
+	const struct opt_row *tables[] = { port_conf_rows, n->type->rows,
+					   NULL };
+	int rc = opt_set(port_conf_rows, &n->common, key, value, err);
+
+	if (rc == -ENOENT)
+		rc = opt_set(n->type->rows, n->conf, key, value, err);
+	if (rc == -ENOENT) {
+		opt_unknown(tables, key, err);
+		rc = -EINVAL;
+	}
+	return rc;
+}
+
+/* Names stand in paths, log lines and commands: letters, digits and "._-:",
+ * none of them in the way of a shell. */
+static int check_name(const char *key, const char *name, struct err *err)
+{
+	size_t len = strlen(name);
+
+	for (const char *c = name; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("._-:", *c))
+			goto refuse;
+	if (len && len <= ID_MAX_LEN && name[0] != '-')
+		return 0;
+refuse:
+	return err_set(err, -EINVAL,
+		       "%s=%.80s: must be 1 to %d of the letters a-z, A-Z, "
+		       "0-9, '.', '_', ':' and '-', not '-' first",
+		       key, name, ID_MAX_LEN);
+}
+
+/* Everything is set: is it complete? Errors get the port's name in front. */
+static int finish(struct netdev *n, int rc, struct err *err)
+{
+	if (!rc)
+		rc = opt_check(port_conf_rows, &n->common, err);
+	if (!rc)
+		rc = check_name("id", n->common.id, err);
+	if (!rc)
+		rc = check_name("net", n->common.net, err);
+	if (!rc)
+		rc = opt_check(n->type->rows, n->conf, err);
+	if (rc)
+		err_prefix(err, rc, "netdev %.64s",
+			   n->common.id ? n->common.id : n->type->name);
+	return rc;
+}
+
+static int parse_pairs(const char *type_name, const struct opt_pair *pairs,
+		       int count, struct netdev **out, struct err *err)
+{
+	const struct port_type *type;
+	struct netdev *n;
+	int type_at = -1, rc = 0;
+
+	for (int i = 0; i < count && !type_name; i++)
+		if (!strcmp(pairs[i].key, "type") && pairs[i].value) {
+			type_name = pairs[i].value;
+			type_at = i;
+		}
+	if (!type_name)
+		return err_set(err, -EINVAL,
+			       "netdev: the type is missing: write "
+			       "TYPE,id=NAME,key=value,...");
+	type = port_type_find(type_name, err);
+	if (!type)
+		return -EINVAL;
+	n = netdev_create(type, err);
+	if (!n)
+		return -ENOMEM;
+	/* The id first, so that what is wrong with the others names the port.
+	 */
+	for (int pass = 0; pass < 2 && !rc; pass++)
+		for (int i = 0; i < count && !rc; i++)
+			if (i != type_at &&
+			    pass == (strcmp(pairs[i].key, "id") != 0))
+				rc = set(n, pairs[i].key, pairs[i].value, err);
+	rc = finish(n, rc, err);
+	if (rc)
+		netdev_free(n);
+	else
+		*out = n;
+	return rc;
+}
+
+int netdev_parse(const char *text, struct netdev **out, struct err *err)
+{
+	struct opt_pair *pairs;
+	char *type;
+	int rc, count = opt_split(text, &type, &pairs, err);
+
+	if (count < 0)
+		return err_prefix(err, count, "netdev %.64s", text);
+	rc = parse_pairs(type, pairs, count, out, err);
+	opt_pairs_free(type, pairs, count);
+	return rc;
+}
+
+struct pairs {
+	struct opt_pair *pair;
+	int count;
+};
+
+static int collect(void *ctx, const char *key, const char *value,
+		   struct err *err)
+{
+	struct pairs *p = ctx;
+	struct opt_pair *grown =
+		reallocarray(p->pair, (size_t)p->count + 1, sizeof(*grown));
+	size_t key_size = strlen(key) + 1;
+	char *both = malloc(key_size + strlen(value) + 1);
+
+	if (grown)
+		p->pair = grown;
+	if (!grown || !both) {
+		free(both);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	/* One allocation, as opt_split() makes them. */
+	strcpy(both, key);
+	strcpy(both + key_size, value);
+	p->pair[p->count++] = (struct opt_pair){ both, both + key_size };
+	return 0;
+}
+
+int netdev_parse_json(const json_t *object, struct netdev **out,
+		      struct err *err)
+{
+	struct pairs p = { 0 };
+	int rc = json_opt_each(object, collect, &p, err);
+
+	if (!rc)
+		rc = parse_pairs(NULL, p.pair, p.count, out, err);
+	opt_pairs_free(NULL, p.pair, p.count);
+	return rc;
+}
+
+static int change_list(const struct opt_row *row, void *conf, char how,
+		       const char *value, struct err *err)
+{
+	struct opt_list *l = (void *)((char *)conf + row->offset);
+	const struct opt_row only[] = { *row, { NULL } };
+
+	if (how == '-') {
+		if (opt_list_remove(l, value))
+			return err_set(err, -ENOENT,
+				       "%s-=%s: not there; remove it as `port "
+				       "show` writes it",
+				       row->key, value);
+		return 0;
+	}
+	if (how != '+') {
+		opt_free(only, conf);
+		if (!*value)
+			return 0;
+	}
+	return opt_set(only, conf, row->key, value, err);
+}
+
+int netdev_change(struct netdev *n, const char *key, const char *value,
+		  struct err *err)
+{
+	const struct opt_row *tables[] = { port_conf_rows, n->type->rows,
+					   NULL };
+	size_t len = strlen(key);
+	char name[64], how = '=';
+	const struct opt_row *row;
+	void *conf = &n->common;
+
+	if (len && strchr("+-", key[len - 1]))
+		how = key[--len];
+	if (len >= sizeof(name))
+		len = sizeof(name) - 1;
+	memcpy(name, key, len);
+	name[len] = '\0';
+	row = opt_find(port_conf_rows, name);
+	if (!row) {
+		row = opt_find(n->type->rows, name);
+		conf = n->conf;
+	}
+	if (!row) {
+		opt_unknown(tables, name, err);
+		return -EINVAL;
+	}
+	if (!row->runtime)
+		return err_set(err, -EINVAL,
+			       "%s cannot be changed on a live port: `port "
+			       "del %s`, then `port add` with the new value",
+			       name, n->common.id);
+	if (row->kind == OPT_LIST)
+		return change_list(row, conf, how, value, err);
+	if (how != '=')
+		return err_set(err, -EINVAL,
+			       "%s%c=%s: only lists take %c=; write %s=%s",
+			       name, how, value, how, name, value);
+	return opt_set(conf == n->conf ? n->type->rows : port_conf_rows, conf,
+		       name, value, err);
+}
+
+void netdev_show(const struct netdev *n, struct show *s)
+{
+	show_str(s, "type", n->type->name);
+	opt_show(port_conf_rows, &n->common, s);
+	opt_show(n->type->rows, n->conf, s);
+}

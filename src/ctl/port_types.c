@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of the kinds of port, see port_types.h. A new kind is one row. */
+#include "port_types.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "types.h"
+
+const struct port_type *const port_types[] = {
+	&port_vhost_user_type,
+	&port_tap_type,
+	&port_null_type,
+	NULL,
+};
+
+const struct port_type *port_type_find(const char *name, struct err *err)
+{
+	const char *names[ARRAY_SIZE(port_types)] = { NULL };
+	char list[256] = "";
+	const char *near;
+	size_t n = 0;
+
+	for (unsigned i = 0; port_types[i]; i++) {
+		names[i] = port_types[i]->name;
+		if (!strcmp(names[i], name))
+			return port_types[i];
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s",
+				      i ? ", " : "", names[i]);
+		n = MIN(n, sizeof(list) - 1);
+	}
+	near = opt_nearest(names, name);
+	if (near)
+		err_set(err, -EINVAL,
+			"unknown netdev type '%.64s': did you mean %s?", name,
+			near);
+	else
+		err_set(err, -EINVAL,
+			"unknown netdev type '%.64s': valid are %s", name,
+			list);
+	return NULL;
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections of the JSON-RPC server, see rpc.h. Control thread.
+ *
+ * A connection lives from rpc_server_add() until its peer closes, a write
+ * fails, or the server is destroyed. It ends only in on_event() after all that
+ * was read has been carried out (or with the server), so no handler sees its
+ * own connection go.
+ */
+#include "rpc.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+#include "rpc_impl.h"
+
+#define READ_SIZE      65536
+#define OUT_WAIT       (1u << 20)  /* more unread replies: stop reading */
+#define OUT_MAX	       (64u << 20) /* more: give the client up */
+#define MAX_FDS	       8
+#define MAX_CONNS      256
+#define ACCEPT_REST_MS 100 /* after running out of descriptors */
+
+struct buffer {
+	char *data;
+	size_t len, size;
+};
+
+struct rpc_conn {
+	struct loop_watch watch;
+	struct rpc_server *server;
+	struct rpc_conn *next;
+	struct rpc_hook *hooks;
+	struct buffer in, out;
+	int fd[MAX_FDS]; /* came along, not yet taken; oldest first */
+	unsigned fd_count;
+	bool skipping; /* the rest of a line that was too long */
+	bool is_eof;   /* the peer will send no more */
+	bool is_dead;  /* close as soon as nobody uses it */
+};
+
+struct rpc_server {
+	struct loop *loop;
+	const struct rpc_method *methods;
+	void *ctx;
+	struct rpc_conn *conns;
+	unsigned conn_count;
+	struct loop_watch listener;
+	struct loop_timer rest;
+};
+
+static bool buffer_reserve(struct buffer *b, size_t more)
+{
+	size_t size = b->size ? b->size : 4096;
+	char *grown;
+
+	if (b->size - b->len >= more)
+		return true;
+	while (size - b->len < more)
+		size *= 2;
+	grown = realloc(b->data, size);
+	if (!grown)
+		return false;
+	b->data = grown;
+	b->size = size;
+	return true;
+}
+
+/* Drops the first @n bytes; a large buffer that became empty is given back. */
+static void buffer_consume(struct buffer *b, size_t n)
+{
+	b->len -= n;
+	memmove(b->data, b->data + n, b->len);
+	if (!b->len && b->size > READ_SIZE) {
+		free(b->data);
+		*b = (struct buffer){ 0 };
+	}
+}
+
+static void send_json(struct rpc_conn *c, json_t *message)
+{
+	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	size_t n = text ? strlen(text) : 0;
+
+	json_decref(message);
+	if (!text || c->out.len + n > OUT_MAX ||
+	    !buffer_reserve(&c->out, n + 1)) {
+		c->is_dead = true;
+	} else {
+		memcpy(c->out.data + c->out.len, text, n);
+		c->out.data[c->out.len + n] = '\n';
+		c->out.len += n + 1;
+	}
+	free(text);
+}
+
+static void flush(struct rpc_conn *c)
+{
+	size_t done = 0;
+
+	while (done < c->out.len && !c->is_dead) {
+		ssize_t n =
+			send(c->watch.fd, c->out.data + done, c->out.len - done,
+			     MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n >= 0)
+			done += (size_t)n;
+		else if (errno == EAGAIN)
+			break;
+		else if (errno != EINTR)
+			c->is_dead = true;
+	}
+	if (done)
+		buffer_consume(&c->out, done);
+}
+
+static void update_watch(struct rpc_conn *c)
+{
+	uint32_t events = 0;
+
+	if (!c->is_eof && c->out.len < OUT_WAIT)
+		events |= EPOLLIN;
+	if (c->out.len)
+		events |= EPOLLOUT;
+	if (loop_watch_set(&c->watch, events))
+		c->is_dead = true;
+}
+
+static void close_fds(struct rpc_conn *c)
+{
+	for (unsigned i = 0; i < c->fd_count; i++)
+		fd_close(&c->fd[i]);
+	c->fd_count = 0;
+}
+
+static int take_fd(struct rpc_conn *c)
+{
+	int fd;
+
+	if (!c->fd_count)
+		return -1;
+	fd = c->fd[0];
+	c->fd_count--;
+	memmove(c->fd, c->fd + 1, c->fd_count * sizeof(c->fd[0]));
+	return fd;
+}
+
+static void conn_destroy(struct rpc_conn *c)
+{
+	struct rpc_conn **at;
+	int fd = c->watch.fd;
+
+	while (c->hooks) {
+		struct rpc_hook *h = c->hooks;
+
+		rpc_hook_remove(h);
+		h->fn(h);
+	}
+	for (at = &c->server->conns; *at != c; at = &(*at)->next)
+		;
+	*at = c->next;
+	c->server->conn_count--;
+	loop_watch_remove(&c->watch);
+	fd_close(&fd);
+	close_fds(c);
+	free(c->in.data);
+	free(c->out.data);
+	free(c);
+}
+
+static void keep_fds(struct rpc_conn *c, struct msghdr *msg)
+{
+	struct cmsghdr *cm;
+
+	for (cm = CMSG_FIRSTHDR(msg); cm; cm = CMSG_NXTHDR(msg, cm)) {
+		size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		int fd;
+
+		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd), sizeof(fd));
+			if (c->fd_count < MAX_FDS)
+				c->fd[c->fd_count++] = fd;
+			else
+				fd_close(&fd);
+		}
+	}
+}
+
+static void read_input(struct rpc_conn *c)
+{
+	union {
+		char buf[CMSG_SPACE(MAX_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov;
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t n;
+
+	if (!buffer_reserve(&c->in, READ_SIZE)) {
+		c->is_dead = true;
+		return;
+	}
+	iov.iov_base = c->in.data + c->in.len;
+	iov.iov_len = c->in.size - c->in.len;
+	n = recvmsg(c->watch.fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			c->is_dead = true;
+		return;
+	}
+	keep_fds(c, &msg);
+	c->in.len += (size_t)n;
+	if (n == 0)
+		c->is_eof = true;
+}
+
+static void handle_line(struct rpc_conn *c, const char *line, size_t size)
+{
+	struct rpc_server *s = c->server;
+	json_t *reply;
+
+	if (size && line[size - 1] == '\r')
+		size--;
+	if (!size)
+		return;
+	reply = rpc_handle_line(s->methods, s->ctx, c, take_fd, line, size);
+	if (reply)
+		send_json(c, reply);
+}
+
+static void refuse_long_line(struct rpc_conn *c)
+{
+	if (!c->skipping)
+		send_json(c,
+			  rpc_error_reply(NULL, RPC_INVALID_REQUEST,
+					  "a request is at most 1 MiB", NULL));
+	c->skipping = true;
+}
+
+/* Carries out the complete lines in the buffer. */
+static void handle_input(struct rpc_conn *c)
+{
+	size_t done = 0;
+
+	while (done < c->in.len && !c->is_dead) {
+		char *line = c->in.data + done;
+		size_t left = c->in.len - done;
+		char *end = memchr(line, '\n', left);
+		size_t size = end ? (size_t)(end - line) : left;
+
+		if (size > RPC_MAX_REQUEST)
+			refuse_long_line(c);
+		if (c->skipping)
+			c->skipping = !end;
+		else if (end || c->is_eof)
+			handle_line(c, line, size);
+		else
+			break;
+		done += size + (end ? 1 : 0);
+	}
+	if (done)
+		buffer_consume(&c->in, done);
+	/* Descriptors that no request wanted belong to none that follows. */
+	if (!c->in.len)
+		close_fds(c);
+}
+
+static void on_event(struct loop_watch *w, uint32_t events)
+{
+	struct rpc_conn *c = container_of(w, struct rpc_conn, watch);
+
+	if (!c->is_eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
+		read_input(c);
+		handle_input(c);
+	}
+	flush(c);
+	if (c->is_dead || (c->is_eof && (!c->out.len || (events & EPOLLHUP))))
+		conn_destroy(c);
+	else
+		update_watch(c);
+}
+
+int rpc_server_add(struct rpc_server *s, int fd)
+{
+	struct rpc_conn *c = calloc(1, sizeof(*c));
+	int rc = c ? 0 : -ENOMEM;
+
+	if (!rc)
+		rc = loop_watch_add(s->loop, &c->watch, fd, EPOLLIN, on_event);
+	if (rc) {
+		free(c);
+		fd_close(&fd);
+		return rc;
+	}
+	c->server = s;
+	c->next = s->conns;
+	s->conns = c;
+	s->conn_count++;
+	return 0;
+}
+
+static bool peer_is_welcome(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
+	       (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static void on_rest_over(struct loop_timer *t)
+{
+	struct rpc_server *s = container_of(t, struct rpc_server, rest);
+
+	loop_watch_set(&s->listener, EPOLLIN);
+}
+
+static void on_accept(struct loop_watch *w, uint32_t events)
+{
+	struct rpc_server *s = container_of(w, struct rpc_server, listener);
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0) {
+		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+			return;
+		/* The client stays in the backlog: polling would spin. */
+		log_warn("control: cannot accept: %s", strerror(errno));
+		loop_watch_set(&s->listener, 0);
+		loop_timer_arm(s->loop, &s->rest, ACCEPT_REST_MS, on_rest_over);
+		return;
+	}
+	if (s->conn_count >= MAX_CONNS || !peer_is_welcome(fd)) {
+		log_ratelimited(LOG_LEVEL_WARN,
+				"control: a connection was refused");
+		fd_close(&fd);
+		return;
+	}
+	rpc_server_add(s, fd);
+}
+
+int rpc_server_listen(struct rpc_server *s, int fd)
+{
+	return loop_watch_add(s->loop, &s->listener, fd, EPOLLIN, on_accept);
+}
+
+struct rpc_server *rpc_server_create(struct loop *loop,
+				     const struct rpc_method *methods,
+				     void *ctx)
+{
+	struct rpc_server *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->loop = loop;
+	s->methods = methods;
+	s->ctx = ctx;
+	return s;
+}
+
+void rpc_server_destroy(struct rpc_server *s)
+{
+	if (!s)
+		return;
+	loop_timer_disarm(&s->rest);
+	loop_watch_remove(&s->listener);
+	while (s->conns) {
+		flush(s->conns);
+		conn_destroy(s->conns);
+	}
+	free(s);
+}
+
+void rpc_conn_notify(struct rpc_conn *c, const char *method, json_t *params)
+{
+	send_json(c, json_pack("{s:s, s:s, s:o}", "jsonrpc", "2.0", "method",
+			       method, "params", params));
+	flush(c);
+	/* A connection that died is found by its event. */
+	update_watch(c);
+}
+
+void rpc_hook_set(struct rpc_hook *h, struct rpc_conn *c,
+		  void (*fn)(struct rpc_hook *h))
+{
+	*h = (struct rpc_hook){ .fn = fn, .conn = c, .next = c->hooks };
+	c->hooks = h;
+}
+
+void rpc_hook_remove(struct rpc_hook *h)
+{
+	struct rpc_hook **at;
+
+	if (!h->conn)
+		return;
+	for (at = &h->conn->hooks; *at != h; at = &(*at)->next)
+		;
+	*at = h->next;
+	h->conn = NULL;
+}

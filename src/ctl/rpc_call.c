@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON-RPC 2.0: from a line to a method's handler and back to a reply. Control
+ * thread; knows nothing of sockets. */
+#include "rpc_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fd.h"
+#include "json_opt.h"
+#include "json_show.h"
+
+struct dispatch {
+	const struct rpc_method *methods;
+	void *ctx;
+	struct rpc_conn *conn;
+	int (*take_fd)(struct rpc_conn *conn);
+};
+
+json_t *rpc_error_reply(json_t *id, int code, const char *message,
+			const char *errno_name)
+{
+	json_t *error = json_object();
+
+	json_object_set_new(error, "code", json_integer(code));
+	json_object_set_new(error, "message", json_text(message));
+	if (errno_name)
+		json_object_set_new(error, "data",
+				    json_pack("{s:s}", "errno", errno_name));
+	return json_pack("{s:s, s:o, s:o}", "jsonrpc", "2.0", "id",
+			 id ? id : json_null(), "error", error);
+}
+
+static const struct rpc_method *find_method(const struct rpc_method *methods,
+					    const char *name, struct err *err)
+{
+	char list[400] = "";
+	size_t n = 0;
+
+	for (; methods->name; methods++) {
+		if (!strcmp(methods->name, name))
+			return methods;
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s",
+				      n ? ", " : "", methods->name);
+		n = MIN(n, sizeof(list) - 1);
+	}
+	err_set(err, -ENOSYS, "unknown method '%.64s': valid are %s", name,
+		list);
+	return NULL;
+}
+
+static int run_method(const struct rpc_method *m, struct rpc_call *call)
+{
+	void *args = NULL;
+	int rc = 0;
+
+	if (m->params) {
+		args = calloc(1, MAX(m->args_size, (size_t)1));
+		if (!args)
+			return err_set(&call->err, -ENOMEM, "out of memory");
+		rc = json_opt_parse(m->params, args, call->params, &call->err);
+		if (rc == -ENOENT)
+			rc = -EINVAL; /* an unknown parameter */
+	}
+	call->args = args;
+	if (!rc) {
+		rc = m->fn(call);
+		if (m->params)
+			opt_free(m->params, args);
+	}
+	free(args);
+	return rc;
+}
+
+/* The reply to a well-formed request; @id NULL: it wants none. */
+static json_t *call_method(const struct dispatch *d, const char *name,
+			   const json_t *params, json_t *id)
+{
+	struct rpc_call call = {
+		.conn = d->conn, .ctx = d->ctx, .params = params, .fd = -1
+	};
+	const struct rpc_method *m = find_method(d->methods, name, &call.err);
+	json_t *reply = NULL;
+	int rc;
+
+	if (!m)
+		return id ? rpc_error_reply(json_incref(id), RPC_UNKNOWN_METHOD,
+					    call.err.msg, NULL)
+			  : NULL;
+	if (m->takes_fd)
+		call.fd = d->take_fd(d->conn);
+	call.result = json_object();
+	rc = run_method(m, &call);
+	fd_close(&call.fd);
+	if (id && rc)
+		reply = rpc_error_reply(json_incref(id),
+					rc == -EINVAL ? RPC_BAD_PARAMS
+						      : RPC_REFUSED,
+					call.err.msg, strerrorname_np(-rc));
+	else if (id)
+		reply = json_pack("{s:s, s:O, s:O}", "jsonrpc", "2.0", "id", id,
+				  "result", call.result);
+	json_decref(call.result);
+	return reply;
+}
+
+static json_t *handle_request(const struct dispatch *d, const json_t *request)
+{
+	const char *version =
+		json_string_value(json_object_get(request, "jsonrpc"));
+	const char *name =
+		json_string_value(json_object_get(request, "method"));
+	const json_t *params = json_object_get(request, "params");
+	json_t *id = json_object_get(request, "id");
+	bool id_is_good =
+		json_is_string(id) || json_is_number(id) || json_is_null(id);
+	const char *fault = NULL;
+
+	if (!json_is_object(request))
+		fault = "a request must be an object";
+	else if (!version || strcmp(version, "2.0"))
+		fault = "jsonrpc must be \"2.0\"";
+	else if (!name)
+		fault = "method must be a string";
+	else if (id && !id_is_good)
+		fault = "id must be a string, a number or null";
+	if (fault)
+		return rpc_error_reply(id_is_good ? json_incref(id) : NULL,
+				       RPC_INVALID_REQUEST, fault, NULL);
+	if (params && !json_is_object(params))
+		return id ? rpc_error_reply(json_incref(id), RPC_BAD_PARAMS,
+					    "params must be an object: they "
+					    "go by name",
+					    NULL)
+			  : NULL;
+	return call_method(d, name, params, id);
+}
+
+static json_t *handle_batch(const struct dispatch *d, const json_t *batch)
+{
+	json_t *replies, *request;
+	size_t i;
+
+	if (!json_array_size(batch))
+		return rpc_error_reply(NULL, RPC_INVALID_REQUEST,
+				       "a batch must not be empty", NULL);
+	replies = json_array();
+	json_array_foreach(batch, i, request) {
+		json_t *reply = handle_request(d, request);
+
+		if (reply)
+			json_array_append_new(replies, reply);
+	}
+	if (json_array_size(replies))
+		return replies;
+	json_decref(replies);
+	return NULL;
+}
+
+json_t *rpc_handle_line(const struct rpc_method *methods, void *ctx,
+			struct rpc_conn *conn,
+			int (*take_fd)(struct rpc_conn *conn), const char *line,
+			size_t size)
+{
+	const struct dispatch d = { methods, ctx, conn, take_fd };
+	json_t *value, *reply;
+	json_error_t where;
+	char text[300];
+
+	value = json_loadb(line, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
+			   &where);
+	if (!value) {
+		snprintf(text, sizeof(text), "not JSON at byte %d: %s",
+			 where.position, where.text);
+		return rpc_error_reply(NULL, RPC_PARSE_ERROR, text, NULL);
+	}
+	if (json_is_array(value))
+		reply = handle_batch(&d, value);
+	else
+		reply = handle_request(&d, value);
+	json_decref(value);
+	return reply;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between rpc.c (connections) and rpc_call.c (the protocol). */
+#ifndef RW_RPC_IMPL_H
+#define RW_RPC_IMPL_H
+
+#include "rpc.h"
+
+/* Carries out the request in @line. @take_fd(conn) hands out a descriptor that
+ * came with it, or -1. Returns the reply, NULL when none is due. */
+json_t *rpc_handle_line(const struct rpc_method *methods, void *ctx,
+			struct rpc_conn *conn,
+			int (*take_fd)(struct rpc_conn *conn),
+			const char *line, size_t size);
+
+/* A reply that tells an error; takes @id's reference (NULL: null). */
+json_t *rpc_error_reply(json_t *id, int code, const char *message,
+			const char *errno_name);
+
+#endif
