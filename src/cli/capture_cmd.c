@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `ringway capture`: opens the file here, with the rights of who asks, and
+ * hands it to the daemon, which writes. The capture lasts as long as this
+ * connection; SIGINT and SIGTERM end it in an orderly way, so that the last
+ * frames are in the file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "client.h"
+#include "fd.h"
+#include "print.h"
+
+static int open_output(const char *path, struct err *err)
+{
+	bool is_stdout = !strcmp(path, "-");
+	int fd;
+
+	if (is_stdout && isatty(STDOUT_FILENO))
+		return err_set(err, -EINVAL,
+			       "write=-: standard output is a terminal: pipe "
+			       "it to a program or name a file");
+	fd = is_stdout ? dup(STDOUT_FILENO)
+		       : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+			      0666);
+	if (fd < 0)
+		return err_set(err, -errno, "write=%s: %s", path,
+			       strerror(errno));
+	return fd;
+}
+
+/* A descriptor that becomes readable when the user wants an end. */
+static int catch_interrupt(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* Waits until the user or the daemon ends it. Returns the final numbers, the
+ * caller's; NULL with @err. */
+static json_t *wait_for_end(struct client *c, const char *id, int signal_fd,
+			    struct err *err)
+{
+	struct pollfd pfd[] = { { .fd = c->fd, .events = POLLIN },
+				{ .fd = signal_fd, .events = POLLIN } };
+	json_t *message, *numbers = NULL;
+	int rc = 0;
+
+	while (poll(pfd, 2, -1) < 0 && errno == EINTR)
+		;
+	/* The end may come from both sides at once; either answer has the
+	 * numbers. */
+	if (pfd[1].revents)
+		rc = client_send(c, "capture.stop",
+				 json_pack("{s:s}", "id", id), -1, err);
+	if (rc)
+		return NULL;
+	message = client_receive(c, err);
+	if (!message)
+		return NULL;
+	numbers = json_object_get(message, "params");
+	if (!numbers)
+		numbers = client_result(message, &rc, err);
+	json_incref(numbers);
+	json_decref(message);
+	return numbers;
+}
+
+static int run_capture(struct client *c, const struct cli_args *args,
+		       json_t **numbers, struct err *err)
+{
+	const char *id = args->word[0];
+	json_t *reply, *result = NULL;
+	int rc, fd, signal_fd;
+
+	/* Is there such a port? The file is not touched before that. */
+	rc = client_call(c, "port.show", json_pack("{s:s}", "id", id), &result,
+			 err);
+	json_decref(result);
+	if (rc)
+		return rc;
+	fd = open_output(args->write, err);
+	if (fd < 0)
+		return fd;
+	signal_fd = catch_interrupt();
+	rc = client_send(c, "capture.start",
+			 json_pack("{s:s, s:i, s:I, s:s*}", "id", id, "snaplen",
+				   (int)args->snaplen, "count",
+				   (json_int_t)args->count, "direction",
+				   args->direction),
+			 fd, err);
+	fd_close(&fd);
+	if (rc)
+		return rc;
+	reply = client_receive(c, err);
+	if (!reply || !client_result(reply, &rc, err)) {
+		json_decref(reply);
+		return reply ? rc : -EPIPE;
+	}
+	json_decref(reply);
+	*numbers = wait_for_end(c, id, signal_fd, err);
+	fd_close(&signal_fd);
+	return *numbers ? 0 : -EPIPE;
+}
+
+static void print_numbers(const json_t *n, const char *id)
+{
+	json_int_t frames = json_integer_value(json_object_get(n, "frames"));
+	json_int_t dropped = json_integer_value(json_object_get(n, "dropped"));
+	const char *reason = json_string_value(json_object_get(n, "reason"));
+
+	/* Standard output may be the capture itself. */
+	fprintf(stderr, "%s: %" JSON_INTEGER_FORMAT " frames captured", id,
+		frames);
+	if (dropped)
+		fprintf(stderr, ", %" JSON_INTEGER_FORMAT " missed", dropped);
+	if (reason && strcmp(reason, "done") && strcmp(reason, "stopped"))
+		fprintf(stderr, " (%s)", reason);
+	fputc('\n', stderr);
+}
+
+int capture_run(struct cli_args *args)
+{
+	json_t *numbers = NULL;
+	struct client c;
+	struct err err;
+	int rc;
+
+	rc = client_open(&c, args->control, &err);
+	if (!rc) {
+		rc = run_capture(&c, args, &numbers, &err);
+		client_close(&c);
+	}
+	if (rc)
+		return cli_fail(cli_exit_code(rc), "%s", err.msg);
+	if (!args->json)
+		print_numbers(numbers, args->word[0]);
+	else if (strcmp(args->write, "-"))
+		print_json(numbers);
+	json_decref(numbers);
+	return EXIT_DONE;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client's side of the control socket, see client.h. Blocking: a command
+ * has nothing else to do. */
+#include "client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "control_path.h"
+#include "fd.h"
+#include "rpc.h"
+#include "unix_sock.h"
+
+int client_open(struct client *c, const char *control, struct err *err)
+{
+	char path[256];
+	int rc;
+
+	*c = (struct client){ .fd = -1 };
+	if (!control) {
+		rc = control_path_default(path, sizeof(path), false, err);
+		if (rc)
+			return rc;
+		control = path;
+	}
+	c->fd = unix_connect("control", control, err);
+	if (c->fd == -ENOENT || c->fd == -ECONNREFUSED)
+		return err_set(err, c->fd,
+			       "control=%s: no ringway runs there: start it "
+			       "with `ringway up`, or name its socket with "
+			       "--control",
+			       control);
+	return MIN(c->fd, 0);
+}
+
+void client_close(struct client *c)
+{
+	fd_close(&c->fd);
+	free(c->buf);
+	c->buf = NULL;
+}
+
+/* Sends all of @text; @fd goes with its first byte. */
+static int send_all(struct client *c, const char *text, size_t size, int fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { (void *)text, size };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cm;
+
+	if (fd >= 0) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		cm = CMSG_FIRSTHDR(&msg);
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		cm->cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
+	}
+	while (iov.iov_len) {
+		ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n < 0)
+			continue;
+		iov.iov_base = (char *)iov.iov_base + n;
+		iov.iov_len -= (size_t)n;
+		msg.msg_control = NULL;
+		msg.msg_controllen = 0;
+	}
+	return 0;
+}
+
+int client_send(struct client *c, const char *method, json_t *params, int fd,
+		struct err *err)
+{
+	json_t *request =
+		json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1,
+			  "method", method, "params", params);
+	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+	size_t n = text ? strlen(text) : 0;
+	int rc;
+
+	json_decref(request);
+	if (!text)
+		return err_set(err, -EINVAL,
+			       "what was typed is not valid UTF-8");
+	text[n] = '\n'; /* the zero is not sent */
+	rc = send_all(c, text, n + 1, fd);
+	free(text);
+	if (rc)
+		return err_set(err, rc, "the daemon went away: %s",
+			       strerror(-rc));
+	return 0;
+}
+
+static int read_more(struct client *c, struct err *err)
+{
+	ssize_t n;
+
+	if (c->size - c->len < 4096) {
+		size_t size = c->size ? 2 * c->size : 16384;
+		char *grown = realloc(c->buf, size);
+
+		if (!grown)
+			return err_set(err, -ENOMEM, "out of memory");
+		c->buf = grown;
+		c->size = size;
+	}
+	do {
+		n = recv(c->fd, c->buf + c->len, c->size - c->len, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_set(err, -errno, "the daemon went away: %s",
+			       strerror(errno));
+	if (n == 0)
+		return err_set(err, -EPIPE, "the daemon closed the connection");
+	c->len += (size_t)n;
+	return 0;
+}
+
+json_t *client_receive(struct client *c, struct err *err)
+{
+	json_error_t where;
+	json_t *value;
+	char *end;
+	size_t n;
+
+	while (!(end = c->len ? memchr(c->buf, '\n', c->len) : NULL))
+		if (read_more(c, err))
+			return NULL;
+	n = (size_t)(end - c->buf) + 1;
+	value = json_loadb(c->buf, n, 0, &where);
+	c->len -= n;
+	memmove(c->buf, end + 1, c->len);
+	if (!value)
+		err_set(err, -EPROTO, "the daemon sent no JSON: %s",
+			where.text);
+	return value;
+}
+
+json_t *client_result(json_t *reply, int *rc, struct err *err)
+{
+	json_t *result = json_object_get(reply, "result");
+	json_t *error = json_object_get(reply, "error");
+	const char *message =
+		json_string_value(json_object_get(error, "message"));
+	json_int_t code = json_integer_value(json_object_get(error, "code"));
+
+	if (result)
+		return result;
+	*rc = err_set(err, code == RPC_BAD_PARAMS ? -EINVAL : -EPROTO, "%s",
+		      message ? message : "the daemon gave no reason");
+	return NULL;
+}
+
+int client_call(struct client *c, const char *method, json_t *params,
+		json_t **result, struct err *err)
+{
+	int rc = client_send(c, method, params, -1, err);
+	json_t *reply, *found;
+
+	if (rc)
+		return rc;
+	reply = client_receive(c, err);
+	if (!reply)
+		return -EPIPE;
+	found = client_result(reply, &rc, err);
+	*result = json_incref(found);
+	json_decref(reply);
+	return found ? 0 : rc;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the rows of commands and options say, as text on a terminal. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "config.h"
+#include "port_types.h"
+
+#define LINE_WIDTH 78
+
+/* Prints @text in lines that begin at column @indent; the first line goes on
+ * where column @at is. */
+static void print_wrapped(const char *text, unsigned indent, unsigned at)
+{
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (at > indent && at + 1 + n > LINE_WIDTH) {
+			putchar('\n');
+			at = 0;
+		}
+		if (at < indent) {
+			printf("%*s", (int)(indent - at), "");
+			at = indent;
+		} else if (at > indent) {
+			putchar(' ');
+			at++;
+		}
+		printf("%.*s", (int)n, text);
+		at += (unsigned)n;
+		text += n + strspn(text + n, " ");
+	}
+	putchar('\n');
+}
+
+#define HELP_COLUMN 30
+
+static void print_row(const struct opt_row *row, const char *dashes,
+		      bool with_runtime)
+{
+	char usage[160], text[400];
+	bool is_flag = row->kind == OPT_BOOL && *dashes;
+	int at;
+
+	opt_usage(row, usage, sizeof(usage));
+	if (*dashes)
+		usage[strcspn(usage, "=")] = is_flag ? '\0' : ' ';
+	at = printf("  %s%s", dashes, usage);
+	if (at >= HELP_COLUMN) {
+		putchar('\n');
+		at = 0;
+	}
+	snprintf(text, sizeof(text), "%s%s%s%s%s%s", row->help,
+		 row->def && !is_flag ? " (default " : "",
+		 row->def && !is_flag ? row->def : "",
+		 row->def && !is_flag ? ")" : "",
+		 row->required ? " (required)" : "",
+		 with_runtime && row->runtime ? " (changeable)" : "");
+	print_wrapped(text, HELP_COLUMN, (unsigned)at);
+}
+
+static void print_rows(const struct opt_row *rows, const char *dashes,
+		       bool with_runtime)
+{
+	for (; rows->key; rows++)
+		print_row(rows, dashes, with_runtime);
+}
+
+void help_print_command(const struct command *c)
+{
+	printf("usage: ringway %s%s%s%s\n\n", c->name,
+	       c->options[0].key ? " [OPTIONS]" : "", *c->usage ? " " : "",
+	       c->usage);
+	print_wrapped(c->help, 0, 0);
+	if (c->more) {
+		putchar('\n');
+		print_wrapped(c->more, 0, 0);
+	}
+	if (c->options[0].key)
+		printf("\noptions:\n");
+	print_rows(c->options, "--", false);
+	if (c->options == up_rows)
+		print_rows(daemon_conf_rows, "--", false);
+	for (const char *const *s = c->shorts; s && *s; s += 2)
+		printf("  -%s is --%s\n", s[0], s[1]);
+}
+
+void help_print_overview(void)
+{
+	printf("usage: ringway COMMAND ...\n\n");
+	for (const struct command *c = commands; c->name; c++) {
+		int at = printf("  %s%s%s", c->name, *c->usage ? " " : "",
+				c->usage);
+
+		print_wrapped(c->help, HELP_COLUMN, (unsigned)at);
+	}
+	printf("\n`ringway help COMMAND` tells more. A first switch:\n\n"
+	       "  ringway up -netdev vhost-user,id=vm1,path=vm1.sock \\\n"
+	       "             -netdev user,id=nat\n"
+	       "  qemu-system-x86_64 $(ringway qemu-args vm1) -m 1G "
+	       "disk.qcow2\n");
+}
+
+bool help_print_netdev(const char *text)
+{
+	const char *comma = strchr(text, ',');
+	const struct port_type *type;
+	char name[64];
+
+	if (!strcmp(text, "help") || !strcmp(text, "?")) {
+		for (unsigned i = 0; port_types[i]; i++)
+			printf("%-12s %s\n", port_types[i]->name,
+			       port_types[i]->help);
+		return true;
+	}
+	if (!comma || strcmp(comma, ",help") ||
+	    (size_t)(comma - text) >= sizeof(name))
+		return false;
+	memcpy(name, text, (size_t)(comma - text));
+	name[comma - text] = '\0';
+	type = port_type_find(name, NULL);
+	if (!type)
+		return false; /* the parser says what is wrong */
+	printf("%s: %s\n\n", type->name, type->help);
+	print_rows(port_conf_rows, "", true);
+	print_rows(type->rows, "", true);
+	return true;
+}

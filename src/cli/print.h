@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replies of the daemon as text for people, on stdout. */
+#ifndef RW_PRINT_H
+#define RW_PRINT_H
+
+#include <jansson.h>
+
+void print_show(const json_t *result);
+void print_port_list(const json_t *result);
+void print_port(const json_t *result);
+void print_macs(const json_t *result);
+void print_flushed(const json_t *result);
+void print_stats(const json_t *result);
+void print_version(const json_t *result);
+void print_log_level(const json_t *result);
+void print_nothing(const json_t *result);
+
+/* Counters of @now less those of @before, per second. @before may be NULL:
+ * nothing but the ports. */
+void print_rates(const json_t *before, const json_t *now, double seconds);
+
+/* Anything: values as "key  value", objects indented, arrays as tables. */
+void print_tree(const json_t *value, unsigned indent);
+
+/* The JSON itself. */
+void print_json(const json_t *value);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters as text: a line for each queue and direction; and rates. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "print.h"
+#include "table.h"
+
+static uint64_t num(const json_t *o, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, key));
+}
+
+static void add_drops(struct table *t, const json_t *drops)
+{
+	char text[300] = "";
+	const char *key;
+	size_t n = 0;
+	json_t *v;
+
+	json_object_foreach((json_t *)drops, key, v) {
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+				      "%s%" JSON_INTEGER_FORMAT " %s",
+				      n ? ", " : "", json_integer_value(v),
+				      key);
+		n = MIN(n, sizeof(text) - 1);
+	}
+	table_add(t, "%s", text);
+}
+
+static const char *const counters[] = {
+	"frames", "bytes", "bursts", "kicks",	  "calls",
+	"copies", "polls", "sleeps", "segmented", "checksummed",
+};
+
+static void add_queue(struct table *t, const char *id, const char *direction,
+		      const json_t *q)
+{
+	table_add(t, "%s", id);
+	table_add(t, "%s", direction);
+	table_add(t, "%" PRIu64, num(q, "queue"));
+	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
+		table_add_num(t, num(q, counters[i]), true);
+	add_drops(t, json_object_get(q, "drops"));
+}
+
+/* What was for the port while it had no queue to send on. */
+static void add_down(struct table *t, const char *id, uint64_t n)
+{
+	table_add(t, "%s", id);
+	table_add(t, "out");
+	table_add(t, "-");
+	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
+		table_add(t, "-");
+	table_add(t, "%" PRIu64 " link down", n);
+}
+
+void print_stats(const json_t *r)
+{
+	static const char *const head[] = {
+		"PORT",	   "",	     ">QUEUE",	   ">FRAMES", ">BYTES",
+		">BURSTS", ">KICKS", ">CALLS",	   ">COPIES", ">POLLS",
+		">SLEEPS", ">CUT",   ">CHECKSUMS", "DROPS",   NULL,
+	};
+	struct table *t = table_create(head);
+	const json_t *p, *q;
+	json_t *workers;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(r, "ports"), i, p) {
+		const char *id = json_string_value(json_object_get(p, "id"));
+
+		json_array_foreach(json_object_get(p, "rx"), k, q)
+			add_queue(t, id, "in", q);
+		json_array_foreach(json_object_get(p, "tx"), k, q)
+			add_queue(t, id, "out", q);
+		if (num(p, "tx_down"))
+			add_down(t, id, num(p, "tx_down"));
+	}
+	table_print(t, 0);
+	printf("\n");
+	workers = json_pack("{s:O}", "workers", json_object_get(r, "workers"));
+	print_tree(workers, 0);
+	json_decref(workers);
+}
+
+/* The port of @before that is called @id, or NULL: it is new. */
+static const json_t *find_port(const json_t *before, const char *id)
+{
+	const json_t *p;
+	size_t i;
+
+	json_array_foreach(json_object_get(before, "ports"), i, p)
+		if (!strcmp(json_string_value(json_object_get(p, "id")), id))
+			return p;
+	return NULL;
+}
+
+void print_rates(const json_t *before, const json_t *now, double seconds)
+{
+	static const char *const head[] = {
+		"PORT", ">IN/S", ">BIT/S", ">OUT/S", ">BIT/S", ">DROPS/S", NULL,
+	};
+	static const struct {
+		const char *key[2];
+		double factor;
+	} column[] = {
+		{ { "rx_frames" }, 1 },
+		{ { "rx_bytes" }, 8 },
+		{ { "tx_frames" }, 1 },
+		{ { "tx_bytes" }, 8 },
+		{ { "rx_drops", "tx_drops" }, 1 },
+	};
+	struct table *t = table_create(head);
+	const json_t *p;
+	size_t i;
+
+	json_array_foreach(json_object_get(now, "ports"), i, p) {
+		const char *id = json_string_value(json_object_get(p, "id"));
+		const json_t *old = find_port(before, id);
+
+		table_add(t, "%s", id);
+		for (unsigned c = 0; c < ARRAY_SIZE(column); c++) {
+			uint64_t n = 0;
+
+			for (unsigned k = 0; k < 2 && column[c].key[k]; k++)
+				n += num(p, column[c].key[k]) -
+				     num(old, column[c].key[k]);
+			table_add_short(t,
+					(uint64_t)((double)n *
+						   column[c].factor / seconds));
+		}
+	}
+	table_print(t, 0);
+}

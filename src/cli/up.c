@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `ringway up`: reads the options, makes the daemon, says that it is ready and
+ * runs it. The order of the start is the order of the calls in run_daemon().
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "cli.h"
+#include "config.h"
+#include "control_path.h"
+#include "daemon.h"
+#include "fd.h"
+#include "gmem.h"
+#include "log.h"
+
+struct up_options {
+	bool daemonize;
+};
+
+const struct opt_row up_rows[] = {
+	{ .key = "netdev",
+	  .kind = OPT_STRING,
+	  .arg = "TYPE,id=NAME,...",
+	  .help = "a port; may stand several times" },
+	{ .key = "config",
+	  .kind = OPT_PATH,
+	  .arg = "FILE",
+	  .help = "read options from a file, one a line" },
+	{ .key = "daemonize",
+	  .kind = OPT_BOOL,
+	  .help = "return when ready and go on in the background" },
+	{ NULL },
+};
+
+const char *const up_shorts[] = { "d", "daemonize", "c", "config", NULL };
+
+/* One option of the command line. */
+static int set_option(struct config *c, struct up_options *o,
+		      const struct arg *arg, struct err *err)
+{
+	if (!strcmp(arg->key, "config"))
+		return config_load(c, arg->text, err);
+	if (!strcmp(arg->key, "daemonize")) {
+		o->daemonize = !arg->text || strcmp(arg->text, "off");
+		return 0;
+	}
+	return config_set(c, arg->key, arg->text, err);
+}
+
+/* EXIT_DONE with *@go_on false: a question for help was answered. */
+static int parse(int argc, char **argv, struct config *c, struct up_options *o,
+		 const struct command *self, bool *go_on)
+{
+	const struct opt_row *tables[] = { up_rows, daemon_conf_rows, NULL };
+	struct args a = { .argc = argc, .argv = argv };
+	struct err err;
+	struct arg arg;
+	int rc;
+
+	*go_on = false;
+	rc = config_init(c, &err);
+	while (!rc) {
+		rc = args_next(&a, tables, up_shorts, &arg, &err);
+		if (rc == ARG_END) {
+			*go_on = true;
+			return EXIT_DONE;
+		}
+		if (rc == ARG_HELP) {
+			help_print_command(self);
+			return EXIT_DONE;
+		}
+		if (rc == ARG_WORD)
+			rc = err_set(&err, -EINVAL,
+				     "up: '%s' is no option: a port is "
+				     "-netdev TYPE,id=NAME,...",
+				     arg.text);
+		if (rc != ARG_OPTION)
+			break;
+		if (!strcmp(arg.key, "netdev") && help_print_netdev(arg.text))
+			return EXIT_DONE;
+		rc = set_option(c, o, &arg, &err);
+	}
+	return cli_fail(cli_exit_code(rc), "%s", err.msg);
+}
+
+/* Many ports need many descriptors: eventfds and memory of each guest. */
+static void raise_fd_limit(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur == rl.rlim_max)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+/* Tells the service manager, where there is one (sd_notify(3)). */
+static void notify_ready(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	static const char ready[] = "READY=1";
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	size_t n = path ? strlen(path) : 0;
+	int fd;
+
+	if (!n || n >= sizeof(sa.sun_path))
+		return;
+	memcpy(sa.sun_path, path, n);
+	if (path[0] == '@')
+		sa.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, ready, sizeof(ready) - 1, MSG_NOSIGNAL,
+		   (const struct sockaddr *)&sa,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		log_warn("NOTIFY_SOCKET=%s: %s", path, strerror(errno));
+	fd_close(&fd);
+}
+
+/* In the background nothing is left of who started it: not its directory, and
+ * of its standard files only a log file. */
+static void let_go(void)
+{
+	struct stat st;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (fstat(STDERR_FILENO, &st) || !S_ISREG(st.st_mode))
+		dup2(null, STDERR_FILENO);
+	fd_close(&null);
+	if (chdir("/") < 0)
+		log_warn("cannot leave the directory: %s", strerror(errno));
+}
+
+/* @ready_fd >= 0: gets a byte when all is up, and this process is to go to the
+ * background. */
+static int run_daemon(struct config *c, int ready_fd)
+{
+	const char *control = c->daemon.control;
+	struct daemon *d;
+	char path[256];
+	struct err err;
+	int rc = 0;
+
+	log_level = (enum log_level)c->daemon.log_level;
+	/* One arena: only the control thread allocates in earnest. */
+	mallopt(M_ARENA_MAX, 1);
+	signal(SIGPIPE, SIG_IGN);
+	raise_fd_limit();
+	if (!control) {
+		rc = control_path_default(path, sizeof(path), true, &err);
+		control = path;
+	}
+	if (!rc) {
+		rc = gmem_guard_install();
+		if (rc)
+			err_set(&err, rc, "cannot handle SIGBUS: %s",
+				strerror(-rc));
+	}
+	if (!rc)
+		rc = daemon_create(c, control, &d, &err);
+	if (rc) {
+		config_fini(c);
+		return cli_fail(cli_exit_code(rc), "%s", err.msg);
+	}
+	log_info("ready: %u port%s, control %s", c->netdev_count,
+		 c->netdev_count == 1 ? "" : "s", control);
+	config_fini(c);
+	notify_ready();
+	if (ready_fd >= 0) {
+		let_go();
+		if (write(ready_fd, "", 1) < 0)
+			log_warn("nobody waits for this daemon");
+		fd_close(&ready_fd);
+	}
+	daemon_run(d);
+	daemon_destroy(d);
+	return EXIT_DONE;
+}
+
+/* The child works on; the parent returns when it is ready or has failed. */
+static int run_in_background(struct config *c)
+{
+	int pipe_fd[2], status;
+	char byte;
+	pid_t pid;
+
+	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
+		return cli_fail(EXIT_REFUSED, "pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		return cli_fail(EXIT_REFUSED, "fork: %s", strerror(errno));
+	if (pid == 0) {
+		fd_close(&pipe_fd[0]);
+		setsid();
+		return run_daemon(c, pipe_fd[1]);
+	}
+	fd_close(&pipe_fd[1]);
+	config_fini(c);
+	if (read(pipe_fd[0], &byte, 1) == 1)
+		return EXIT_DONE;
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return cli_fail(EXIT_REFUSED, "the daemon died while it started");
+}
+
+int up_run(const struct command *self, int argc, char **argv)
+{
+	struct up_options o = { 0 };
+	struct config c;
+	bool go_on;
+	int code = parse(argc, argv, &c, &o, self, &go_on);
+
+	if (code || !go_on) {
+		config_fini(&c);
+		return code;
+	}
+	return o.daemonize ? run_in_background(&c) : run_daemon(&c, -1);
+}
