@@ -7,6 +7,7 @@
 
 extern const struct port_type port_null_type;
 extern const struct port_type port_tap_type;
+extern const struct port_type port_user_type;
 extern const struct port_type port_vhost_user_type;
 
 #endif

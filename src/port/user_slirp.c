@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libslirp on a thread of its own, see user.h.
+ *
+ * The library keeps a few variables that all its instances share, and the
+ * control thread changes forwarded ports while the thread runs. So one lock,
+ * for the whole process, is held around every call of the library; never while
+ * polling, and never while doing what could block.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "fd.h"
+#include "frame.h"
+#include "log.h"
+#include "user.h"
+
+/* Frames to guests: room for 16 full windows of libslirp's TCP. What does not
+ * fit is lost, and its TCP is slow to send again. */
+#define OUT_SIZE (1u << 20)
+#define IN_SIZE	 (512u << 10)
+/* Frames from guests between two looks at the sockets. No round opens more
+ * connections than the agents' backlog holds: connecting must not block. */
+#define IN_BATCH 64
+
+static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
+
+static ssize_t on_send(const void *buf, size_t len, void *opaque)
+{
+	struct user_slirp *s = opaque;
+	void *p = len >= ETH_HLEN && len <= FRAME_MAX
+			  ? mring_reserve(s->out, (uint32_t)len)
+			  : NULL;
+
+	if (!p) {
+		stat_inc(&s->dropped);
+		return (ssize_t)len;
+	}
+	memcpy(p, buf, len);
+	s->must_signal |= mring_commit(s->out);
+	return (ssize_t)len;
+}
+
+static void on_guest_error(const char *msg, void *opaque)
+{
+	(void)opaque;
+	log_ratelimited(LOG_LEVEL_DEBUG, "user: guest's fault: %s", msg);
+}
+
+static int64_t now_ns(void *opaque)
+{
+	struct timespec ts;
+
+	(void)opaque;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void *on_timer_new(SlirpTimerId id, void *arg, void *opaque)
+{
+	struct user_slirp *s = opaque;
+	struct user_timer *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	*t = (struct user_timer){ id, arg, INT64_MAX, s->timers };
+	s->timers = t;
+	return t;
+}
+
+static void on_timer_free(void *timer, void *opaque)
+{
+	struct user_slirp *s = opaque;
+	struct user_timer **t = &s->timers;
+
+	while (*t && *t != timer)
+		t = &(*t)->next;
+	if (*t)
+		*t = (*t)->next;
+	free(timer);
+}
+
+static void on_timer_mod(void *timer, int64_t due_ms, void *opaque)
+{
+	struct user_timer *t = timer;
+
+	(void)opaque;
+	if (t)
+		t->due_ms = due_ms;
+}
+
+/* Every descriptor is asked for again in each round. */
+static void on_poll_fd(int fd, void *opaque)
+{
+	(void)fd;
+	(void)opaque;
+}
+
+/* Only the thread itself lets buffers become free, and it looks again before
+ * it sleeps. */
+static void on_notify(void *opaque)
+{
+	(void)opaque;
+}
+
+/* Timers come later than the first thing they are needed for otherwise: the
+ * library starts them itself. */
+static void on_init_completed(Slirp *slirp, void *opaque)
+{
+	(void)slirp;
+	(void)opaque;
+}
+
+static const SlirpCb callbacks = {
+	.send_packet = on_send,
+	.guest_error = on_guest_error,
+	.clock_get_ns = now_ns,
+	.timer_free = on_timer_free,
+	.timer_mod = on_timer_mod,
+	.register_poll_fd = on_poll_fd,
+	.unregister_poll_fd = on_poll_fd,
+	.notify = on_notify,
+	.init_completed = on_init_completed,
+	.timer_new_opaque = on_timer_new,
+};
+
+int user_slirp_poll_fd(struct user_slirp *s, int fd, short events)
+{
+	if (s->pfd_count == s->pfd_room) {
+		unsigned room = s->pfd_room ? s->pfd_room * 2 : 64;
+		struct pollfd *p =
+			reallocarray(s->pfd, room, sizeof(struct pollfd));
+
+		if (!p)
+			return -1;
+		s->pfd = p;
+		s->pfd_room = room;
+	}
+	s->pfd[s->pfd_count] = (struct pollfd){ fd, events, 0 };
+	return (int)s->pfd_count++;
+}
+
+static const struct {
+	int slirp;
+	short poll;
+} event_map[] = {
+	{ SLIRP_POLL_IN, POLLIN },   { SLIRP_POLL_OUT, POLLOUT },
+	{ SLIRP_POLL_PRI, POLLPRI }, { SLIRP_POLL_ERR, POLLERR },
+	{ SLIRP_POLL_HUP, POLLHUP },
+};
+
+static int on_add_poll(int fd, int events, void *opaque)
+{
+	short mapped = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(event_map); i++)
+		if (events & event_map[i].slirp)
+			mapped |= event_map[i].poll;
+	return user_slirp_poll_fd(opaque, fd, mapped);
+}
+
+static int on_get_revents(int idx, void *opaque)
+{
+	const struct user_slirp *s = opaque;
+	int events = 0;
+
+	if (idx < 0 || (unsigned)idx >= s->pfd_count)
+		return 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(event_map); i++)
+		if (s->pfd[idx].revents & event_map[i].poll)
+			events |= event_map[i].slirp;
+	return events;
+}
+
+static void run_timers(struct user_slirp *s)
+{
+	int64_t now_ms = now_ns(NULL) / 1000000;
+	struct user_timer *t = s->timers;
+
+	while (t) {
+		struct user_timer *next = t->next;
+
+		if (t->due_ms <= now_ms) {
+			t->due_ms = INT64_MAX; /* the handler sets it anew */
+			slirp_handle_timer(s->slirp, t->id, t->arg);
+		}
+		t = next;
+	}
+}
+
+/* Milliseconds until a timer is due, at most @ms; -1 for ever. */
+static int next_timeout(const struct user_slirp *s, uint32_t ms)
+{
+	int64_t now_ms = now_ns(NULL) / 1000000, left = ms;
+
+	if (ms > INT32_MAX)
+		left = INT64_MAX;
+	for (struct user_timer *t = s->timers; t; t = t->next)
+		if (t->due_ms != INT64_MAX)
+			left = MIN(left, MAX(t->due_ms - now_ms, 0));
+	return left == INT64_MAX ? -1 : (int)left;
+}
+
+static void input_frames(struct user_slirp *s)
+{
+	for (unsigned i = 0; i < IN_BATCH; i++) {
+		uint32_t size;
+		const uint8_t *p = mring_peek(s->in, &size);
+
+		if (!p)
+			break;
+		slirp_input(s->slirp, p, (int)size);
+	}
+	mring_release(s->in);
+}
+
+/* Sleeps until a frame, a socket or a timer wants something. */
+static int wait_for_work(struct user_slirp *s, int timeout)
+{
+	int rc;
+
+	if (!mring_arm(s->in))
+		timeout = 0;
+	rc = poll(s->pfd, s->pfd_count, timeout);
+	mring_disarm(s->in);
+	if (rc > 0 && s->pfd[0].revents)
+		fd_drain(s->in_fd);
+	return rc;
+}
+
+static void *slirp_main(void *arg)
+{
+	struct user_slirp *s = arg;
+
+	while (!shm_load_acquire(&s->stop)) {
+		uint32_t ms = UINT32_MAX;
+		bool must_signal;
+		int rc, timeout;
+
+		s->pfd_count = 1;
+		pthread_mutex_lock(&library);
+		slirp_pollfds_fill(s->slirp, &ms, on_add_poll, s);
+		timeout = next_timeout(s, ms);
+		pthread_mutex_unlock(&library);
+		user_agents_fill(s->agents, s);
+
+		rc = wait_for_work(s, timeout);
+
+		pthread_mutex_lock(&library);
+		slirp_pollfds_poll(s->slirp, rc < 0, on_get_revents, s);
+		run_timers(s);
+		input_frames(s);
+		must_signal = s->must_signal;
+		s->must_signal = false;
+		pthread_mutex_unlock(&library);
+		if (must_signal)
+			fd_signal(s->out_fd);
+		if (rc > 0)
+			user_agents_serve(s->agents, s->pfd);
+	}
+	return NULL;
+}
+
+static void fill_config(SlirpConfig *cfg, const struct user_conf *c,
+			const struct user_net *n)
+{
+	*cfg = (SlirpConfig){
+		.version = 4,
+		.restricted = c->restricted,
+		.in_enabled = n->has_ipv4,
+		.vnetwork = n->net,
+		.vnetmask = n->mask,
+		.vhost = n->host,
+		.vdhcp_start = n->dhcpstart,
+		.vnameserver = n->dns,
+		.in6_enabled = n->has_ipv6,
+		.vprefix_addr6 = n->prefix,
+		.vprefix_len = (uint8_t)n->prefix_len,
+		.vhost6 = n->host6,
+		.vnameserver6 = n->dns6,
+		.vhostname = c->hostname,
+		.vdomainname = c->domainname,
+		.tftp_path = c->tftp && *c->tftp ? c->tftp : NULL,
+		.tftp_server_name = c->tftp_server_name,
+		.bootfile = c->bootfile,
+	};
+}
+
+static int add_guestfwd(struct user_slirp *s, const char *text,
+			const struct user_net *n, struct err *err)
+{
+	struct user_guestfwd f;
+	const char *path;
+	int rc = user_guestfwd_parse(text, n, &f, err);
+
+	if (rc)
+		return rc;
+	rc = user_agents_add(&s->agents, &f, &path);
+	if (rc)
+		return err_set(err, rc, "guestfwd=%s: cannot listen: %s", text,
+			       strerror(-rc));
+	pthread_mutex_lock(&library);
+	rc = slirp_add_unix(s->slirp, path, &f.server, f.port);
+	pthread_mutex_unlock(&library);
+	if (rc < 0)
+		return err_set(err, -EEXIST,
+			       "guestfwd=%s: another rule has this address "
+			       "and port",
+			       text);
+	return 0;
+}
+
+static int start_library(struct user_slirp *s, const struct user_conf *c,
+			 const struct user_net *n)
+{
+	const char **search =
+		calloc(c->dnssearch.count + 1, sizeof(const char *));
+	SlirpConfig cfg;
+
+	if (!search)
+		return -ENOMEM;
+	for (unsigned i = 0; i < c->dnssearch.count; i++)
+		search[i] = c->dnssearch.value[i];
+	fill_config(&cfg, c, n);
+	if (c->dnssearch.count)
+		cfg.vdnssearch = search;
+	pthread_mutex_lock(&library);
+	s->slirp = slirp_new(&cfg, &callbacks, s);
+	pthread_mutex_unlock(&library);
+	free(search);
+	return s->slirp ? 0 : -EINVAL;
+}
+
+int user_slirp_init(struct user_slirp *s, const struct user_conf *c,
+		    const struct user_net *n, struct err *err)
+{
+	int rc = -ENOMEM;
+
+	*s = (struct user_slirp){ 0 };
+	s->in_fd = fd_eventfd();
+	s->out_fd = fd_eventfd();
+	s->in = mring_create(IN_SIZE);
+	s->out = mring_create(OUT_SIZE);
+	if (s->in_fd >= 0 && s->out_fd >= 0 && s->in && s->out &&
+	    user_slirp_poll_fd(s, s->in_fd, POLLIN) == 0)
+		rc = start_library(s, c, n);
+	if (rc)
+		return err_set(err, rc, "cannot start user networking: %s",
+			       strerror(-rc));
+	for (unsigned i = 0; i < c->guestfwd.count && !rc; i++)
+		rc = add_guestfwd(s, c->guestfwd.value[i], n, err);
+	return rc;
+}
+
+int user_slirp_start(struct user_slirp *s, struct err *err)
+{
+	int rc = pthread_create(&s->thread, NULL, slirp_main, s);
+
+	if (rc)
+		return err_set(err, -rc, "cannot start a thread: %s",
+			       strerror(rc));
+	pthread_setname_np(s->thread, "slirp");
+	s->has_thread = true;
+	return 0;
+}
+
+void user_slirp_fini(struct user_slirp *s)
+{
+	if (s->has_thread) {
+		shm_store_release(&s->stop, true);
+		fd_signal(s->in_fd);
+		pthread_join(s->thread, NULL);
+	}
+	if (s->slirp) {
+		pthread_mutex_lock(&library);
+		slirp_cleanup(s->slirp);
+		pthread_mutex_unlock(&library);
+	}
+	while (s->timers)
+		on_timer_free(s->timers, s);
+	user_agents_destroy(s->agents);
+	mring_destroy(s->in);
+	mring_destroy(s->out);
+	fd_close(&s->in_fd);
+	fd_close(&s->out_fd);
+	free(s->pfd);
+}
+
+static int explain_hostfwd(const struct user_hostfwd *f, const char *text,
+			   int rc, struct err *err)
+{
+	unsigned port = user_addr_port(&f->host);
+	const char *proto = f->is_udp ? "UDP" : "TCP";
+
+	switch (-rc) {
+	case EADDRINUSE:
+		return err_set(err, rc,
+			       "hostfwd=%s: %s port %u of the host is in use; "
+			       "choose another",
+			       text, proto, port);
+	case EACCES:
+	case EPERM:
+		return err_set(err, rc,
+			       "hostfwd=%s: no right to listen on %s port %u "
+			       "of the host; choose one from 1024",
+			       text, proto, port);
+	case EADDRNOTAVAIL:
+		return err_set(err, rc,
+			       "hostfwd=%s: the first address must be one of "
+			       "the host",
+			       text);
+	default:
+		return err_set(err, rc,
+			       "hostfwd=%s: cannot listen on %s port %u of "
+			       "the host: %s",
+			       text, proto, port, strerror(-rc));
+	}
+}
+
+static int hostfwd_flags(const struct user_hostfwd *f)
+{
+	return (f->is_udp ? SLIRP_HOSTFWD_UDP : 0) |
+	       (f->host.any.sa_family == AF_INET6 ? SLIRP_HOSTFWD_V6ONLY : 0);
+}
+
+int user_slirp_add_hostfwd(struct user_slirp *s, const struct user_hostfwd *f,
+			   const char *text, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&library);
+	errno = 0;
+	rc = slirp_add_hostxfwd(s->slirp, &f->host.any,
+				user_addr_size(&f->host), &f->guest.any,
+				user_addr_size(&f->guest), hostfwd_flags(f));
+	if (rc < 0)
+		rc = errno ? -errno : -EADDRINUSE;
+	pthread_mutex_unlock(&library);
+	if (rc < 0)
+		return explain_hostfwd(f, text, rc, err);
+	/* The thread has to poll the new socket. */
+	fd_signal(s->in_fd);
+	return 0;
+}
+
+void user_slirp_remove_hostfwd(struct user_slirp *s,
+			       const struct user_hostfwd *f)
+{
+	pthread_mutex_lock(&library);
+	slirp_remove_hostxfwd(s->slirp, &f->host.any, user_addr_size(&f->host),
+			      hostfwd_flags(f));
+	pthread_mutex_unlock(&library);
+	fd_signal(s->in_fd);
+}

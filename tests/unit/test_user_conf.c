@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port/user: the virtual network's options, and rules of hostfwd and
+ * guestfwd. */
+#include "test.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "user_conf.h"
+
+/* "key=value key=value" into @c; fails the test when a row refuses it. */
+static void configure(struct user_conf *c, const char *text)
+{
+	char *copy = strdup(text), *rest = copy, *pair;
+	struct err err;
+
+	memset(c, 0, sizeof(*c));
+	assert_int_equal(opt_defaults(user_rows, c, &err), 0);
+	while ((pair = strsep(&rest, " "))) {
+		char *value = strchr(pair, '=');
+
+		if (!value)
+			continue;
+		*value++ = '\0';
+		if (opt_set(user_rows, c, pair, value, &err))
+			fail_msg("%s", err.msg);
+	}
+	free(copy);
+}
+
+static const char *v4(struct in_addr a)
+{
+	static char text[4][INET_ADDRSTRLEN];
+	static unsigned i;
+
+	i = (i + 1) % 4;
+	return inet_ntop(AF_INET, &a, text[i], sizeof(text[i]));
+}
+
+static const char *v6(const struct in6_addr *a)
+{
+	static char text[4][INET6_ADDRSTRLEN];
+	static unsigned i;
+
+	i = (i + 1) % 4;
+	return inet_ntop(AF_INET6, a, text[i], sizeof(text[i]));
+}
+
+static void test_net_good(void **state)
+{
+	static const struct {
+		const char *options, *net, *mask, *host, *dns, *dhcpstart;
+	} table[] = {
+		{ "", "10.0.2.0", "255.255.255.0", "10.0.2.2", "10.0.2.3",
+		  "10.0.2.15" },
+		{ "net=192.168.7.0/24", "192.168.7.0", "255.255.255.0",
+		  "192.168.7.2", "192.168.7.3", "192.168.7.15" },
+		{ "net=192.168.7.77/24", "192.168.7.0", "255.255.255.0",
+		  "192.168.7.2", "192.168.7.3", "192.168.7.15" },
+		/* the class decides, and a large network starts at .2. */
+		{ "net=10.0.0.0", "10.0.0.0", "255.0.0.0", "10.0.2.2",
+		  "10.0.2.3", "10.0.2.15" },
+		{ "net=172.16.0.0", "172.16.0.0", "255.255.0.0", "172.16.2.2",
+		  "172.16.2.3", "172.16.2.15" },
+		{ "net=192.168.7.0", "192.168.7.0", "255.255.255.0",
+		  "192.168.7.2", "192.168.7.3", "192.168.7.15" },
+		{ "net=10.1.0.0/255.255.0.0", "10.1.0.0", "255.255.0.0",
+		  "10.1.2.2", "10.1.2.3", "10.1.2.15" },
+		{ "net=10.1.1.8/29", "10.1.1.8", "255.255.255.248", "10.1.1.10",
+		  "10.1.1.11", "10.1.1.15" },
+		{ "host=10.0.2.1 dns=10.0.2.9 dhcpstart=10.0.2.100", "10.0.2.0",
+		  "255.255.255.0", "10.0.2.1", "10.0.2.9", "10.0.2.100" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+		struct user_conf c;
+		struct user_net n;
+		struct err err;
+
+		configure(&c, table[i].options);
+		if (user_net_parse(&c, &n, &err))
+			fail_msg("%s: %s", table[i].options, err.msg);
+		assert_true(n.has_ipv4 && n.has_ipv6);
+		assert_string_equal(v4(n.net), table[i].net);
+		assert_string_equal(v4(n.mask), table[i].mask);
+		assert_string_equal(v4(n.host), table[i].host);
+		assert_string_equal(v4(n.dns), table[i].dns);
+		assert_string_equal(v4(n.dhcpstart), table[i].dhcpstart);
+		opt_free(user_rows, &c);
+	}
+}
+
+static void test_net_bad(void **state)
+{
+	/* options, and what the sentence must begin with */
+	static const struct {
+		const char *options, *sentence;
+	} table[] = {
+		{ "net=", "net=: must be" },
+		{ "net=10.0.2", "net=10.0.2: must be" },
+		{ "net=10.0.2.0/", "net=10.0.2.0/: the mask" },
+		{ "net=10.0.2.0/3", "net=10.0.2.0/3: the mask" },
+		{ "net=10.0.2.0/31", "net=10.0.2.0/31: the mask" },
+		{ "net=10.0.2.0/24x", "net=10.0.2.0/24x: the mask" },
+		{ "net=10.0.2.0/255.0.255.0", "net=10.0.2.0/255.0.255.0: the" },
+		{ "net=1111111111111111111111111111.0/24", "net=11" },
+		{ "host=x", "host=x: must be an IPv4" },
+		{ "host=10.0.3.2", "host=10.0.3.2: must belong" },
+		{ "dns=10.0.2.2", "dns=10.0.2.2: must be another" },
+		{ "dhcpstart=10.0.2.3", "dhcpstart=10.0.2.3: must be another" },
+		{ "dhcpstart=10.1.2.3", "dhcpstart=10.1.2.3: must belong" },
+		{ "ipv4=off ipv6=off", "ipv4=off: cannot" },
+		{ "ipv4=off net=10.0.2.0/24", "net=10.0.2.0/24: needs" },
+		{ "ipv6=on dns=10.0.2.3", "dns=10.0.2.3: needs ipv4=on" },
+		{ "ipv4=on ipv6-dns=fec0::9", "ipv6-dns=fec0::9: needs" },
+		{ "ipv6-net=fec0::/127", "ipv6-net=fec0::/127: the length" },
+		{ "ipv6-net=fec0::/", "ipv6-net=fec0::/: the length" },
+		{ "ipv6-net=10.0.2.0", "ipv6-net=10.0.2.0: must be" },
+		{ "ipv6-net=fec0:: ipv6-prefix=fec1::",
+		  "ipv6-net=fec0::: can" },
+		{ "ipv6-host=fec1::2", "ipv6-host=fec1::2: must belong" },
+		{ "ipv6-dns=fec0::2", "ipv6-dns=fec0::2: must be another" },
+		{ "hostname=", "hostname=: must have" },
+		{ "domainname=", "domainname=: must have" },
+		{ "tftp=/nonexistent", "tftp=/nonexistent: must be" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+		struct user_conf c;
+		struct user_net n;
+		struct err err;
+
+		configure(&c, table[i].options);
+		if (user_net_parse(&c, &n, &err) != -EINVAL)
+			fail_msg("%s: accepted", table[i].options);
+		if (strncmp(err.msg, table[i].sentence,
+			    strlen(table[i].sentence)))
+			fail_msg("%s: %s", table[i].options, err.msg);
+		opt_free(user_rows, &c);
+	}
+}
+
+static void test_protocols(void **state)
+{
+	static const struct {
+		const char *options;
+		bool has_ipv4, has_ipv6;
+	} table[] = {
+		{ "", true, true },	     { "ipv4=on", true, false },
+		{ "ipv6=on", false, true },  { "ipv4=off", false, true },
+		{ "ipv6=off", true, false }, { "ipv4=on ipv6=on", true, true },
+	};
+	struct user_conf c;
+	struct user_net n;
+	struct err err;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+		configure(&c, table[i].options);
+		assert_int_equal(user_net_parse(&c, &n, &err), 0);
+		assert_int_equal(n.has_ipv4, table[i].has_ipv4);
+		assert_int_equal(n.has_ipv6, table[i].has_ipv6);
+		opt_free(user_rows, &c);
+	}
+	configure(&c, "ipv6-net=2001:db8::77/61 ipv6-host=2001:db8:0:7::1");
+	assert_int_equal(user_net_parse(&c, &n, &err), 0);
+	assert_int_equal(n.prefix_len, 61);
+	assert_string_equal(v6(&n.prefix), "2001:db8::");
+	assert_string_equal(v6(&n.host6), "2001:db8:0:7::1");
+	assert_string_equal(v6(&n.dns6), "2001:db8::3");
+	opt_free(user_rows, &c);
+}
+
+static void default_net(struct user_net *n)
+{
+	struct user_conf c;
+
+	configure(&c, "");
+	assert_int_equal(user_net_parse(&c, n, NULL), 0);
+	opt_free(user_rows, &c);
+}
+
+static void test_hostfwd(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"tcp",
+		"sctp::80-:80",
+		"tcp::80",
+		"tcp::80-80",
+		"tcp::0-:80",
+		"tcp::80-:0",
+		"tcp::65536-:80",
+		"tcp::80-:65536",
+		"tcp:: 80-:80",
+		"tcp::+80-:80",
+		"tcp::80-:80x",
+		"tcp::80x-:80",
+		"tcp:host:80-:80",
+		"tcp::80-guest:80",
+		"tcp:[::1]:80-:80",
+		"tcp::80-[fec0::15]:80",
+		"tcp:[::1:80-[fec0::15]:80",
+		"tcp:[::1]80-[fec0::15]:80",
+		"tcp:1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18:80-:80",
+	};
+	struct user_hostfwd a, b;
+	struct user_net n;
+	struct err err;
+
+	(void)state;
+	default_net(&n);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		if (user_hostfwd_parse(bad[i], &n, &a, &err) != -EINVAL)
+			fail_msg("%s: accepted", bad[i]);
+
+	assert_int_equal(user_hostfwd_parse("tcp::5555-:22", &n, &a, &err), 0);
+	assert_false(a.is_udp);
+	assert_int_equal(user_addr_port(&a.host), 5555);
+	assert_int_equal(user_addr_port(&a.guest), 22);
+	assert_string_equal(v4(a.host.v4.sin_addr), "0.0.0.0");
+	assert_string_equal(v4(a.guest.v4.sin_addr), "10.0.2.15");
+
+	assert_int_equal(
+		user_hostfwd_parse(":0.0.0.0:5555-10.0.2.15:22", &n, &b, &err),
+		0);
+	assert_true(user_hostfwd_is_same(&a, &b));
+	assert_int_equal(user_hostfwd_parse("tcp::5555-:23", &n, &b, &err), 0);
+	assert_false(user_hostfwd_is_same(&a, &b));
+	assert_true(user_hostfwd_clashes(&a, &b));
+	assert_int_equal(user_hostfwd_parse("udp:127.0.0.1:1-10.0.2.7:65535",
+					    &n, &b, &err),
+			 0);
+	assert_true(b.is_udp);
+	assert_false(user_hostfwd_clashes(&a, &b));
+	assert_string_equal(v4(b.guest.v4.sin_addr), "10.0.2.7");
+
+	assert_int_equal(user_hostfwd_parse("tcp:[::1]:80-[fec0::15]:8080", &n,
+					    &b, &err),
+			 0);
+	assert_string_equal(v6(&b.host.v6.sin6_addr), "::1");
+	assert_string_equal(v6(&b.guest.v6.sin6_addr), "fec0::15");
+	assert_int_equal(user_addr_port(&b.guest), 8080);
+	n.has_ipv6 = false;
+	assert_int_equal(user_hostfwd_parse("tcp:[::1]:80-[fec0::15]:8080", &n,
+					    &b, &err),
+			 -EINVAL);
+}
+
+static void test_guestfwd(void **state)
+{
+	static const char *const bad[] = {
+		"tcp:10.0.2.100:80",
+		"udp:10.0.2.100:80-cmd:x",
+		"tcp:10.0.2.100:80-",
+		"tcp:10.0.2.100:80-chardev0",
+		"tcp:10.0.2.100:80-cmd:",
+		"tcp:10.0.2.100:80-unix:",
+		"tcp:10.0.2.100:80-tcp::80",
+		"tcp:10.0.2.100:80-tcp:127.0.0.1",
+		"tcp:10.0.2.100:80-tcp:127.0.0.1:80-",
+		"tcp:10.0.3.100:80-cmd:x",
+		"tcp:10.0.2.2:80-cmd:x",
+		"tcp:10.0.2.3:80-cmd:x",
+		"tcp:[fec0::2]:80-cmd:x",
+	};
+	char long_path[200] = "tcp:10.0.2.100:80-unix:/";
+	struct user_guestfwd f;
+	struct user_net n;
+	struct err err;
+
+	(void)state;
+	default_net(&n);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		if (user_guestfwd_parse(bad[i], &n, &f, &err) != -EINVAL)
+			fail_msg("%s: accepted", bad[i]);
+	memset(long_path + strlen(long_path), 'x',
+	       sizeof(long_path) - strlen(long_path) - 1);
+	assert_int_equal(user_guestfwd_parse(long_path, &n, &f, &err),
+			 -ENAMETOOLONG);
+
+	assert_int_equal(user_guestfwd_parse("tcp:10.0.2.100:80-cmd:nc a-b 7",
+					     &n, &f, &err),
+			 0);
+	assert_string_equal(v4(f.server), "10.0.2.100");
+	assert_int_equal(f.port, 80);
+	assert_string_equal(f.command, "nc a-b 7");
+	assert_int_equal(
+		user_guestfwd_parse("tcp::80-tcp:127.0.0.1:8080", &n, &f, &err),
+		0);
+	assert_null(f.command);
+	assert_string_equal(v4(f.server), "10.0.2.4");
+	assert_int_equal(user_addr_port(&f.target), 8080);
+	assert_int_equal(user_guestfwd_parse("tcp:10.0.2.100:80-unix:/a/b", &n,
+					     &f, &err),
+			 0);
+	assert_string_equal(f.target.local.sun_path, "/a/b");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_net_good),
+		cmocka_unit_test(test_net_bad),
+		cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_hostfwd),
+		cmocka_unit_test(test_guestfwd),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
