@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a frame costs from one guest's transmitq to another's receiveq: ring and
+ * virtio-net, both directions, no switch between. Prints TSC cycles a frame by
+ * stage, the median of all bursts. One thread plays guests and switch in turn,
+ * so everything is warm: a lower bound that shows what the code itself costs.
+ *
+ * vnet_bench [BURSTS]
+ */
+#include "../unit/test.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "../unit/vq_rig.h"
+#include "vnet.h"
+
+#define BIT(f)	   (1ull << VIRTIO_##f)
+#define MRG	   (BIT(F_VERSION_1) | BIT(NET_F_MRG_RXBUF))
+#define PACKED	   (MRG | BIT(F_RING_PACKED))
+
+#define RING	   256
+#define BURST	   32
+#define BURSTS_MAX 100000
+
+enum { STAGE_RX, STAGE_TX, STAGE_DONE, STAGE_ALL, STAGE_COUNT };
+
+static const struct shape {
+	const char *name;
+	uint64_t features;
+	uint32_t len;	/* of the frame */
+	uint32_t rxbuf; /* of each receive buffer */
+	bool is_apart;	/* header in a buffer of its own */
+} shapes[] = {
+	{ "split mergeable", MRG, 64, 2048, false },
+	{ "split mergeable, header apart", MRG, 64, 2048, true },
+	{ "split", BIT(F_VERSION_1), 64, 2048, false },
+	{ "packed mergeable", PACKED, 64, 2048, false },
+	{ "packed in-order", PACKED | BIT(F_IN_ORDER), 64, 2048, false },
+	{ "split mergeable", MRG, 512, 2048, false },
+	{ "split mergeable", MRG, 1518, 2048, false },
+	{ "packed mergeable", PACKED, 1518, 2048, false },
+	{ "split mergeable", MRG, 65000, 16384, false },
+	{ "split mergeable", MRG, 65000, 4096, false },
+	{ "split mergeable", MRG, 65000, 1536, false },
+};
+
+struct bench {
+	const struct shape *shape;
+	struct vq_rig from, to;
+	unsigned burst;		     /* frames at a time */
+	unsigned lists;		     /* receive buffers for them */
+	unsigned next_from, next_to; /* buffers, round and round */
+	struct vnet_rx_scratch scratch;
+	struct frame frames[BURST_MAX];
+	struct frame *ptr[BURST_MAX];
+	uint32_t *cycles[STAGE_COUNT]; /* per burst */
+};
+
+static uint64_t now(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+#endif
+}
+
+static void rig_start(struct vq_rig *rig, uint64_t features, uint64_t size)
+{
+	struct vq_rig_config c = {
+		.features = features,
+		.count = RING,
+		.size = size,
+		.regions = 1,
+	};
+
+	vq_rig_init(rig, &c);
+}
+
+static void guest_send(struct bench *b)
+{
+	const struct shape *s = b->shape;
+	uint32_t stride = align_up(s->len + 12 + 128, 64);
+
+	for (unsigned i = 0; i < b->burst; i++) {
+		uint8_t *p = b->from.base + b->next_from * stride + 128 - 12;
+		struct iovec iov[2] = { { p, s->len + 12 } };
+		struct vq_drv_buf buf = { .iov = iov,
+					  .readable_count = 1,
+					  .cookie = b };
+
+		if (s->is_apart) {
+			iov[0].iov_len = 12;
+			iov[1] = (struct iovec){ p + 12, s->len };
+			buf.readable_count = 2;
+		}
+		assert_int_equal(vq_drv_push_burst(b->from.drv, &buf, 1), 1);
+		b->next_from = (b->next_from + 1) % RING;
+	}
+}
+
+static void guest_offer(struct bench *b)
+{
+	uint32_t size = b->shape->rxbuf;
+	uint32_t stride = align_up(size + 128, 64);
+
+	for (unsigned i = 0; i < b->lists; i++) {
+		uint8_t *p = b->to.base + b->next_to * stride + 128 - 12;
+		struct iovec iov = { p, size };
+		struct vq_drv_buf buf = { .iov = &iov,
+					  .writable_count = 1,
+					  .cookie = b };
+
+		assert_int_equal(vq_drv_push_burst(b->to.drv, &buf, 1), 1);
+		b->next_to = (b->next_to + 1) % RING;
+	}
+}
+
+static void guest_reap(struct vq_drv *vq, unsigned n)
+{
+	struct vq_drv_used used[RING];
+
+	assert_int_equal(vq_drv_pop_burst(vq, used, RING), n);
+}
+
+static void one_burst(struct bench *b, unsigned idx)
+{
+	struct vnet_rx_stats stats = { 0 };
+	struct vnet_tx_result r;
+	uint64_t t[4];
+	unsigned chains, n;
+
+	guest_send(b);
+	guest_offer(b);
+	t[0] = now();
+	n = vnet_rx_burst(&b->from.dev, 0, &b->scratch, b->frames, BURST_MAX,
+			  &chains, &stats);
+	t[1] = now();
+	r = vnet_tx_burst(&b->to.dev, b->ptr, n);
+	t[2] = now();
+	vnet_rx_done(&b->from.dev, &b->scratch, chains);
+	t[3] = now();
+	assert_int_equal(n, b->burst);
+	assert_int_equal(r.taken, n);
+	assert_int_equal(r.too_big, 0);
+	guest_reap(b->from.drv, b->burst);
+	guest_reap(b->to.drv, b->lists);
+	for (int i = 0; i < 3; i++)
+		b->cycles[i][idx] = (uint32_t)(t[i + 1] - t[i]);
+	b->cycles[STAGE_ALL][idx] = (uint32_t)(t[3] - t[0]);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(const struct bench *b, int stage, unsigned n)
+{
+	qsort(b->cycles[stage], n, sizeof(uint32_t), by_value);
+	return b->cycles[stage][n / 2] / (double)b->burst;
+}
+
+static void run(struct bench *b, const struct shape *s, unsigned bursts)
+{
+	unsigned per_frame = (s->len + 12 + s->rxbuf - 1) / s->rxbuf;
+	double all;
+
+	b->shape = s;
+	b->burst = MIN(BURST, RING / per_frame);
+	b->lists = b->burst * per_frame;
+	b->next_from = b->next_to = 0;
+	rig_start(&b->from, s->features, RING * (s->len + 256ull));
+	rig_start(&b->to, s->features, RING * (s->rxbuf + 256ull));
+	if (s->len > 9000)
+		bursts = bursts / 20 + 1;
+	for (unsigned i = 0; i < bursts; i++)
+		one_burst(b, i);
+	all = median(b, STAGE_ALL, bursts);
+	printf("%-30s %6u %6u %5u %7.0f %7.0f %7.0f %8.0f %8.2f\n", s->name,
+	       s->len, s->rxbuf, b->burst, median(b, STAGE_RX, bursts),
+	       median(b, STAGE_TX, bursts), median(b, STAGE_DONE, bursts), all,
+	       s->len / all);
+	vq_rig_fini(&b->from);
+	vq_rig_fini(&b->to);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned bursts = argc > 1 ? (unsigned)atoi(argv[1]) : 20000;
+	struct bench *b = aligned_alloc(64, align_up(sizeof(*b), 64));
+
+	if (!bursts || bursts > BURSTS_MAX || !b) {
+		fprintf(stderr, "usage: vnet_bench [BURSTS <= %d]\n",
+			BURSTS_MAX);
+		return 2;
+	}
+	memset(b, 0, sizeof(*b));
+	for (unsigned i = 0; i < BURST_MAX; i++)
+		b->ptr[i] = &b->frames[i];
+	for (int i = 0; i < STAGE_COUNT; i++)
+		b->cycles[i] = calloc(BURSTS_MAX, sizeof(uint32_t));
+	printf("%-30s %6s %6s %5s %7s %7s %7s %8s %8s\n",
+	       "TSC cycles a frame (median)", "bytes", "rxbuf", "burst", "rx",
+	       "tx", "done", "all", "B/cycle");
+	for (unsigned i = 0; i < ARRAY_SIZE(shapes); i++)
+		run(b, &shapes[i], bursts);
+	for (int i = 0; i < STAGE_COUNT; i++)
+		free(b->cycles[i]);
+	free(b);
+	return 0;
+}
