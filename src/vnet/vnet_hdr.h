@@ -24,31 +24,76 @@ static inline struct vnet_hdr vnet_hdr_swap(struct vnet_hdr h)
 	return h;
 }
 
-/* Reads a header that its owner may be rewriting: each byte once. */
-static inline struct vnet_hdr vnet_hdr_load(const void *src)
+/* A header as it lies in guest memory, in two words: one move each, and no
+ * struct that is written by members and then read as a whole. */
+struct vnet_raw {
+	uint64_t first;
+	uint16_t csum_offset;
+};
+
+/* The first word of @h, and the mask that keeps @flags of such a word. */
+static inline uint64_t vnet_raw_word(struct vnet_hdr h)
+{
+	uint64_t v;
+
+	h = vnet_hdr_swap(h);
+	memcpy(&v, &h, sizeof(v));
+	return v;
+}
+
+static inline uint64_t vnet_raw_mask(uint8_t flags)
 {
 	struct vnet_hdr h;
-	uint64_t first;
-	uint16_t last;
 
-	memcpy(&first, src, sizeof(first));
-	memcpy(&last, (const uint8_t *)src + sizeof(first), sizeof(last));
-	shm_settle(first);
-	shm_settle(last);
-	memcpy(&h, &first, sizeof(first));
-	memcpy((uint8_t *)&h + sizeof(first), &last, sizeof(last));
+	memset(&h, 0xff, sizeof(h));
+	h.flags = flags;
+	return vnet_raw_word(h);
+}
+
+/* Reads a header that its owner may be rewriting: each byte once. */
+static inline struct vnet_raw vnet_raw_load(const void *src)
+{
+	struct vnet_raw raw;
+
+	memcpy(&raw.first, src, sizeof(raw.first));
+	memcpy(&raw.csum_offset, (const uint8_t *)src + sizeof(raw.first),
+	       sizeof(raw.csum_offset));
+	shm_settle(raw.first);
+	shm_settle(raw.csum_offset);
+	return raw;
+}
+
+/* frame_has_offload() of it. */
+static inline bool vnet_raw_has_offload(struct vnet_raw raw)
+{
+	return raw.first & vnet_raw_word((struct vnet_hdr){
+				   .flags = VNET_HDR_F_NEEDS_CSUM,
+				   .gso_type = 0xff,
+			   });
+}
+
+static inline struct vnet_hdr vnet_raw_decode(struct vnet_raw raw)
+{
+	struct vnet_hdr h;
+
+	memcpy(&h, &raw.first, sizeof(raw.first));
+	memcpy(&h.csum_offset, &raw.csum_offset, sizeof(raw.csum_offset));
 	return vnet_hdr_swap(h);
 }
 
-/* Writes the header in @size bytes, 12 or 10. */
-static inline void vnet_hdr_store(uint8_t *dst, struct vnet_hdr h,
-				  uint16_t num_buffers, unsigned size)
+/* Writes the header in @size bytes, 12 or 10. @mask from vnet_raw_mask(). */
+static inline void vnet_hdr_store(uint8_t *dst, const struct vnet_hdr *h,
+				  uint64_t mask, uint16_t num_buffers,
+				  unsigned size)
 {
-	h = vnet_hdr_swap(h);
-	memcpy(dst, &h, sizeof(h));
+	uint64_t first = vnet_raw_word(*h) & mask;
+	uint16_t csum_offset = cpu_to_le16(h->csum_offset);
+
+	memcpy(dst, &first, sizeof(first));
+	memcpy(dst + 8, &csum_offset, sizeof(csum_offset));
 	if (likely(size == VNET_HDR_MAX)) {
 		num_buffers = cpu_to_le16(num_buffers);
-		memcpy(dst + sizeof(h), &num_buffers, sizeof(num_buffers));
+		memcpy(dst + 10, &num_buffers, sizeof(num_buffers));
 	}
 }
 

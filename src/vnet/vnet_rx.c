@@ -29,7 +29,7 @@ static inline void prefetch_chain(const struct vq_chain *c)
 
 /* The header of a chain whose first buffer is too short for it. Moves *@iov and
  * *@count behind it; the chain is longer than the header. */
-static __attribute__((noinline)) struct vnet_hdr gather_hdr(struct iovec **iov,
+static __attribute__((noinline)) struct vnet_raw gather_hdr(struct iovec **iov,
 							    unsigned *count,
 							    unsigned hdr_size)
 {
@@ -52,16 +52,15 @@ static __attribute__((noinline)) struct vnet_hdr gather_hdr(struct iovec **iov,
 	}
 	shm_settle_object(&raw);
 	*iov = v;
-	return vnet_hdr_load(raw);
+	return vnet_raw_load(raw);
 }
 
 /* A frame with a segmentation type or without its checksum. False: refused. */
-static __attribute__((noinline)) bool take_offload(struct frame *f,
-						   struct iovec *iov,
-						   unsigned iov_count,
-						   uint32_t len,
-						   unsigned offloads)
+static __attribute__((noinline)) bool take_offload(
+	struct frame *f, struct vnet_raw raw, struct iovec *iov,
+	unsigned iov_count, uint32_t len, unsigned offloads)
 {
+	f->hdr = vnet_raw_decode(raw);
 	/* a driver may set no other flag (clause 5.1.6.2.1) */
 	f->hdr.flags &= VNET_HDR_F_NEEDS_CSUM;
 	/* a hint, but the next one to read it might believe it */
@@ -78,7 +77,7 @@ static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 	uint32_t len = c->readable_size - hdr_size;
 	unsigned count = c->readable_count;
 	struct iovec *iov = c->iov;
-	struct vnet_hdr hdr;
+	struct vnet_raw raw;
 
 	/* shorter than the header wraps around to a huge length */
 	if (unlikely(len - ETH_HLEN > FRAME_MAX - ETH_HLEN)) {
@@ -86,19 +85,18 @@ static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 		return false;
 	}
 	if (likely(iov->iov_len > hdr_size)) {
-		hdr = vnet_hdr_load(iov->iov_base);
+		raw = vnet_raw_load(iov->iov_base);
 		iov->iov_base = (uint8_t *)iov->iov_base + hdr_size;
 		iov->iov_len -= hdr_size;
 	} else if (likely(iov->iov_len == hdr_size)) {
-		hdr = vnet_hdr_load(iov->iov_base);
+		raw = vnet_raw_load(iov->iov_base);
 		iov++;
 		count--;
 	} else {
-		hdr = gather_hdr(&iov, &count, hdr_size);
+		raw = gather_hdr(&iov, &count, hdr_size);
 	}
-	f->hdr = hdr;
-	if (unlikely(frame_has_offload(f))) {
-		if (take_offload(f, iov, count, len, offloads))
+	if (unlikely(vnet_raw_has_offload(raw))) {
+		if (take_offload(f, raw, iov, count, len, offloads))
 			return true;
 		stat_inc(&stats->bad_offload);
 		return false;

@@ -25,10 +25,10 @@ struct window {
 	struct vq_dev *vq;
 	unsigned hdr_size;
 	bool is_mergeable;
-	bool is_full;	    /* more chains only after a flush */
-	uint8_t flags_mask; /* VNET_HDR_F_* the guest may see */
-	unsigned popped;    /* chains in hand ... */
-	unsigned filled;    /* ... of which the first hold frames */
+	bool is_full;	   /* more chains only after a flush */
+	uint64_t hdr_mask; /* what of a header the guest may see */
+	unsigned popped;   /* chains in hand ... */
+	unsigned filled;   /* ... of which the first hold frames */
 	unsigned iov_used;
 	struct vq_chain chain[WINDOW];
 	struct vq_done done[WINDOW];
@@ -66,8 +66,9 @@ static bool pop_more(struct window *w, unsigned want)
 		return false;
 	}
 	w->popped += n;
-	for (unsigned i = 0; i < n; i++)
-		w->iov_used += c[i].readable_count + c[i].writable_count;
+	if (n)
+		w->iov_used = c[n - 1].iov + c[n - 1].readable_count +
+			      c[n - 1].writable_count - w->iov;
 	for (unsigned i = 0; i < MIN(n, PREFETCH_AHEAD); i++)
 		prefetch_chain(&c[i]);
 	return n;
@@ -86,22 +87,13 @@ static unsigned flush(struct window *w)
 	return filled;
 }
 
-static inline struct vnet_hdr hdr_for(const struct window *w,
-				      const struct frame *f)
-{
-	struct vnet_hdr h = f->hdr;
-
-	h.flags &= w->flags_mask;
-	return h;
-}
-
 /* Copies @f to @dst, which has room for all of it. */
 static inline void copy_frame(uint8_t *dst, const struct frame *f)
 {
 	copy_bytes(dst, frame_head_const(f), f->head_len);
 	dst += f->head_len;
 	for (unsigned i = 0; i < f->iov_count; i++) {
-		copy_bytes(dst, f->iov[i].iov_base, f->iov[i].iov_len);
+		memcpy(dst, f->iov[i].iov_base, f->iov[i].iov_len);
 		dst += f->iov[i].iov_len;
 	}
 }
@@ -150,7 +142,7 @@ static void put_frame(struct window *w, const struct frame *f, unsigned count)
 	struct writer to = { .next = c };
 	uint8_t hdr[VNET_HDR_MAX];
 
-	vnet_hdr_store(hdr, hdr_for(w, f), count, w->hdr_size);
+	vnet_hdr_store(hdr, &f->hdr, w->hdr_mask, count, w->hdr_size);
 	put(&to, hdr, w->hdr_size);
 	put(&to, frame_head_const(f), f->head_len);
 	for (unsigned i = 0; i < f->iov_count; i++)
@@ -215,39 +207,61 @@ static __attribute__((noinline)) bool put_slow(struct window *w,
 	}
 }
 
+/* Does @f fit in @c, which is a single buffer? */
+static inline bool is_simple(const struct vq_chain *c, uint32_t size)
+{
+	return c->writable_count == 1 && c->writable_size >= size;
+}
+
+/* Fills single buffers with whole frames, one each, as long as that is how it
+ * goes. Returns how many. */
+static unsigned fill_simple(struct window *w, struct frame *const *frames,
+			    unsigned n, uint64_t *bytes)
+{
+	const unsigned hdr_size = w->hdr_size;
+	const uint64_t mask = w->hdr_mask;
+	const struct vq_chain *c = &w->chain[w->filled];
+	const struct vq_chain *end = &w->chain[w->popped];
+	struct vq_done *done = &w->done[w->filled];
+	uint64_t sum = 0;
+	unsigned i;
+
+	for (i = 0; i < n && c < end; i++, c++, done++) {
+		const struct frame *f = frames[i];
+		uint32_t size = hdr_size + f->len;
+		uint8_t *dst;
+
+		if (unlikely(!is_simple(c, size)))
+			break;
+		if (c + PREFETCH_AHEAD < end)
+			prefetch_chain(c + PREFETCH_AHEAD);
+		dst = c->iov[c->readable_count].iov_base;
+		vnet_hdr_store(dst, &f->hdr, mask, 1, hdr_size);
+		copy_frame(dst + hdr_size, f);
+		*done = (struct vq_done){ c->id, c->slot_count, size };
+		sum += f->len;
+	}
+	w->filled += i;
+	*bytes += sum;
+	return i;
+}
+
 /* Fills one window; stops when all frames are done with, or at the first that
  * has to wait. */
 static void fill(struct window *w, struct frame *const *frames, unsigned n,
 		 struct vnet_tx_result *res)
 {
-	uint64_t bytes = 0;
-	unsigned i;
+	unsigned i = 0;
 
 	w->is_full = false;
 	pop_more(w, n);
-	for (i = 0; i < n; i++) {
-		const struct vq_chain *c = &w->chain[w->filled];
-		const struct frame *f = frames[i];
-		uint32_t size = w->hdr_size + f->len;
-		uint8_t *dst;
-
-		if (unlikely(w->filled == w->popped || c->writable_count != 1 ||
-			     c->writable_size < size)) {
-			if (!put_slow(w, f, n - i - 1, res))
-				break;
-			continue;
-		}
-		if (w->filled + PREFETCH_AHEAD < w->popped)
-			prefetch_chain(c + PREFETCH_AHEAD);
-		dst = c->iov[c->readable_count].iov_base;
-		vnet_hdr_store(dst, hdr_for(w, f), 1, w->hdr_size);
-		copy_frame(dst + w->hdr_size, f);
-		w->done[w->filled++] =
-			(struct vq_done){ c->id, c->slot_count, size };
-		bytes += f->len;
+	for (;;) {
+		i += fill_simple(w, frames + i, n - i, &res->bytes);
+		if (i == n || !put_slow(w, frames[i], n - i - 1, res))
+			break;
+		i++;
 	}
 	res->taken += i;
-	res->bytes += bytes;
 }
 
 struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
@@ -262,9 +276,10 @@ struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
 	w.is_mergeable = feat_has(vq->features, VIRTIO_NET_F_MRG_RXBUF);
 	/* flags mean nothing to a guest without the feature, and must be zero
 	 * (clause 5.1.6.4.1) */
-	w.flags_mask = 0;
-	if (feat_has(vq->features, VIRTIO_NET_F_GUEST_CSUM))
-		w.flags_mask = VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID;
+	w.hdr_mask = vnet_raw_mask(
+		feat_has(vq->features, VIRTIO_NET_F_GUEST_CSUM)
+			? VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID
+			: 0);
 	w.popped = w.filled = w.iov_used = 0;
 	do {
 		fill(&w, frames + res.taken, n - res.taken, &res);
