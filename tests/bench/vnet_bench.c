@@ -5,7 +5,7 @@
  * stage, the median of all bursts. One thread plays guests and switch in turn,
  * so everything is warm: a lower bound that shows what the code itself costs.
  *
- * vnet_bench [BURSTS]
+ * vnet_bench [BURSTS [ROW]]
  */
 #include "../unit/test.h"
 
@@ -198,7 +198,7 @@ int main(int argc, char **argv)
 	struct bench *b = aligned_alloc(64, align_up(sizeof(*b), 64));
 
 	if (!bursts || bursts > BURSTS_MAX || !b) {
-		fprintf(stderr, "usage: vnet_bench [BURSTS <= %d]\n",
+		fprintf(stderr, "usage: vnet_bench [BURSTS <= %d [ROW]]\n",
 			BURSTS_MAX);
 		return 2;
 	}
@@ -211,7 +211,8 @@ int main(int argc, char **argv)
 	       "TSC cycles a frame (median)", "bytes", "rxbuf", "burst", "rx",
 	       "tx", "done", "all", "B/cycle");
 	for (unsigned i = 0; i < ARRAY_SIZE(shapes); i++)
-		run(b, &shapes[i], bursts);
+		if (argc < 3 || (unsigned)atoi(argv[2]) == i)
+			run(b, &shapes[i], bursts);
 	for (int i = 0; i < STAGE_COUNT; i++)
 		free(b->cycles[i]);
 	free(b);
