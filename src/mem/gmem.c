@@ -42,40 +42,40 @@ static int file_granule(int fd, uint64_t *granule)
 }
 
 static int check_file(const struct gmem_desc *d, uint64_t *granule,
-		      struct err *err)
+		      struct stat *st, struct err *err)
 {
-	struct stat st;
 	int rc = file_granule(d->fd, granule);
 
-	if (!rc && fstat(d->fd, &st) < 0)
+	if (!rc && fstat(d->fd, st) < 0)
 		rc = -errno;
 	if (rc)
 		return err_set(err, rc, "memory descriptor: %s", strerror(-rc));
 	/* A device (DAX) has no size here; its mmap() checks. */
-	if (S_ISCHR(st.st_mode))
+	if (S_ISCHR(st->st_mode))
 		return 0;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st->st_mode))
 		return err_set(
 			err, -EINVAL,
 			"memory descriptor is no file that can be mapped");
-	if (!range_is_inside(d->mmap_offset, d->size, (uint64_t)st.st_size))
+	if (!range_is_inside(d->mmap_offset, d->size, (uint64_t)st->st_size))
 		return err_set(
 			err, -EINVAL,
 			"region 0x%" PRIx64 "+0x%" PRIx64
 			" at offset 0x%" PRIx64
 			" needs more than the file's 0x%" PRIx64 " bytes",
-			d->gpa, d->size, d->mmap_offset, (uint64_t)st.st_size);
+			d->gpa, d->size, d->mmap_offset, (uint64_t)st->st_size);
 	return 0;
 }
 
 static int map_region(const struct gmem_desc *d, struct gmem_region *r,
 		      struct err *err)
 {
-	uint64_t granule, offset, length;
+	uint64_t granule = 0, offset, length;
 	struct gmem_mapping *m;
+	struct stat st;
 	int rc;
 
-	rc = check_file(d, &granule, err);
+	rc = check_file(d, &granule, &st, err);
 	if (rc)
 		return rc;
 	offset = d->mmap_offset & ~(granule - 1);
@@ -103,6 +103,9 @@ static int map_region(const struct gmem_desc *d, struct gmem_region *r,
 	m->length = length;
 	m->granule = granule;
 	m->lost_from = length;
+	m->offset = d->mmap_offset;
+	m->dev = st.st_dev;
+	m->ino = st.st_ino;
 	gmem_guard_add(m);
 	*r = (struct gmem_region){
 		.gpa = d->gpa,
@@ -270,6 +273,17 @@ int gmem_remove(const struct gmem *old, uint64_t gpa, uint64_t size,
 	share_regions(m, old, i);
 	*out = m;
 	return 0;
+}
+
+bool gmem_has(const struct gmem *m, const struct gmem_desc *d)
+{
+	const struct gmem_region *r = gmem_find(m, d->gpa);
+	struct stat st;
+
+	return r && r->gpa == d->gpa && r->size == d->size &&
+	       r->uva == d->uva && r->mapping->offset == d->mmap_offset &&
+	       !fstat(d->fd, &st) && st.st_dev == r->mapping->dev &&
+	       st.st_ino == r->mapping->ino;
 }
 
 struct gmem *gmem_get(struct gmem *m)

@@ -63,6 +63,10 @@ int gmem_add(const struct gmem *old, const struct gmem_desc *desc,
 int gmem_remove(const struct gmem *old, uint64_t gpa, uint64_t size,
 		uint64_t uva, struct gmem **out, struct err *err);
 
+/* Does @m have exactly this region, of this very file? QEMU 7.2 adds and
+ * removes each region once for every queue pair. */
+bool gmem_has(const struct gmem *m, const struct gmem_desc *desc);
+
 struct gmem *gmem_get(struct gmem *m);
 void gmem_put(struct gmem *m);	/* NULL is fine; the last put unmaps */
 

@@ -40,7 +40,8 @@ static void release(struct vu_backend *b)
 static void end_session(struct vu_backend *b, enum log_level level,
 			const char *reason)
 {
-	log_line(level, "port=%s: %s: connection closed", b->name, reason);
+	log_ratelimited(level, "port=%s: %s: connection closed", b->name,
+			reason);
 	release(b);
 	b->ops->closed(b->ctx, reason);
 }

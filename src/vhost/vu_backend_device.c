@@ -162,8 +162,11 @@ int vu_on_add_mem_reg(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	struct gmem_desc desc =
 		region_desc(&m->payload.mem_single.region, m->fd[0]);
 	struct gmem *mem;
-	int rc = gmem_add(b->mem, &desc, &mem, err);
+	int rc;
 
+	if (gmem_has(b->mem, &desc))
+		return 0; /* QEMU 7.2, for another of its queue pairs */
+	rc = gmem_add(b->mem, &desc, &mem, err);
 	return rc ? rc : set_mem(b, mem, err);
 }
 
@@ -173,6 +176,11 @@ int vu_on_rem_mem_reg(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	struct gmem *mem;
 	int rc = gmem_remove(b->mem, r->gpa, r->size, r->uva, &mem, err);
 
+	if (rc == -ENOENT) {
+		/* The same: gone already. */
+		log_debug("port=%s: REM_MEM_REG: %s", b->name, err->msg);
+		return 0;
+	}
 	return rc ? rc : set_mem(b, mem, err);
 }
 

@@ -280,6 +280,13 @@ static void test_references(void **state)
 	gmem_put(none);
 	gmem_put(one);
 	p[0] = 7;
+	assert_true(gmem_has(two, &d));
+	d.fd = make_file(2 * PAGE);
+	assert_false(gmem_has(two, &d)); /* another file */
+	close(d.fd);
+	d.fd = fd;
+	d.size = 1;
+	assert_false(gmem_has(two, &d));
 	assert_ptr_equal(gmem_get(two), two);
 	gmem_put(two);
 	assert_int_equal(p[0], 7);

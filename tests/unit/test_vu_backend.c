@@ -137,7 +137,8 @@ static const struct {
 	  { 0, RIG_GPA, RIG_MEM_SIZE, RIG_UVA, 9 },
 	  1,
 	  GOOD },
-	{ VU_REM_MEM_REG, 40, { 0, RIG_GPA, 4096, RIG_UVA, 0 }, 0, BAD },
+	{ VU_REM_MEM_REG, 40, { 0, RIG_GPA, 4096, RIG_UVA, 0 }, 0, GOOD },
+	{ VU_REM_MEM_REG, 40, { 0, RIG_GPA, 4096, RIG_UVA, 0 }, 2, BAD },
 	{ VU_SET_STATUS, 8, { 15 }, 0, GOOD },
 	{ VU_SET_STATUS, 8, { 256 }, 0, BAD },
 	{ VU_GET_STATUS, 0, { 0 }, 0, GOOD },
@@ -456,9 +457,13 @@ static void test_memory_changes(void **state)
 	assert_int_equal(r.queue[0].starts, 3);
 	assert_int_equal(r.queue[0].vq->next_avail, 77);
 	assert_int_equal(r.queue[0].vq->mem->count, 2);
+	/* QEMU 7.2 says so once for each queue pair: nothing happens */
+	rig_send(&r, rig_region(&r, VU_ADD_MEM_REG, half, half, true));
+	assert_int_equal(r.queue[0].starts, 3);
 	/* its rings go away: it waits; they come back: it goes on */
 	rig_send(&r, rig_region(&r, VU_REM_MEM_REG, 0, half, true));
 	assert_null(r.queue[0].vq);
+	rig_send(&r, rig_region(&r, VU_REM_MEM_REG, 0, half, false));
 	rig_send(&r, rig_region(&r, VU_ADD_MEM_REG, 0, half, true));
 	assert_int_equal(r.queue[0].vq->next_avail, 77);
 	rig_send(&r, rig_mem_table(&r));
