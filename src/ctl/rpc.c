@@ -247,9 +247,11 @@ static void refuse_long_line(struct rpc_conn *c)
 	c->skipping = true;
 }
 
-/* Carries out the complete lines in the buffer. */
-static void handle_input(struct rpc_conn *c)
+/* Carries out the complete lines in the buffer, until too many replies wait.
+ * Returns whether it came to the end. */
+static bool handle_input(struct rpc_conn *c)
 {
+	bool is_all = true;
 	size_t done = 0;
 
 	while (done < c->in.len && !c->is_dead) {
@@ -267,23 +269,31 @@ static void handle_input(struct rpc_conn *c)
 		else
 			break;
 		done += size + (end ? 1 : 0);
+		if (c->out.len >= OUT_WAIT) {
+			is_all = false;
+			break;
+		}
 	}
 	if (done)
 		buffer_consume(&c->in, done);
 	/* Descriptors that no request wanted belong to none that follows. */
 	if (!c->in.len)
 		close_fds(c);
+	return is_all;
 }
 
 static void on_event(struct loop_watch *w, uint32_t events)
 {
 	struct rpc_conn *c = container_of(w, struct rpc_conn, watch);
+	bool is_all;
 
-	if (!c->is_eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
+	if (!c->is_eof && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		read_input(c);
-		handle_input(c);
-	}
-	flush(c);
+	do {
+		flush(c);
+		is_all = c->out.len >= OUT_WAIT || handle_input(c);
+		flush(c);
+	} while (!is_all && !c->is_dead);
 	if (c->is_dead || (c->is_eof && (!c->out.len || (events & EPOLLHUP))))
 		conn_destroy(c);
 	else

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctl/netdev: text and JSON to what port is wanted; what is said when it is
+ * wrong; changes of a live port's options. */
+#include "test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json_show.h"
+#include "netdev.h"
+#include "port_types.h"
+
+/* What @n says about itself, as JSON text; the caller frees it. */
+static char *told(const struct netdev *n)
+{
+	json_t *o = json_object();
+	struct json_show j;
+	char *text;
+
+	json_show_init(&j, o);
+	netdev_show(n, &j.show);
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	return text;
+}
+
+static void test_good(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} good[] = {
+		{ "null,id=n", "{\"type\":\"null\",\"id\":\"n\","
+			       "\"net\":\"default\",\"max-macs\":16384,"
+			       "\"offload\":true}" },
+		{ "type=null,id=n,net=a-b.c,max-macs=3,offload=off",
+		  "{\"type\":\"null\",\"id\":\"n\",\"net\":\"a-b.c\","
+		  "\"max-macs\":3,\"offload\":false}" },
+		{ "null,nooffload,id=n", "{\"type\":\"null\",\"id\":\"n\","
+					 "\"net\":\"default\","
+					 "\"max-macs\":16384,"
+					 "\"offload\":false}" },
+	};
+	struct netdev *n, *copy;
+	struct err err;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(good); i++) {
+		char *text;
+
+		assert_int_equal(netdev_parse(good[i].text, &n, &err), 0);
+		copy = netdev_copy(n);
+		netdev_free(n);
+		text = told(copy);
+		assert_string_equal(text, good[i].says);
+		free(text);
+		netdev_free(copy);
+	}
+}
+
+static void test_bad(void **state)
+{
+	static const struct {
+		const char *text, *msg;
+	} bad[] = {
+		{ "", "netdev: the type is missing" },
+		{ "id=a", "netdev: the type is missing" },
+		{ "nul,id=a", "unknown netdev type 'nul': did you mean null?" },
+		{ "zzzzzz,id=a", "unknown netdev type 'zzzzzz': valid are " },
+		{ "null", "netdev null: id=NAME is missing" },
+		{ "null,offload=7,id=n",
+		  "netdev n: offload=7: must be on or off" },
+		{ "null,id=n,offlod=on",
+		  "netdev n: unknown option 'offlod': did you mean offload?" },
+		{ "null,id=n,zzzzzz=1", "netdev n: unknown option 'zzzzzz': "
+					"valid are id, net, max-macs, "
+					"offload" },
+		{ "null,id=", "netdev : id=: must be 1 to 63" },
+		{ "null,id=a b", "netdev a b: id=a b: must be 1 to 63" },
+		{ "null,id=a/b", "netdev a/b: id=a/b: must be 1 to 63" },
+		{ "null,id=-a", "netdev -a: id=-a: must be 1 to 63" },
+		{ "null,id=a,net=x/y", "netdev a: net=x/y: must be 1 to 63" },
+		{ "null,id=a,", "netdev null,id=a,: an option is missing" },
+	};
+	struct netdev *n;
+	struct err err;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		err.msg[0] = '\0';
+		assert_int_equal(netdev_parse(bad[i].text, &n, &err), -EINVAL);
+		if (strncmp(err.msg, bad[i].msg, strlen(bad[i].msg)))
+			assert_string_equal(err.msg, bad[i].msg);
+	}
+}
+
+static int from_json(const char *text, struct netdev **n, struct err *err)
+{
+	json_t *o = json_loads(text, 0, NULL);
+	int rc = netdev_parse_json(o, n, err);
+
+	json_decref(o);
+	return rc;
+}
+
+static void test_json(void **state)
+{
+	struct netdev *n;
+	struct err err;
+	char *text;
+
+	(void)state;
+	assert_int_equal(from_json("{\"type\":\"null\",\"max-macs\":7,"
+				   "\"offload\":false,\"id\":\"n\"}",
+				   &n, &err), 0);
+	text = told(n);
+	assert_string_equal(text, "{\"type\":\"null\",\"id\":\"n\","
+				  "\"net\":\"default\",\"max-macs\":7,"
+				  "\"offload\":false}");
+	free(text);
+	netdev_free(n);
+
+	assert_int_equal(from_json("{\"type\":\"null\",\"id\":\"n\","
+				   "\"max-macs\":{}}", &n, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "max-macs: must be a string"));
+	assert_int_equal(from_json("{\"type\":\"null\",\"id\":\"n\","
+				   "\"max-macs\":-7}", &n, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "netdev n: max-macs=-7: must be"));
+	assert_int_equal(from_json("{\"type\":\"null\",\"id\":\"a\\u0000b\"}",
+				   &n, &err), -EINVAL);
+	assert_int_equal(from_json("{\"id\":\"n\"}", &n, &err), -EINVAL);
+	assert_int_equal(from_json("{\"type\":5,\"id\":\"n\"}", &n, &err),
+			 -EINVAL);
+}
+
+static void test_change(void **state)
+{
+	static const struct {
+		const char *key, *value, *msg;
+	} bad[] = {
+		{ "net", "x", "net cannot be changed on a live port: `port "
+			      "del n`, then `port add` with the new value" },
+		{ "max-macs+", "5", "max-macs+=5: only lists take +=; write "
+				    "max-macs=5" },
+		{ "max-mac", "5",
+		  "unknown option 'max-mac': did you mean max-macs?" },
+	};
+	struct netdev *n;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(netdev_parse("null,id=n", &n, &err), 0);
+	assert_int_equal(netdev_change(n, "max-macs", "5", &err), 0);
+	assert_int_equal(n->common.max_macs, 5);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(netdev_change(n, bad[i].key, bad[i].value,
+					       &err), -EINVAL);
+		assert_string_equal(err.msg, bad[i].msg);
+	}
+	netdev_free(n);
+}
+
+/* Lists, on a type of our own. */
+struct list_conf {
+	struct opt_list fwd;
+};
+static const struct opt_row list_rows[] = {
+	{ .key = "fwd",
+	  .kind = OPT_LIST,
+	  .offset = offsetof(struct list_conf, fwd),
+	  .runtime = true,
+	  .help = "rules" },
+	{ NULL },
+};
+
+static void test_change_list(void **state)
+{
+	const struct port_type type = { .name = "list",
+					.rows = list_rows,
+					.conf_size = sizeof(struct list_conf) };
+	struct list_conf *conf = calloc(1, sizeof(*conf));
+	struct netdev *n = calloc(1, sizeof(*n)), *copy;
+	struct err err;
+
+	(void)state;
+	n->type = &type;
+	n->conf = conf;
+	assert_int_equal(netdev_change(n, "fwd+", "a", &err), 0);
+	assert_int_equal(netdev_change(n, "fwd+", "b", &err), 0);
+	assert_int_equal(conf->fwd.count, 2);
+	copy = netdev_copy(n);
+	assert_int_equal(netdev_change(n, "fwd-", "a", &err), 0);
+	assert_int_equal(netdev_change(n, "fwd-", "a", &err), -ENOENT);
+	assert_string_equal(err.msg, "fwd-=a: not there; remove it as `port "
+				     "show` writes it");
+	assert_int_equal(conf->fwd.count, 1);
+	assert_int_equal(netdev_change(n, "fwd", "c", &err), 0);
+	assert_int_equal(conf->fwd.count, 1);
+	assert_string_equal(conf->fwd.value[0], "c");
+	assert_int_equal(netdev_change(n, "fwd", "", &err), 0);
+	assert_int_equal(conf->fwd.count, 0);
+	assert_int_equal(((struct list_conf *)copy->conf)->fwd.count, 2);
+	netdev_free(copy);
+	netdev_free(n);
+}
+
+/* Rows that could not work are faults of ours. */
+static void test_rows_are_sound(void **state)
+{
+	struct err err;
+
+	(void)state;
+	for (unsigned i = 0; port_types[i]; i++) {
+		const struct port_type *t = port_types[i];
+		void *conf = calloc(1, t->conf_size + 1);
+
+		assert_ptr_equal(port_type_find(t->name, &err), t);
+		assert_non_null(t->help);
+		assert_int_equal(opt_defaults(t->rows, conf, &err), 0);
+		opt_free(t->rows, conf);
+		free(conf);
+		for (const struct opt_row *r = t->rows; r->key; r++) {
+			assert_non_null(r->help);
+			assert_null(opt_find(port_conf_rows, r->key));
+			assert_ptr_equal(opt_find(t->rows, r->key), r);
+			assert_true(r->offset < t->conf_size);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_change_list),
+		cmocka_unit_test(test_rows_are_sound),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
