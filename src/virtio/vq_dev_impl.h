@@ -36,33 +36,55 @@ static inline bool vq_dev_can_batch(const struct vq_dev *vq)
 }
 
 /*
- * The one chain shape that a burst handles inline: a single buffer, not empty,
- * inside the region of the buffer before it. @len - 1 turns 0 into a huge
- * number, so one comparison is enough.
+ * The chain shape that a burst takes inline: one buffer, not empty, inside the
+ * region of the buffer before it, of the queue's usual direction. Directions
+ * do not mix in network queues: writable once a writable one was seen. What is
+ * not so goes through the general walk and comes out the same.
  */
-static inline bool vq_dev_is_hot(const struct gmem_region *hot, uint64_t addr,
-				 uint32_t len)
-{
-	uint64_t off = addr - hot->gpa;
+struct vq_single {
+	struct gmem_region hot;	     /* copy: stays in registers */
+	uint16_t flags;		     /* WRITE or none */
+	uint32_t readable, writable; /* all bits or none */
+};
 
-	return off < hot->size && (uint64_t)len - 1 < hot->size - off;
+static inline struct vq_single vq_single_start(const struct vq_dev *vq)
+{
+	bool is_writable = vq->saw_writable;
+
+	return (struct vq_single){
+		.hot = *vq->hot,
+		.flags = is_writable ? VQ_DESC_F_WRITE : 0,
+		.readable = is_writable ? 0 : UINT32_MAX,
+		.writable = is_writable ? UINT32_MAX : 0,
+	};
 }
 
-static inline void vq_dev_set_single(struct vq_chain *c, struct iovec *iov,
-				     void *base, uint32_t len, uint16_t id,
-				     bool is_writable)
+/* Flags that tell the shape; a single has just s->flags of them. */
+#define VQ_SINGLE_FLAGS (VQ_DESC_F_NEXT | VQ_DESC_F_WRITE | VQ_DESC_F_INDIRECT)
+
+/* @len - 1 turns 0 into a huge number, so one comparison is enough. */
+static inline bool vq_single_is_hot(const struct vq_single *s, uint64_t addr,
+				    uint32_t len)
 {
-	iov->iov_base = base;
+	uint64_t off = addr - s->hot.gpa;
+
+	return off < s->hot.size && (uint64_t)len - 1 < s->hot.size - off;
+}
+
+static inline void vq_single_set(const struct vq_single *s, struct vq_chain *c,
+				 struct iovec *iov, uint64_t addr, uint32_t len,
+				 uint16_t id)
+{
+	iov->iov_base = s->hot.host + (addr - s->hot.gpa);
 	iov->iov_len = len;
-	*c = (struct vq_chain){
-		.iov = iov,
-		.readable_size = is_writable ? 0 : len,
-		.writable_size = is_writable ? len : 0,
-		.readable_count = !is_writable,
-		.writable_count = is_writable,
-		.id = id,
-		.slot_count = 1,
-	};
+	c->iov = iov;
+	c->readable_size = len & s->readable;
+	c->writable_size = len & s->writable;
+	c->readable_count = s->readable & 1;
+	c->writable_count = s->writable & 1;
+	c->id = id;
+	c->slot_count = 1;
+	c->flags = 0;
 }
 
 /* A chain while it is walked. */

@@ -71,94 +71,154 @@ static __attribute__((noinline)) bool take_chain(struct vq_dev *vq,
 	return vq_walk_finish(&w, fault, is_first);
 }
 
-unsigned vq_dev_packed_pop(struct vq_dev *vq, struct vq_chain *chains,
-			   unsigned n, struct iovec *iov, unsigned iov_count)
+/* Takes chains of one buffer from next_avail on, until one is not so or not
+ * there. The ring's end is not among the @n slots. */
+static inline unsigned take_singles(struct vq_dev *vq, struct vq_chain *chains,
+				    unsigned n, struct iovec *iov)
 {
 	const struct vq_packed_desc *ring = vq->area.desc;
-	const struct gmem_region *hot = vq->hot;
-	uint16_t slot = vq->next_avail, count = vq->count;
-	bool wrap = vq->avail_wrap;
-	unsigned i, room = iov_count, seen_flags = 0;
+	const struct vq_packed_desc *d = &ring[vq->next_avail];
+	struct vq_single single = vq_single_start(vq);
+	uint16_t flags = single.flags | vq_packed_avail_flags(vq->avail_wrap);
+	unsigned i;
 
-	for (i = 0; i < n && room > 0; i++) {
-		const struct vq_packed_desc *d = &ring[slot];
-		/* vq:A  flags before the rest of the descriptor, and a chain's
-		 * first flags before its other descriptors. Without it an
+	for (i = 0; i < n; i++, d++) {
+		/* vq:A  flags before the rest of the descriptor. Without it an
 		 * address of the round before may be used. */
 		uint64_t word = vq_desc_word_acquire(d);
-		uint16_t flags = vq_word_hi(word);
+		uint64_t addr = vq_desc_addr(d);
 		uint32_t len = vq_word_len(word);
-		uint64_t addr;
 
-		if ((flags & VQ_PACKED_FLAGS) != vq_packed_avail_flags(wrap))
-			break;
-		addr = vq_desc_addr(d);
-		/* past the end is harmless, it is only a hint */
+		/* past the ring's end is harmless, it is only a hint */
 		__builtin_prefetch(d + PREFETCH_AHEAD);
-		if (likely(!(flags & (VQ_DESC_F_NEXT | VQ_DESC_F_INDIRECT)) &&
-			   vq_dev_is_hot(hot, addr, len))) {
-			vq_dev_set_single(&chains[i], iov++,
-					  hot->host + (addr - hot->gpa), len,
-					  vq_word_lo(word),
-					  flags & VQ_DESC_F_WRITE);
-			seen_flags |= flags;
-			room--;
-			if (++slot == count) {
-				slot = 0;
-				wrap = !wrap;
-			}
-			continue;
-		}
-		if (!take_chain(vq, slot, &chains[i], iov, &room, i == 0))
+		if (unlikely((vq_word_hi(word) &
+			      (VQ_SINGLE_FLAGS | VQ_PACKED_FLAGS)) != flags ||
+			     !vq_single_is_hot(&single, addr, len)))
 			break;
-		iov += chains[i].readable_count + chains[i].writable_count;
-		vq_packed_advance(&slot, &wrap, count, chains[i].slot_count);
-		hot = vq->hot;
+		vq_single_set(&single, &chains[i], &iov[i], addr, len,
+			      vq_word_lo(word));
 	}
-	if (seen_flags & VQ_DESC_F_WRITE)
-		vq->saw_writable = true;
-	vq->next_avail = slot;
-	vq->avail_wrap = wrap;
 	return i;
 }
 
-static uint64_t used_word(const struct vq_done *done, bool wrap)
+static bool is_available(const struct vq_dev *vq)
 {
-	uint16_t flags = vq_packed_used_flags(wrap);
+	const struct vq_packed_desc *ring = vq->area.desc;
+	/* vq:A  a chain's first flags before its other descriptors */
+	uint64_t word = vq_desc_word_acquire(&ring[vq->next_avail]);
 
+	return (vq_word_hi(word) & VQ_PACKED_FLAGS) ==
+	       vq_packed_avail_flags(vq->avail_wrap);
+}
+
+unsigned vq_dev_packed_pop(struct vq_dev *vq, struct vq_chain *chains,
+			   unsigned n, struct iovec *iov, unsigned iov_count)
+{
+	unsigned i = 0, room = iov_count;
+
+	while (i < n && room > 0) {
+		unsigned run = MIN(MIN(n - i, room),
+				   (unsigned)vq->count - vq->next_avail);
+		unsigned taken = take_singles(vq, &chains[i], run, iov);
+
+		i += taken;
+		iov += taken;
+		room -= taken;
+		vq_packed_advance(&vq->next_avail, &vq->avail_wrap, vq->count,
+				  taken);
+		if (taken == run)
+			continue;
+		if (!is_available(vq) ||
+		    !take_chain(vq, vq->next_avail, &chains[i], iov, &room,
+				i == 0))
+			break;
+		iov += chains[i].readable_count + chains[i].writable_count;
+		vq_packed_advance(&vq->next_avail, &vq->avail_wrap, vq->count,
+				  chains[i].slot_count);
+		i++;
+	}
+	return i;
+}
+
+static inline uint64_t used_word(const struct vq_done *done, uint16_t flags)
+{
 	/* clause 2.8.5: WRITE says that the length counts */
 	if (done->size)
 		flags |= VQ_DESC_F_WRITE;
 	return vq_word_make(done->size, done->id, flags);
 }
 
+/* Writes used descriptors for chains of one slot from @ring on, up to @n of
+ * them, until one is not so. */
+static inline unsigned put_singles(struct vq_packed_desc *ring, bool wrap,
+				   const struct vq_done *done, unsigned n)
+{
+	uint16_t flags = vq_packed_used_flags(wrap);
+	unsigned i;
+
+	for (i = 0; i < n && done[i].slot_count == 1; i++)
+		vq_desc_set_word(&ring[i], used_word(&done[i], flags));
+	return i;
+}
+
+/* Writes used descriptors for all; returns how many slots they took. */
+static unsigned put_all(struct vq_dev *vq, const struct vq_done *done,
+			unsigned n)
+{
+	struct vq_packed_desc *ring = vq->area.desc;
+	unsigned i = 0, slots = 0;
+
+	while (i < n) {
+		struct vq_packed_desc *d = &ring[vq->next_used];
+		unsigned run = MIN(n - i, (unsigned)vq->count - vq->next_used);
+		unsigned step = put_singles(d, vq->used_wrap, &done[i], run);
+
+		i += step;
+		if (step == 0) {
+			uint16_t flags = vq_packed_used_flags(vq->used_wrap);
+
+			vq_desc_set_word(d, used_word(&done[i], flags));
+			step = done[i++].slot_count;
+		}
+		slots += step;
+		vq_packed_advance(&vq->next_used, &vq->used_wrap, vq->count,
+				  step);
+	}
+	return slots;
+}
+
+/* Puts all but the first, whose descriptor stays for the caller to write. */
+static unsigned put_others(struct vq_dev *vq, const struct vq_done *done,
+			   unsigned n)
+{
+	unsigned slots = 0;
+
+	vq_packed_advance(&vq->next_used, &vq->used_wrap, vq->count,
+			  done[0].slot_count);
+	if (!vq_dev_can_batch(vq))
+		return done[0].slot_count + put_all(vq, done + 1, n - 1);
+	for (unsigned i = 1; i < n; i++)
+		slots += done[i].slot_count;
+	vq_packed_advance(&vq->next_used, &vq->used_wrap, vq->count, slots);
+	return done[0].slot_count + slots;
+}
+
 void vq_dev_packed_push(struct vq_dev *vq, const struct vq_done *done,
 			unsigned n)
 {
-	struct vq_packed_desc *ring = vq->area.desc, *head;
-	uint16_t slot = vq->next_used;
-	bool wrap = vq->used_wrap, is_batch = vq_dev_can_batch(vq);
-	uint64_t head_word;
-	unsigned slots = 0;
+	struct vq_packed_desc *ring = vq->area.desc;
+	struct vq_packed_desc *head = &ring[vq->next_used];
+	uint16_t flags = vq_packed_used_flags(vq->used_wrap);
+	const struct vq_done *shown =
+		vq_dev_can_batch(vq) ? &done[n - 1] : &done[0];
 
-	/* The driver looks at the first used descriptor of the burst, and not
-	 * at the others before it: so that one is written last. */
-	head = &ring[slot];
-	head_word = used_word(is_batch ? &done[n - 1] : &done[0], wrap);
-	for (unsigned i = 0; i < n; i++) {
-		if (i > 0 && !is_batch)
-			vq_desc_set_word(&ring[slot],
-					 used_word(&done[i], wrap));
-		vq_packed_advance(&slot, &wrap, vq->count, done[i].slot_count);
-		slots += done[i].slot_count;
-	}
-	vq->next_used = slot;
-	vq->used_wrap = wrap;
-	vq->unsignalled += slots;
-	/* vq:U  buffers and the other elements before the one that shows them.
-	 * Without it the driver may take a chain whose data has not arrived. */
+	vq->unsignalled += put_others(vq, done, n);
+	/* vq:U  buffers and the other elements before the one that shows them:
+	 * the driver looks at the first used descriptor of the burst, and not
+	 * at the others before it. Without it the driver may take a chain
+	 * whose data has not arrived. */
 	shm_fence_release();
-	vq_desc_set_word(head, head_word);
+	vq_desc_set_word(head, used_word(shown, flags));
 }
 
 unsigned vq_dev_packed_pending(const struct vq_dev *vq, unsigned limit)

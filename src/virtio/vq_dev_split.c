@@ -94,43 +94,64 @@ static __attribute__((noinline)) bool take_chain(struct vq_dev *vq,
 	return vq_walk_finish(&w, fault, is_first);
 }
 
+/* Takes chains of one buffer from ring slot @slot on, until one is not so. */
+static inline unsigned take_singles(struct vq_dev *vq, uint16_t slot,
+				    struct vq_chain *chains, unsigned n,
+				    struct iovec *iov)
+{
+	const struct vq_avail *avail = vq->area.driver;
+	const struct vq_desc *table = vq->area.desc;
+	const le16 *ring = &avail->ring[slot];
+	struct vq_single single = vq_single_start(vq);
+	unsigned i, mask = vq->mask;
+
+	for (i = 0; i < n; i++) {
+		unsigned head = le16_to_cpu(shm_load(&ring[i]));
+		/* masked also for what is read ahead of the check */
+		const struct vq_desc *d = &table[head & mask];
+		uint64_t addr = vq_desc_addr(d), word = vq_desc_word(d);
+		uint32_t len = vq_word_len(word);
+
+		/* past the table's end is harmless, it is only a hint */
+		__builtin_prefetch(d + PREFETCH_AHEAD);
+		if (unlikely(head > mask ||
+			     (vq_word_lo(word) & VQ_SINGLE_FLAGS) !=
+				     single.flags ||
+			     !vq_single_is_hot(&single, addr, len)))
+			break;
+		vq_single_set(&single, &chains[i], &iov[i], addr, len,
+			      (uint16_t)head);
+	}
+	return i;
+}
+
 unsigned vq_dev_split_pop(struct vq_dev *vq, struct vq_chain *chains,
 			  unsigned n, struct iovec *iov, unsigned iov_count)
 {
 	const struct vq_avail *avail = vq->area.driver;
-	const struct vq_desc *table = vq->area.desc;
-	const struct gmem_region *hot = vq->hot;
-	uint16_t pos = vq->next_avail, mask = vq->mask;
-	unsigned i, room = iov_count, seen_flags = 0;
+	unsigned i = 0, room = iov_count;
 
 	n = look(vq, n);
-	for (i = 0; i < n && room > 0; i++, pos++) {
-		uint16_t head = le16_to_cpu(shm_load(&avail->ring[pos & mask]));
-		/* a masked head is harmless to read, the check is below */
-		const struct vq_desc *d = &table[head & mask];
-		uint64_t addr = vq_desc_addr(d), word = vq_desc_word(d);
-		uint32_t len = vq_word_len(word);
-		uint16_t flags = vq_word_lo(word);
+	while (i < n && room > 0) {
+		uint16_t slot = vq->next_avail & vq->mask;
+		unsigned run = MIN(MIN(n - i, room), (unsigned)(vq->count - slot));
+		unsigned taken = take_singles(vq, slot, &chains[i], run, iov);
 
-		__builtin_prefetch(&table[(head + PREFETCH_AHEAD) & mask]);
-		if (likely(head <= mask &&
-			   !(flags & (VQ_DESC_F_NEXT | VQ_DESC_F_INDIRECT)) &&
-			   vq_dev_is_hot(hot, addr, len))) {
-			vq_dev_set_single(&chains[i], iov++,
-					  hot->host + (addr - hot->gpa), len,
-					  head, flags & VQ_DESC_F_WRITE);
-			seen_flags |= flags;
-			room--;
+		i += taken;
+		iov += taken;
+		room -= taken;
+		vq->next_avail = (uint16_t)(vq->next_avail + taken);
+		if (taken == run)
 			continue;
-		}
-		if (!take_chain(vq, head, &chains[i], iov, &room, i == 0))
+		if (!take_chain(
+			    vq,
+			    le16_to_cpu(shm_load(&avail->ring[slot + taken])),
+			    &chains[i], iov, &room, i == 0))
 			break;
 		iov += chains[i].readable_count + chains[i].writable_count;
-		hot = vq->hot;
+		i++;
+		vq->next_avail++;
 	}
-	if (seen_flags & VQ_DESC_F_WRITE)
-		vq->saw_writable = true;
-	vq->next_avail = pos;
 	return i;
 }
 

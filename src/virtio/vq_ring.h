@@ -100,13 +100,14 @@ static inline uint16_t vq_packed_used_flags(bool wrap)
 	return wrap ? VQ_PACKED_FLAGS : 0;
 }
 
-/* Moves a packed position by @slots <= @count. */
+/* Moves a packed position on. @slots is at most @count where the peer keeps
+ * the rules; the position stays inside the ring where it does not. */
 static inline void vq_packed_advance(uint16_t *slot, bool *wrap, uint16_t count,
 				     unsigned slots)
 {
 	unsigned next = *slot + slots;
 
-	if (next >= count) {
+	while (next >= count) {
 		next -= count;
 		*wrap = !*wrap;
 	}
