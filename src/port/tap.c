@@ -21,7 +21,7 @@
 #include "log.h"
 #include "offload.h"
 #include "tap_linux.h"
-#include "vnet_wire.h"
+#include "vnet_hdr.h"
 
 #define READ_ROOM  (68 * 1024)	   /* for the largest frame and its header */
 #define ARENA_SIZE (8 * READ_ROOM) /* eight of them in a burst */
@@ -90,15 +90,15 @@ static const struct opt_row tap_rows[] = {
 static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
 		       struct frame *f, struct iovec *iov)
 {
-	struct vnet_wire wire = { 0 };
 	size_t len = size - q->hdr_size;
 
 	if (size < q->hdr_size + ETH_HLEN || len > FRAME_MAX) {
 		stat_inc(&q->rx.stats.drops[DROP_RX_BAD_FRAME]);
 		return false;
 	}
-	memcpy(&wire, data, q->hdr_size);
-	f->hdr = vnet_hdr_from_wire(&wire);
+	f->hdr = (struct vnet_hdr){ 0 };
+	if (q->hdr_size)
+		f->hdr = vnet_raw_decode(vnet_raw_load(data));
 	f->hdr.flags &= VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID;
 	*iov = (struct iovec){ data + q->hdr_size, len };
 	if (likely(!frame_has_offload(f))) {
@@ -158,16 +158,16 @@ static int write_frame(struct tap_queue *q, const struct frame *f)
 {
 	struct iovec iov[1 + TX_IOV];
 	struct vnet_hdr hdr = f->hdr;
-	struct vnet_wire wire;
+	uint8_t wire[VNET_HDR_MAX];
 	unsigned count;
 	bool has_hdr = q->hdr_size != 0;
 
 	/* The kernel refuses a hint that is longer than the frame, and trusts
 	 * no verdict on checksums. */
 	hdr.hdr_len = (uint16_t)MIN(hdr.hdr_len, f->len);
-	hdr.flags &= VNET_HDR_F_NEEDS_CSUM;
-	wire = vnet_hdr_to_wire(&hdr);
-	iov[0] = (struct iovec){ &wire, sizeof(wire) };
+	vnet_hdr_store(wire, &hdr, vnet_raw_mask(VNET_HDR_F_NEEDS_CSUM), 0,
+		       sizeof(wire));
+	iov[0] = (struct iovec){ wire, sizeof(wire) };
 	count = frame_to_iov(f, iov + 1, TX_IOV);
 	if (unlikely(!count)) {
 		uint8_t *bounce = q->arena + ARENA_SIZE;
@@ -229,7 +229,7 @@ static struct tap_queue *queue_create(struct tap_port *t, unsigned idx)
 	if (!q)
 		return NULL;
 	q->fd = t->tap.fd[idx];
-	q->hdr_size = t->tap.has_vnet_hdr ? sizeof(struct vnet_wire) : 0;
+	q->hdr_size = t->tap.has_vnet_hdr ? VNET_HDR_MAX : 0;
 	q->rx = (struct rxq){ .port = &t->port,
 			      .idx = (uint16_t)idx,
 			      .event_fd = q->fd };

@@ -22,7 +22,7 @@
 #include "fd.h"
 #include "frame.h"
 #include "log.h"
-#include "vnet_wire.h"
+#include "vnet_hdr.h"
 
 /* Kernel 6.2; older headers do not have them. */
 #ifndef TUN_F_USO4
@@ -244,7 +244,7 @@ static void set_offloads(struct tap_if *t, int fd)
 
 static int set_up_queue(struct tap_if *t, int fd, uint64_t sndbuf)
 {
-	int hdr_size = sizeof(struct vnet_wire), one = 1;
+	int hdr_size = VNET_HDR_MAX, one = 1;
 	int size = sndbuf && sndbuf < INT_MAX ? (int)sndbuf : INT_MAX;
 
 	if (t->has_vnet_hdr) {

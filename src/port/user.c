@@ -262,7 +262,7 @@ static void user_show(const struct port *p, struct show *s)
 	}
 	show_list(s, "hostfwd", &u->hostfwd);
 	show_list(s, "guestfwd", &u->guestfwd);
-	show_num(s, "to-guests-dropped", stat_read(&u->slirp.dropped));
+	show_num(s, "to_guests_dropped", stat_read(&u->slirp.dropped));
 }
 
 /* Undoes whatever user_create() had done. */

@@ -154,13 +154,15 @@ static int parse_target(const char *text, const char *target,
 			       text, target);
 	}
 	if (!strncmp(target, "unix:", 5) && target[5]) {
-		if (strlen(target + 5) >= sizeof(f->target.local.sun_path))
+		size_t size = strlen(target + 5) + 1;
+
+		if (size > sizeof(f->target.local.sun_path))
 			return err_set(err, -ENAMETOOLONG,
 				       "guestfwd=%s: the path must be shorter "
 				       "than %zu characters",
 				       text, sizeof(f->target.local.sun_path));
 		f->target.local.sun_family = AF_UNIX;
-		strcpy(f->target.local.sun_path, target + 5);
+		memcpy(f->target.local.sun_path, target + 5, size);
 		return 0;
 	}
 	return err_set(err, -EINVAL,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct virtio_net_hdr (virtio 1.2, clause 5.1.6) between its form in guest
- * memory and struct vnet_hdr. Private to vnet/.
+ * memory, or in front of a tap's frames, and struct vnet_hdr.
  */
 #ifndef RW_VNET_HDR_H
 #define RW_VNET_HDR_H
