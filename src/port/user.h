@@ -25,6 +25,14 @@ struct user_timer {
 	struct user_timer *next;
 };
 
+/* Something the control thread wants done on the thread. */
+struct user_change {
+	const struct user_hostfwd *hostfwd; /* to add, or to remove */
+	bool is_removal;
+	int rc;
+	bool is_done;
+};
+
 /* libslirp with its thread. */
 struct user_slirp {
 	struct mring *in;  /* workers -> thread: frames from guests */
@@ -33,9 +41,11 @@ struct user_slirp {
 	int out_fd;	   /* [const] wakes the worker */
 	uint64_t dropped;  /* [thread -> any] for guests; out was full */
 
-	Slirp *slirp;		   /* [holder of the library's lock] */
-	struct user_timer *timers; /* [holder of the library's lock] */
-	bool must_signal;	   /* [holder of the library's lock] */
+	Slirp *slirp;		    /* [holder of the library's lock] */
+	struct user_timer *timers;  /* [holder of the library's lock] */
+	bool must_signal;	    /* [holder of the library's lock] */
+	struct user_change *change; /* [holder of the library's lock] */
+	pthread_cond_t change_done;
 
 	bool stop; /* [ctl -> thread, atomic] */
 	bool has_thread;

@@ -2,10 +2,13 @@
 /*
  * libslirp on a thread of its own, see user.h.
  *
- * The library keeps a few variables that all its instances share, and the
- * control thread changes forwarded ports while the thread runs. So one lock,
- * for the whole process, is held around every call of the library; never while
- * polling, and never while doing what could block.
+ * The library keeps a few variables that all its instances share. So one lock,
+ * for the whole process, is held around every call of it; never while polling,
+ * and never while doing what could block.
+ *
+ * Forwarded ports change on the thread, while the control thread waits: were
+ * the lock enough, a socket could be closed while the thread polls it, and the
+ * kernel would keep it, and its port, until that poll ends.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -230,13 +233,57 @@ static int wait_for_work(struct user_slirp *s, int timeout)
 	return rc;
 }
 
+static int hostfwd_flags(const struct user_hostfwd *f)
+{
+	return (f->is_udp ? SLIRP_HOSTFWD_UDP : 0) |
+	       (f->host.any.sa_family == AF_INET6 ? SLIRP_HOSTFWD_V6ONLY : 0);
+}
+
+/* With the lock held, on the thread or while there is none. */
+static void run_change(struct user_slirp *s, struct user_change *c)
+{
+	const struct user_hostfwd *f = c->hostfwd;
+
+	errno = 0;
+	if (c->is_removal)
+		slirp_remove_hostxfwd(s->slirp, &f->host.any,
+				      user_addr_size(&f->host),
+				      hostfwd_flags(f));
+	else if (slirp_add_hostxfwd(s->slirp, &f->host.any,
+				    user_addr_size(&f->host), &f->guest.any,
+				    user_addr_size(&f->guest),
+				    hostfwd_flags(f)) < 0)
+		c->rc = errno ? -errno : -EADDRINUSE;
+	c->is_done = true;
+}
+
+/* What the sockets, the timers, the guests and the control thread want. */
+static void serve_library(struct user_slirp *s, bool poll_failed)
+{
+	bool must_signal;
+
+	pthread_mutex_lock(&library);
+	slirp_pollfds_poll(s->slirp, poll_failed, on_get_revents, s);
+	run_timers(s);
+	input_frames(s);
+	if (s->change) {
+		run_change(s, s->change);
+		s->change = NULL;
+		pthread_cond_signal(&s->change_done);
+	}
+	must_signal = s->must_signal;
+	s->must_signal = false;
+	pthread_mutex_unlock(&library);
+	if (must_signal)
+		fd_signal(s->out_fd);
+}
+
 static void *slirp_main(void *arg)
 {
 	struct user_slirp *s = arg;
 
 	while (!shm_load_acquire(&s->stop)) {
 		uint32_t ms = UINT32_MAX;
-		bool must_signal;
 		int rc, timeout;
 
 		s->pfd_count = 1;
@@ -248,15 +295,7 @@ static void *slirp_main(void *arg)
 
 		rc = wait_for_work(s, timeout);
 
-		pthread_mutex_lock(&library);
-		slirp_pollfds_poll(s->slirp, rc < 0, on_get_revents, s);
-		run_timers(s);
-		input_frames(s);
-		must_signal = s->must_signal;
-		s->must_signal = false;
-		pthread_mutex_unlock(&library);
-		if (must_signal)
-			fd_signal(s->out_fd);
+		serve_library(s, rc < 0);
 		if (rc > 0)
 			user_agents_serve(s->agents, s->pfd);
 	}
@@ -339,6 +378,7 @@ int user_slirp_init(struct user_slirp *s, const struct user_conf *c,
 	int rc = -ENOMEM;
 
 	*s = (struct user_slirp){ 0 };
+	pthread_cond_init(&s->change_done, NULL);
 	s->in_fd = fd_eventfd();
 	s->out_fd = fd_eventfd();
 	s->in = mring_create(IN_SIZE);
@@ -386,6 +426,7 @@ void user_slirp_fini(struct user_slirp *s)
 	fd_close(&s->in_fd);
 	fd_close(&s->out_fd);
 	free(s->pfd);
+	pthread_cond_destroy(&s->change_done);
 }
 
 static int explain_hostfwd(const struct user_hostfwd *f, const char *text,
@@ -419,38 +460,32 @@ static int explain_hostfwd(const struct user_hostfwd *f, const char *text,
 	}
 }
 
-static int hostfwd_flags(const struct user_hostfwd *f)
+/* Has the thread make @c, and waits for it. */
+static int change(struct user_slirp *s, struct user_change *c)
 {
-	return (f->is_udp ? SLIRP_HOSTFWD_UDP : 0) |
-	       (f->host.any.sa_family == AF_INET6 ? SLIRP_HOSTFWD_V6ONLY : 0);
+	pthread_mutex_lock(&library);
+	if (s->has_thread) {
+		s->change = c;
+		fd_signal(s->in_fd);
+		while (!c->is_done)
+			pthread_cond_wait(&s->change_done, &library);
+	} else {
+		run_change(s, c);
+	}
+	pthread_mutex_unlock(&library);
+	return c->rc;
 }
 
 int user_slirp_add_hostfwd(struct user_slirp *s, const struct user_hostfwd *f,
 			   const char *text, struct err *err)
 {
-	int rc;
+	int rc = change(s, &(struct user_change){ .hostfwd = f });
 
-	pthread_mutex_lock(&library);
-	errno = 0;
-	rc = slirp_add_hostxfwd(s->slirp, &f->host.any,
-				user_addr_size(&f->host), &f->guest.any,
-				user_addr_size(&f->guest), hostfwd_flags(f));
-	if (rc < 0)
-		rc = errno ? -errno : -EADDRINUSE;
-	pthread_mutex_unlock(&library);
-	if (rc < 0)
-		return explain_hostfwd(f, text, rc, err);
-	/* The thread has to poll the new socket. */
-	fd_signal(s->in_fd);
-	return 0;
+	return rc ? explain_hostfwd(f, text, rc, err) : 0;
 }
 
 void user_slirp_remove_hostfwd(struct user_slirp *s,
 			       const struct user_hostfwd *f)
 {
-	pthread_mutex_lock(&library);
-	slirp_remove_hostxfwd(s->slirp, &f->host.any, user_addr_size(&f->host),
-			      hostfwd_flags(f));
-	pthread_mutex_unlock(&library);
-	fd_signal(s->in_fd);
+	change(s, &(struct user_change){ .hostfwd = f, .is_removal = true });
 }
