@@ -4,27 +4,59 @@
  *
  * The one's complement sum does not care about the width of its words: 32-bit
  * words are added into 64-bit accumulators, which a frame cannot overflow, so
- * no carry is looked at before the end. Two accumulators for the halves of each
- * load let the compiler use vectors.
+ * no carry is looked at before the end. Written with the compiler's vectors,
+ * because what it makes of the plain loop by itself is half as fast.
  */
 #include "offload.h"
 
 #include "le.h"
 
-uint64_t csum_add(uint64_t sum, const void *data, size_t size)
+typedef uint64_t vec __attribute__((vector_size(16)));
+
+#define STEP (4 * sizeof(vec))
+
+static inline vec vec_load(const uint8_t *p)
 {
-	const uint8_t *p = data;
-	uint64_t lo = 0, hi = 0, v;
+	vec v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline vec vec_sum(vec v)
+{
+	return (v & 0xffffffff) + (v >> 32);
+}
+
+static inline uint64_t sum64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (uint32_t)v + (v >> 32);
+}
+
+/* Less than STEP bytes. */
+static uint64_t sum_tail(const uint8_t *p, size_t size)
+{
+	uint64_t sum = 0;
 	uint32_t w;
 	uint16_t h;
 
-	for (size_t i = 0; i < size / 8; i++) {
-		memcpy(&v, p + 8 * i, sizeof(v));
-		lo += (uint32_t)v;
-		hi += v >> 32;
+	if (size & 32) {
+		vec v = vec_sum(vec_load(p)) + vec_sum(vec_load(p + 16));
+
+		sum += v[0] + v[1];
+		p += 32;
 	}
-	p += size & ~(size_t)7;
-	sum += lo + hi;
+	if (size & 16) {
+		sum += sum64(p) + sum64(p + 8);
+		p += 16;
+	}
+	if (size & 8) {
+		sum += sum64(p);
+		p += 8;
+	}
 	if (size & 4) {
 		memcpy(&w, p, sizeof(w));
 		sum += w;
@@ -38,6 +70,23 @@ uint64_t csum_add(uint64_t sum, const void *data, size_t size)
 	if (size & 1) /* padded with a zero byte behind it */
 		sum += htobe16(*p << 8);
 	return sum;
+}
+
+uint64_t csum_add(uint64_t sum, const void *data, size_t size)
+{
+	const uint8_t *p = data;
+	vec a = { 0 }, b = { 0 }, c = { 0 }, d = { 0 };
+
+	if (size < STEP)
+		return sum + sum_tail(p, size);
+	for (; size >= STEP; size -= STEP, p += STEP) {
+		a += vec_sum(vec_load(p));
+		b += vec_sum(vec_load(p + 16));
+		c += vec_sum(vec_load(p + 32));
+		d += vec_sum(vec_load(p + 48));
+	}
+	a += b + c + d;
+	return sum + a[0] + a[1] + sum_tail(p, size);
 }
 
 /* To 16 bits, carries added back in. */

@@ -425,8 +425,9 @@ static void check_segment(const uint8_t *p, uint32_t len, uint32_t off,
 	assert_true(l4_csum_is_right(p, &pkt, s, len));
 }
 
-static void segment_one(struct rng *rng, const struct pkt_spec *s,
-			uint16_t gso_size, unsigned offloads)
+/* Cuts frame, which is made of pkt, and checks every segment. */
+static void segment_frame(const struct pkt_spec *s, uint16_t gso_size,
+			  unsigned offloads)
 {
 	static uint8_t out[PKT_MAX];
 	static struct frame seg;
@@ -436,9 +437,6 @@ static void segment_one(struct rng *rng, const struct pkt_spec *s,
 	unsigned i = 0;
 	int n;
 
-	pkt_build(&pkt, s, rng);
-	make_frame(rng, &frame, &pkt, pkt_hdr(&pkt, s, gso_size),
-		   1 + rng_below(rng, 3 * gso_size));
 	assert_true(offload_is_valid(&frame));
 	gso_iter_init(&it, &frame, offloads);
 	for (;; i++) {
@@ -465,6 +463,39 @@ static void segment_one(struct rng *rng, const struct pkt_spec *s,
 	}
 	assert_int_equal(off, s->payload);
 	assert_int_equal(i, (s->payload + gso_size - 1) / gso_size);
+}
+
+static void segment_one(struct rng *rng, const struct pkt_spec *s,
+			uint16_t gso_size, unsigned offloads)
+{
+	pkt_build(&pkt, s, rng);
+	make_frame(rng, &frame, &pkt, pkt_hdr(&pkt, s, gso_size),
+		   1 + rng_below(rng, 3 * gso_size));
+	segment_frame(s, gso_size, offloads);
+}
+
+/* A frame that ends well behind its head, cut in two at every place, and in
+ * three. */
+static void test_every_cut(void **state)
+{
+	struct pkt_spec s = { .payload = 300, .tcp_flags = 0xff };
+	struct rng rng = rng_start();
+	struct iovec iov[3];
+
+	(void)state;
+	pkt_build(&pkt, &s, &rng);
+	frame.hdr = pkt_hdr(&pkt, &s, 77);
+	for (uint32_t i = 1; i < pkt.len; i++)
+		for (uint32_t j = i; j < pkt.len; j += 1 + j / 8) {
+			iov[0] = (struct iovec){ pkt.data, i };
+			iov[1] = (struct iovec){ pkt.data + i, j - i };
+			iov[2] = (struct iovec){ pkt.data + j, pkt.len - j };
+			if (i == j)
+				iov[1] = iov[2];
+			frame_from_iov(&frame, iov, i == j ? 2 : 3, pkt.len,
+				       FRAME_HEAD);
+			segment_frame(&s, 77, j & 1 ? OFFLOAD_CSUM : 0);
+		}
 }
 
 static void test_segments(void **state)
@@ -495,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_fill_zero),
 		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_every_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
