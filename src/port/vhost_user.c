@@ -262,6 +262,15 @@ static int open_socket(struct vhost_user_port *v, struct err *err)
 	return 0;
 }
 
+/* Frees @v once nothing refers to it. */
+static void free_port(struct vhost_user_port *v)
+{
+	free(v->rx);
+	free(v->tx);
+	free(v->conf.path);
+	free(v);
+}
+
 static void vhost_user_destroy(struct port *p)
 {
 	struct vhost_user_port *v = to_vu(p);
@@ -271,8 +280,7 @@ static void vhost_user_destroy(struct port *p)
 	loop_timer_disarm(&v->timer);
 	unix_unlisten(&v->listener);
 	port_fini(p);
-	free(v->conf.path);
-	free(v);
+	free_port(v);
 }
 
 static int vhost_user_set(struct port *p, const void *conf_, struct err *err)
@@ -319,14 +327,22 @@ static const struct port_ops vhost_user_ops = {
 	.qemu_args = vhost_user_qemu_args,
 };
 
+static int alloc_queues(struct vhost_user_port *v)
+{
+	v->rx = aligned_alloc(CACHE_LINE, v->pairs * sizeof(*v->rx));
+	v->tx = aligned_alloc(CACHE_LINE, v->pairs * sizeof(*v->tx));
+	return v->rx && v->tx ? 0 : -ENOMEM;
+}
+
 static void init_queues(struct vhost_user_port *v)
 {
 	for (uint16_t i = 0; i < v->pairs; i++) {
-		v->rx[i].rxq = (struct rxq){ .port = &v->port,
-					     .idx = i,
-					     .can_spin = true,
-					     .event_fd = -1 };
-		v->tx[i].txq = (struct txq){ .port = &v->port, .idx = i };
+		v->rx[i] = (struct vu_rxq){ .rxq = { .port = &v->port,
+						     .idx = i,
+						     .can_spin = true,
+						     .event_fd = -1 } };
+		v->tx[i] = (struct vu_txq){ .txq = { .port = &v->port,
+						     .idx = i } };
 		v->port.rxq[i] = &v->rx[i].rxq;
 		v->port.txq[i] = &v->tx[i].txq;
 	}
@@ -337,20 +353,20 @@ static int vhost_user_create(const struct port_env *env,
 			     struct port **out, struct err *err)
 {
 	const struct vhost_user_conf *conf = conf_;
-	struct vhost_user_port *v = aligned_alloc(CACHE_LINE, sizeof(*v));
-	int rc = -ENOMEM;
+	struct vhost_user_port *v = calloc(1, sizeof(*v));
+	int rc;
 
 	if (!v)
 		return err_set(err, -ENOMEM, "out of memory");
-	memset(v, 0, sizeof(*v));
 	v->loop = env->loop;
 	v->pairs = conf->queues;
 	v->conf = *conf;
 	v->listener.fd = -1;
 	v->conf.path = strdup(conf->path);
-	if (!v->conf.path || port_init(&v->port, env, &port_vhost_user_type,
-				       &vhost_user_ops, common, v->pairs)) {
-		err_set(err, rc, "out of memory");
+	if (!v->conf.path || alloc_queues(v) ||
+	    port_init(&v->port, env, &port_vhost_user_type, &vhost_user_ops,
+		      common, v->pairs)) {
+		rc = err_set(err, -ENOMEM, "out of memory");
 		goto err_free;
 	}
 	init_queues(v);
@@ -363,8 +379,7 @@ static int vhost_user_create(const struct port_env *env,
 err_fini:
 	port_fini(&v->port);
 err_free:
-	free(v->conf.path);
-	free(v);
+	free_port(v);
 	return rc;
 }
 

@@ -49,8 +49,8 @@ struct vhost_user_port {
 	uint32_t peer_mtu;		/* NET_SET_MTU; 0: not told */
 	char last_reason[128];		/* why the last front-end left */
 	unsigned pairs;
-	struct vu_rxq rx[VU_MAX_QUEUE_PAIRS];
-	struct vu_txq tx[VU_MAX_QUEUE_PAIRS];
+	struct vu_rxq *rx;		/* pairs of them; heap */
+	struct vu_txq *tx;
 };
 
 /* port_ops of the queues; vhost_user_queue.c */
