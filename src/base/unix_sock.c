@@ -54,8 +54,8 @@ static int lock_directory(const char *path)
 	return fd;
 }
 
-/* Makes room at @path: nothing there, or a socket that nobody serves. */
-static int clear_path(const struct sockaddr_un *sa, const char *key,
+/* Can @path be taken? 0: nothing is there, 1: a socket that nobody serves. */
+static int check_path(const struct sockaddr_un *sa, const char *key,
 		      struct err *err)
 {
 	const char *path = sa->sun_path;
@@ -84,7 +84,7 @@ static int clear_path(const struct sockaddr_un *sa, const char *key,
 		rc = err_set(err, -errno, "%s=%s: %s", key, path,
 			     strerror(errno));
 	else
-		unlink(path);
+		rc = 1;
 	close(fd);
 	return rc;
 }
@@ -122,6 +122,16 @@ err_errno:
 	return rc;
 }
 
+int unix_check(const char *key, const char *path, struct err *err)
+{
+	struct sockaddr_un sa;
+	int rc = fill_address(&sa, key, path, err);
+
+	if (!rc)
+		rc = check_path(&sa, key, err);
+	return MIN(rc, 0);
+}
+
 int unix_listen(struct unix_listener *l, const char *key, const char *path,
 		mode_t mode, struct err *err)
 {
@@ -133,8 +143,10 @@ int unix_listen(struct unix_listener *l, const char *key, const char *path,
 	if (rc)
 		return rc;
 	lock = lock_directory(path);
-	rc = clear_path(&sa, key, err);
-	if (!rc)
+	rc = check_path(&sa, key, err);
+	if (rc > 0)
+		unlink(path);
+	if (rc >= 0)
 		rc = bind_and_listen(l, &sa, key, mode, err);
 	fd_close(&lock);
 	return rc;

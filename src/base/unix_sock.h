@@ -29,6 +29,10 @@ struct unix_listener {
 int unix_listen(struct unix_listener *l, const char *key, const char *path,
 		mode_t mode, struct err *err);
 
+/* Would unix_listen() refuse @path for what is there? The same results; nothing
+ * is changed. */
+int unix_check(const char *key, const char *path, struct err *err);
+
 /* Closes, and removes the file if it is still the one that was made. */
 void unix_unlisten(struct unix_listener *l);
 

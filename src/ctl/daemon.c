@@ -4,10 +4,9 @@
  * thread.
  *
  * Signals are blocked before the first worker exists, so that every thread
- * inherits that, and read from a descriptor. The control socket is taken before
- * anything else is touched: a second daemon on the same path is refused before
- * it can disturb the first one's ports. It is served only when all ports stand;
- * who connects earlier waits.
+ * inherits that, and read from a descriptor. The control socket's path is looked
+ * at before anything else is touched, so that a second daemon is refused early,
+ * but taken only when all ports stand: who can connect finds everything there.
  */
 #include "daemon.h"
 
@@ -116,12 +115,13 @@ int daemon_create(struct config *c, const char *control, struct daemon **out,
 		err_set(err, rc, "cannot watch signals: %s", strerror(-rc));
 		goto err_destroy;
 	}
-	rc = unix_listen(&d->control, "control", control, 0600, err);
-	if (rc)
-		goto err_destroy;
-	rc = create_switch(d, &c->daemon, err);
+	rc = unix_check("control", control, err);
+	if (!rc)
+		rc = create_switch(d, &c->daemon, err);
 	if (!rc)
 		rc = add_ports(d, c, err);
+	if (!rc)
+		rc = unix_listen(&d->control, "control", control, 0600, err);
 	if (rc)
 		goto err_destroy;
 	d->rpc = rpc_server_create(d->loop, methods, d);

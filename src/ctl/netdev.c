@@ -74,13 +74,28 @@ err_free:
 	return NULL;
 }
 
+/* One key means two things: QEMU's user network has net=ADDR[/MASK], and every
+ * port of ours net=NAME. The type gets what cannot be a name, or is an
+ * address. */
+static bool is_for_type(const struct netdev *n, const char *key,
+			const char *value)
+{
+	if (!value || !opt_find(n->type->rows, key))
+		return false;
+	return strchr(value, '/') ||
+	       (strchr(value, '.') &&
+		strspn(value, "0123456789.") == strlen(value));
+}
+
 static int set(void *ctx, const char *key, const char *value, struct err *err)
 {
 	struct netdev *n = ctx;
 	const struct opt_row *tables[] = { port_conf_rows, n->type->rows,
 					   NULL };
-	int rc = opt_set(port_conf_rows, &n->common, key, value, err);
+	int rc = -ENOENT;
 
+	if (!is_for_type(n, key, value))
+		rc = opt_set(port_conf_rows, &n->common, key, value, err);
 	if (rc == -ENOENT)
 		rc = opt_set(n->type->rows, n->conf, key, value, err);
 	if (rc == -ENOENT) {

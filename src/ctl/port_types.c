@@ -11,6 +11,7 @@
 const struct port_type *const port_types[] = {
 	&port_vhost_user_type,
 	&port_tap_type,
+	&port_user_type,
 	&port_null_type,
 	NULL,
 };
