@@ -424,12 +424,11 @@ static const struct opt_row vhost_user_rows[] = {
 	{ .key = "mtu",
 	  .kind = OPT_UINT,
 	  .offset = offsetof(struct vhost_user_conf, mtu),
-	  .min = 0,
+	  .min = 68,
 	  .max = 65535,
-	  .def = "0",
 	  .runtime = true,
 	  .arg = "BYTES",
-	  .help = "MTU the guest is told, from its next start on; 0: none" },
+	  .help = "MTU the guest is told, from its next start on (default none)" },
 	{ .key = NULL },
 };
 

@@ -59,7 +59,6 @@ BAD = [
      ['b', 'path', 'a.sock']),
     (['tap,id=t,ifname=averyverylongname1'], ['t', 'ifname']),
     (['tap,id=t,fd=999'], ['t', 'fd', '999']),
-    (['user,id=u,net=10.0.2.0'], ['u', 'net']),
     (['user,id=u,net=banana/24'], ['u', 'net', 'banana']),
     (['user,id=u,hostfwd=tcp::1-:2-3'], ['u', 'hostfwd']),
     (['user,id=u,hostfwd=icmp::1111-:22'], ['u', 'hostfwd', 'icmp']),
