@@ -150,6 +150,8 @@ class Daemon:
             self.rpc = Rpc(self.control)
         except OSError:
             return False
+        # The socket may be there before the ports; the answer is not.
+        self.rpc.call('version')
         return True
 
     def call(self, method, **params):

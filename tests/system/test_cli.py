@@ -11,6 +11,7 @@ import subprocess
 import lab
 import pytest
 from conftest import BINARY
+from frames import BROADCAST, ether
 
 
 def ringway(*args, timeout=5, **options):
@@ -59,6 +60,7 @@ BAD = [
      ['b', 'path', 'a.sock']),
     (['tap,id=t,ifname=averyverylongname1'], ['t', 'ifname']),
     (['tap,id=t,fd=999'], ['t', 'fd', '999']),
+    (['user,id=u,net=10.0.2.0/33'], ['u', 'net']),
     (['user,id=u,net=banana/24'], ['u', 'net', 'banana']),
     (['user,id=u,hostfwd=tcp::1-:2-3'], ['u', 'hostfwd']),
     (['user,id=u,hostfwd=icmp::1111-:22'], ['u', 'hostfwd', 'icmp']),
@@ -204,6 +206,8 @@ def test_rpc_errors(up):
 def test_commands(up, folder):
     s = up('vhost-user,id=a', 'null,id=n')
     assert 'a' in s.command('show')
+    front = s.front('a')
+    front.send(ether(1, BROADCAST))
     for args in (['show'], ['stats'], ['mac'], ['port', 'show', 'a'],
                  ['stats', 'a']):
         assert s.command(*args).strip(), args

@@ -33,11 +33,12 @@ def ping(a, b, src=1, dst=2, size=64):
 
 def test_every_size_arrives_unchanged(up):
     s, a, b = pair(up)
-    for size in [*range(60, 70), 127, 128, 129, 255, 256, 257, 1000, 1500,
-                 1514, 1518]:
+    sizes = [*range(60, 70), 127, 128, 129, 255, 256, 257, 1000, 1500, 1514,
+             1518]
+    for size in sizes:
         ping(a, b, 1, 2, size)
         ping(b, a, 2, 1, size)
-    assert s.stats('a')['rx_frames'] == s.stats('b')['tx_frames'] == 19
+    assert s.stats('a')['rx_frames'] == s.stats('b')['tx_frames'] == len(sizes)
     assert s.stats('b')['tx_bytes'] == s.stats('a')['rx_bytes']
     assert s.drops('a') == s.drops('b') == 0
 
@@ -183,6 +184,29 @@ def test_large_frame_is_cut_for_those_who_need_it(up, v6, size):
         data += part
     assert data == payload
     assert s.stats('b')['tx'][0]['segmented'] == 1
+
+
+def test_flood_converts_for_each_receiver(up):
+    """Whoever needs the frame in pieces comes first, last and between."""
+    s = up('vhost-user,id=a', *[f'vhost-user,id=p{i}' for i in range(5)])
+    a = s.front('a', features=vufront.OFFLOADS)
+    fronts = [s.front(f'p{i}', features=vufront.OFFLOADS if i % 2 else
+                      vufront.PLAIN) for i in range(5)]
+    payload = os.urandom(9000)
+    frame, start, offset = partial(tcp(1, 2, payload))
+    a.send(frame, header(NEEDS_CSUM, GSO_TCPV4, start + 20, 1448, start,
+                         offset))
+    for i, front in enumerate(fronts):
+        pieces = front.recv_all(0.2)
+        if i % 2:
+            (head, got), = pieces
+            assert got[start + 20:] == payload
+            assert parse_header(head)['gso'] == GSO_TCPV4
+            assert parse_header(head)['flags'] & NEEDS_CSUM
+            assert got == frame
+        else:
+            assert all(checksums_are_good(p) for _, p in pieces)
+            assert b''.join(p[start + 20:] for _, p in pieces) == payload
 
 
 # ports come and go

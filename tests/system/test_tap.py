@@ -10,7 +10,8 @@ import subprocess
 import lab
 import pytest
 import vufront
-from frames import (NEEDS_CSUM, checksums_are_good, mac, parse_header)
+from frames import (BROADCAST, NEEDS_CSUM, checksums_are_good, ether, mac,
+                    parse_header)
 
 pytestmark = [
     pytest.mark.root,
@@ -131,12 +132,15 @@ def test_against_a_small_guest(up, namespaces):
     small = s.front('small', size=256)
     large = s.front('large', size=256, features=vufront.OFFLOADS)
     namespaces.take(ns, tap, '10.78.0.1/24')
-    sh('ip', '-n', ns, 'neigh', 'add', '10.78.0.2', 'lladdr', mac(2), 'dev',
-       tap)
     s.wait_link('t')
+    for n, front in ((2, small), (3, large)):
+        sh('ip', '-n', ns, 'neigh', 'add', f'10.78.0.{n}', 'lladdr', mac(n),
+           'dev', tap)
+        front.send(ether(n, BROADCAST))
     small.recv_all(0.2), large.recv_all(0.2)    # the kernel's own chatter
-    namespaces.run(ns, 'bash', '-c',
-                   'echo -n hello there >/dev/udp/10.78.0.2/999')
+    for n in (2, 3):
+        namespaces.run(ns, 'bash', '-c',
+                       f'echo -n hello there >/dev/udp/10.78.0.{n}/999')
 
     def udp_frames(front):
         return [(h, f) for h, f in front.recv_all()

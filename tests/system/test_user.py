@@ -85,7 +85,7 @@ def test_restrict(up):
             listener.listen()
             port = listener.getsockname()[1]
             s = up('vhost-user,id=a', f'user,id=u{options}',
-                   sub='r' + options[:2])
+                   sub='restricted' if options else 'open')
             a = s.front('a')
             gateway = resolve(a, '10.0.2.2')
             a.send(bytes(Ether(src=mac(1), dst=gateway) /

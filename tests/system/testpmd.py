@@ -117,6 +117,8 @@ class Testpmd:
 
     def kill(self):
         """As a crash would."""
+        if self.process.stdin.closed:
+            return
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()

@@ -88,7 +88,8 @@ class Ring:
         struct.pack_into('<H', m, self.avail + 4 +
                          2 * (self.next_avail % self.size), head)
         self.next_avail = self.next_avail + 1 & 0xffff
-        struct.pack_into('<H', m, self.avail + 2, self.next_avail)
+        # Not pack_into(), which zeroes first: the back-end would see that.
+        self.front.words[(self.avail + 2) // 2] = self.next_avail
 
     def notify(self):
         flags, = struct.unpack_from('<H', self.front.mem, self.used)
@@ -156,6 +157,7 @@ class Front:
         self.memfd = os.memfd_create('front')
         os.ftruncate(self.memfd, self.mem_size)
         self.mem = mmap.mmap(self.memfd, self.mem_size)
+        self.words = memoryview(self.mem).cast('H')
         self.rings = [Ring(self, i, i * per_ring) for i in range(2 * pairs)]
         self.reply_ack = False
         if start:
@@ -333,6 +335,7 @@ class Front:
         self.sock.close()
         for ring in self.rings:
             ring.close()
+        self.words.release()
         self.mem.close()
         os.close(self.memfd)
 
