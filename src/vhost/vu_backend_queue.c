@@ -52,19 +52,43 @@ static uint32_t position_word(const struct vu_backend *b,
 }
 
 /*
+ * A front-end that outlived another back-end may not know where that one
+ * stopped: DPDK's virtio-user then says 0, in the middle of a ring that goes
+ * on. The used index is what its driver waits for, and no other start can
+ * work; what lies between it and the old position may be sent twice.
+ */
+static struct vq_position split_position(const struct vu_backend *b,
+					 const struct vu_queue *q,
+					 const struct vq_areas *area,
+					 struct vq_position told)
+{
+	const struct vq_used *used = area->device;
+	uint16_t idx;
+
+	if (told.used || (uintptr_t)used % sizeof(idx))
+		return told; /* unaligned: vq_dev_activate() refuses it */
+	idx = le16_to_cpu(shm_load(&used->idx));
+	if (idx)
+		log_info("port=%s: queue %u: goes on at %u, not at 0 as said",
+			 b->name, queue_idx(b, q), idx);
+	return vq_position_decode(b->features, idx);
+}
+
+/*
  * For packed rings the word has an available and a used half. Some front-ends
  * fill in only the first: then used is where available is. Where they differ,
  * what lies between was in flight in another back-end; this device does not
  * care whether a buffer is taken twice, so it begins with the oldest.
  */
 static struct vq_position start_position(const struct vu_backend *b,
-					 const struct vu_queue *q)
+					 const struct vu_queue *q,
+					 const struct vq_areas *area)
 {
 	uint32_t word = position_word(b, q);
 	struct vq_position p = vq_position_decode(b->features, word);
 
 	if (!is_packed(b))
-		return p;
+		return split_position(b, q, area, p);
 	if (!(word >> 16)) {
 		p.used = p.avail;
 		p.used_wrap = p.avail_wrap;
@@ -115,7 +139,7 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 	rc = translate_areas(b, q, &config.area, err);
 	if (rc)
 		return rc;
-	config.position = start_position(b, q);
+	config.position = start_position(b, q, &config.area);
 	if (is_packed(b) && config.position.avail >= q->num)
 		return err_set(err, -EINVAL,
 			       "queue %u: position %u in a ring of %u", idx,
