@@ -140,10 +140,11 @@ def world(images, module_up, module_folder, host):
             for n, net in enumerate(NAMES):
                 nic = guest.nic[net] = by_mac[card(g, net)]
                 if net != 'lan':
-                    guest.run(f'ip link set {nic} up; '
-                              f'ip addr add 10.9.{n}.{g}/24 dev {nic}; '
-                              f'ip -6 addr add fd09:{n}::{g}/64 dev {nic} '
-                              'nodad')
+                    guest.run(
+                        f'echo 0 >/proc/sys/net/ipv6/conf/{nic}/accept_dad; '
+                        f'ip link set {nic} up; '
+                        f'ip addr add 10.9.{n}.{g}/24 dev {nic}; '
+                        f'ip -6 addr add fd09:{n}::{g}/64 dev {nic}')
         guests[1].run('iperf3 -s -D')
         yield s, guests[0], guests[1]
     finally:
