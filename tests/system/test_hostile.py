@@ -76,10 +76,10 @@ MESSAGES = {
 }
 
 
-@pytest.fixture(scope='module')
-def bystanders(module_up):
+@pytest.fixture
+def bystanders(up):
     """Two ports with traffic, and one for the culprit."""
-    s = module_up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=bad')
+    s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=bad')
     return s, s.front('a'), s.front('b')
 
 
@@ -148,7 +148,6 @@ def test_ring_outside_memory(bystanders, culprit, name):
     payload = RINGS[name]
     bad.send_msg(v.SET_VRING_ADDR, payload)
     bad.send_msg(v.SET_VRING_KICK, u64(1), [bad.rings[1].kick])
-    bad.send_msg(v.SET_VRING_ENABLE, state(1, 1))
     refused(s, bad)
     ping(a, b)
 
