@@ -217,8 +217,7 @@ void vq_dev_packed_push(struct vq_dev *vq, const struct vq_done *done,
 	 * the driver looks at the first used descriptor of the burst, and not
 	 * at the others before it. Without it the driver may take a chain
 	 * whose data has not arrived. */
-	shm_fence_release();
-	vq_desc_set_word(head, used_word(shown, flags));
+	vq_desc_set_word_release(head, used_word(shown, flags));
 }
 
 unsigned vq_dev_packed_pending(const struct vq_dev *vq, unsigned limit)

@@ -134,7 +134,8 @@ unsigned vq_dev_split_pop(struct vq_dev *vq, struct vq_chain *chains,
 	n = look(vq, n);
 	while (i < n && room > 0) {
 		uint16_t slot = vq->next_avail & vq->mask;
-		unsigned run = MIN(MIN(n - i, room), (unsigned)(vq->count - slot));
+		unsigned run =
+			MIN(MIN(n - i, room), (unsigned)(vq->count - slot));
 		unsigned taken = take_singles(vq, slot, &chains[i], run, iov);
 
 		i += taken;

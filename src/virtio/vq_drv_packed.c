@@ -66,8 +66,7 @@ unsigned vq_drv_packed_push(struct vq_drv *vq, const struct vq_drv_buf *bufs,
 	if (i > 0) {
 		/* vq:A  all descriptors before the flags that show the first.
 		 * Without it the device may walk into the round before. */
-		shm_fence_release();
-		vq_desc_set_word(first.desc, first.word);
+		vq_desc_set_word_release(first.desc, first.word);
 	}
 	return i;
 }

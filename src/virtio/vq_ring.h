@@ -64,6 +64,11 @@ static inline void vq_desc_set_word(void *desc, uint64_t word)
 	shm_store((vq_word *)desc + 1, cpu_to_le64(word));
 }
 
+static inline void vq_desc_set_word_release(void *desc, uint64_t word)
+{
+	shm_store_release((vq_word *)desc + 1, cpu_to_le64(word));
+}
+
 /* The word: 32 bits length, then flags and next (split), id and flags
  * (packed). */
 static inline uint64_t vq_word_make(uint32_t len, uint16_t lo, uint16_t hi)

@@ -437,7 +437,7 @@ static void run_all(bool is_packed, const uint32_t *sizes, unsigned n)
 						.indirect_max =
 							bits & 4 ? 4 : 0,
 					},
-					&rng, sizes[s] > 1000 ? 400 : 1500);
+					&rng, sizes[s] > 1000 ? 200 : 900);
 }
 
 static void test_split(void **state)

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * virtio/: the two sides on two threads that sleep on eventfds whenever they
+ * have nothing to do. Shows that no wake-up is lost, that nothing is seen
+ * before it was written (plain accesses to the buffers: what TSan would not
+ * forgive without the pairs vq:A and vq:U), and that chains come once and in
+ * order.
+ */
+#include "test.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "shm.h"
+#include "vq_rig.h"
+
+#define LISTS	    20000u /* per run */
+#define COUNT	    64u
+#define BUFFER_SIZE 64
+#define BURST	    16
+#define LOST_MS	    10000 /* waited that long: the wake-up is lost */
+
+struct pair {
+	struct vq_rig rig;
+	struct gmem *mem; /* the buffers at the driver's own address */
+	struct rng drv_rng, dev_rng;
+	bool is_in_order;
+	unsigned kicks, calls, drv_arms, dev_arms;
+	const char *failure; /* [any, atomic] cmocka lives in one thread */
+};
+
+/* What a chain carries: its number, to the device and back. */
+struct note {
+	uint32_t number;
+	uint32_t padding[3];
+};
+
+static void give_up(struct pair *p, const char *why)
+{
+	shm_store(&p->failure, why);
+	/* get the other side out of its sleep */
+	fd_signal(p->rig.kick_fd);
+	fd_signal(p->rig.call_fd);
+}
+
+static void sleep_on(struct pair *p, int fd, const char *lost)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	if (poll(&pfd, 1, LOST_MS) <= 0)
+		give_up(p, lost);
+	fd_drain(fd);
+}
+
+static unsigned offer(struct pair *p, unsigned next, bool *is_out)
+{
+	struct vq_drv_buf bufs[BURST];
+	struct iovec iov[BURST][2];
+	unsigned n = 1 + rng_below(&p->drv_rng, BURST), pushed;
+
+	n = MIN(n, LISTS - next);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned place = (next + i) % COUNT;
+		uint8_t *at = p->rig.base + place * 2 * BUFFER_SIZE;
+		struct note note = { next + i };
+
+		if (is_out[place]) {
+			n = i;
+			break;
+		}
+		memcpy(at, &note, sizeof(note));
+		iov[i][0] = (struct iovec){ at, BUFFER_SIZE };
+		iov[i][1] = (struct iovec){ at + BUFFER_SIZE, BUFFER_SIZE };
+		bufs[i] = (struct vq_drv_buf){ iov[i], 1, (next + i) % 3 == 0,
+					       &is_out[place], i & 1 };
+	}
+	pushed = vq_drv_push_burst(p->rig.drv, bufs, n);
+	for (unsigned i = 0; i < pushed; i++)
+		is_out[(next + i) % COUNT] = true;
+	if (vq_drv_should_notify(p->rig.drv)) {
+		vq_drv_notify(p->rig.drv);
+		p->kicks++;
+	}
+	return pushed;
+}
+
+static unsigned reap(struct pair *p, bool *is_out)
+{
+	struct vq_drv_used used[BURST];
+	unsigned n = vq_drv_pop_burst(p->rig.drv, used, BURST);
+
+	for (unsigned i = 0; i < n; i++) {
+		bool *out = used[i].cookie;
+		uint8_t *at = p->rig.base + (out - is_out) * 2 * BUFFER_SIZE;
+		struct note sent, back;
+
+		memcpy(&sent, at, sizeof(sent));
+		memcpy(&back, at + BUFFER_SIZE, sizeof(back));
+		if (used[i].size != (sent.number % 3 ? 0 : sizeof(back)) ||
+		    (used[i].size && back.number != ~sent.number))
+			give_up(p, "answer and question differ");
+		*out = false;
+	}
+	return n;
+}
+
+static void *driver(void *arg)
+{
+	struct pair *p = arg;
+	static _Thread_local bool is_out[COUNT];
+	unsigned pushed = 0, popped = 0;
+
+	memset(is_out, 0, sizeof(is_out));
+	while (popped < LISTS && !shm_load(&p->failure)) {
+		unsigned n = 0, back;
+
+		if (pushed < LISTS && rng_below(&p->drv_rng, 4))
+			n = offer(p, pushed, is_out);
+		pushed += n;
+		back = reap(p, is_out);
+		popped += back;
+		if (n || back || pushed == popped)
+			continue;
+		p->drv_arms++;
+		if (vq_drv_arm(p->rig.drv))
+			sleep_on(p, p->rig.call_fd, "driver never woken");
+		vq_drv_disarm(p->rig.drv);
+	}
+	return NULL;
+}
+
+static void answer(struct pair *p, const struct vq_chain *c, uint32_t expected,
+		   struct vq_done *done)
+{
+	struct note note;
+
+	memcpy(&note, c->iov[0].iov_base, sizeof(note));
+	if (note.number != expected)
+		give_up(p, "chain lost or out of order");
+	note.number = ~note.number;
+	*done = (struct vq_done){ c->id, c->slot_count, 0 };
+	if (c->writable_count) {
+		memcpy(c->iov[1].iov_base, &note, sizeof(note));
+		done->size = sizeof(note);
+	}
+}
+
+/* Gives back @n chains, in two halves the wrong way round where it may. */
+static void give_back(struct pair *p, struct vq_done *done, unsigned n)
+{
+	unsigned half = p->is_in_order ? 0 : rng_below(&p->dev_rng, n + 1);
+
+	vq_dev_push_burst(&p->rig.dev, done + half, n - half);
+	vq_dev_push_burst(&p->rig.dev, done, half);
+	if (vq_dev_should_notify(&p->rig.dev)) {
+		vq_dev_notify(&p->rig.dev);
+		p->calls++;
+	}
+}
+
+static void *device(void *arg)
+{
+	struct pair *p = arg;
+	uint32_t seen = 0;
+
+	while (seen < LISTS && !shm_load(&p->failure)) {
+		struct vq_chain chain[BURST];
+		struct vq_done done[BURST];
+		struct iovec iov[BURST * 2];
+		unsigned n = 1 + rng_below(&p->dev_rng, BURST);
+
+		n = vq_dev_pop_burst(&p->rig.dev, chain, n, iov, BURST * 2);
+		for (unsigned i = 0; i < n; i++)
+			answer(p, &chain[i], seen++, &done[i]);
+		if (n) {
+			give_back(p, done, n);
+			continue;
+		}
+		if (p->rig.dev.fault)
+			give_up(p, vq_fault_name(p->rig.dev.fault));
+		p->dev_arms++;
+		if (vq_dev_arm(&p->rig.dev))
+			sleep_on(p, p->rig.kick_fd, "device never woken");
+		vq_dev_disarm(&p->rig.dev);
+	}
+	return NULL;
+}
+
+/* The device side sees the buffers where the driver does, so that a race on
+ * them is one that a sanitizer can see. */
+static void share_addresses(struct pair *p)
+{
+	p->mem = calloc(1, sizeof(*p->mem) + sizeof(p->mem->region[0]));
+	assert_non_null(p->mem);
+	p->mem->ref_count = 1;
+	p->mem->count = 1;
+	p->mem->region[0] = (struct gmem_region){ .gpa = RIG_GPA,
+						  .size = p->rig.size,
+						  .host = p->rig.base };
+	vq_dev_deactivate(&p->rig.dev);
+	gmem_put(p->rig.mem);
+	p->rig.mem = p->mem;
+	vq_rig_activate(&p->rig, vq_rig_start());
+}
+
+static void run(uint64_t features, uint32_t count, struct rng *rng)
+{
+	struct vq_rig_config config = { features, count,
+					COUNT * 2 * BUFFER_SIZE, 1, 2 };
+	static struct pair p;
+	pthread_t drv, dev;
+
+	memset(&p, 0, sizeof(p));
+	rng_next(rng);
+	p.drv_rng = *rng;
+	rng_next(rng);
+	p.dev_rng = *rng;
+	p.is_in_order = feat_has(features, VIRTIO_F_IN_ORDER);
+	vq_rig_init(&p.rig, &config);
+	share_addresses(&p);
+	pthread_create(&drv, NULL, driver, &p);
+	pthread_create(&dev, NULL, device, &p);
+	pthread_join(drv, NULL);
+	pthread_join(dev, NULL);
+	if (p.failure)
+		fail_msg("%s (features 0x%llx, size %u)", p.failure,
+			 (unsigned long long)features, count);
+	/* an event index asks for one notification each time, slept or not;
+	 * one more at the start, and one for what was pushed last */
+	if (feat_has(features, VIRTIO_F_EVENT_IDX)) {
+		assert_true(p.kicks <= p.dev_arms + 2);
+		assert_true(p.calls <= p.drv_arms + 2);
+	}
+	gmem_get(p.mem);
+	vq_rig_fini(&p.rig);
+	free(p.mem);
+}
+
+static void test_threads(void **state)
+{
+	struct rng rng = rng_start();
+
+	(void)state;
+	print_message("seed 0x%llx\n", (unsigned long long)rng.state);
+	for (unsigned bits = 0; bits < 8; bits++) {
+		uint64_t features =
+			(bits & 1 ? feat_bit(VIRTIO_F_EVENT_IDX) : 0) |
+			(bits & 2 ? feat_bit(VIRTIO_F_IN_ORDER) : 0) |
+			(bits & 4 ? feat_bit(VIRTIO_F_INDIRECT_DESC) : 0);
+
+		run(features, 32, &rng);
+		run(features | feat_bit(VIRTIO_F_RING_PACKED), 27, &rng);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
