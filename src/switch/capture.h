@@ -12,7 +12,8 @@
 enum capture_direction { CAPTURE_BOTH, CAPTURE_RX, CAPTURE_TX };
 
 struct capture_config {
-	int fd;			/* ownership moves to the capture */
+	int fd;			/* ownership moves to the capture, also when
+				 * it cannot start */
 	uint32_t snaplen;	/* bytes of each frame kept; 0: all */
 	uint64_t max_frames;	/* 0: no bound */
 	enum capture_direction direction; /* pcap has no room to tell it later */
