@@ -21,7 +21,10 @@
 #define COUNT	    64u
 #define BUFFER_SIZE 64
 #define BURST	    16
-#define LOST_MS	    10000 /* waited that long: the wake-up is lost */
+#define PATIENCE                                                             \
+	20	      /* looks before a sleep, in the mean: the sides are to \
+		       * meet at every point of it */
+#define LOST_MS 10000 /* waited that long: the wake-up is lost */
 
 struct pair {
 	struct vq_rig rig;
@@ -55,13 +58,22 @@ static void sleep_on(struct pair *p, int fd, const char *lost)
 	fd_drain(fd);
 }
 
-static unsigned offer(struct pair *p, unsigned next, bool *is_out)
+/* Between the last look at the ring and going to sleep: time for the other side
+ * to do what a lost wake-up is made of. */
+static void dawdle(struct rng *rng)
+{
+	for (uint32_t i = rng_below(rng, 200); i > 0; i--)
+		cpu_relax();
+}
+
+static unsigned offer(struct pair *p, unsigned next, unsigned limit,
+		      bool *is_out)
 {
 	struct vq_drv_buf bufs[BURST];
 	struct iovec iov[BURST][2];
 	unsigned n = 1 + rng_below(&p->drv_rng, BURST), pushed;
 
-	n = MIN(n, LISTS - next);
+	n = MIN(n, limit);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned place = (next + i) % COUNT;
 		uint8_t *at = p->rig.base + place * 2 * BUFFER_SIZE;
@@ -111,19 +123,26 @@ static void *driver(void *arg)
 {
 	struct pair *p = arg;
 	static _Thread_local bool is_out[COUNT];
-	unsigned pushed = 0, popped = 0;
+	unsigned pushed = 0, popped = 0, window = 1;
 
 	memset(is_out, 0, sizeof(is_out));
 	while (popped < LISTS && !shm_load(&p->failure)) {
 		unsigned n = 0, back;
 
-		if (pushed < LISTS && rng_below(&p->drv_rng, 4))
-			n = offer(p, pushed, is_out);
+		/* with a small window nothing follows that would wake the
+		 * other side after all */
+		if (rng_below(&p->drv_rng, 100) == 0)
+			window = rng_below(&p->drv_rng, 2) ? 1 : COUNT;
+		if (pushed < LISTS && pushed - popped < window)
+			n = offer(p, pushed, MIN(LISTS - pushed, window),
+				  is_out);
 		pushed += n;
 		back = reap(p, is_out);
 		popped += back;
-		if (n || back || pushed == popped)
+		if (n || back || pushed == popped ||
+		    rng_below(&p->drv_rng, PATIENCE))
 			continue;
+		dawdle(&p->drv_rng);
 		p->drv_arms++;
 		if (vq_drv_arm(p->rig.drv))
 			sleep_on(p, p->rig.call_fd, "driver never woken");
@@ -179,8 +198,11 @@ static void *device(void *arg)
 			give_back(p, done, n);
 			continue;
 		}
+		if (rng_below(&p->dev_rng, PATIENCE))
+			continue;
 		if (p->rig.dev.fault)
 			give_up(p, vq_fault_name(p->rig.dev.fault));
+		dawdle(&p->dev_rng);
 		p->dev_arms++;
 		if (vq_dev_arm(&p->rig.dev))
 			sleep_on(p, p->rig.kick_fd, "device never woken");
