@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm.h"
+
 enum log_level log_level = LOG_LEVEL_INFO;
 
 static const char *const level_text[] = {
@@ -23,7 +25,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	if (level > log_level)
+	if (level > shm_load(&log_level))
 		return;
 	n = snprintf(line, sizeof(line), "ringway: %s", level_text[level]);
 	va_start(ap, fmt);

@@ -13,7 +13,7 @@
 
 enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* Lines above this level are not printed. Set once at start. */
+/* Lines above this level are not printed. [ctl -> any, atomic] */
 extern enum log_level log_level;
 
 void log_line(enum log_level level, const char *fmt, ...) __printf(2, 3);
