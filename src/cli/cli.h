@@ -66,6 +66,8 @@ const struct command *command_find(int argc, char **argv, int *used);
 /* help.c: how to use one command, or what there is. */
 void help_print_command(const struct command *c);
 void help_print_overview(void);
+/* The commands whose first word is @word. False: there are none. */
+bool help_print_family(const char *word);
 /* Answers "-netdev help" and "-netdev TYPE,help". False: @text is neither. */
 bool help_print_netdev(const char *text);
 

@@ -86,15 +86,31 @@ void help_print_command(const struct command *c)
 		printf("  -%s is --%s\n", s[0], s[1]);
 }
 
+static void print_line(const struct command *c)
+{
+	int at = printf("  %s%s%s", c->name, *c->usage ? " " : "", c->usage);
+
+	print_wrapped(c->help, HELP_COLUMN, (unsigned)at);
+}
+
+bool help_print_family(const char *word)
+{
+	size_t n = strlen(word);
+	bool is_any = false;
+
+	for (const struct command *c = commands; c->name; c++)
+		if (!strncmp(c->name, word, n) && c->name[n] == ' ') {
+			print_line(c);
+			is_any = true;
+		}
+	return is_any;
+}
+
 void help_print_overview(void)
 {
 	printf("usage: ringway COMMAND ...\n\n");
-	for (const struct command *c = commands; c->name; c++) {
-		int at = printf("  %s%s%s", c->name, *c->usage ? " " : "",
-				c->usage);
-
-		print_wrapped(c->help, HELP_COLUMN, (unsigned)at);
-	}
+	for (const struct command *c = commands; c->name; c++)
+		print_line(c);
 	printf("\n`ringway help COMMAND` tells more. A first switch:\n\n"
 	       "  ringway up -netdev vhost-user,id=vm1,path=vm1.sock \\\n"
 	       "             -netdev user,id=nat\n"

@@ -159,9 +159,10 @@ int help_run(const struct command *self, int argc, char **argv)
 		return EXIT_DONE;
 	}
 	c = command_find(argc, argv, &used);
-	if (!c)
+	if (!c && !help_print_family(argv[0]))
 		return refuse_command(argc, argv);
-	help_print_command(c);
+	if (c)
+		help_print_command(c);
 	return EXIT_DONE;
 }
 

@@ -103,8 +103,9 @@ static void add_queues(struct table *t, const json_t *p)
 static void print_ports(const json_t *ports, bool with_net, unsigned indent)
 {
 	static const char *const head[] = {
-		"PORT", "TYPE", "NET",	  "LINK",  "PEER", ">QUEUES", "TAKES",
-		">IN",	">OUT", ">DROPS", ">MACS", "",	   NULL,
+		"PORT",	   "TYPE",     "NET",	     "LINK", "PEER",
+		">QUEUES", "OFFLOADS", ">FRAMES IN", ">OUT", ">DROPS",
+		">MACS",   "",	       NULL,
 	};
 	struct table *t = table_create(head);
 	const json_t *p;

@@ -45,6 +45,28 @@ static void add_queue(struct table *t, const char *id, const char *direction,
 	add_drops(t, json_object_get(q, "drops"));
 }
 
+/* Queues that never did anything say nothing, but each port has a line. */
+static bool is_worth(const json_t *q)
+{
+	if (!num(q, "queue") || json_object_size(json_object_get(q, "drops")))
+		return true;
+	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
+		if (num(q, counters[i]))
+			return true;
+	return false;
+}
+
+static void add_queues(struct table *t, const char *id, const char *direction,
+		       const json_t *queues)
+{
+	const json_t *q;
+	size_t i;
+
+	json_array_foreach(queues, i, q)
+		if (is_worth(q))
+			add_queue(t, id, direction, q);
+}
+
 /* What was for the port while it had no queue to send on. */
 static void add_down(struct table *t, const char *id, uint64_t n)
 {
@@ -64,17 +86,15 @@ void print_stats(const json_t *r)
 		">SLEEPS", ">CUT",   ">CHECKSUMS", "DROPS",   NULL,
 	};
 	struct table *t = table_create(head);
-	const json_t *p, *q;
+	const json_t *p;
 	json_t *workers;
-	size_t i, k;
+	size_t i;
 
 	json_array_foreach(json_object_get(r, "ports"), i, p) {
 		const char *id = json_string_value(json_object_get(p, "id"));
 
-		json_array_foreach(json_object_get(p, "rx"), k, q)
-			add_queue(t, id, "in", q);
-		json_array_foreach(json_object_get(p, "tx"), k, q)
-			add_queue(t, id, "out", q);
+		add_queues(t, id, "in", json_object_get(p, "rx"));
+		add_queues(t, id, "out", json_object_get(p, "tx"));
 		if (num(p, "tx_down"))
 			add_down(t, id, num(p, "tx_down"));
 	}

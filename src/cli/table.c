@@ -125,8 +125,8 @@ void table_print(struct table *t, unsigned indent)
 	unsigned *width = must(calloc(t->columns, sizeof(*width)));
 
 	for (unsigned c = 0; c < t->columns; c++)
-		width[c] = t->count ? width_of(t, c) :
-				      (unsigned)strlen(title(t, c));
+		width[c] = t->count ? width_of(t, c)
+				    : (unsigned)strlen(title(t, c));
 	print_line(t, NULL, width, indent);
 	for (unsigned i = 0; i + t->columns <= t->count; i += t->columns)
 		print_line(t, t->cell + i, width, indent);

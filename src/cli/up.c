@@ -131,8 +131,8 @@ static void notify_ready(void)
 	fd_close(&fd);
 }
 
-/* In the background nothing is left of who started it: not its directory, and
- * of its standard files only a log file. */
+/* In the background nothing is left of who started it but a log file. The
+ * directory stays: paths of ports may be relative to it. */
 static void let_go(void)
 {
 	struct stat st;
@@ -145,8 +145,6 @@ static void let_go(void)
 	if (fstat(STDERR_FILENO, &st) || !S_ISREG(st.st_mode))
 		dup2(null, STDERR_FILENO);
 	fd_close(&null);
-	if (chdir("/") < 0)
-		log_warn("cannot leave the directory: %s", strerror(errno));
 }
 
 /* @ready_fd >= 0: gets a byte when all is up, and this process is to go to the

@@ -4,9 +4,10 @@
  * thread.
  *
  * Signals are blocked before the first worker exists, so that every thread
- * inherits that, and read from a descriptor. The control socket's path is looked
- * at before anything else is touched, so that a second daemon is refused early,
- * but taken only when all ports stand: who can connect finds everything there.
+ * inherits that, and read from a descriptor. The control socket's path is
+ * looked at before anything else is touched, so that a second daemon is refused
+ * early, but taken only when all ports stand: who can connect finds everything
+ * there.
  */
 #include "daemon.h"
 

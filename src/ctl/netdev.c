@@ -177,19 +177,6 @@ static int parse_pairs(const char *type_name, const struct opt_pair *pairs,
 	return rc;
 }
 
-int netdev_parse(const char *text, struct netdev **out, struct err *err)
-{
-	struct opt_pair *pairs;
-	char *type;
-	int rc, count = opt_split(text, &type, &pairs, err);
-
-	if (count < 0)
-		return err_prefix(err, count, "netdev %.64s", text);
-	rc = parse_pairs(type, pairs, count, out, err);
-	opt_pairs_free(type, pairs, count);
-	return rc;
-}
-
 struct pairs {
 	struct opt_pair *pair;
 	int count;
@@ -226,6 +213,38 @@ int netdev_parse_json(const json_t *object, struct netdev **out,
 	if (!rc)
 		rc = parse_pairs(NULL, p.pair, p.count, out, err);
 	opt_pairs_free(NULL, p.pair, p.count);
+	return rc;
+}
+
+/* QEMU takes JSON here too. */
+static int parse_json_text(const char *text, struct netdev **out,
+			   struct err *err)
+{
+	json_error_t where;
+	json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+	int rc;
+
+	if (!object)
+		return err_set(err, -EINVAL, "netdev: not JSON at byte %d: %s",
+			       where.position, where.text);
+	rc = netdev_parse_json(object, out, err);
+	json_decref(object);
+	return rc;
+}
+
+int netdev_parse(const char *text, struct netdev **out, struct err *err)
+{
+	struct opt_pair *pairs;
+	int rc, count;
+	char *type;
+
+	if (text[0] == '{')
+		return parse_json_text(text, out, err);
+	count = opt_split(text, &type, &pairs, err);
+	if (count < 0)
+		return err_prefix(err, count, "netdev %.64s", text);
+	rc = parse_pairs(type, pairs, count, out, err);
+	opt_pairs_free(type, pairs, count);
 	return rc;
 }
 

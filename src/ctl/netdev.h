@@ -13,7 +13,7 @@ struct netdev {
 	void *conf;			/* heap; the type's own */
 };
 
-/* Reads "TYPE,id=NAME,key=value,...". -EINVAL with @err, which names the port
+/* Reads "TYPE,id=NAME,key=value,...", or that as a JSON object. -EINVAL with @err, which names the port
  * when its id is known. The caller frees *@out. */
 int netdev_parse(const char *text, struct netdev **out, struct err *err);
 

@@ -9,11 +9,8 @@
 #include "types.h"
 
 const struct port_type *const port_types[] = {
-	&port_vhost_user_type,
-	&port_tap_type,
-	&port_user_type,
-	&port_null_type,
-	NULL,
+	&port_vhost_user_type, &port_tap_type, &port_user_type,
+	&port_null_type,       NULL,
 };
 
 const struct port_type *port_type_find(const char *name, struct err *err)

@@ -91,7 +91,7 @@ static void show_queue(const struct vu_queue *q, unsigned idx, struct show *s)
 void vu_backend_show(const struct vu_backend *b, struct show *s)
 {
 	show_bits(s, "features", b->features, feature_names);
-	show_bits(s, "protocol-features", b->protocol_features, protocol_names);
+	show_bits(s, "protocol_features", b->protocol_features, protocol_names);
 	show_num(s, "status", b->status);
 	show_array(s, "memory");
 	for (unsigned i = 0; b->mem && i < b->mem->count; i++) {

@@ -134,6 +134,21 @@ static int from_json(const char *text, struct netdev **n, struct err *err)
 	return rc;
 }
 
+static void test_json_text(void **state)
+{
+	struct netdev *n;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(netdev_parse("{\"type\":\"null\",\"id\":\"n\"}", &n,
+				      &err), 0);
+	assert_string_equal(n->common.id, "n");
+	netdev_free(n);
+	assert_int_equal(netdev_parse("{\"type\":\"null\"", &n, &err),
+			 -EINVAL);
+	assert_non_null(strstr(err.msg, "netdev: not JSON at byte 14:"));
+}
+
 static void test_json(void **state)
 {
 	struct netdev *n;
@@ -268,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_net),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_text),
 		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_change_list),
 		cmocka_unit_test(test_rows_are_sound),
