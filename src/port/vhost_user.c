@@ -171,8 +171,8 @@ static int connect_peer(struct vhost_user_port *v, int sock)
 			       check_faults);
 	v->next = connected;
 	connected = v;
-	log_ratelimited(LOG_LEVEL_INFO, "port=%s: front-end connected (pid %d)",
-			v->port.name, (int)cred.pid);
+	log_info("port=%s: front-end connected (pid %d)", v->port.name,
+		 (int)cred.pid);
 	return 0;
 }
 

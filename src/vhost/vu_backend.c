@@ -40,8 +40,8 @@ static void release(struct vu_backend *b)
 static void end_session(struct vu_backend *b, enum log_level level,
 			const char *reason)
 {
-	log_ratelimited(level, "port=%s: %s: connection closed", b->name,
-			reason);
+	/* Not rate-limited: one line a connection, and each names its port. */
+	log_line(level, "port=%s: %s: connection closed", b->name, reason);
 	release(b);
 	b->ops->closed(b->ctx, reason);
 }
