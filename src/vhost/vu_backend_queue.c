@@ -118,6 +118,16 @@ static int translate_areas(const struct vu_backend *b, const struct vu_queue *q,
 		       (uint64_t)q->addr.avail, (uint64_t)q->addr.used);
 }
 
+static int check_size(const struct vu_backend *b, unsigned idx, uint32_t num,
+		      struct err *err)
+{
+	if (vq_size_is_valid(b->features, num))
+		return 0;
+	return err_set(
+		err, -EINVAL, "queue %u: size %u is not allowed: %s", idx, num,
+		is_packed(b) ? "1 to 32768" : "a power of two up to 32768");
+}
+
 int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 {
 	struct vq_dev_config config = { .features = b->features,
@@ -130,12 +140,9 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 	if (q->is_running || !q->is_kicked || !q->num || !q->has_addr ||
 	    !b->has_features || !b->mem->count)
 		return 0;
-	if (!vq_size_is_valid(b->features, q->num))
-		return err_set(err, -EINVAL,
-			       "queue %u: size %u is not allowed: %s", idx,
-			       q->num,
-			       is_packed(b) ? "1 to 32768"
-					    : "a power of two up to 32768");
+	rc = check_size(b, idx, q->num, err);
+	if (rc)
+		return rc;
 	rc = translate_areas(b, q, &config.area, err);
 	if (rc)
 		return rc;
@@ -232,10 +239,13 @@ int vu_on_set_vring_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
 {
 	struct vu_queue *q = &b->queue[m->payload.state.idx];
 	uint32_t num = m->payload.state.num;
+	int rc = 0;
 
-	if (!num || num > VQ_MAX_SIZE)
-		return err_set(err, -EINVAL, "queue %u: size %u, must be 1..%u",
-			       m->payload.state.idx, num, VQ_MAX_SIZE);
+	/* Which sizes there are depends on the ring's format. */
+	if (b->has_features)
+		rc = check_size(b, m->payload.state.idx, num, err);
+	if (rc)
+		return rc;
 	if (num == q->num)
 		return 0;
 	if (q->is_running)
