@@ -77,7 +77,7 @@ static unsigned uso_needed(const struct frame *f)
 	return h.ethertype == ETHERTYPE_V6 ? OFFLOAD_USO6 : OFFLOAD_USO4;
 }
 
-unsigned frame_offloads_needed(const struct frame *f)
+unsigned frame_offloads_find(const struct frame *f)
 {
 	unsigned need = 0;
 

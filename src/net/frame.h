@@ -144,7 +144,11 @@ void frame_copy(const struct frame *f, uint32_t off, void *dst, uint32_t size);
 unsigned frame_to_iov(const struct frame *f, struct iovec *out, unsigned max);
 
 /* Which OFFLOAD_* a receiver must have to take @f as it is; 0 for a plain
- * frame. */
-unsigned frame_offloads_needed(const struct frame *f);
+ * frame. The second is for frames that are not plain. */
+unsigned frame_offloads_find(const struct frame *f);
+static inline unsigned frame_offloads_needed(const struct frame *f)
+{
+	return likely(!frame_has_offload(f)) ? 0 : frame_offloads_find(f);
+}
 
 #endif
