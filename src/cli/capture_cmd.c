@@ -87,9 +87,15 @@ static int run_capture(struct client *c, const struct cli_args *args,
 	json_t *reply, *result = NULL;
 	int rc, fd, signal_fd;
 
-	/* Is there such a port? The file is not touched before that. */
+	/* Is there such a port, and is it free? The file is not touched before
+	 * that. */
 	rc = client_call(c, "port.show", json_pack("{s:s}", "id", id), &result,
 			 err);
+	if (!rc && json_is_true(json_object_get(result, "captured")))
+		rc = err_set(err, -EBUSY,
+			     "port %s is being captured already: end that "
+			     "capture first",
+			     id);
 	json_decref(result);
 	if (rc)
 		return rc;

@@ -22,6 +22,7 @@ struct cli_args {
 	char *write;		/* capture: the file */
 	uint32_t snaplen;
 	uint64_t count;
+	uint32_t limit;
 	char *direction;	/* the daemon checks it */
 	uint64_t memory;
 	uint32_t watch;		/* seconds between reports; 0: one report */

@@ -28,17 +28,33 @@
 
 static const struct opt_row client_rows[] = { CONTROL_ROW, JSON_ROW, { NULL } };
 
+#define MAC_SCOPE_ROWS                                                     \
+	{ .key = "net",                                                    \
+	  .kind = OPT_STRING,                                              \
+	  M(net),                                                          \
+	  .arg = "NAME",                                                   \
+	  .help = "only this network" },                                   \
+	{                                                                  \
+		.key = "port", .kind = OPT_STRING, M(port), .arg = "PORT", \
+		.help = "only addresses behind this port"                  \
+	}
+
+static const struct opt_row mac_flush_rows[] = {
+	MAC_SCOPE_ROWS,
+	CONTROL_ROW,
+	JSON_ROW,
+	{ NULL },
+};
+
 static const struct opt_row mac_rows[] = {
-	{ .key = "net",
-	  .kind = OPT_STRING,
-	  M(net),
-	  .arg = "NAME",
-	  .help = "only this network" },
-	{ .key = "port",
-	  .kind = OPT_STRING,
-	  M(port),
-	  .arg = "PORT",
-	  .help = "only addresses behind this port" },
+	MAC_SCOPE_ROWS,
+	{ .key = "limit",
+	  .kind = OPT_UINT,
+	  M(limit),
+	  .max = 500000,
+	  .def = "10000",
+	  .arg = "N",
+	  .help = "at most so many" },
 	CONTROL_ROW,
 	JSON_ROW,
 	{ NULL },
@@ -210,7 +226,10 @@ static json_t *mac_params(const struct cli_args *args)
 
 static int mac_run(struct cli_args *args)
 {
-	return request(args, "mac.list", mac_params(args), print_macs);
+	json_t *params = mac_params(args);
+
+	json_object_set_new(params, "limit", json_integer(args->limit));
+	return request(args, "mac.list", params, print_macs);
 }
 
 static int mac_flush_run(struct cli_args *args)
@@ -375,7 +394,7 @@ const struct command commands[] = {
 		  "changeable can be set. All changes are made, or none.",
 	  .options = client_rows,
 	  .min_words = 2,
-	  .max_words = CLI_MAX_WORDS,
+	  .max_words = CLI_MAX_WORDS - 1,
 	  .run = port_set_run },
 	{ .name = "port show",
 	  .usage = "PORT",
@@ -392,7 +411,7 @@ const struct command commands[] = {
 	{ .name = "mac flush",
 	  .usage = "",
 	  .help = "forget learned MAC addresses",
-	  .options = mac_rows,
+	  .options = mac_flush_rows,
 	  .run = mac_flush_run },
 	{ .name = "stats",
 	  .usage = "[PORT]",

@@ -2,10 +2,12 @@
 /* Entry point: finds the command and what was typed behind it. The only code
  * that may end the process. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "args.h"
 #include "cli.h"
@@ -111,9 +113,10 @@ static int run_command(const struct command *c, int argc, char **argv)
 	struct cli_args out = { 0 };
 	struct err err;
 	struct arg arg;
-	int rc = 0, code;
+	int rc, code;
 
-	for (;;) {
+	rc = opt_defaults(c->options, &out, &err);
+	while (!rc) {
 		rc = args_next(&a, tables, c->shorts, &arg, &err);
 		if (rc == ARG_OPTION) {
 			rc = opt_set(c->options, &out, arg.key, arg.text, &err);
@@ -191,9 +194,20 @@ static int run(int argc, char **argv)
 	return run_command(c, argc - used, argv + used);
 }
 
+/* A descriptor we open must not become one of the standard three. */
+static void fill_standard_fds(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			exit(EXIT_REFUSED);
+}
+
 int main(int argc, char **argv)
 {
-	int code = run(argc - 1, argv + 1);
+	int code;
+
+	fill_standard_fds();
+	code = run(argc - 1, argv + 1);
 
 	/* A full disk or a closed pipe must not look like success. */
 	if (fflush(stdout) && !code)

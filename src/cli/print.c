@@ -332,6 +332,8 @@ void print_macs(const json_t *r)
 		table_add(t, "%" PRIu64 " s", num(m, "age_s"));
 	}
 	table_print(t, 0);
+	if (i < num(r, "total"))
+		printf("and %" PRIu64 " more\n", num(r, "total") - i);
 }
 
 void print_flushed(const json_t *r)

@@ -109,21 +109,36 @@ static int method_stats(struct rpc_call *call)
 	return 0;
 }
 
+/* A table may hold a million addresses: a reply has a bound. */
+#define MAC_LIMIT_MAX 500000
+
 struct mac_args {
 	char *id, *net;
+	uint32_t limit;
 };
 
-static const struct opt_row mac_params[] = {
-	{ .key = "id",
-	  .kind = OPT_STRING,
-	  .offset = offsetof(struct mac_args, id),
-	  .arg = "PORT",
-	  .help = "only addresses behind this port" },
-	{ .key = "net",
-	  .kind = OPT_STRING,
-	  .offset = offsetof(struct mac_args, net),
-	  .arg = "NAME",
-	  .help = "only this network" },
+#define MAC_SCOPE_ROWS                                                   \
+	{ .key = "id",                                                   \
+	  .kind = OPT_STRING,                                            \
+	  .offset = offsetof(struct mac_args, id),                       \
+	  .arg = "PORT",                                                 \
+	  .help = "only addresses behind this port" },                   \
+	{                                                                \
+		.key = "net", .kind = OPT_STRING,                        \
+		.offset = offsetof(struct mac_args, net), .arg = "NAME", \
+		.help = "only this network"                              \
+	}
+
+static const struct opt_row mac_params[] = { MAC_SCOPE_ROWS, { NULL } };
+
+static const struct opt_row mac_list_params[] = {
+	MAC_SCOPE_ROWS,
+	{ .key = "limit",
+	  .kind = OPT_UINT,
+	  .offset = offsetof(struct mac_args, limit),
+	  .max = MAC_LIMIT_MAX,
+	  .def = "10000",
+	  .help = "at most so many; `total` tells how many there are" },
 	{ NULL },
 };
 
@@ -151,14 +166,18 @@ static int mac_scope(struct rpc_call *call, struct daemon_port **port)
 struct mac_lister {
 	struct show *show;
 	const char *port;
+	uint32_t limit;
+	uint64_t total;
 };
 
 static bool list_mac(const struct mac_entry *e, void *arg)
 {
-	const struct mac_lister *l = arg;
+	struct mac_lister *l = arg;
 	char text[18];
 
 	if (l->port && strcmp(l->port, e->port))
+		return true;
+	if (l->total++ >= l->limit)
 		return true;
 	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", e->mac[0],
 		 e->mac[1], e->mac[2], e->mac[3], e->mac[4], e->mac[5]);
@@ -177,7 +196,9 @@ static int method_mac_list(struct rpc_call *call)
 	struct daemon *d = call->ctx;
 	struct daemon_port *port;
 	struct json_show j;
-	struct mac_lister l = { .show = &j.show, .port = args->id };
+	struct mac_lister l = { .show = &j.show,
+				.port = args->id,
+				.limit = args->limit };
 	int rc = mac_scope(call, &port);
 
 	if (rc)
@@ -186,6 +207,7 @@ static int method_mac_list(struct rpc_call *call)
 	show_array(&j.show, "macs");
 	switch_each_mac(d->sw, args->net, list_mac, &l);
 	show_end(&j.show);
+	show_num(&j.show, "total", l.total);
 	return 0;
 }
 
@@ -278,7 +300,7 @@ const struct rpc_method methods[] = {
 	  .fn = method_port_set },
 	{ .name = "mac.list",
 	  .help = "learned addresses",
-	  .params = mac_params,
+	  .params = mac_list_params,
 	  .args_size = sizeof(struct mac_args),
 	  .fn = method_mac_list },
 	{ .name = "mac.flush",

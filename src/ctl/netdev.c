@@ -188,8 +188,8 @@ static int collect(void *ctx, const char *key, const char *value,
 	struct pairs *p = ctx;
 	struct opt_pair *grown =
 		reallocarray(p->pair, (size_t)p->count + 1, sizeof(*grown));
-	size_t key_size = strlen(key) + 1;
-	char *both = malloc(key_size + strlen(value) + 1);
+	size_t key_size = strlen(key) + 1, value_size = strlen(value) + 1;
+	char *both = malloc(key_size + value_size);
 
 	if (grown)
 		p->pair = grown;
@@ -198,8 +198,8 @@ static int collect(void *ctx, const char *key, const char *value,
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	/* One allocation, as opt_split() makes them. */
-	strcpy(both, key);
-	strcpy(both + key_size, value);
+	memcpy(both, key, key_size);
+	memcpy(both + key_size, value, value_size);
 	p->pair[p->count++] = (struct opt_pair){ both, both + key_size };
 	return 0;
 }

@@ -243,3 +243,95 @@ def test_half_made_daemon_leaves_nothing(folder):
             '-netdev', 'user,id=u', '-netdev',
             f'vhost-user,id=c,path={folder}/no/c.sock')
     assert os.listdir(folder) == []
+
+
+def test_background_and_notify(folder):
+    """-d returns when all is ready; the service manager is told."""
+    control = f'{folder}/ctl.sock'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(f'{folder}/notify')
+        notify.settimeout(5)
+        env = dict(os.environ, NOTIFY_SOCKET=f'{folder}/notify')
+        args = ['-netdev', 'vhost-user,id=a,path=a.sock', '-netdev',
+                'null,id=n']
+        done = ringway('up', '-d', '--control', control, *args, env=env,
+                       cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert notify.recv(100) == b'READY=1'
+    try:
+        assert os.path.exists(f'{folder}/a.sock')
+        rpc = lab.Rpc(control)
+        assert [p['id'] for p in rpc.call('port.list')['ports']] == ['a', 'n']
+        again = ringway('up', '-d', '--control', control)
+        assert again.returncode == 1 and 'ctl.sock' in again.stderr
+    finally:
+        assert ringway('down', '--control', control).returncode == 0
+    # down returns when all is gone, a socket by relative path too
+    assert os.listdir(folder) == ['notify']
+
+
+def test_port_set(up):
+    s = up('null,id=n', 'null,id=m')
+    s.command('port', 'set', 'n', 'max-macs=7')
+    assert s.call('port.show', id='n')['config']['max-macs'] == 7
+    for change, words in (('net=x', ['net', 'live']),
+                          ('max-macs=x', ['max-macs', 'x', 'number']),
+                          ('max-macs+=1', ['list']),
+                          ('nosuch=1', ['nosuch']), ('max-macs', ['KEY'])):
+        done = s.command('port', 'set', 'n', 'max-macs=9', change, check=False)
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert all(w in done.stderr for w in words), done.stderr
+    # all or none
+    assert s.call('port.show', id='n')['config']['max-macs'] == 7
+
+
+def test_add_by_name(up):
+    s = up('null,id=n')
+    assert s.call('port.add', type='null', id='x', net='lab',
+                  offload=False) == {'id': 'x'}
+    port = s.call('port.show', id='x')
+    assert port['net'] == 'lab' and port['config']['offload'] is False
+    nets = {n['name']: [p['id'] for p in n['ports']]
+            for n in s.call('show')['networks']}
+    assert nets == {'default': ['n'], 'lab': ['x']}
+
+
+def test_netdev_help():
+    types = ringway('up', '-netdev', 'help').stdout
+    for t in ('vhost-user', 'tap', 'user', 'null'):
+        assert re.search(rf'^{t}\s', types, re.M)
+        text = ringway('up', '-netdev', t + ',help')
+        assert text.returncode == 0 and 'max-macs' in text.stdout
+    page = ringway('help', '--man').stdout
+    assert '.SH NAME' in page and 'hostfwd' in page
+
+
+def test_standard_files_closed(folder):
+    control = f'{folder}/ctl.sock'
+    process = subprocess.Popen(
+        ['sh', '-c', f'exec {BINARY} up --control {control} '
+         '-netdev null,id=n <&- >&- 2>&-'])
+    lab.wait_until(lambda: os.path.exists(control), 5, 'ready')
+    for fd in (0, 1, 2):
+        assert os.readlink(f'/proc/{process.pid}/fd/{fd}') == '/dev/null'
+    assert ringway('down', '--control', control).returncode == 0
+    assert process.wait(2) == 0
+
+
+def test_capture_counts_and_ends(up, folder):
+    s = up('vhost-user,id=a', 'vhost-user,id=b')
+    assert ringway('capture', 'nosuch', '-w', f'{folder}/x', '--control',
+                   s.control).returncode == 1
+    assert not os.path.exists(f'{folder}/x')
+    first = subprocess.Popen(
+        [s.binary, 'capture', 'a', '-w', f'{folder}/a.pcap', '--control',
+         s.control], stderr=subprocess.PIPE, text=True)
+    lab.wait_until(lambda: [p for p in s.call('port.list')['ports']
+                            if p['captured']], 5, 'capture')
+    second = s.command('capture', 'a', '-w', f'{folder}/y', check=False)
+    assert second.returncode == 1 and 'captured already' in second.stderr
+    assert not os.path.exists(f'{folder}/y')
+    s.command('port', 'del', 'a')       # the port goes, so the capture ends
+    assert first.wait(5) == 0
+    assert '0 frames captured (the port was removed)' in first.stderr.read()
