@@ -213,7 +213,8 @@ def run(args, steps, folder, closing):
     note(f'host 127.0.0.1:{forward} -> vm1:80', f'"{text}"')
 
     counted = counters(switch, ('vm1', 'vm2', 'nat'))
-    memory = switch.status('VmRSS') / 1024
+    # What is not the guests' memory.
+    memory = (switch.status('RssAnon') + switch.status('RssFile')) / 1024
     while closing[-1] != switch.stop:
         closing.pop()()
     steps.step('stop')

@@ -65,7 +65,7 @@ static struct vq_position split_position(const struct vu_backend *b,
 	const struct vq_used *used = area->device;
 	uint16_t idx;
 
-	if (told.used || (uintptr_t)used % sizeof(idx))
+	if (told.used || (uintptr_t)used % _Alignof(struct vq_used))
 		return told; /* unaligned: vq_dev_activate() refuses it */
 	idx = le16_to_cpu(shm_load(&used->idx));
 	if (idx)

@@ -174,6 +174,7 @@ def switch_factory(folder):
         return switch
 
     yield up
+    vufront.close_all()
     faults = []
     for s in switches:
         try:

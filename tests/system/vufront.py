@@ -143,6 +143,8 @@ class Ring:
 class Front:
     """A front-end with @pairs queue pairs. Queue 2n receives, 2n+1 sends."""
 
+    open_ones = set()
+
     def __init__(self, path=None, features=PLAIN, pairs=1, size=64, sock=None,
                  start=True):
         self.size, self.pairs = size, pairs
@@ -152,6 +154,7 @@ class Front:
             sock.connect(path)
         sock.settimeout(3)
         self.sock = sock
+        Front.open_ones.add(self)
         per_ring = Ring.room(size)
         self.mem_size = 2 * pairs * per_ring
         self.memfd = os.memfd_create('front')
@@ -332,12 +335,21 @@ class Front:
         return frames
 
     def close(self):
+        if self not in Front.open_ones:
+            return
+        Front.open_ones.remove(self)
         self.sock.close()
         for ring in self.rings:
             ring.close()
         self.words.release()
         self.mem.close()
         os.close(self.memfd)
+
+
+def close_all():
+    """Closes whatever a test left open."""
+    for front in list(Front.open_ones):
+        front.close()
 
 
 def accept(path, **options):
