@@ -563,6 +563,49 @@ static void test_sockets_in_the_way(void **state)
 	leaks_assert_none(before);
 }
 
+/* 64 queue pairs in each of two ports. */
+static void test_many_queues(void **state)
+{
+	const struct vu_frontend_config config = {
+		.features = PACKED,
+		.protocol_features = UINT64_MAX,
+		.queue_pairs = 64,
+		.queue_size = 64,
+		.memory_size = 4 << 20,
+	};
+	struct leaks before = leaks_count();
+	struct world w;
+	struct guest b;
+	struct port *pb;
+	struct add a;
+	char path[64];
+
+	(void)state;
+	world_open(&w);
+	snprintf(path, sizeof(path), "%s/a", w.dir);
+	assert_int_equal(try_add(&w, &a, "id=a,path=%s,queues=64", path), 0);
+	pb = add_port(&w, "b");
+	guest_connect(&w, &b, pb, SPLIT);
+	for (unsigned round = 0; round < 2; round++) {
+		struct vu_frontend *f;
+		struct err err = { "" };
+
+		f = vu_frontend_create(unix_connect("path", path, NULL),
+				       &config, &err);
+		if (!f)
+			fail_msg("%s", err.msg);
+		wait_link(a.port, true);
+		send_frame(&b, 0, 2, 1);
+		vu_frontend_destroy(f);
+		wait_link(a.port, false);
+	}
+	vu_frontend_destroy(b.f);
+	remove_port(&w, a.port);
+	remove_port(&w, pb);
+	world_close(&w);
+	leaks_assert_none(before);
+}
+
 static void test_qemu_args(void **state)
 {
 	struct world w;
@@ -610,6 +653,7 @@ int main(void)
 		cmocka_unit_test(test_client),
 		cmocka_unit_test(test_one_at_a_time),
 		cmocka_unit_test(test_sockets_in_the_way),
+		cmocka_unit_test(test_many_queues),
 		cmocka_unit_test(test_qemu_args),
 	};
 

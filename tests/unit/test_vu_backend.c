@@ -594,6 +594,27 @@ static void test_fault(void **state)
 	rig_close(&r);
 }
 
+/* The file behind the memory is cut: the copy goes on, the session ends. */
+static void test_lost_memory(void **state)
+{
+	struct leaks before = leaks_count();
+	struct rig r;
+
+	(void)state;
+	assert_int_equal(gmem_guard_install(), 0);
+	rig_open(&r, OFFER);
+	rig_negotiate(&r, V1 | PROTO);
+	rig_send(&r, rig_mem_table(&r));
+	rig_set_up_queue(&r, 1);
+	assert_int_equal(ftruncate(r.mem_fd, 4096), 0);
+	assert_int_equal(vq_dev_pending(r.queue[1].vq, 1), 0);
+	vu_backend_check_faults(r.b);
+	assert_int_equal(r.closed, 1);
+	assert_non_null(strstr(r.reason, "memory"));
+	rig_close(&r);
+	leaks_assert_none(before);
+}
+
 /* What a front-end sends until two queues run. */
 static unsigned make_script(struct rig *r, struct vu_msg *m)
 {
@@ -698,6 +719,7 @@ int main(void)
 		cmocka_unit_test(test_bad_rings),
 		cmocka_unit_test(test_resets),
 		cmocka_unit_test(test_fault),
+		cmocka_unit_test(test_lost_memory),
 		cmocka_unit_test(test_disappear),
 	};
 
