@@ -375,6 +375,8 @@ const struct command commands[] = {
 	{ .name = "port add",
 	  .usage = "NETDEV",
 	  .help = "add a port, written as behind -netdev",
+	  .more = "Relative paths are taken from the directory that the "
+		  "daemon was started in.",
 	  .options = client_rows,
 	  .min_words = 1,
 	  .max_words = 1,
