@@ -46,8 +46,9 @@ struct rpc_method {
 	const struct opt_row *params; /* NULL: any; the handler reads them */
 	size_t args_size;	/* of the struct that @params fills */
 	bool takes_fd;
-	/* 0, or -errno with call->err. -EINVAL is answered RPC_BAD_PARAMS, the
-	 * rest RPC_REFUSED with the name of the errno as data. */
+	/* 0, or -errno with call->err. A value that is wrong (-EINVAL,
+	 * -ENAMETOOLONG) is answered RPC_BAD_PARAMS, the rest RPC_REFUSED with
+	 * the name of the errno as data. */
 	int (*fn)(struct rpc_call *call);
 };
 

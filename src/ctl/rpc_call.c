@@ -96,8 +96,9 @@ static json_t *call_method(const struct dispatch *d, const char *name,
 	fd_close(&call.fd);
 	if (id && rc)
 		reply = rpc_error_reply(json_incref(id),
-					rc == -EINVAL ? RPC_BAD_PARAMS
-						      : RPC_REFUSED,
+					rc == -EINVAL || rc == -ENAMETOOLONG
+						? RPC_BAD_PARAMS
+						: RPC_REFUSED,
 					call.err.msg, strerrorname_np(-rc));
 	else if (id)
 		reply = json_pack("{s:s, s:O, s:O}", "jsonrpc", "2.0", "id", id,
