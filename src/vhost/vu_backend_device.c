@@ -221,12 +221,13 @@ int vu_on_set_status(struct vu_backend *b, struct vu_msg *m, struct err *err)
 		return err_set(err, -EINVAL, "status 0x%" PRIx64,
 			       m->payload.u64);
 	b->status = (uint8_t)m->payload.u64;
-	/* Writing 0 resets the device (virtio 1.2, clause 2.1.2). Rings go;
-	 * what SET_VRING_ENABLE said stays, since a front-end may remember that
-	 * it said so. */
+	/* Writing 0 resets the device (virtio 1.2, clause 2.1.2): no ring is
+	 * touched any more. But QEMU 7.2 writes it when it only pauses the
+	 * guest, and asks for the positions afterwards: so they stay, as does
+	 * what SET_VRING_ENABLE said. Who starts again says the rest anew. */
 	if (!b->status)
 		for (unsigned i = 0; i < b->queue_count; i++)
-			vu_queue_reset(b, &b->queue[i]);
+			vu_queue_stop(b, &b->queue[i]);
 	return 0;
 }
 

@@ -62,6 +62,8 @@ void vu_queue_fini(struct vu_backend *b, struct vu_queue *q);
 int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err);
 /* Takes @q back, keeping its position. */
 void vu_queue_pause(struct vu_backend *b, struct vu_queue *q);
+/* The same, until the next SET_VRING_KICK. */
+void vu_queue_stop(struct vu_backend *b, struct vu_queue *q);
 void vu_queue_enable(struct vu_backend *b, struct vu_queue *q, bool enable);
 /* Takes @q back and forgets its ring; notification descriptors stay. */
 void vu_queue_reset(struct vu_backend *b, struct vu_queue *q);

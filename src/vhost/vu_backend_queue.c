@@ -174,8 +174,7 @@ void vu_queue_pause(struct vu_backend *b, struct vu_queue *q)
 	q->has_base = true;
 }
 
-/* Stops @q until the next SET_VRING_KICK. */
-static void stop_queue(struct vu_backend *b, struct vu_queue *q)
+void vu_queue_stop(struct vu_backend *b, struct vu_queue *q)
 {
 	vu_queue_pause(b, q);
 	q->is_kicked = false;
@@ -184,7 +183,7 @@ static void stop_queue(struct vu_backend *b, struct vu_queue *q)
 
 void vu_queue_reset(struct vu_backend *b, struct vu_queue *q)
 {
-	stop_queue(b, q);
+	vu_queue_stop(b, q);
 	q->num = 0;
 	q->has_addr = q->has_base = q->was_stopped = false;
 }
@@ -249,7 +248,7 @@ int vu_on_set_vring_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	if (num == q->num)
 		return 0;
 	if (q->is_running)
-		stop_queue(b, q);
+		vu_queue_stop(b, q);
 	q->num = num;
 	return vu_queue_start(b, q, err);
 }
@@ -283,7 +282,7 @@ int vu_on_set_vring_base(struct vu_backend *b, struct vu_msg *m,
 	if (q->is_running && base == q->base_set)
 		return 0;
 	if (q->is_running)
-		stop_queue(b, q);
+		vu_queue_stop(b, q);
 	q->base = q->base_set = base;
 	q->has_base = true;
 	return 0;
@@ -295,7 +294,7 @@ int vu_on_get_vring_base(struct vu_backend *b, struct vu_msg *m,
 	struct vu_queue *q = &b->queue[m->payload.state.idx];
 
 	(void)err;
-	stop_queue(b, q);
+	vu_queue_stop(b, q);
 	q->was_stopped = true;
 	/* Also for a ring that was never set up: QEMU asks for all it has. */
 	m->payload.state.num = position_word(b, q);
@@ -342,7 +341,7 @@ int vu_on_set_vring_kick(struct vu_backend *b, struct vu_msg *m,
 
 	if (rc)
 		return rc;
-	stop_queue(b, q);
+	vu_queue_stop(b, q);
 	q->kick_fd = fd;
 	q->is_kicked = true;
 	return vu_queue_start(b, q, err);

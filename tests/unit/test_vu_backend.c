@@ -546,8 +546,14 @@ static void test_resets(void **state)
 	rig_send(&r, rig_state(VU_SET_VRING_ENABLE, 0, 1));
 	rig_send(&r, rig_u64(VU_SET_STATUS, 15));
 	assert_non_null(r.queue[0].vq);
+	rig_send(&r, rig_state(VU_SET_VRING_BASE, 0, 33));
+	rig_send(&r, rig_fd(VU_SET_VRING_KICK, 0, fd_eventfd()));
 	rig_send(&r, rig_u64(VU_SET_STATUS, 0));
 	assert_null(r.queue[0].vq);
+	/* QEMU 7.2 asks only now */
+	assert_int_equal(rig_call(&r, rig_state(VU_GET_VRING_BASE, 0, 0))
+				 .payload.state.num,
+			 33);
 	rig_set_up_queue(&r, 0);
 	assert_true(r.queue[0].enabled);
 	rig_send(&r, bare(VU_RESET_DEVICE));
