@@ -110,7 +110,7 @@ def text(samples, key, tso):
     loss = median(samples, key, 'loss')
     value = f'{median(samples, key, "gbps"):.1f} Gbit/s' if tso else \
         f'{rate:.2f} Mpps'
-    return f'{value} +-{spread:.0f}%' + \
+    return value + (f' +-{spread:.0f}%' if len(values) > 1 else '') + \
         (f', {loss:.0f}% lost' if loss >= 1 else '')
 
 
