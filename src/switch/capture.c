@@ -350,14 +350,19 @@ int capture_start(struct port *p, const struct capture_config *config,
 	c->ended = ended;
 	c->ended_arg = arg;
 	c->fd = fd_take(&fd);
+	/* Live before the stream's header is written: who sees that finds
+	 * every frame that follows. */
+	rcu_publish(p->capture, c);
+	rcu_wait_workers();
 	rc = -pthread_create(&c->thread, NULL, writer_main, c);
 	if (rc) {
+		rcu_publish(p->capture, NULL);
+		rcu_wait_workers();
 		free_capture(c);
 		return err_set(err, rc, "capture: no thread: %s",
 			       strerror(-rc));
 	}
 	pthread_setname_np(c->thread, "capture");
-	rcu_publish(p->capture, c);
 	return 0;
 
 err_close:
