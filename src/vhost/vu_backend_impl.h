@@ -17,6 +17,7 @@ struct vu_queue {
 	int kick_fd, call_fd, err_fd; /* owned; -1: none */
 	bool has_addr;
 	bool has_base;		/* SET_VRING_BASE came, or it ran before */
+	bool base_is_told;	/* the base is the front-end's, not our own */
 	bool is_kicked;		/* SET_VRING_KICK came: the front-end wants it
 				 * started */
 	bool is_enabled;	/* SET_VRING_ENABLE */
@@ -52,6 +53,27 @@ struct vu_backend {
 	 feat_bit(VU_PROTOCOL_F_RESET_DEVICE) |                               \
 	 feat_bit(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |                        \
 	 feat_bit(VU_PROTOCOL_F_STATUS))
+
+static inline unsigned vu_queue_idx(const struct vu_backend *b,
+				    const struct vu_queue *q)
+{
+	return (unsigned)(q - b->queue);
+}
+
+static inline bool vu_is_packed(const struct vu_backend *b)
+{
+	return feat_has(b->features, VIRTIO_F_RING_PACKED);
+}
+
+/* vu_backend_position.c */
+/* Where @q starts, as SET_VRING_BASE said or as it stood when it stopped. */
+uint32_t vu_queue_position_word(const struct vu_backend *b,
+				const struct vu_queue *q);
+/* The same, set right from the ring in @area where the front-end cannot know
+ * it. */
+struct vq_position vu_queue_position(const struct vu_backend *b,
+				     const struct vu_queue *q,
+				     const struct vq_areas *area);
 
 /* vu_backend_queue.c */
 void vu_queue_init(struct vu_queue *q);

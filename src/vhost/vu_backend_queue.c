@@ -25,78 +25,9 @@
 #include "shm.h"
 #include "vu_backend_impl.h"
 
-/* Position word of a packed ring nobody has used: index 0, wrap counters 1. */
-#define PACKED_START 0x80008000u
-
 void vu_queue_init(struct vu_queue *q)
 {
 	q->kick_fd = q->call_fd = q->err_fd = -1;
-}
-
-static unsigned queue_idx(const struct vu_backend *b, const struct vu_queue *q)
-{
-	return (unsigned)(q - b->queue);
-}
-
-static bool is_packed(const struct vu_backend *b)
-{
-	return feat_has(b->features, VIRTIO_F_RING_PACKED);
-}
-
-static uint32_t position_word(const struct vu_backend *b,
-			      const struct vu_queue *q)
-{
-	if (q->has_base)
-		return q->base;
-	return is_packed(b) ? PACKED_START : 0;
-}
-
-/*
- * A front-end that outlived another back-end may not know where that one
- * stopped: DPDK's virtio-user then says 0, in the middle of a ring that goes
- * on. The used index is what its driver waits for, and no other start can
- * work; what lies between it and the old position may be sent twice.
- */
-static struct vq_position split_position(const struct vu_backend *b,
-					 const struct vu_queue *q,
-					 const struct vq_areas *area,
-					 struct vq_position told)
-{
-	const struct vq_used *used = area->device;
-	uint16_t idx;
-
-	if (told.used || (uintptr_t)used % _Alignof(struct vq_used))
-		return told; /* unaligned: vq_dev_activate() refuses it */
-	idx = le16_to_cpu(shm_load(&used->idx));
-	if (idx)
-		log_info("port=%s: queue %u: goes on at %u, not at 0 as said",
-			 b->name, queue_idx(b, q), idx);
-	return vq_position_decode(b->features, idx);
-}
-
-/*
- * For packed rings the word has an available and a used half. Some front-ends
- * fill in only the first: then used is where available is. Where they differ,
- * what lies between was in flight in another back-end; this device does not
- * care whether a buffer is taken twice, so it begins with the oldest.
- */
-static struct vq_position start_position(const struct vu_backend *b,
-					 const struct vu_queue *q,
-					 const struct vq_areas *area)
-{
-	uint32_t word = position_word(b, q);
-	struct vq_position p = vq_position_decode(b->features, word);
-
-	if (!is_packed(b))
-		return split_position(b, q, area, p);
-	if (!(word >> 16)) {
-		p.used = p.avail;
-		p.used_wrap = p.avail_wrap;
-	} else {
-		p.avail = p.used;
-		p.avail_wrap = p.used_wrap;
-	}
-	return p;
 }
 
 /* Host addresses of all three areas in their full extent. */
@@ -114,7 +45,7 @@ static int translate_areas(const struct vu_backend *b, const struct vu_queue *q,
 		       "queue %u: ring of %u outside memory: "
 		       "descriptors 0x%" PRIx64 " available 0x%" PRIx64
 		       " used 0x%" PRIx64,
-		       queue_idx(b, q), q->num, (uint64_t)q->addr.desc,
+		       vu_queue_idx(b, q), q->num, (uint64_t)q->addr.desc,
 		       (uint64_t)q->addr.avail, (uint64_t)q->addr.used);
 }
 
@@ -125,7 +56,7 @@ static int check_size(const struct vu_backend *b, unsigned idx, uint32_t num,
 		return 0;
 	return err_set(
 		err, -EINVAL, "queue %u: size %u is not allowed: %s", idx, num,
-		is_packed(b) ? "1 to 32768" : "a power of two up to 32768");
+		vu_is_packed(b) ? "1 to 32768" : "a power of two up to 32768");
 }
 
 int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
@@ -134,7 +65,7 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 					.count = q->num,
 					.mem = b->mem,
 					.call_fd = q->call_fd };
-	unsigned idx = queue_idx(b, q);
+	unsigned idx = vu_queue_idx(b, q);
 	int rc;
 
 	if (q->is_running || !q->is_kicked || !q->num || !q->has_addr ||
@@ -146,8 +77,8 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 	rc = translate_areas(b, q, &config.area, err);
 	if (rc)
 		return rc;
-	config.position = start_position(b, q, &config.area);
-	if (is_packed(b) && config.position.avail >= q->num)
+	config.position = vu_queue_position(b, q, &config.area);
+	if (vu_is_packed(b) && config.position.avail >= q->num)
 		return err_set(err, -EINVAL,
 			       "queue %u: position %u in a ring of %u", idx,
 			       config.position.avail, q->num);
@@ -169,9 +100,10 @@ void vu_queue_pause(struct vu_backend *b, struct vu_queue *q)
 	if (!q->is_running)
 		return;
 	q->is_running = false;
-	b->ops->queue_stop(b->ctx, queue_idx(b, q));
+	b->ops->queue_stop(b->ctx, vu_queue_idx(b, q));
 	q->base = vq_position_encode(b->features, vq_dev_deactivate(&q->vq));
 	q->has_base = true;
+	q->base_is_told = false;
 }
 
 void vu_queue_stop(struct vu_backend *b, struct vu_queue *q)
@@ -201,7 +133,7 @@ void vu_queue_enable(struct vu_backend *b, struct vu_queue *q, bool enable)
 		return;
 	q->is_enabled = enable;
 	if (q->is_running)
-		b->ops->queue_enable(b->ctx, queue_idx(b, q), enable);
+		b->ops->queue_enable(b->ctx, vu_queue_idx(b, q), enable);
 }
 
 void vu_queues_pause(struct vu_backend *b)
@@ -284,7 +216,7 @@ int vu_on_set_vring_base(struct vu_backend *b, struct vu_msg *m,
 	if (q->is_running)
 		vu_queue_stop(b, q);
 	q->base = q->base_set = base;
-	q->has_base = true;
+	q->has_base = q->base_is_told = true;
 	return 0;
 }
 
@@ -297,7 +229,7 @@ int vu_on_get_vring_base(struct vu_backend *b, struct vu_msg *m,
 	vu_queue_stop(b, q);
 	q->was_stopped = true;
 	/* Also for a ring that was never set up: QEMU asks for all it has. */
-	m->payload.state.num = position_word(b, q);
+	m->payload.state.num = vu_queue_position_word(b, q);
 	return 0;
 }
 

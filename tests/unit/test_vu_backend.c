@@ -439,6 +439,64 @@ static void test_positions(void **state)
 	rig_close(&r);
 }
 
+static void put_flags(struct rig *r, unsigned slot, uint16_t flags)
+{
+	/* queue 1's descriptors */
+	assert_int_equal(pwrite(r->mem_fd, &flags, 2, 0x10000 + slot * 16 + 14),
+			 2);
+}
+
+/* A ring that is in use, and a front-end that says it is new: some of this lap
+ * is used, available again, pending, or used in the last lap. */
+static void test_lost_position(void **state)
+{
+	static const struct {
+		unsigned used, again; /* slots of this lap */
+		unsigned pending;     /* then: last lap's */
+		bool wrap;
+		uint32_t base;
+	} ring[] = {
+		{ 0, 0, 0, true, 0x80008000 },	 /* new */
+		{ 0, 0, 100, true, 0x80008000 }, /* new, buffers offered */
+		{ 10, 0, 20, true, 0x800a800a },
+		{ 10, 10, 256 - 10, true, 0x800a800a },
+		{ 10, 5, 246, false, 0x000a000a },
+		{ 200, 0, 0, false, 0x00c800c8 },
+		{ 256, 0, 0, true, 0 }, /* the next lap begins */
+		{ 256, 256, 0, false, 0x80008000 },
+	};
+	const uint16_t avail = VQ_DESC_F_AVAIL, used = VQ_DESC_F_USED;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(ring); i++) {
+		bool w = ring[i].wrap;
+		struct rig r;
+
+		rig_open(&r, OFFER | 1ull << VIRTIO_F_INDIRECT_DESC);
+		rig_negotiate(&r, V1 | PACKED | PROTO |
+					  1ull << VIRTIO_F_INDIRECT_DESC);
+		rig_send(&r, rig_mem_table(&r));
+		for (unsigned s = 0; s < 256; s++) {
+			if (s < ring[i].again)
+				put_flags(&r, s, w ? used : avail);
+			else if (s < ring[i].used)
+				put_flags(&r, s, w ? avail | used : 0);
+			else if (s < ring[i].used + ring[i].pending)
+				put_flags(&r, s, w ? avail : used);
+			else
+				put_flags(&r, s, w ? 0 : avail | used);
+		}
+		rig_set_up_queue(&r, 1);
+		rig_send(&r, rig_state(VU_SET_VRING_BASE, 1, 0x8000));
+		rig_send(&r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
+		assert_int_equal(
+			rig_call(&r, rig_state(VU_GET_VRING_BASE, 1, 0))
+				.payload.state.num,
+			ring[i].base);
+		rig_close(&r);
+	}
+}
+
 /* Memory comes, grows, shrinks and is exchanged under running queues. */
 static void test_memory_changes(void **state)
 {
@@ -720,6 +778,7 @@ int main(void)
 		cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_call_fd),
 		cmocka_unit_test(test_positions),
+		cmocka_unit_test(test_lost_position),
 		cmocka_unit_test(test_memory_changes),
 		cmocka_unit_test(test_feature_changes),
 		cmocka_unit_test(test_bad_rings),

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a ring starts. Control thread, while nobody has the queue; reads ring
+ * memory and nothing else.
+ *
+ * Theory of operation. Normally the front-end says: 0 for a new ring, what
+ * GET_VRING_BASE answered for one that goes on. But a front-end that outlived
+ * another back-end, which died or was restarted, got no answer and says the
+ * beginning, in the middle of a ring that goes on. Only the ring itself knows
+ * then. It is the peer's memory, so a lie is possible; it harms that queue and
+ * nothing else, since positions are checked like everything.
+ */
+#include "log.h"
+#include "shm.h"
+#include "vu_backend_impl.h"
+
+/* Position word of a packed ring nobody has used: index 0, wrap counters 1. */
+#define PACKED_START 0x80008000u
+
+uint32_t vu_queue_position_word(const struct vu_backend *b,
+				const struct vu_queue *q)
+{
+	if (q->has_base)
+		return q->base;
+	return vu_is_packed(b) ? PACKED_START : 0;
+}
+
+static void say_corrected(const struct vu_backend *b, const struct vu_queue *q,
+			  unsigned idx)
+{
+	log_info("port=%s: queue %u: goes on at %u, not at 0 as said", b->name,
+		 vu_queue_idx(b, q), idx);
+}
+
+/* The used index is what the driver waits for, no other start can work; what
+ * lies between it and the old position may be sent twice. */
+static struct vq_position split_position(const struct vu_backend *b,
+					 const struct vu_queue *q,
+					 const struct vq_areas *area,
+					 struct vq_position told)
+{
+	const struct vq_used *used = area->device;
+	uint16_t idx;
+
+	if (told.used || (uintptr_t)used % _Alignof(struct vq_used))
+		return told; /* unaligned: vq_dev_activate() refuses it */
+	idx = le16_to_cpu(shm_load(&used->idx));
+	if (idx)
+		say_corrected(b, q, idx);
+	return vq_position_decode(b->features, idx);
+}
+
+/*
+ * The device sets a descriptor's USED bit to its wrap counter, the driver sets
+ * it to the opposite when it makes it available (virtio 1.2, clause 2.8.1). So
+ * behind the position all USED bits say the counter of this lap, from it on all
+ * say the opposite; in a new ring all are 0, which gives slot 0 and counter 1.
+ * Chains of several slots without an indirect table leave stale bits inside:
+ * where the bits change more than once they tell nothing.
+ */
+static struct vq_position packed_position(const struct vu_backend *b,
+					  const struct vu_queue *q,
+					  const struct vq_areas *area,
+					  struct vq_position told)
+{
+	const struct vq_packed_desc *desc = area->desc;
+	bool first = false, last = false;
+	unsigned changes = 0;
+	uint16_t at = 0;
+
+	if ((uintptr_t)desc % _Alignof(struct vq_packed_desc))
+		return told;
+	for (uint32_t i = 0; i < q->num; i++) {
+		bool used =
+			le16_to_cpu(shm_load(&desc[i].flags)) & VQ_DESC_F_USED;
+
+		if (i == 0) {
+			first = used;
+		} else if (used != last) {
+			changes++;
+			at = (uint16_t)i;
+		}
+		last = used;
+	}
+	if (changes > 1)
+		return told;
+	told.avail = told.used = at;
+	told.avail_wrap = told.used_wrap = changes ? first : !first;
+	if (at || !told.used_wrap)
+		say_corrected(b, q, at);
+	return told;
+}
+
+struct vq_position vu_queue_position(const struct vu_backend *b,
+				     const struct vu_queue *q,
+				     const struct vq_areas *area)
+{
+	uint32_t word = vu_queue_position_word(b, q);
+	struct vq_position p = vq_position_decode(b->features, word);
+
+	if (!vu_is_packed(b))
+		return split_position(b, q, area, p);
+	/*
+	 * The word has an available and a used half. Some front-ends fill in
+	 * only the first: then used is where available is. Where they differ,
+	 * what lies between was in flight in another back-end; this device
+	 * does not care whether a buffer is taken twice, so it begins with the
+	 * oldest.
+	 */
+	if (!(word >> 16)) {
+		p.used = p.avail;
+		p.used_wrap = p.avail_wrap;
+	} else {
+		p.avail = p.used;
+		p.avail_wrap = p.used_wrap;
+	}
+	/* Our own position is exact, only theirs may be a guess. */
+	if (q->base_is_told && !p.used && p.used_wrap &&
+	    feat_has(b->features, VIRTIO_F_INDIRECT_DESC))
+		return packed_position(b, q, area, p);
+	return p;
+}
