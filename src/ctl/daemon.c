@@ -263,7 +263,7 @@ int daemon_change_port(struct daemon_port *p, struct netdev *changed,
 		if (rc)
 			return rc;
 	}
-	shm_store(&port->max_macs, changed->common.max_macs);
+	port_set_common(port, &changed->common);
 	netdev_free(p->netdev);
 	p->netdev = changed;
 	return 0;

@@ -340,6 +340,7 @@ static void init_queues(struct vhost_user_port *v)
 		v->rx[i] = (struct vu_rxq){ .rxq = { .port = &v->port,
 						     .idx = i,
 						     .can_spin = true,
+						     .can_hold = true,
 						     .event_fd = -1 } };
 		v->tx[i] = (struct vu_txq){ .txq = { .port = &v->port,
 						     .idx = i } };

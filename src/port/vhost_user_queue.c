@@ -43,7 +43,8 @@ void vhost_user_rx_done(struct rxq *rxq, struct burst *b)
 {
 	struct vu_rxq *q = container_of(rxq, struct vu_rxq, rxq);
 
-	if (b->borrowed && vnet_rx_done(q->vq, (void *)b->scratch, b->borrowed))
+	if (b->borrowed && vnet_rx_done(q->vq, (void *)b->scratch, b->borrowed,
+					 b->held))
 		stat_inc(&rxq->stats.calls);
 }
 

@@ -11,6 +11,7 @@
 #include "forward.h"
 
 #include "capture.h"
+#include "clock.h"
 #include "fd.h"
 #include "net.h"
 #include "offload.h"
@@ -27,30 +28,60 @@ static void count_drop(struct queue_stats *s, enum drop_reason r, unsigned n)
 	stat_add(&s->drops[r], n);
 }
 
-/* Gives frames that the receiver takes as they are to its queue. */
-static void transmit(struct txq *q, struct frame *const *frames, unsigned n)
+/* May the sender wait for @q, which took @taken frames and then no more? As
+ * long as there is progress; once a receiver has had its time without any,
+ * every frame is dropped until it takes one again. */
+static bool may_wait(struct txq *q, unsigned taken)
+{
+	uint64_t limit = shm_load(&q->port->full_ns), now;
+
+	if (!limit)
+		return false;
+	now = clock_ns();
+	if (taken || !q->full_since)
+		q->full_since = now;
+	return now - q->full_since < limit;
+}
+
+/*
+ * Gives frames that the receiver takes as they are to its queue. Returns with
+ * how many it is done, sent or dropped. Frames from @hold_from on (@n: none)
+ * are left alone when the receiver is full and may be waited for.
+ */
+static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
+			 unsigned hold_from)
 {
 	struct port *port = q->port;
 	struct capture *cap = rcu_read(port->capture);
-	unsigned taken;
+	unsigned taken, done = n;
 
 	spin_lock(&q->lock);
 	taken = port->ops->tx_burst(q, frames, n);
-	if (unlikely(taken < n))
-		count_drop(&q->stats, DROP_TX_FULL, n - taken);
+	if (likely(taken == n)) {
+		if (unlikely(q->full_since))
+			q->full_since = 0;
+	} else {
+		if (hold_from < n && may_wait(q, taken))
+			done = MAX(taken, hold_from);
+		count_drop(&q->stats, DROP_TX_FULL, done - taken);
+	}
 	spin_unlock(&q->lock);
 	if (unlikely(cap))
 		capture_frames(cap, false, frames, taken);
+	return done;
 }
 
-/* Cuts @f into what the receiver takes, batch by batch. */
-static void transmit_segments(struct forward *fw, struct txq *q,
-			      const struct frame *f, unsigned offloads)
+/* Cuts @f into what the receiver takes, batch by batch. False: the receiver
+ * took none of it, and it is to wait. A frame of which a part was sent does not
+ * wait: what is left of it is dropped. */
+static bool transmit_segments(struct forward *fw, struct txq *q,
+			      const struct frame *f, unsigned offloads,
+			      bool can_hold)
 {
 	struct frame *batch[BURST_MAX];
 	struct gso_iter it;
 	unsigned n = 0, iov = 0;
-	bool more = true;
+	bool more = true, is_first = can_hold;
 
 	gso_iter_init(&it, f, offloads);
 	while (more) {
@@ -66,51 +97,64 @@ static void transmit_segments(struct forward *fw, struct txq *q,
 			more = false;
 		}
 		if (n == BURST_MAX || (used < 0 && n)) {
-			transmit(q, batch, n);
+			unsigned done = 0;
+
+			if (is_first)
+				done = transmit(q, batch, 1, 0);
+			if (is_first && !done)
+				return false;
+			if (n > done)
+				transmit(q, batch + done, n - done, n - done);
+			is_first = false;
 			n = iov = 0;
 		}
 	}
 	stat_inc(&q->stats.segmented);
+	return true;
 }
 
-/* Some frame needs an offload that the receiver lacks: do it here. */
-static void transmit_soft(struct forward *fw, struct txq *q,
-			  struct frame *const *frames, unsigned n,
-			  unsigned offloads)
+/* Some frame needs an offload that the receiver lacks: do it here. As
+ * transmit(). */
+static unsigned transmit_soft(struct forward *fw, struct txq *q,
+			      struct frame *const *frames, unsigned n,
+			      unsigned hold_from, unsigned offloads)
 {
 	unsigned sent = 0; /* frames[sent..i) are ready to go */
 
-	for (unsigned i = 0; i < n; i++) {
-		struct frame *f = frames[i];
-		unsigned missing = frame_offloads_needed(f) & ~offloads;
+	for (unsigned i = 0; i <= n; i++) {
+		struct frame *f = i < n ? frames[i] : NULL;
+		unsigned from = MAX(hold_from, sent) - sent, done;
 
-		if (!missing)
+		if (f && !(frame_offloads_needed(f) & ~offloads))
 			continue;
-		if (!f->hdr.gso_type) {
+		if (f && !f->hdr.gso_type) {
 			offload_fill_csum(f);
 			stat_inc(&q->stats.checksummed);
 			continue;
 		}
-		if (i > sent)
-			transmit(q, frames + sent, i - sent);
-		transmit_segments(fw, q, f, offloads);
+		if (i > sent) {
+			done = transmit(q, frames + sent, i - sent, from);
+			if (done < i - sent)
+				return sent + done;
+		}
+		if (f && !transmit_segments(fw, q, f, offloads, i >= hold_from))
+			return i;
 		sent = i + 1;
 	}
-	if (n > sent)
-		transmit(q, frames + sent, n - sent);
+	return n;
 }
 
-/* Sends @n frames, all for @q, in order. @needed: the union of the offloads
- * they need. */
-static void send_group(struct forward *fw, struct txq *q,
-		       struct frame *const *frames, unsigned n, unsigned needed)
+/* Sends @n frames, all for @q, in order; as transmit(). @needed: the union of
+ * the offloads they need. */
+static unsigned send_group(struct forward *fw, struct txq *q,
+			   struct frame *const *frames, unsigned n,
+			   unsigned hold_from, unsigned needed)
 {
 	unsigned offloads = shm_load(&q->port->tx_offloads);
 
 	if (likely(!(needed & ~offloads)))
-		transmit(q, frames, n);
-	else
-		transmit_soft(fw, q, frames, n, offloads);
+		return transmit(q, frames, n, hold_from);
+	return transmit_soft(fw, q, frames, n, hold_from, offloads);
 }
 
 /* The queue of @set that carries @f's flow. */
@@ -121,15 +165,21 @@ static struct txq *pick_txq(const struct txq_set *set, const struct frame *f)
 	return set->txq[(uint64_t)flow_hash(f) * set->count >> 32];
 }
 
-/* Sends frames[0..n) to the queues in to[0..n); none of them floods. */
-static void send_groups(struct forward *fw, struct frame *const *frames,
-			struct txq **to, unsigned n)
+/*
+ * Sends frames[0..n) to the queues in to[0..n); none of them floods. The last
+ * @tail frames all go to one queue and may be held back; returns how many of
+ * them were.
+ */
+static unsigned send_groups(struct forward *fw, struct frame *const *frames,
+			    struct txq **to, unsigned n, unsigned tail)
 {
+	const struct txq *tail_q = tail ? to[n - 1] : NULL;
 	struct frame *group[BURST_MAX];
+	unsigned held = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		struct txq *q = to[i];
-		unsigned count = 0, needed = 0;
+		unsigned count = 0, needed = 0, hold_from;
 
 		if (q == TO_NOBODY)
 			continue;
@@ -140,8 +190,23 @@ static void send_groups(struct forward *fw, struct frame *const *frames,
 			needed |= frame_offloads_needed(frames[j]);
 			group[count++] = frames[j];
 		}
-		send_group(fw, q, group, count, needed);
+		hold_from = q == tail_q ? count - tail : count;
+		held += count -
+			send_group(fw, q, group, count, hold_from, needed);
 	}
+	return held;
+}
+
+/* How many of the last frames go to the same queue? */
+static unsigned tail_length(struct txq *const *to, unsigned n)
+{
+	unsigned tail = 1;
+
+	if (to[n - 1] == TO_NOBODY)
+		return 0;
+	while (tail < n && to[n - 1 - tail] == to[n - 1])
+		tail++;
+	return tail;
 }
 
 /* Frames for every port with a link but the one they came from. */
@@ -160,7 +225,7 @@ static void flood(struct forward *fw, const struct topology *topo,
 			continue;
 		for (unsigned i = 0; i < n; i++)
 			to[i] = pick_txq(set, frames[i]);
-		send_groups(fw, frames, to, n);
+		send_groups(fw, frames, to, n, 0);
 		receivers++;
 	}
 	if (!receivers)
@@ -242,19 +307,20 @@ static struct txq *classify(struct forward *fw, struct net *net,
 	return pick_txq(set, f);
 }
 
-void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
-		    unsigned n, struct queue_stats *rx)
+unsigned forward_frames(struct forward *fw, struct port *from,
+			struct frame *frames, unsigned n, bool can_hold,
+			struct queue_stats *rx)
 {
 	struct net *net = rcu_read(from->net);
 	const struct topology *topo;
 	struct recent recent = { 0 };
 	struct frame *f[BURST_MAX];
 	struct txq *to[BURST_MAX];
-	unsigned start = 0;
+	unsigned start = 0, held = 0;
 
 	if (unlikely(!net)) {
 		count_drop(rx, DROP_RX_ALONE, n);
-		return;
+		return n;
 	}
 	topo = rcu_read(net->topology);
 	for (unsigned i = 0; i < n; i++) {
@@ -263,16 +329,20 @@ void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
 	}
 	while (start < n) {
 		bool floods = to[start] == TO_ALL;
-		unsigned end = start + 1;
+		unsigned end = start + 1, tail = 0;
 
 		while (end < n && (to[end] == TO_ALL) == floods)
 			end++;
+		if (can_hold && end == n && !floods)
+			tail = tail_length(to + start, end - start);
 		if (floods)
 			flood(fw, topo, from, f + start, end - start, rx);
 		else
-			send_groups(fw, f + start, to + start, end - start);
+			held = send_groups(fw, f + start, to + start,
+					   end - start, tail);
 		start = end;
 	}
+	return n - held;
 }
 
 static void capture_rx(struct port *port, struct frame *frames, unsigned n)
@@ -287,22 +357,26 @@ static void capture_rx(struct port *port, struct frame *frames, unsigned n)
 	capture_frames(cap, true, f, n);
 }
 
-unsigned forward_poll(struct forward *fw, struct rxq *q)
+struct forward_result forward_poll(struct forward *fw, struct rxq *q)
 {
 	const struct port_ops *ops = q->port->ops;
 	struct burst *b = &fw->burst;
-	unsigned n = ops->rx_burst(q, b);
+	unsigned n = ops->rx_burst(q, b), done = 0;
 	uint64_t bytes = 0;
 
 	if (n) {
-		for (unsigned i = 0; i < n; i++)
+		done = forward_frames(fw, q->port, b->frame, n, q->can_hold,
+				      &q->stats);
+		for (unsigned i = 0; i < done; i++)
 			bytes += b->frame[i].len;
-		stat_add(&q->stats.frames, n);
+		stat_add(&q->stats.frames, done);
 		stat_add(&q->stats.bytes, bytes);
 		stat_inc(&q->stats.bursts);
-		capture_rx(q->port, b->frame, n);
-		forward_frames(fw, q->port, b->frame, n, &q->stats);
+		capture_rx(q->port, b->frame, done);
 	}
+	b->held = n - done;
+	if (unlikely(b->held))
+		stat_inc(&q->stats.waits);
 	ops->rx_done(q, b);
-	return n;
+	return (struct forward_result){ done, b->held };
 }

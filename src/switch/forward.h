@@ -21,12 +21,19 @@ struct forward {
 	int grow_fd; /* eventfd to tell control */
 };
 
-/* Looks at @q once: takes a burst in, forwards it, gives it back. Returns how
- * many frames there were. Worker. */
-unsigned forward_poll(struct forward *fw, struct rxq *q);
+struct forward_result {
+	unsigned frames; /* dealt with */
+	unsigned held;	 /* left in the queue: their receiver is full */
+};
 
-/* Forwards @n frames that came in at @from. Whoever has @fw. */
-void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
-		    unsigned n, struct queue_stats *rx_stats);
+/* Looks at @q once: takes a burst in, forwards it, gives it back. Worker. */
+struct forward_result forward_poll(struct forward *fw, struct rxq *q);
+
+/* Forwards @n frames that came in at @from. Returns how many it is done with;
+ * fewer than @n only when @can_hold, and the rest wait for a receiver. Whoever
+ * has @fw. */
+unsigned forward_frames(struct forward *fw, struct port *from,
+			struct frame *frames, unsigned n, bool can_hold,
+			struct queue_stats *rx_stats);
 
 #endif

@@ -9,6 +9,10 @@
 #include "rcu.h"
 #include "switch_impl.h"
 
+static const char *const full_choices[] = {
+	[PORT_FULL_WAIT] = "wait", [PORT_FULL_DROP] = "drop", NULL
+};
+
 const struct opt_row port_conf_rows[] = {
 	{ .key = "id",
 	  .kind = OPT_STRING,
@@ -31,6 +35,22 @@ const struct opt_row port_conf_rows[] = {
 	  .runtime = true,
 	  .offset = offsetof(struct port_conf, max_macs),
 	  .help = "MAC addresses that may be learned behind the port" },
+	{ .key = "full",
+	  .kind = OPT_ENUM,
+	  .def = "wait",
+	  .choices = full_choices,
+	  .runtime = true,
+	  .offset = offsetof(struct port_conf, full),
+	  .help = "a receiver without buffers: the sender waits, or drops" },
+	{ .key = "full-us",
+	  .kind = OPT_UINT,
+	  .def = "1000",
+	  .min = 1,
+	  .max = 1000000,
+	  .arg = "MICROSECONDS",
+	  .runtime = true,
+	  .offset = offsetof(struct port_conf, full_us),
+	  .help = "with full=wait: at most so long, then drop" },
 	{ .key = NULL },
 };
 
@@ -51,6 +71,15 @@ const char *drop_reason_name(enum drop_reason r)
 	return drop_names[r];
 }
 
+void port_set_common(struct port *p, const struct port_conf *common)
+{
+	uint64_t full_ns =
+		common->full == PORT_FULL_WAIT ? common->full_us * 1000ull : 0;
+
+	shm_store(&p->max_macs, common->max_macs);
+	shm_store(&p->full_ns, full_ns);
+}
+
 int port_init(struct port *p, const struct port_env *env,
 	      const struct port_type *type, const struct port_ops *ops,
 	      const struct port_conf *common, unsigned queues)
@@ -58,7 +87,7 @@ int port_init(struct port *p, const struct port_env *env,
 	p->type = type;
 	p->ops = ops;
 	p->sw = env->sw;
-	p->max_macs = common->max_macs;
+	port_set_common(p, common);
 	p->name = strdup(common->id);
 	p->rxq = calloc(queues, sizeof(struct rxq *));
 	p->txq = calloc(queues, sizeof(struct txq *));
@@ -146,5 +175,5 @@ void port_inject(struct port *p, const void *data, uint32_t len)
 	frame_from_iov(f, &iov, 1, len, FRAME_SNAP);
 	/* The counters of the port's queue belong to its worker: what is
 	 * injected is counted where it leaves. */
-	forward_frames(fw, p, f, 1, &(struct queue_stats){ 0 });
+	forward_frames(fw, p, f, 1, false, &(struct queue_stats){ 0 });
 }

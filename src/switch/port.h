@@ -47,6 +47,7 @@ struct queue_stats {
 	uint64_t calls;		/* notifications sent to the peer */
 	uint64_t copies;	/* times frame payload was copied */
 	uint64_t polls;		/* rx: looks that found nothing */
+	uint64_t waits;		/* rx: bursts cut short by a full receiver */
 	uint64_t sleeps;	/* rx: times armed and left alone */
 	uint64_t segmented;	/* tx: large frames cut in software */
 	uint64_t checksummed;	/* tx: checksums filled in software */
@@ -58,6 +59,9 @@ struct queue_stats {
 struct burst {
 	struct frame frame[BURST_MAX];
 	unsigned borrowed;	/* the back-end's own, rx_burst to rx_done */
+	unsigned held;		/* set before rx_done: so many of the last frames
+				 * were not sent; the next rx_burst returns them
+				 * again. 0 unless rxq.can_hold */
 	uint8_t scratch[BURST_SCRATCH] __cacheline; /* likewise */
 };
 
@@ -66,6 +70,8 @@ struct rxq {
 	struct port *port;
 	uint16_t idx;		/* within the port, for people */
 	bool can_spin;		/* polling it costs no system call */
+	bool can_hold;		/* rx_done can put frames back: the queue may
+				 * wait for a receiver that is full */
 	int event_fd;		/* becomes readable when there is work; -1: the
 				 * queue must be polled for ever */
 	/* set by the switch */
@@ -80,6 +86,7 @@ struct txq {
 	struct port *port;
 	uint16_t idx;
 	struct spinlock lock;	/* held by the switch around tx_burst */
+	uint64_t full_since;	/* [holder of lock] ns; 0: took all it got */
 	struct queue_stats stats; /* [holder of lock] */
 };
 
@@ -135,7 +142,13 @@ struct port_conf {
 	char *id;
 	char *net;		/* network's name */
 	uint32_t max_macs;	/* addresses it may have learned at a time */
+	int full;		/* enum port_full */
+	uint32_t full_us;	/* PORT_FULL_WAIT: at most so long */
 };
+
+/* What becomes of a frame for one receiver that has no buffers. Flooded frames
+ * never wait. */
+enum port_full { PORT_FULL_WAIT, PORT_FULL_DROP };
 extern const struct opt_row port_conf_rows[];
 
 struct port_env {
@@ -168,6 +181,8 @@ struct port {
 	uint32_t max_macs;	/* [ctl -> any, atomic] bound of learning */
 	uint32_t mac_count;	/* [any, atomic] learned at present */
 	unsigned tx_offloads;	/* [ctl -> any, atomic] OFFLOAD_* it takes */
+	uint64_t full_ns;	/* [ctl -> any, atomic] how long senders wait
+				 * for it; 0: they drop */
 	struct txq_set *txqs;	/* [rcu] NULL: nothing can be sent: link down */
 	struct capture *capture; /* [rcu] NULL: not captured */
 	uint64_t down_drops;	/* [any, atomic] frames for it while down */
@@ -183,6 +198,9 @@ int port_init(struct port *p, const struct port_env *env,
 	      const struct port_type *type, const struct port_ops *ops,
 	      const struct port_conf *common, unsigned queues);
 void port_fini(struct port *p);
+
+/* Applies the common options that may change while the port lives. */
+void port_set_common(struct port *p, const struct port_conf *common);
 
 /* Tells which transmit queues work and what they take. @count 0: link down.
  * Waits for workers: on return no worker uses a queue that is not named. The

@@ -138,7 +138,8 @@ static int start_workers(struct switch_ *sw, const struct switch_config *c)
 		int rc;
 
 		memset(w, 0, offsetof(struct worker, forward));
-		w->spin_ns = w->rounds = w->frames = w->sleeps = 0;
+		w->spin_ns = w->holding_since = 0;
+		w->rounds = w->frames = w->sleeps = 0;
 		w->sw = sw;
 		w->idx = i;
 		w->cpu = c->cpu_count ? c->cpus[i % c->cpu_count] : -1;

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "log.h"
 #include "rcu.h"
@@ -24,17 +25,13 @@
 #define SPIN_MAX_NS  100000
 #define SPIN_STEP_NS 10000
 /* A queue without an event descriptor is looked at this often while idle. */
-#define MUST_POLL_MS 1
+#define MUST_POLL_NS 1000000
+/* A worker that does nothing but wait for full receivers spins so long, then
+ * naps between its tries: the receiver may need this very CPU. */
+#define HOLD_SPIN_NS 50000
+#define HOLD_NAP_NS  50000
 /* Rounds between two looks at the events of sleeping queues. */
 #define ROUNDS_PER_EVENT_LOOK 16
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static void merge_woken(struct worker *w, struct worker_slots *s)
 {
@@ -65,9 +62,10 @@ static bool put_to_sleep(struct worker *w, struct rxq *q, uint64_t now)
 
 struct round {
 	unsigned frames;
-	unsigned awake; /* queues to poll again at once */
-	bool must_poll; /* an idle one has no event descriptor */
-	uint64_t now;	/* 0 until somebody needed the time */
+	unsigned holding; /* of these wait for a full receiver only */
+	unsigned awake;	  /* queues to poll again at once */
+	bool must_poll;	  /* an idle one has no event descriptor */
+	uint64_t now;	  /* 0 until somebody needed the time */
 };
 
 static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
@@ -76,21 +74,22 @@ static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
 	/* worker:B  acquire: the queue is whole. Pairs with the release in
 	 * worker_add(). */
 	struct rxq *q = shm_load_acquire(&s->q[slot]);
-	unsigned n;
+	struct forward_result done;
 
 	if (!q) {
 		s->awake[slot / 64] &= ~(1ull << (slot & 63));
 		return;
 	}
-	n = forward_poll(&w->forward, q);
-	r->frames += n;
-	if (n) {
+	done = forward_poll(&w->forward, q);
+	r->frames += done.frames;
+	if (done.frames || done.held) {
 		q->idle_since = 0;
 		r->awake++;
+		r->holding += !done.frames;
 		return;
 	}
 	if (!r->now)
-		r->now = now_ns();
+		r->now = clock_ns();
 	if (put_to_sleep(w, q, r->now)) {
 		s->awake[slot / 64] &= ~(1ull << (slot & 63));
 		return;
@@ -160,19 +159,35 @@ static void look_at_events(struct worker *w)
 	take_events(w, ev, n);
 }
 
-static void sleep_until_event(struct worker *w, int timeout_ms)
+/* At most @ns nanoseconds; -1: until an event. */
+static void sleep_until_event(struct worker *w, int64_t ns)
 {
+	const struct timespec timeout = { ns / 1000000000, ns % 1000000000 };
 	struct epoll_event ev[EVENTS_PER_WAIT];
-	uint64_t since = now_ns();
+	uint64_t since = clock_ns();
 	int n;
 
 	stat_inc(&w->sleeps);
 	rcu_offline();
-	n = epoll_wait(w->epoll_fd, ev, EVENTS_PER_WAIT, timeout_ms);
+	n = epoll_pwait2(w->epoll_fd, ev, EVENTS_PER_WAIT,
+			 ns < 0 ? NULL : &timeout, NULL);
 	rcu_online();
-	if (timeout_ms < 0)
-		adapt_spin(w, now_ns() - since);
+	if (ns < 0)
+		adapt_spin(w, clock_ns() - since);
 	take_events(w, ev, n);
+}
+
+/* Every queue that is awake waits for a receiver. */
+static void wait_for_receivers(struct worker *w)
+{
+	uint64_t now = clock_ns();
+
+	if (!w->holding_since)
+		w->holding_since = now;
+	if (now - w->holding_since < HOLD_SPIN_NS)
+		cpu_relax();
+	else
+		sleep_until_event(w, HOLD_NAP_NS);
 }
 
 static void *worker_main(void *arg)
@@ -190,8 +205,12 @@ static void *worker_main(void *arg)
 		stat_inc(&w->rounds);
 		stat_add(&w->frames, r.frames);
 		rcu_quiescent();
+		if (!r.holding || r.frames)
+			w->holding_since = 0;
 		if (!r.awake) {
-			sleep_until_event(w, r.must_poll ? MUST_POLL_MS : -1);
+			sleep_until_event(w, r.must_poll ? MUST_POLL_NS : -1);
+		} else if (r.holding == r.awake) {
+			wait_for_receivers(w);
 		} else if (!until_look--) {
 			until_look = ROUNDS_PER_EVENT_LOOK;
 			look_at_events(w);

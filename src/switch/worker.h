@@ -48,6 +48,7 @@ struct worker {
 	struct forward forward;	    /* [worker] */
 
 	uint64_t spin_ns; /* [worker] how long an empty queue is polled */
+	uint64_t holding_since; /* [worker] ns; 0: not only holding */
 	uint64_t rounds;  /* [worker -> ctl] */
 	uint64_t frames;  /* [worker -> ctl] */
 	uint64_t sleeps;  /* [worker -> ctl] */

@@ -26,6 +26,8 @@ unsigned vnet_offloads_to_driver(uint64_t features);
 
 /* Working memory of one receive burst; part of the worker's scratch area. */
 struct vnet_rx_scratch {
+	unsigned frame_count;	    /* frames handed out ... */
+	uint8_t chain_of[BURST_MAX]; /* ... and the chain of each */
 	struct vq_chain chain[BURST_MAX];
 	struct vq_done done[BURST_MAX];
 	struct iovec iov[VQ_BURST_IOV];
@@ -49,9 +51,10 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 		       struct vnet_rx_stats *stats);
 
 /* Gives the borrowed chains back: one publication, at most one notification
- * (true when it was sent). */
+ * (true when it was sent). The chains of the last @held frames, and what is
+ * behind the first of them, stay in the ring: the next burst begins there. */
 bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s,
-		  unsigned chain_count);
+		  unsigned chain_count, unsigned held);
 
 /* Counters of one transmit burst; the caller adds them up. */
 struct vnet_tx_result {

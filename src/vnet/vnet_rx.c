@@ -122,16 +122,24 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 		if (i + PREFETCH_AHEAD < n)
 			prefetch_chain(&s->chain[i + PREFETCH_AHEAD]);
 		s->done[i] = (struct vq_done){ c->id, c->slot_count, 0 };
+		s->chain_of[taken] = i;
 		taken += take_frame(&frames[taken], c, hdr_size, offloads,
 				    stats);
 	}
+	s->frame_count = taken;
 	*chain_count = n;
 	return taken;
 }
 
 bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s,
-		  unsigned chain_count)
+		  unsigned chain_count, unsigned held)
 {
+	if (unlikely(held)) {
+		unsigned first = s->chain_of[s->frame_count - held];
+
+		vq_dev_unpop(vq, s->chain + first, chain_count - first);
+		chain_count = first;
+	}
 	if (!chain_count)
 		return false;
 	vq_dev_push_burst(vq, s->done, chain_count);

@@ -143,7 +143,7 @@ static void one_burst(struct bench *b, unsigned idx)
 	t[1] = now();
 	r = vnet_tx_burst(&b->to.dev, b->ptr, n);
 	t[2] = now();
-	vnet_rx_done(&b->from.dev, &b->scratch, chains);
+	vnet_rx_done(&b->from.dev, &b->scratch, chains, 0);
 	t[3] = now();
 	assert_int_equal(n, b->burst);
 	assert_int_equal(r.taken, n);

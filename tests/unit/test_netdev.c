@@ -32,14 +32,17 @@ static void test_good(void **state)
 	} good[] = {
 		{ "null,id=n", "{\"type\":\"null\",\"id\":\"n\","
 			       "\"net\":\"default\",\"max-macs\":16384,"
+			       "\"full\":\"wait\",\"full-us\":1000,"
 			       "\"offload\":true}" },
 		{ "type=null,id=n,net=a-b.c,max-macs=3,offload=off",
 		  "{\"type\":\"null\",\"id\":\"n\",\"net\":\"a-b.c\","
-		  "\"max-macs\":3,\"offload\":false}" },
-		{ "null,nooffload,id=n", "{\"type\":\"null\",\"id\":\"n\","
-					 "\"net\":\"default\","
-					 "\"max-macs\":16384,"
-					 "\"offload\":false}" },
+		  "\"max-macs\":3,\"full\":\"wait\","
+		  "\"full-us\":1000,\"offload\":false}" },
+		{ "null,nooffload,id=n",
+		  "{\"type\":\"null\",\"id\":\"n\","
+		  "\"net\":\"default\","
+		  "\"max-macs\":16384,\"full\":\"wait\",\"full-us\":1000,"
+		  "\"offload\":false}" },
 	};
 	struct netdev *n, *copy;
 	struct err err;
@@ -103,9 +106,10 @@ static void test_bad(void **state)
 		  "netdev n: offload=7: must be on or off" },
 		{ "null,id=n,offlod=on",
 		  "netdev n: unknown option 'offlod': did you mean offload?" },
-		{ "null,id=n,zzzzzz=1", "netdev n: unknown option 'zzzzzz': "
-					"valid are id, net, max-macs, "
-					"offload" },
+		{ "null,id=n,zzzzzz=1",
+		  "netdev n: unknown option 'zzzzzz': "
+		  "valid are id, net, max-macs, full, full-us, "
+		  "offload" },
 		{ "null,id=", "netdev : id=: must be 1 to 63" },
 		{ "null,id=a b", "netdev a b: id=a b: must be 1 to 63" },
 		{ "null,id=a/b", "netdev a/b: id=a/b: must be 1 to 63" },
@@ -158,22 +162,29 @@ static void test_json(void **state)
 	(void)state;
 	assert_int_equal(from_json("{\"type\":\"null\",\"max-macs\":7,"
 				   "\"offload\":false,\"id\":\"n\"}",
-				   &n, &err), 0);
+				   &n, &err),
+			 0);
 	text = told(n);
 	assert_string_equal(text, "{\"type\":\"null\",\"id\":\"n\","
-				  "\"net\":\"default\",\"max-macs\":7,"
+				  "\"net\":\"default\",\"max-macs\":7,\"full\":"
+				  "\"wait\",\"full-us\":1000,"
 				  "\"offload\":false}");
 	free(text);
 	netdev_free(n);
 
 	assert_int_equal(from_json("{\"type\":\"null\",\"id\":\"n\","
-				   "\"max-macs\":{}}", &n, &err), -EINVAL);
+				   "\"max-macs\":{}}",
+				   &n, &err),
+			 -EINVAL);
 	assert_non_null(strstr(err.msg, "max-macs: must be a string"));
 	assert_int_equal(from_json("{\"type\":\"null\",\"id\":\"n\","
-				   "\"max-macs\":-7}", &n, &err), -EINVAL);
+				   "\"max-macs\":-7}",
+				   &n, &err),
+			 -EINVAL);
 	assert_non_null(strstr(err.msg, "netdev n: max-macs=-7: must be"));
-	assert_int_equal(from_json("{\"type\":\"null\",\"id\":\"a\\u0000b\"}",
-				   &n, &err), -EINVAL);
+	assert_int_equal(
+		from_json("{\"type\":\"null\",\"id\":\"a\\u0000b\"}", &n, &err),
+		-EINVAL);
 	assert_int_equal(from_json("{\"id\":\"n\"}", &n, &err), -EINVAL);
 	assert_int_equal(from_json("{\"type\":5,\"id\":\"n\"}", &n, &err),
 			 -EINVAL);
@@ -184,10 +195,12 @@ static void test_change(void **state)
 	static const struct {
 		const char *key, *value, *msg;
 	} bad[] = {
-		{ "net", "x", "net cannot be changed on a live port: `port "
-			      "del n`, then `port add` with the new value" },
-		{ "max-macs+", "5", "max-macs+=5: only lists take +=; write "
-				    "max-macs=5" },
+		{ "net", "x",
+		  "net cannot be changed on a live port: `port "
+		  "del n`, then `port add` with the new value" },
+		{ "max-macs+", "5",
+		  "max-macs+=5: only lists take +=; write "
+		  "max-macs=5" },
 		{ "max-mac", "5",
 		  "unknown option 'max-mac': did you mean max-macs?" },
 	};
@@ -199,8 +212,9 @@ static void test_change(void **state)
 	assert_int_equal(netdev_change(n, "max-macs", "5", &err), 0);
 	assert_int_equal(n->common.max_macs, 5);
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_int_equal(netdev_change(n, bad[i].key, bad[i].value,
-					       &err), -EINVAL);
+		assert_int_equal(
+			netdev_change(n, bad[i].key, bad[i].value, &err),
+			-EINVAL);
 		assert_string_equal(err.msg, bad[i].msg);
 	}
 	netdev_free(n);

@@ -57,7 +57,7 @@ static void fake_rx_done(struct rxq *q, struct burst *b)
 {
 	struct fake_port *p = container_of(q, struct fake_port, rxq);
 
-	shm_store_release(&p->in.tail, p->in.tail + b->borrowed);
+	shm_store_release(&p->in.tail, p->in.tail + b->borrowed - b->held);
 }
 
 static unsigned fake_tx_burst(struct txq *q, struct frame *const *frames,
@@ -66,7 +66,7 @@ static unsigned fake_tx_burst(struct txq *q, struct frame *const *frames,
 	struct fake_port *p = container_of(q, struct fake_port, txq);
 	unsigned i;
 
-	for (i = 0; i < n && i < p->out_room; i++) {
+	for (i = 0; i < n && i < shm_load(&p->out_room); i++) {
 		unsigned at = p->out.head & (QUEUE_ROOM - 1);
 		struct message *m = &p->out.slot[at];
 
@@ -75,7 +75,7 @@ static unsigned fake_tx_burst(struct txq *q, struct frame *const *frames,
 		stat_inc(&q->stats.frames);
 		shm_store_release(&p->out.head, p->out.head + 1);
 	}
-	p->out_room -= i;
+	shm_fetch_sub(&p->out_room, i);
 	return i;
 }
 
@@ -105,13 +105,13 @@ struct world {
 	unsigned count;
 };
 
-static struct fake_port *add_port(struct world *w, const char *name,
-				  const char *net)
+static struct fake_port *add_port_full(struct world *w, const char *name,
+				       const char *net, enum port_full full)
 {
 	struct fake_port *p = aligned_alloc(64, align_up(sizeof(*p), 64));
 	struct port_env env = { w->loop, w->sw };
 	struct port_conf conf = { (char *)(uintptr_t)name,
-				  (char *)(uintptr_t)net, 100 };
+				  (char *)(uintptr_t)net, 100, full, 1000 };
 	struct txq *txq = &p->txq;
 	struct err err;
 
@@ -119,7 +119,8 @@ static struct fake_port *add_port(struct world *w, const char *name,
 	p->out_room = UINT32_MAX;
 	assert_int_equal(port_init(&p->port, &env, &fake_type, &fake_ops, &conf,
 				   1), 0);
-	p->rxq = (struct rxq){ .port = &p->port, .event_fd = fd_eventfd() };
+	p->rxq = (struct rxq){ .port = &p->port, .event_fd = fd_eventfd(),
+			       .can_hold = true };
 	p->txq = (struct txq){ .port = &p->port };
 	p->port.rxq[0] = &p->rxq;
 	p->port.txq[0] = &p->txq;
@@ -127,6 +128,12 @@ static struct fake_port *add_port(struct world *w, const char *name,
 	assert_int_equal(switch_add_port(w->sw, &p->port, net, &err), 0);
 	assert_int_equal(rxq_attach(&p->rxq), 0);
 	return p;
+}
+
+static struct fake_port *add_port(struct world *w, const char *name,
+				  const char *net)
+{
+	return add_port_full(w, name, net, PORT_FULL_DROP);
 }
 
 static void remove_port(struct world *w, struct fake_port *p)
@@ -300,6 +307,75 @@ static void test_drops(void **state)
 	stop(&w);
 }
 
+static void set_full(struct fake_port *p, uint32_t us)
+{
+	struct port_conf conf = { .max_macs = 100, .full = PORT_FULL_WAIT,
+				  .full_us = us };
+
+	port_set_common(&p->port, &conf);
+}
+
+static void check_serials(const struct fake_port *p, unsigned first,
+			  unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		unsigned serial;
+
+		memcpy(&serial, p->out.slot[first + i].data + 20,
+		       sizeof(serial));
+		assert_int_equal(serial, i);
+	}
+}
+
+/* A sender waits for a full receiver, loses nothing and keeps its order, while
+ * others go on; and it does not wait for ever. */
+static void test_wait(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x"), *c = add_port(&w, "c", "x");
+	struct fake_port *b = add_port_full(&w, "b", "x", PORT_FULL_WAIT);
+	unsigned at;
+
+	(void)state;
+	send_frame(b, 9, 2, 0);
+	send_frame(c, 9, 3, 0);
+	wait_taken(b);
+	wait_taken(c);
+	at = wait_frames(b, 1);
+	set_full(b, 1000000);
+	shm_store(&b->out_room, 3);
+	for (unsigned i = 0; i < 200; i++)
+		send_frame(a, 2, 1, i);
+	assert_int_equal(wait_frames(b, at + 3), at + 3);
+	for (unsigned i = 0; i < 50; i++)	/* nobody else stands still */
+		send_frame(b, 3, 2, i);
+	assert_int_equal(wait_frames(c, 51), 51);
+	/* only the head of the line was taken from a */
+	assert_int_equal(shm_load(&a->in.tail), 3);
+	shm_fetch_add(&b->out_room, 100);
+	assert_int_equal(wait_frames(b, at + 103), at + 103);
+	shm_fetch_add(&b->out_room, 1000);
+	assert_int_equal(wait_frames(b, at + 200), at + 200);
+	check_serials(b, at, 200);
+	assert_int_equal(b->txq.stats.drops[DROP_TX_FULL], 0);
+	/* 2 ms without progress, then everything is dropped at once */
+	set_full(b, 2000);
+	shm_store(&b->out_room, 0);
+	for (unsigned i = 0; i < 300; i++)
+		send_frame(a, 2, 1, i);
+	wait_taken(a);
+	assert_int_equal(stat_read(&b->txq.stats.drops[DROP_TX_FULL]), 300);
+	assert_true(stat_read(&a->rxq.stats.waits) > 0);
+	/* a broadcast does not wait */
+	set_full(b, 1000000);
+	send_frame(a, 255, 1, 0);
+	wait_taken(a);
+	remove_port(&w, a);
+	remove_port(&w, b);
+	remove_port(&w, c);
+	stop(&w);
+}
+
 /* Ports come and go while others send; two workers. */
 static void test_churn(void **state)
 {
@@ -355,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_learning),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_drops),
+		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_churn),
 		cmocka_unit_test(test_polled),
 	};

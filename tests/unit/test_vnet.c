@@ -330,7 +330,7 @@ static void round_trip(struct bed *b)
 	assert_int_equal(stats.bad_frame + stats.bad_offload, 0);
 	check_frames(b);
 	r = vnet_tx_burst(&b->to.rig.dev, b->ptr, n);
-	vnet_rx_done(&b->from.rig.dev, &b->scratch, chains);
+	vnet_rx_done(&b->from.rig.dev, &b->scratch, chains, 0);
 	drain_sender(b);
 	check_result(b, r);
 	/* nothing beyond what was said */

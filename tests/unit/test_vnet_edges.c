@@ -100,7 +100,7 @@ static void send_done(struct sender *s)
 {
 	struct vq_drv_used used;
 
-	vnet_rx_done(&s->rig.dev, &s->scratch, s->chains);
+	vnet_rx_done(&s->rig.dev, &s->scratch, s->chains, 0);
 	assert_int_equal(vq_drv_pop_burst(s->rig.drv, &used, 1), 1);
 	assert_int_equal(used.size, 0);
 	assert_int_equal(s->rig.dev.fault, VQ_FAULT_NONE);
