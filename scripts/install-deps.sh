@@ -20,9 +20,9 @@ packages() {
 		;;
 	check)
 		packages build
-		echo clang		# second compiler, sanitizers
+		echo clang libclang-rt-14-dev llvm # sanitizers, their traces
 		echo python3 python3-pytest python3-scapy
-		echo dpdk librte-net-virtio23 librte-mempool-ring23 # testpmd
+		echo dpdk-dev librte-net-virtio23 librte-mempool-ring23 # testpmd
 		echo iproute2 ethtool curl
 		packages guest
 		;;
@@ -36,7 +36,7 @@ packages() {
 		;;
 	bench)
 		packages build
-		echo dpdk libdpdk-dev librte-net-virtio23 librte-net-vhost23
+		echo dpdk-dev libdpdk-dev librte-net-virtio23 librte-net-vhost23
 		echo librte-mempool-ring23 openvswitch-switch
 		echo openvswitch-switch-dpdk python3 bc iproute2 procps
 		;;
@@ -85,7 +85,7 @@ if [ "$(id -u)" != 0 ]; then
 	fi
 	root=(sudo)
 fi
-echo "Installing them with ${root[*]} apt-get"
+echo "Installing them with ${root[*]:+sudo }apt-get"
 "${root[@]}" apt-get -qq update || echo "apt-get update failed; trying with" \
 	"the package lists that are there" >&2
 "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -qq install \

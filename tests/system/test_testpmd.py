@@ -60,12 +60,13 @@ def test_front_end_killed_and_back_with_another_ring(up, testpmd):
         s.wait_link('b', False)
 
 
-def test_switch_killed_and_back(up, testpmd):
+@pytest.mark.parametrize('variant', ['mergeable', 'packed'])
+def test_switch_killed_and_back(up, testpmd, variant):
     """virtio-user listens, so it outlives the switch and takes the next."""
     s = up('vhost-user,id=a,server=off', 'vhost-user,id=b,server=off')
     paths = [f'{s.folder}/{p}.sock' for p in 'ab']
     s.foreign = paths
-    t = testpmd(paths, 'mergeable', server=True)
+    t = testpmd(paths, variant, server=True)
     s.wait_link('a')
     s.wait_link('b')
     t.start()
