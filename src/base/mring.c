@@ -146,6 +146,16 @@ void *mring_peek(struct mring *r, uint32_t *size)
 	return h + 1;
 }
 
+void mring_unpeek(struct mring *r, const void *message)
+{
+	size_t at = (size_t)((const uint8_t *)message - r->buf) -
+		    sizeof(struct header);
+	size_t back = (r->peeked - at) & (r->size - 1);
+
+	/* Just peeked is at least a header away; no distance is a whole ring. */
+	r->peeked -= back ? back : r->size;
+}
+
 void mring_release(struct mring *r)
 {
 	/* mring:B  release: see has_room(). */

@@ -30,6 +30,9 @@ bool mring_commit(struct mring *r);
 /* Reader: the next message after those peeked already, or NULL. Stays valid
  * until mring_release(). */
 void *mring_peek(struct mring *r, uint32_t *size);
+/* Reader: @message, which was peeked and not released, and all that were peeked
+ * after it will be peeked again. */
+void mring_unpeek(struct mring *r, const void *message);
 /* Reader: gives back everything peeked so far. */
 void mring_release(struct mring *r);
 

@@ -45,6 +45,8 @@ struct tap_queue {
 	uint8_t *arena;		     /* [const] ARENA_SIZE, then BOUNCE */
 	bool has_more;		     /* [worker] the last burst stopped early */
 	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
+	struct iovec raw[BURST_MAX]; /* [worker] the same frames as read */
+	unsigned raw_count;	     /* [worker] after rx_done: those held */
 };
 
 struct tap_port {
@@ -112,6 +114,15 @@ static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
 	return false;
 }
 
+/* The frames that the burst before could not get rid of; fit, as then. */
+static unsigned take_held(struct tap_queue *q, struct burst *b)
+{
+	for (unsigned i = 0; i < q->raw_count; i++)
+		take_frame(q, q->raw[i].iov_base, q->raw[i].iov_len,
+			   &b->frame[i], &q->iov[i]);
+	return q->raw_count;
+}
+
 /* Reads until the kernel has no more, for the event is edge-triggered. */
 static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 {
@@ -119,6 +130,8 @@ static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 	unsigned n = 0, bad = 0;
 	size_t off = 0;
 
+	if (unlikely(q->raw_count))
+		return take_held(q, b);
 	while (n < BURST_MAX && off + READ_ROOM <= ARENA_SIZE) {
 		ssize_t got = read(q->fd, q->arena + off, READ_ROOM);
 
@@ -126,6 +139,8 @@ static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 			break;
 		if (likely(take_frame(q, q->arena + off, (size_t)got,
 				      &b->frame[n], &q->iov[n]))) {
+			q->raw[n].iov_base = q->arena + off;
+			q->raw[n].iov_len = (size_t)got;
 			off = align_up(off + (size_t)got, CACHE_LINE);
 			n++;
 		} else if (++bad == BAD_MAX) {
@@ -133,6 +148,7 @@ static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 			break;
 		}
 	}
+	q->raw_count = n;
 	return n;
 }
 
@@ -149,8 +165,11 @@ static bool tap_rx_arm(struct rxq *rx)
 
 static void tap_rx_done(struct rxq *rx, struct burst *b)
 {
-	(void)rx;
-	(void)b;
+	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
+	unsigned first = q->raw_count - b->held;
+
+	q->raw_count = b->held;
+	memmove(q->raw, q->raw + first, b->held * sizeof(q->raw[0]));
 }
 
 /* 0 or -errno. */
@@ -232,6 +251,7 @@ static struct tap_queue *queue_create(struct tap_port *t, unsigned idx)
 	q->hdr_size = t->tap.has_vnet_hdr ? VNET_HDR_MAX : 0;
 	q->rx = (struct rxq){ .port = &t->port,
 			      .idx = (uint16_t)idx,
+			      .can_hold = true,
 			      .event_fd = q->fd };
 	q->tx = (struct txq){ .port = &t->port, .idx = (uint16_t)idx };
 	q->arena = mmap(NULL, ARENA_SIZE + BOUNCE, PROT_READ | PROT_WRITE,

@@ -22,6 +22,7 @@ struct user_port {
 	struct rxq rx;
 	struct txq tx;
 	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
+	void *message[BURST_MAX];    /* [worker] likewise, in the ring */
 	struct user_slirp slirp;
 	/* [ctl] */
 	struct user_net net;
@@ -42,10 +43,12 @@ static unsigned user_rx_burst(struct rxq *rx, struct burst *b)
 		if (!p)
 			break;
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
+		u->message[n] = p;
 		u->iov[n] = (struct iovec){ p, size };
 		frame_from_iov(&b->frame[n], &u->iov[n], 1, size, FRAME_SNAP);
 		n++;
 	}
+	b->borrowed = n;
 	return n;
 }
 
@@ -53,7 +56,8 @@ static void user_rx_done(struct rxq *rx, struct burst *b)
 {
 	struct user_port *u = container_of(rx, struct user_port, rx);
 
-	(void)b;
+	if (unlikely(b->held))
+		mring_unpeek(u->slirp.out, u->message[b->borrowed - b->held]);
 	mring_release(u->slirp.out);
 }
 
@@ -297,6 +301,7 @@ static int start_queues(struct user_port *u)
 
 	u->rx = (struct rxq){ .port = &u->port,
 			      .can_spin = true,
+			      .can_hold = true,
 			      .event_fd = u->slirp.out_fd };
 	u->tx.port = &u->port;
 	u->port.rxq[0] = &u->rx;

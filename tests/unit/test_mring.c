@@ -17,6 +17,7 @@
 struct model {
 	uint32_t size[MODEL_MAX];
 	uint8_t byte[MODEL_MAX];
+	const void *at[MODEL_MAX]; /* of those peeked */
 	unsigned first, peeked, end;
 };
 
@@ -45,7 +46,17 @@ static void check_peek(struct mring *r, struct model *m)
 	assert_non_null(p);
 	assert_int_equal(size, m->size[slot]);
 	check(p, size, m->byte[slot]);
+	m->at[slot] = p;
 	m->peeked++;
+}
+
+/* Goes back to one of the messages that were peeked and not released. */
+static void unpeek(struct mring *r, struct model *m, struct rng *rng)
+{
+	if (m->peeked == m->first)
+		return;
+	m->peeked = m->first + rng_below(rng, m->peeked - m->first);
+	mring_unpeek(r, m->at[m->peeked % MODEL_MAX]);
 }
 
 static void push(struct mring *r, struct model *m, struct rng *rng,
@@ -80,13 +91,16 @@ static void test_model(void **state)
 		memset(&m, 0, sizeof(m));
 		assert_non_null(r);
 		for (int i = 0; i < 40000; i++) {
-			switch (rng_below(&rng, 8)) {
+			switch (rng_below(&rng, 9)) {
 			case 0:
 				mring_release(r);
 				m.first = m.peeked;
 				break;
 			case 1 ... 3:
 				check_peek(r, &m);
+				break;
+			case 4:
+				unpeek(r, &m, &rng);
 				break;
 			default:
 				if (m.end - m.first < MODEL_MAX)
