@@ -143,12 +143,15 @@ static void take_events(struct worker *w, const struct epoll_event *ev, int n)
 /* After a sleep of @slept_ns: was the spin before it too short or too long? */
 static void adapt_spin(struct worker *w, uint64_t slept_ns)
 {
+	uint64_t spin_ns = w->spin_ns;
+
 	if (w->spin_limit_ns >= 0)
 		return;
 	if (slept_ns < SPIN_MAX_NS)
-		w->spin_ns = MIN(w->spin_ns * 2 + SPIN_STEP_NS, SPIN_MAX_NS);
+		spin_ns = MIN(spin_ns * 2 + SPIN_STEP_NS, SPIN_MAX_NS);
 	else
-		w->spin_ns = w->spin_ns < SPIN_STEP_NS ? 0 : w->spin_ns / 2;
+		spin_ns = spin_ns < SPIN_STEP_NS ? 0 : spin_ns / 2;
+	shm_store(&w->spin_ns, spin_ns);
 }
 
 static void look_at_events(struct worker *w)

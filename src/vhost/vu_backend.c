@@ -165,7 +165,9 @@ void vu_backend_destroy(struct vu_backend *b)
 
 static void tell_fault(struct vu_backend *b, struct vu_queue *q)
 {
-	enum vq_fault fault = shm_load(&q->vq.fault);
+	/* The fault before its detail; pairs with the releases where a fault is
+	 * set in vq_dev_*. */
+	enum vq_fault fault = shm_load_acquire(&q->vq.fault);
 
 	if (!q->is_running || fault == VQ_FAULT_NONE || q->fault_told)
 		return;
