@@ -19,6 +19,10 @@ void print_nothing(const json_t *result);
  * nothing but the ports. */
 void print_rates(const json_t *before, const json_t *now, double seconds);
 
+/* What the workers did with their time since @before (NULL: since their start):
+ * @now and @before are arrays of workers. */
+void print_workers(const json_t *before, const json_t *now);
+
 /* Anything: values as "key  value", objects indented, arrays as tables. */
 void print_tree(const json_t *value, unsigned indent);
 

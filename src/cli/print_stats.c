@@ -87,7 +87,6 @@ void print_stats(const json_t *r)
 	};
 	struct table *t = table_create(head);
 	const json_t *p;
-	json_t *workers;
 	size_t i;
 
 	json_array_foreach(json_object_get(r, "ports"), i, p) {
@@ -100,9 +99,7 @@ void print_stats(const json_t *r)
 	}
 	table_print(t, 0);
 	printf("\n");
-	workers = json_pack("{s:O}", "workers", json_object_get(r, "workers"));
-	print_tree(workers, 0);
-	json_decref(workers);
+	print_workers(NULL, json_object_get(r, "workers"));
 }
 
 /* The port of @before that is called @id, or NULL: it is new. */
@@ -153,4 +150,7 @@ void print_rates(const json_t *before, const json_t *now, double seconds)
 		}
 	}
 	table_print(t, 0);
+	printf("\n");
+	print_workers(json_object_get(before, "workers"),
+		      json_object_get(now, "workers"));
 }

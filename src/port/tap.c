@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "cycles.h"
 #include "log.h"
 #include "offload.h"
 #include "tap_linux.h"
@@ -135,6 +136,7 @@ static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 	while (n < BURST_MAX && off + READ_ROOM <= ARENA_SIZE) {
 		ssize_t got = read(q->fd, q->arena + off, READ_ROOM);
 
+		stage_mark(STAGE_SYSCALL);
 		if (got < 0)
 			break;
 		if (likely(take_frame(q, q->arena + off, (size_t)got,
@@ -147,6 +149,7 @@ static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 			q->has_more = true;
 			break;
 		}
+		stage_mark(STAGE_SNAPSHOT);
 	}
 	q->raw_count = n;
 	return n;
@@ -180,6 +183,7 @@ static int write_frame(struct tap_queue *q, const struct frame *f)
 	uint8_t wire[VNET_HDR_MAX];
 	unsigned count;
 	bool has_hdr = q->hdr_size != 0;
+	int rc = 0;
 
 	/* The kernel refuses a hint that is longer than the frame, and trusts
 	 * no verdict on checksums. */
@@ -196,8 +200,9 @@ static int write_frame(struct tap_queue *q, const struct frame *f)
 		count = 1;
 	}
 	if (writev(q->fd, has_hdr ? iov : iov + 1, (int)(count + has_hdr)) < 0)
-		return -errno;
-	return 0;
+		rc = -errno;
+	stage_mark(STAGE_SYSCALL);
+	return rc;
 }
 
 static unsigned tap_tx_burst(struct txq *tx, struct frame *const *frames,

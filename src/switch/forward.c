@@ -12,6 +12,7 @@
 
 #include "capture.h"
 #include "clock.h"
+#include "cycles.h"
 #include "fd.h"
 #include "net.h"
 #include "offload.h"
@@ -56,6 +57,7 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 	unsigned taken, done = n;
 
 	spin_lock(&q->lock);
+	stage_mark(STAGE_LOOKUP);
 	taken = port->ops->tx_burst(q, frames, n);
 	if (likely(taken == n)) {
 		if (unlikely(q->full_since))
@@ -99,6 +101,7 @@ static bool transmit_segments(struct forward *fw, struct txq *q,
 		if (n == BURST_MAX || (used < 0 && n)) {
 			unsigned done = 0;
 
+			stage_mark(STAGE_OFFLOAD);
 			if (is_first)
 				done = transmit(q, batch, 1, 0);
 			if (is_first && !done)
@@ -130,6 +133,7 @@ static unsigned transmit_soft(struct forward *fw, struct txq *q,
 		if (f && !f->hdr.gso_type) {
 			offload_fill_csum(f);
 			stat_inc(&q->stats.checksummed);
+			stage_mark(STAGE_OFFLOAD);
 			continue;
 		}
 		if (i > sent) {
@@ -361,9 +365,11 @@ struct forward_result forward_poll(struct forward *fw, struct rxq *q)
 {
 	const struct port_ops *ops = q->port->ops;
 	struct burst *b = &fw->burst;
-	unsigned n = ops->rx_burst(q, b), done = 0;
+	unsigned n, done = 0;
 	uint64_t bytes = 0;
 
+	stage_begin();
+	n = ops->rx_burst(q, b);
 	if (n) {
 		done = forward_frames(fw, q->port, b->frame, n, q->can_hold,
 				      &q->stats);
@@ -377,6 +383,8 @@ struct forward_result forward_poll(struct forward *fw, struct rxq *q)
 	b->held = n - done;
 	if (unlikely(b->held))
 		stat_inc(&q->stats.waits);
+	stage_mark(STAGE_OTHER);
 	ops->rx_done(q, b);
+	stage_end(&fw->stages, done);
 	return (struct forward_result){ done, b->held };
 }

@@ -6,6 +6,7 @@
 #ifndef RW_FORWARD_H
 #define RW_FORWARD_H
 
+#include "cycles.h"
 #include "port.h"
 
 #define SOFT_IOV 1024
@@ -19,6 +20,7 @@ struct forward {
 	/* Set when a MAC table asked for growth; [worker -> ctl] */
 	bool *grow_wanted;
 	int grow_fd; /* eventfd to tell control */
+	struct stage_totals stages; /* [whoever has it -> ctl] */
 };
 
 struct forward_result {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counters of ports, queues and workers as `ringway stats` shows them. Control
  * thread; reads what workers write. */
+#include "clock.h"
+#include "cycles.h"
 #include "switch_impl.h"
 
 static void show_drops(const struct queue_stats *s, struct show *out)
@@ -107,6 +109,37 @@ void switch_show_stats(const struct port *p, struct show *out)
 	show_end(out);
 }
 
+/* What the worker did with its time. A sleep that lasts is not in the worker's
+ * own account yet, so it is what is left. */
+static void show_time(const struct worker *w, struct show *out)
+{
+	uint64_t working = stat_read(&w->working);
+	uint64_t polling = stat_read(&w->polling);
+	uint64_t all = cycles_now() - w->start_cycles;
+	uint64_t us = (clock_ns() - w->start_ns) / 1000;
+
+	show_num(out, "cycles_per_us", us ? all / us : 0);
+	show_object(out, "cycles");
+	show_num(out, "working", working);
+	show_num(out, "polling", polling);
+	show_num(out, "asleep",
+		 all > working + polling ? all - working - polling : 0);
+	show_end(out);
+}
+
+/* Where the cycles of the measured bursts went. */
+static void show_stages(const struct stage_totals *t, struct show *out)
+{
+	show_object(out, "measured");
+	show_num(out, "frames", stat_read(&t->frames));
+	show_num(out, "bursts", stat_read(&t->bursts));
+	show_object(out, "cycles");
+	for (unsigned s = 0; s < STAGE_COUNT; s++)
+		show_num(out, stage_name(s), stat_read(&t->cycles[s]));
+	show_end(out);
+	show_end(out);
+}
+
 void switch_show_workers(struct switch_ *sw, struct show *out)
 {
 	for (unsigned i = 0; i < sw->worker_count; i++) {
@@ -121,6 +154,8 @@ void switch_show_workers(struct switch_ *sw, struct show *out)
 		show_num(out, "rounds", stat_read(&w->rounds));
 		show_num(out, "sleeps", stat_read(&w->sleeps));
 		show_num(out, "spin_us", shm_load(&w->spin_ns) / 1000);
+		show_time(w, out);
+		show_stages(&w->forward.stages, out);
 		show_end(out);
 	}
 }

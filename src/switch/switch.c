@@ -122,6 +122,7 @@ static struct forward *forward_init(struct switch_ *sw, struct forward *fw)
 {
 	fw->grow_wanted = &sw->grow_wanted;
 	fw->grow_fd = sw->grow_fd;
+	fw->stages = (struct stage_totals){ 0 };
 	return fw;
 }
 
@@ -140,6 +141,7 @@ static int start_workers(struct switch_ *sw, const struct switch_config *c)
 		memset(w, 0, offsetof(struct worker, forward));
 		w->spin_ns = w->holding_since = 0;
 		w->rounds = w->frames = w->sleeps = 0;
+		w->working = w->polling = 0;
 		w->sw = sw;
 		w->idx = i;
 		w->cpu = c->cpu_count ? c->cpus[i % c->cpu_count] : -1;

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "cycles.h"
 #include "fd.h"
 #include "log.h"
 #include "rcu.h"
@@ -162,6 +163,15 @@ static void look_at_events(struct worker *w)
 	take_events(w, ev, n);
 }
 
+/* What passed since the last call was @kind: w->working or w->polling. */
+static void account(struct worker *w, uint64_t *kind)
+{
+	uint64_t now = cycles_now();
+
+	stat_add(kind, now - w->last_cycles);
+	w->last_cycles = now;
+}
+
 /* At most @ns nanoseconds; -1: until an event. */
 static void sleep_until_event(struct worker *w, int64_t ns)
 {
@@ -172,8 +182,10 @@ static void sleep_until_event(struct worker *w, int64_t ns)
 
 	stat_inc(&w->sleeps);
 	rcu_offline();
+	account(w, &w->polling);
 	n = epoll_pwait2(w->epoll_fd, ev, EVENTS_PER_WAIT,
 			 ns < 0 ? NULL : &timeout, NULL);
+	w->last_cycles = cycles_now();
 	rcu_online();
 	if (ns < 0)
 		adapt_spin(w, clock_ns() - since);
@@ -205,6 +217,7 @@ static void *worker_main(void *arg)
 
 		merge_woken(w, s);
 		r = poll_awake(w, s);
+		account(w, r.frames ? &w->working : &w->polling);
 		stat_inc(&w->rounds);
 		stat_add(&w->frames, r.frames);
 		rcu_quiescent();
@@ -364,6 +377,8 @@ int worker_start(struct worker *w)
 		rc = ENOMEM;
 		goto err_free;
 	}
+	w->start_ns = clock_ns();
+	w->start_cycles = w->last_cycles = cycles_now();
 	rc = pthread_create(&w->thread, NULL, worker_main, w);
 	if (rc)
 		goto err_free;

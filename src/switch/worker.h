@@ -47,11 +47,17 @@ struct worker {
 	struct worker_slots *slots; /* [rcu] */
 	struct forward forward;	    /* [worker] */
 
-	uint64_t spin_ns; /* [worker] how long an empty queue is polled */
+	uint64_t spin_ns;	/* [worker] how long an empty queue is polled */
 	uint64_t holding_since; /* [worker] ns; 0: not only holding */
-	uint64_t rounds;  /* [worker -> ctl] */
-	uint64_t frames;  /* [worker -> ctl] */
-	uint64_t sleeps;  /* [worker -> ctl] */
+	/* Cycles of rounds that moved frames and of those that found nothing to
+	 * move; the rest since start_cycles was slept. */
+	uint64_t working, polling; /* [worker -> ctl] */
+	uint64_t last_cycles;	   /* [worker] accounted for up to here */
+	uint64_t start_cycles;	   /* [const] */
+	uint64_t start_ns;	   /* [const] */
+	uint64_t rounds;	   /* [worker -> ctl] */
+	uint64_t frames;	   /* [worker -> ctl] */
+	uint64_t sleeps;	   /* [worker -> ctl] */
 };
 
 int worker_start(struct worker *w); /* 0 or -errno */

@@ -9,6 +9,7 @@
  */
 #include "vnet.h"
 
+#include "cycles.h"
 #include "offload.h"
 #include "vnet_hdr.h"
 
@@ -114,6 +115,7 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 	unsigned hdr_size = vnet_hdr_size(vq->features), taken = 0;
 
 	n = vq_dev_pop_burst(vq, s->chain, n, s->iov, ARRAY_SIZE(s->iov));
+	stage_mark(STAGE_READ);
 	for (unsigned i = 0; i < MIN(n, PREFETCH_AHEAD); i++)
 		prefetch_chain(&s->chain[i]);
 	for (unsigned i = 0; i < n; i++) {
@@ -126,6 +128,7 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 		taken += take_frame(&frames[taken], c, hdr_size, offloads,
 				    stats);
 	}
+	stage_mark(STAGE_SNAPSHOT);
 	s->frame_count = taken;
 	*chain_count = n;
 	return taken;
@@ -143,8 +146,12 @@ bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s,
 	if (!chain_count)
 		return false;
 	vq_dev_push_burst(vq, s->done, chain_count);
-	if (!vq_dev_should_notify(vq))
+	stage_mark(STAGE_PUBLISH);
+	if (!vq_dev_should_notify(vq)) {
+		stage_mark(STAGE_NOTIFY);
 		return false;
+	}
 	vq_dev_notify(vq);
+	stage_mark(STAGE_NOTIFY);
 	return true;
 }

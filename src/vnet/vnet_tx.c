@@ -12,6 +12,7 @@
  */
 #include "vnet.h"
 
+#include "cycles.h"
 #include "vnet_hdr.h"
 
 /* Chains in hand at a time. 64 KiB in the 1.5 KiB buffers of a Linux guest are
@@ -57,6 +58,7 @@ static bool pop_more(struct window *w, unsigned want)
 	unsigned n;
 
 	want = MIN(want, WINDOW - w->popped);
+	stage_mark(STAGE_COPY); /* of frames before, if any */
 	w->is_full = !want || !room;
 	if (w->is_full)
 		return false;
@@ -73,6 +75,7 @@ static bool pop_more(struct window *w, unsigned want)
 			      c[n - 1].writable_count - w->iov;
 	for (unsigned i = 0; i < MIN(n, PREFETCH_AHEAD); i++)
 		prefetch_chain(&c[i]);
+	stage_mark(STAGE_READ);
 	return n;
 }
 
@@ -285,11 +288,14 @@ struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
 	w.popped = w.filled = w.iov_used = 0;
 	do {
 		fill(&w, frames + res.taken, n - res.taken, &res);
+		stage_mark(STAGE_COPY);
 		is_pushed |= flush(&w);
+		stage_mark(STAGE_PUBLISH);
 	} while (res.taken < n && w.is_full);
 	if (is_pushed && vq_dev_should_notify(vq)) {
 		vq_dev_notify(vq);
 		res.notified = true;
 	}
+	stage_mark(STAGE_NOTIFY);
 	return res;
 }

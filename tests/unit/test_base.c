@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cycles.h"
 #include "err.h"
 #include "fd.h"
 #include "loop.h"
@@ -122,12 +123,45 @@ static void test_loop(void **state)
 	fd_close(&lt.fd[1]);
 }
 
+/* One burst in STAGE_SAMPLE is measured, and its parts make up the whole. */
+static void test_stages(void **state)
+{
+	struct stage_totals totals = { 0 };
+	uint64_t start = cycles_now(), sum = 0;
+
+	(void)state;
+	stage_mark(STAGE_COPY); /* outside of a burst: nothing */
+	for (unsigned i = 0; i < 10 * STAGE_SAMPLE; i++) {
+		stage_begin();
+		for (volatile unsigned k = 0; k < 100; k++)
+			;
+		stage_mark(STAGE_COPY);
+		stage_end(&totals, 7);
+	}
+	/* bursts without frames leave no trace */
+	for (unsigned i = 0; i < 2 * STAGE_SAMPLE; i++) {
+		stage_begin();
+		stage_end(&totals, 0);
+	}
+	assert_int_equal(totals.bursts, 10);
+	assert_int_equal(totals.frames, 70);
+	assert_true(totals.cycles[STAGE_COPY] > 0);
+	for (unsigned s = 0; s < STAGE_COUNT; s++) {
+		assert_true(stage_name(s)[0] != 0);
+		sum += totals.cycles[s];
+		if (s != STAGE_COPY && s != STAGE_OTHER)
+			assert_int_equal(totals.cycles[s], 0);
+	}
+	assert_true(sum <= cycles_now() - start);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_range),
 		cmocka_unit_test(test_err),
 		cmocka_unit_test(test_loop),
+		cmocka_unit_test(test_stages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
