@@ -17,6 +17,7 @@ packages() {
 		echo libglib2.0-dev	# what libslirp's pkg-config file names
 		echo libpcap-dev	# capture files
 		echo libcmocka-dev	# unit tests, built with the rest
+		echo systemtap-sdt-dev	# probe points for perf and bpftrace
 		;;
 	check)
 		packages build

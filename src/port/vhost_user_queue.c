@@ -13,6 +13,7 @@
 #include <assert.h>
 
 #include "log.h"
+#include "probe.h"
 #include "vhost_user.h"
 
 static_assert(sizeof(struct vnet_rx_scratch) <= BURST_SCRATCH,
@@ -43,9 +44,11 @@ void vhost_user_rx_done(struct rxq *rxq, struct burst *b)
 {
 	struct vu_rxq *q = container_of(rxq, struct vu_rxq, rxq);
 
-	if (b->borrowed && vnet_rx_done(q->vq, (void *)b->scratch, b->borrowed,
-					 b->held))
+	if (b->borrowed &&
+	    vnet_rx_done(q->vq, (void *)b->scratch, b->borrowed, b->held)) {
 		stat_inc(&rxq->stats.calls);
+		PROBE3(call, rxq->port->name, rxq->idx, PROBE_IN);
+	}
 }
 
 bool vhost_user_rx_arm(struct rxq *rxq)
@@ -71,8 +74,10 @@ unsigned vhost_user_tx_burst(struct txq *txq, struct frame *const *frames,
 		stat_add(&txq->stats.copies, sent);
 		stat_inc(&txq->stats.bursts);
 	}
-	if (r.notified)
+	if (r.notified) {
 		stat_inc(&txq->stats.calls);
+		PROBE3(call, txq->port->name, txq->idx, PROBE_OUT);
+	}
 	if (unlikely(r.too_big))
 		stat_add(&txq->stats.drops[DROP_TX_TOO_BIG], r.too_big);
 	return r.taken;

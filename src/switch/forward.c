@@ -17,6 +17,7 @@
 #include "net.h"
 #include "offload.h"
 #include "parse.h"
+#include "probe.h"
 #include "rcu.h"
 
 /* Where one frame goes: a queue, or one of these two. */
@@ -59,6 +60,7 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 	spin_lock(&q->lock);
 	stage_mark(STAGE_LOOKUP);
 	taken = port->ops->tx_burst(q, frames, n);
+	PROBE3(push, port->name, q->idx, taken);
 	if (likely(taken == n)) {
 		if (unlikely(q->full_since))
 			q->full_since = 0;
@@ -371,6 +373,7 @@ struct forward_result forward_poll(struct forward *fw, struct rxq *q)
 	stage_begin();
 	n = ops->rx_burst(q, b);
 	if (n) {
+		PROBE3(pop, q->port->name, q->idx, n);
 		done = forward_frames(fw, q->port, b->frame, n, q->can_hold,
 				      &q->stats);
 		for (unsigned i = 0; i < done; i++)
@@ -379,6 +382,7 @@ struct forward_result forward_poll(struct forward *fw, struct rxq *q)
 		stat_add(&q->stats.bytes, bytes);
 		stat_inc(&q->stats.bursts);
 		capture_rx(q->port, b->frame, done);
+		PROBE3(forward, q->port->name, q->idx, done);
 	}
 	b->held = n - done;
 	if (unlikely(b->held))

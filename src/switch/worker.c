@@ -16,6 +16,7 @@
 #include "cycles.h"
 #include "fd.h"
 #include "log.h"
+#include "probe.h"
 #include "rcu.h"
 
 #define EVENTS_PER_WAIT 64
@@ -135,6 +136,7 @@ static void take_events(struct worker *w, const struct epoll_event *ev, int n)
 		if (!q)
 			continue;
 		stat_inc(&q->stats.kicks);
+		PROBE2(kick, q->port->name, q->idx);
 		s->awake[slot / 64] |= 1ull << (slot & 63);
 		if (q->port->ops->rx_disarm)
 			q->port->ops->rx_disarm(q);
