@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "rcu.h"
@@ -26,6 +27,8 @@
 #define WAYS	    7
 #define MIN_BUCKETS 64
 #define MAX_BUCKETS (1u << 20) /* 64 MiB, seven million addresses */
+
+#define HUGE_PAGE   (2u << 20)
 
 enum { BUCKET_LOCKED = 1, BUCKET_OVERFLOWED = 2 };
 
@@ -67,18 +70,32 @@ static struct place place_of(const struct table *t, uint64_t mac)
 	return (struct place){ &t->bucket[one], &t->bucket[two] };
 }
 
+/* A large table in large pages, where the kernel has them: otherwise a lookup
+ * that misses the cache misses the TLB as well. */
+static struct bucket *buckets_create(size_t size)
+{
+	size_t align = size < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;
+	void *p = aligned_alloc(align, size);
+
+	if (!p)
+		return NULL;
+	if (align == HUGE_PAGE)
+		madvise(p, size, MADV_HUGEPAGE);
+	memset(p, 0, size);
+	return p;
+}
+
 static struct table *table_create(uint32_t buckets)
 {
 	struct table *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return NULL;
-	t->bucket = aligned_alloc(CACHE_LINE, buckets * sizeof(struct bucket));
+	t->bucket = buckets_create(buckets * sizeof(struct bucket));
 	if (!t->bucket) {
 		free(t);
 		return NULL;
 	}
-	memset(t->bucket, 0, buckets * sizeof(struct bucket));
 	t->mask = buckets - 1;
 	t->shift = (unsigned)__builtin_clzll(buckets) + 1;
 	if (getrandom(&t->seed, sizeof(t->seed), GRND_NONBLOCK) < 0)
