@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Many ports in one daemon: rate and idle CPU with 1,000 connected guests, of
+which 50 are busy, beside a daemon with 2.
+
+Starts the daemon with that many vhost-user ports, connects a front-end to each
+(build/tests/bench/many_bench, one thread), measures the rate of the busy ones,
+then the CPU time of the silent daemon. Runs the two shapes in turns. Needs no
+root and no hugepages.
+
+  many.py [--ports N] [--busy N] [--rounds N] [--secs S] [--idle S] [--json FILE]
+"""
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.path.join(HERE, '..', 'build')
+RINGWAY = os.environ.get('RINGWAY', os.path.join(BUILD, 'ringway'))
+BENCH = os.path.join(BUILD, 'tests', 'bench', 'many_bench')
+TICK = os.sysconf('SC_CLK_TCK')
+
+
+def proc(pid, name):
+    with open(f'/proc/{pid}/{name}') as f:
+        return f.read()
+
+
+def cpu_seconds(pid):
+    """User and system time of all threads, in ns where the kernel tells."""
+    total = 0
+    for tid in os.listdir(f'/proc/{pid}/task'):
+        try:
+            total += int(proc(pid, f'task/{tid}/schedstat').split()[0]) / 1e9
+        except (OSError, IndexError):
+            fields = proc(pid, f'task/{tid}/stat').rsplit(')', 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) / TICK
+    return total
+
+
+def queued_seconds(pid):
+    """Time the daemon's threads and a program of one thread were ready but had
+    no processor: others used it."""
+    return sum(int(proc(pid, f'task/{tid}/schedstat').split()[1])
+               for tid in os.listdir(f'/proc/{pid}/task')) / 1e9
+
+
+def memory_kib(pid, what):
+    """VmRSS; RssAnon: without the guests' memory, which counts as the
+    daemon's too where it has read or written it."""
+    for line in proc(pid, 'status').splitlines():
+        if line.startswith(what + ':'):
+            return int(line.split()[1])
+    return 0
+
+
+def stats(control):
+    out = subprocess.run([RINGWAY, 'stats', '--json', '--control', control],
+                         capture_output=True, check=True).stdout
+    return json.loads(out)['workers'][0]
+
+
+def share(before, after, kind):
+    spent = {k: after['cycles'][k] - before['cycles'][k]
+             for k in after['cycles']}
+    return spent[kind] / sum(spent.values())
+
+
+def stages(before, after):
+    """Cycles a frame by stage, of the bursts that were measured."""
+    n = after['frames'] - before['frames']
+    return {k: round((after['cycles'][k] - before['cycles'][k]) / n, 1)
+            for k in after['cycles']} if n else {}
+
+
+def line_of(pipe, word):
+    line = pipe.readline()
+    if not line.startswith(word):
+        sys.exit(f'many.py: many_bench said {line!r}, not {word}')
+    return float(line.split('=')[1])
+
+
+def measure(ports, busy, secs, idle, cpus):
+    """One daemon with its guests; a dict of what was seen."""
+    r = {'ports': ports, 'busy': busy}
+    tmp = tempfile.mkdtemp(prefix='rw-many.')
+    control = os.path.join(tmp, 'ctl')
+    prefix = os.path.join(tmp, 'p')
+    conf = os.path.join(tmp, 'conf')
+    with open(conf, 'w') as f:
+        for i in range(ports):
+            f.write(f'netdev vhost-user,id=p{i},path={prefix}{i}.sock\n')
+    start = time.monotonic()
+    log = open(os.path.join(tmp, 'log'), 'w+')
+    args = [RINGWAY, 'up', '--config', conf, '--workers', '1', '--control',
+            control]
+    if len(cpus) > 1:
+        args += ['--cpus', str(cpus[1])]
+    daemon = subprocess.Popen(args, stdout=log, stderr=log)
+    guests = None
+    try:
+        while not os.path.exists(control):
+            if daemon.poll() is not None or time.monotonic() - start > 60:
+                log.seek(0)
+                sys.exit('many.py: no daemon:\n' + log.read()[-2000:])
+            time.sleep(0.001)
+        r['start_s'] = time.monotonic() - start
+        r['own_kib_start'] = memory_kib(daemon.pid, 'RssAnon')
+        guests = subprocess.Popen(
+            ['taskset', '-c', str(cpus[0]), BENCH, prefix, str(ports),
+             str(busy), str(secs)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+        r['connect_s'] = line_of(guests.stdout, 'CONNECTED')
+        before = stats(control)
+        queued = queued_seconds(daemon.pid) + queued_seconds(guests.pid)
+        r['mpps'] = line_of(guests.stdout, 'RATE')
+        after = stats(control)
+        r['queued_percent'] = 100 / secs * (
+            queued_seconds(daemon.pid) + queued_seconds(guests.pid) - queued)
+        frames = after['frames'] - before['frames']
+        if frames:
+            r['cycles_frame'] = (after['cycles']['working'] -
+                                 before['cycles']['working']) / frames
+            r['working_percent'] = 100 * share(before, after, 'working')
+            r['stages'] = stages(before['measured'], after['measured'])
+        r['rss_kib'] = memory_kib(daemon.pid, 'VmRSS')
+        r['own_kib'] = memory_kib(daemon.pid, 'RssAnon')
+        r['fds'] = len(os.listdir(f'/proc/{daemon.pid}/fd'))
+        time.sleep(0.5)
+        t, c = time.monotonic(), cpu_seconds(daemon.pid)
+        time.sleep(idle)
+        r['idle_cpu_percent'] = \
+            100 * (cpu_seconds(daemon.pid) - c) / (time.monotonic() - t)
+    finally:
+        if guests:
+            guests.stdin.close()
+            guests.wait()
+        start = time.monotonic()
+        daemon.terminate()
+        daemon.wait()
+        r['stop_s'] = time.monotonic() - start
+        shutil.rmtree(tmp, ignore_errors=True)
+    return r
+
+
+def main():
+    quick = os.environ.get('BENCH_QUICK', '0') not in ('', '0')
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument('--ports', type=int, default=1000)
+    p.add_argument('--busy', type=int, default=50)
+    p.add_argument('--rounds', type=int, default=1 if quick else 3)
+    p.add_argument('--secs', type=float, default=1 if quick else 3)
+    p.add_argument('--idle', type=float, default=2 if quick else 5)
+    p.add_argument('--json')
+    args = p.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < 10 * args.ports:
+        sys.exit(f'many.py: {args.ports} ports need about {10 * args.ports} '
+                 f'descriptors, the hard limit is {hard} (ulimit -Hn)')
+    cpus = sorted(os.sched_getaffinity(0))
+    shapes = [(2, 2), (args.busy, args.busy), (args.ports, args.busy)]
+    samples = {s: [] for s in shapes}
+    for _ in range(args.rounds):
+        for s in shapes:
+            samples[s].append(measure(*s, args.secs, args.idle, cpus))
+    print('| ports | busy | Mpps | cycles/frame | start s | connect s | RSS MiB'
+          ' | own MiB | descriptors | idle CPU % | stop s |')
+    print('|---' * 11 + '|')
+
+    def med(s, key):
+        return statistics.median(x.get(key, 0) for x in samples[s])
+    for s in shapes:
+        print(f'| {s[0]} | {s[1]} | {med(s, "mpps"):.2f} '
+              f'| {med(s, "cycles_frame"):.0f} | {med(s, "start_s"):.3f} '
+              f'| {med(s, "connect_s"):.2f} | {med(s, "rss_kib") / 1024:.1f} '
+              f'| {med(s, "own_kib") / 1024:.1f} '
+              f'| {med(s, "fds"):.0f} | {med(s, "idle_cpu_percent"):.3f} '
+              f'| {med(s, "stop_s"):.2f} |')
+    print('\nCycles a frame by stage:')
+    for s in shapes:
+        last = samples[s][-1].get('stages', {})
+        print(f'  {s[0]} ports, {s[1]} busy: ' +
+              ', '.join(f'{k} {v:.0f}' for k, v in last.items() if v))
+    print(f'\nrate with {args.ports} ports, {args.busy} busy, against 2: '
+          f'{med(shapes[-1], "mpps") / med(shapes[0], "mpps"):.2f}')
+    queued = max(x.get('queued_percent', 0) for s in shapes
+                 for x in samples[s])
+    if queued > 5:
+        print(f'WARNING: the machine was busy with other things: daemon or '
+              f'guests waited {queued:.0f} % of a window for a processor')
+    if args.json:
+        with open(args.json, 'w') as f:
+            json.dump([x for s in shapes for x in samples[s]], f, indent=1)
+
+
+main()
