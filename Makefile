@@ -4,6 +4,8 @@
 #   make demo     two guests on a switch with a way out
 #   make check    every test; final line: N passed, N failed, N skipped
 #   make bench    forwarding rate beside DPDK testpmd and Open vSwitch
+#   make bench-compare OLD=ringway NEW=ringway   two builds (or two *.json runs)
+#   make bench-many   1,000 ports in one daemon
 #   make install  to $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local
@@ -11,7 +13,7 @@ DESTDIR ?=
 BUILD ?= build
 export DESTDIR
 
-.PHONY: all deps demo check bench install clean
+.PHONY: all deps demo check bench bench-compare bench-many install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -35,6 +37,14 @@ bench:
 	@scripts/install-deps.sh bench
 	@$(MAKE) --no-print-directory all
 	@bench/bench.py
+
+bench-compare:
+	@[ -n "$(OLD)" ] && [ -n "$(NEW)" ] || { echo "usage: make" \
+		"bench-compare OLD=BINARY NEW=BINARY (or two *.json)" >&2; exit 2; }
+	@bench/compare.py "$(OLD)" "$(NEW)"
+
+bench-many: all
+	@bench/many.py
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

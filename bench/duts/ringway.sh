@@ -16,5 +16,6 @@ dut_start() {
   DUT_STARTUP=$(echo "$(date +%s.%N) - $t0" | bc)
 }
 dut_stats() { "$RINGWAY" stats --control "$SOCKS/rw.ctl" | sed 's/^/  # /'; }
+dut_json() { "$RINGWAY" stats --json --control "$SOCKS/rw.ctl"; }
 dut_stop() { kill_wait "${DUT_PIDS[@]}"; rm -f "$S0" "$S1" "$SOCKS/rw.ctl"; }
 dut_version() { "$RINGWAY" --version; }

@@ -49,7 +49,7 @@ static void *big(size_t n, int huge)
 }
 int main(int argc, char **argv)
 {
-	int core = argc > 1 ? atoi(argv[1]) : 1;
+	int core = argc > 1 ? atoi(argv[1]) : 1, only = argc > 2 ? atoi(argv[2]) : 0;
 	cpu_set_t s; CPU_ZERO(&s); CPU_SET(core, &s); sched_setaffinity(0, sizeof s, &s);
 	size_t ws[] = {256 << 10, 32u << 20, 512u << 20}; const char *wn[] = {"warm", "l3", "cold"};
 	int chunks[] = {64, 256, 1500, 9000, 65536};
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
 	for (int huge = 1; huge >= 0; huge--) {
 		char *a = big(512u << 20, huge), *b = big(512u << 20, huge);
 		for (int w = 0; w < 3; w++) for (int c = 0; c < 5; c++) {
-			if (!huge && w != 2) continue;
+			if ((!huge && w != 2) || (only && chunks[c] != only)) continue;
 			size_t slot = (chunks[c] + 63) & ~63ul;
 			if (chunks[c] <= 1500) slot = 2048;	/* mbuf-like slots */
 			size_t n = ws[w] / slot; if (n < 1) n = 1;

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What bench.py and compare.py share: the rows of the table, measuring one of
+them once, and what a run's JSON says."""
+import csv
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(HERE)
+OUT = os.environ.get('BENCH_TMP', os.path.join(TOP, 'build', 'bench'))
+RINGWAY = os.environ.get('RINGWAY', os.path.join(TOP, 'build', 'ringway'))
+OVS = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'
+
+
+class Row:
+    """A line of the table: one virtqueue, size and way of sending."""
+
+    def __init__(self, key, title, variant, size, vgen='', tso=False,
+                 unit='mpps', duts=None):
+        self.key, self.title = key, title
+        self.variant, self.size = variant, size
+        self.vgen, self.tso, self.unit = vgen, tso, unit
+        self.duts = duts  # None: all
+
+
+FORWARD = [
+    Row('64', '64 B', 'split-mrg', 64),
+    Row('64-packed', '64 B', 'packed', 64),
+    Row('64-packed-inorder', '64 B', 'packed-inorder', 64),
+    Row('512', '512 B', 'split-mrg', 512),
+    Row('1518', '1518 B', 'split-mrg', 1518, unit='gbps'),
+    Row('1518-cold', '1518 B, cold buffers', 'split-mrg', 1518,
+        '--cold 60000', unit='gbps'),
+    Row('tso-16k', '65000 B TSO, 16 KiB buffers', 'split-mrg', 65000,
+        '--rxbuf 16384 --tso 1448', True, 'gbps'),
+    Row('tso-4k', '65000 B TSO, 4 KiB buffers', 'split-mrg', 65000,
+        '--rxbuf 4096 --tso 1448', True, 'gbps', ('ovs', 'ringway')),
+]
+
+
+class Device:
+    """Something to measure. @dut: its file in duts/."""
+
+    def __init__(self, name, dut=None, env=None, tso_env=None):
+        self.name, self.dut = name, dut or name
+        self.env, self.tso_env = env or {}, tso_env or {}
+
+    def missing(self):
+        """Why it cannot be measured here, or None."""
+        program = {'testpmd': 'dpdk-testpmd', 'ovs': OVS}.get(
+            self.dut, self.env.get('RINGWAY', RINGWAY))
+        if shutil.which(program):
+            return None
+        return f'{program} is not installed'
+
+    def version(self):
+        command = f'. {HERE}/lib.sh; DUT={self.dut}; load_dut; dut_version'
+        r = subprocess.run(['bash', '-c', command], capture_output=True,
+                           text=True, env=dict(os.environ, **self.env))
+        return r.stdout.strip()
+
+
+# Each peer in the form that does best; for TSO testpmd needs large buffers.
+DEVICES = {
+    'testpmd': Device('testpmd', tso_env={
+        'LARGE': '1', 'MBUF': '65535', 'DUT_MBUFS': '3000',
+        'DUT_RXD': '128', 'DUT_MEM': '1024'}),
+    'ovs': Device('ovs'),
+    'ringway': Device('ringway', env={'RINGWAY': RINGWAY}),
+}
+
+
+def run(script, device, env, tso=False):
+    """A script of this folder; its results come back as a folder."""
+    res = tempfile.mkdtemp(prefix='res.', dir=OUT)
+    env = dict(os.environ, DUT=device.dut, RES=res, STATS=res, **device.env,
+               **(device.tso_env if tso else {}), **env)
+    with open(os.path.join(OUT, f'log-{device.name}.txt'), 'a') as log:
+        subprocess.run([os.path.join(HERE, script)], env=env, stdout=log,
+                       stderr=log, stdin=subprocess.DEVNULL)
+    return res
+
+
+def load(path):
+    try:
+        with open(path) as f:
+            return json.load(f)
+    except (OSError, ValueError):
+        return None
+
+
+def account(res, row):
+    """Ringway's own account of a cell: cycles a frame, by stage too."""
+    before = load(f'{res}/{row.variant}-{row.size}-before.json')
+    after = load(f'{res}/{row.variant}-{row.size}-after.json')
+    try:
+        a, b = after['workers'][0], before['workers'][0]
+        frames = a['frames'] - b['frames']
+        measured = a['measured']['frames'] - b['measured']['frames']
+        return {
+            'cycles_frame': (a['cycles']['working'] - b['cycles']['working']) /
+            frames,
+            'stages': {k: round((v - b['measured']['cycles'][k]) / measured, 2)
+                       for k, v in a['measured']['cycles'].items()}}
+    except (TypeError, KeyError, IndexError, ZeroDivisionError):
+        return {}
+
+
+def measure(device, rows, secs, samples):
+    """One start of the device and one window of each row; all of one kind of
+    sending. Returns whether all came out."""
+    rows = [r for r in rows if not r.duts or device.dut in r.duts]
+    if not rows:
+        return True
+    env = {'SECS': str(secs), 'WARM': '0.5', 'REPEAT': '1',
+           'EXTRA': rows[0].vgen,
+           'CELLS': ' '.join(f'{r.variant}:{r.size}' for r in rows)}
+    if rows[0].tso:
+        env.update(TSO='1', GEN_MEM='1024')
+    elif rows[0].vgen:
+        env.update(GEN_MEM='1024')  # large pools
+    res = run('vm2vm.sh', device, env, rows[0].tso)
+    try:
+        with open(f'{res}/vm2vm.csv') as f:
+            found = {(c['variant'], int(c['size'])): c
+                     for c in csv.DictReader(f)}
+    except OSError:
+        found = {}
+    for row in rows:
+        c = found.get((row.variant, row.size))
+        if c:
+            samples.setdefault((device.name, row.key), []).append({
+                'mpps': float(c['mpps']), 'gbps': float(c['gbps']),
+                'txfull': float(c['txfull_pct']),
+                'loss': float(c['loss_pct']), 'limit': c['limit'],
+                **account(res, row)})
+    shutil.rmtree(res, ignore_errors=True)
+    return len(found) == len(rows)
+
+
+def groups(rows):
+    """Rows that one start of a device can measure."""
+    kinds = {}
+    for r in rows:
+        kinds.setdefault((r.vgen, r.tso), []).append(r)
+    return list(kinds.values())
+
+
+def fields(text):
+    """'a=1 b=2.5% ...' as numbers."""
+    return {k: float(v) for k, v in
+            re.findall(r'(\w+)=(-?\d*\.?\d+)%?(?=\s|$)', text)}
+
+
+def round_trip(device, secs, samples):
+    res = run('latency.sh', device, {'GAPS': '0', 'VARIANTS': 'split-mrg',
+                                     'SECS': str(secs), 'WARM': '0.5',
+                                     'REPEAT': '1'})
+    try:
+        with open(f'{res}/latency.txt') as f:
+            got = fields(f.read())
+    except OSError:
+        got = {}
+    shutil.rmtree(res, ignore_errors=True)
+    if 'p50_us' in got:
+        samples.setdefault((device.name, 'rtt'), []).append(got)
+    return 'p50_us' in got
+
+
+def idle(device, secs, samples):
+    res = run('idle.sh', device, {'SECS': str(secs)})
+    got = {}
+    try:
+        with open(f'{res}/idle.txt') as f:
+            for line in f:
+                got.update(fields(line))
+    except OSError:
+        pass
+    shutil.rmtree(res, ignore_errors=True)
+    if 'cpu' in got:
+        samples.setdefault((device.name, 'idle'), []).append(got)
+    return 'cpu' in got
+
+
+def memcpy(samples):
+    """GB/s of one core's libc memcpy, 1500 B: warm (L2), L3, cold."""
+    r = subprocess.run([os.path.join(OUT, 'bin', 'membench'),
+                        os.environ.get('DUTCORE', '1'), '1500'],
+                       capture_output=True, text=True)
+    for c in csv.DictReader(r.stdout.splitlines()):
+        if c['pages'] == '2M' and c['method'] in ('libc', 'nt'):
+            samples.setdefault(('memcpy', c['method']), []).append(
+                {c['ws']: float(c['GB/s(copied)'])})
+
+
+def values(samples, name, key, field):
+    return [s[field] for s in samples.get((name, key), []) if field in s]
+
+
+def median(samples, name, key, field):
+    v = values(samples, name, key, field)
+    return statistics.median(v) if v else None
+
+
+def spread(samples, name, key, field):
+    """Half of the range, in percent of the median."""
+    v = values(samples, name, key, field)
+    m = statistics.median(v) if v else 0
+    return 50 * (max(v) - min(v)) / m if m else 0
+
+
+def print_table(rows):
+    """Markdown, columns aligned; the first row is the head."""
+    width = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    rows = [rows[0], ['-' * w for w in width], *rows[1:]]
+    for r in rows:
+        print('| ' + ' | '.join(c.ljust(w) for c, w in zip(r, width)) + ' |')
+
+
+def machine():
+    cpu = '?'
+    with open('/proc/cpuinfo') as f:
+        for line in f:
+            if line.startswith('model name'):
+                cpu = line.split(':', 1)[1].strip()
+                break
+    return {'cpu': cpu, 'cores': os.cpu_count(), 'kernel': platform.release(),
+            'load': os.getloadavg()[0]}
+
+
+def commit():
+    def git(*args):
+        return subprocess.run(['git', '-C', TOP, *args], capture_output=True,
+                              text=True).stdout.strip()
+    name = git('describe', '--always', '--abbrev=12', '--exclude=*')
+    return name + ('-changed' if git('status', '--porcelain') else '')
+
+
+def save(path, devices, samples, **more):
+    """One file a run."""
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path, 'w') as f:
+        json.dump({
+            'when': time.strftime('%Y-%m-%dT%H:%M:%S%z'), 'commit': commit(),
+            'machine': machine(),
+            'versions': {d.name: d.version() for d in devices}, **more,
+            'rows': [{'device': d, 'row': k, 'samples': s}
+                     for (d, k), s in samples.items()]}, f, indent=1)
+    print(f'JSON: {os.path.relpath(path)}')
+
+
+def restore(path):
+    """Samples of a run that was saved."""
+    with open(path) as f:
+        run_ = json.load(f)
+    return run_, {(r['device'], r['row']): r['samples'] for r in run_['rows']}
+
+
+class Hugepages:
+    """The scripts raise the number of hugepages; this puts it back."""
+    PATH = '/proc/sys/vm/nr_hugepages'
+
+    def __enter__(self):
+        with open(self.PATH) as f:
+            self.before = f.read()
+
+    def __exit__(self, *_):
+        with open(self.PATH, 'w') as f:
+            f.write(self.before)
+
+
+def check_rights():
+    if len(os.sched_getaffinity(0)) < 2:
+        raise SystemExit('bench: two cores are needed, one for the generator')
+    if os.geteuid() != 0:
+        raise SystemExit('bench: please run as root: the generator and the '
+                         'peers need hugepages')
+    os.makedirs(OUT, exist_ok=True)
+    if os.getloadavg()[0] > 0.5:
+        print(f'WARNING: the machine is not idle (load {os.getloadavg()[0]}): '
+              f'numbers of a busy machine mean nothing')
