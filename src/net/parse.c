@@ -7,6 +7,8 @@
 
 #include <netinet/in.h>
 
+#include "toeplitz.h"
+
 #define MAX_TAGS       2
 #define MAX_EXTENSIONS 8
 
@@ -128,51 +130,55 @@ void headers_parse(const struct frame *f, struct headers *h)
 		parse_v6(f, h, off + 2);
 }
 
-/* Multiply and fold: spreads each input bit over the result. */
-static uint64_t mix(uint64_t x)
+/* The exclusive or of the 16-bit words at @p in four lanes, as they lie in
+ * memory; @size is a multiple of 4. */
+static inline uint64_t add_words(const uint8_t *p, unsigned size)
 {
-	x = (x ^ x >> 32) * 0x9e3779b97f4a7c15ull;
-	x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
-	return x ^ x >> 32;
+	uint64_t sum = 0, eight;
+	uint32_t four;
+
+	for (; size >= sizeof(eight); size -= sizeof(eight)) {
+		memcpy(&eight, p, sizeof(eight));
+		sum ^= eight;
+		p += sizeof(eight);
+	}
+	if (size) {
+		memcpy(&four, p, sizeof(four));
+		sum ^= four;
+	}
+	return sum;
 }
 
-static uint64_t mix_v6(const uint8_t *addr, uint16_t port)
+static uint32_t hash_words(uint64_t sum)
 {
-	uint64_t a, b;
+	uint16_t word;
 
-	memcpy(&a, addr, sizeof(a));
-	memcpy(&b, addr + 8, sizeof(b));
-	return mix(mix(a) + b + port);
+	sum ^= sum >> 32;
+	word = (uint16_t)(sum ^ sum >> 16);
+	return toeplitz_symmetric(get_be16(&word));
 }
 
 uint32_t flow_hash(const struct frame *f)
 {
 	const uint8_t *p = frame_head_const(f);
-	uint16_t sport = 0, dport = 0;
-	uint64_t src, dst;
 	struct headers h;
+	uint64_t sum;
 
 	headers_parse(f, &h);
+	if (!h.l3_off) {
+		if (f->head_len < ETH_HLEN)
+			return 0;
+		return hash_words(add_words(p, 2 * ETH_ALEN));
+	}
+	if (h.ethertype == ETHERTYPE_V4)
+		sum = add_words(p + h.l3_off + 12, 2 * 4);
+	else
+		sum = add_words(p + h.l3_off + 8, 2 * 16);
 	/* all fragments of a datagram must go the same way, and only the first
 	 * has ports */
 	if (!h.is_fragment && h.l4_off && h.l4_off + 4u <= f->head_len &&
 	    (h.l4_proto == IPPROTO_TCP || h.l4_proto == IPPROTO_UDP ||
-	     h.l4_proto == IPPROTO_SCTP)) {
-		sport = get_be16(p + h.l4_off);
-		dport = get_be16(p + h.l4_off + 2);
-	}
-	/* each end by itself, then added: the order does not matter */
-	if (!h.l3_off) {
-		if (f->head_len < ETH_HLEN)
-			return 0;
-		dst = mix(mac_to_u64(p));
-		src = mix(mac_to_u64(p + ETH_ALEN));
-	} else if (h.ethertype == ETHERTYPE_V4) {
-		src = mix(get_be32(p + h.l3_off + 12) | (uint64_t)sport << 32);
-		dst = mix(get_be32(p + h.l3_off + 16) | (uint64_t)dport << 32);
-	} else {
-		src = mix_v6(p + h.l3_off + 8, sport);
-		dst = mix_v6(p + h.l3_off + 24, dport);
-	}
-	return mix(src + dst + h.l4_proto) >> 32;
+	     h.l4_proto == IPPROTO_SCTP))
+		sum ^= add_words(p + h.l4_off, 2 * 2);
+	return hash_words(sum);
 }

@@ -24,8 +24,13 @@ struct headers {
  * headers are walked up to 8 deep and within the head. */
 void headers_parse(const struct frame *f, struct headers *h);
 
-/* A symmetric hash of the flow (addresses and ports, or the MAC addresses for
- * what is not IP): the same for both directions. */
+/*
+ * The flow's Toeplitz hash by the symmetric key (toeplitz.h), the same for both
+ * directions: of addresses and ports, as virtio hashes TCPv4, UDPv4, TCPv6 and
+ * UDPv6; of the addresses where there are no ports or the datagram is in
+ * fragments, as it hashes IPv4 and IPv6; of the MAC addresses for what is not
+ * IP.
+ */
 uint32_t flow_hash(const struct frame *f);
 
 static inline bool mac_is_multicast(const uint8_t *mac)

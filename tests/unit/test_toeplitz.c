@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Toeplitz hash: the published vectors, and the fast form for the symmetric
+ * key against the general one. */
+#include "test.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "parse.h"
+#include "pkt.h"
+#include "toeplitz.h"
+
+/* Key and values from Microsoft's "Verifying the RSS Hash Calculation". */
+static const uint8_t published_key[TOEPLITZ_KEY_SIZE] = {
+	0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
+	0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
+	0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30,
+	0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
+};
+
+static const struct vector {
+	const char *dst;
+	uint16_t dport;
+	const char *src;
+	uint16_t sport;
+	uint32_t addresses, ports;
+} vectors[] = {
+	{ "161.142.100.80", 1766, "66.9.149.187", 2794, 0x323e8fc2,
+	  0x51ccc178 },
+	{ "65.69.140.83", 4739, "199.92.111.2", 14230, 0xd718262a, 0xc626b0ea },
+	{ "12.22.207.184", 38024, "24.19.198.95", 12898, 0xd2d0a5de,
+	  0x5c2b394a },
+	{ "209.142.163.6", 2217, "38.27.205.30", 48228, 0x82989176,
+	  0xafc7327f },
+	{ "202.188.127.2", 1303, "153.39.163.191", 44251, 0x5d1809c5,
+	  0x10e828a2 },
+	{ "3ffe:2501:200:3::1", 1766, "3ffe:2501:200:1fff::7", 2794, 0x2cc18cd5,
+	  0x40207d3d },
+	{ "ff02::1", 4739, "3ffe:501:8::260:97ff:fe40:efab", 14230, 0x0f0c461c,
+	  0xdde51bbf },
+	{ "fe80::200:f8ff:fe21:67cf", 38024,
+	  "3ffe:1900:4545:3:200:f8ff:fe21:67cf", 44251, 0x4b61e985,
+	  0x02d1feef },
+};
+
+static void test_published(void **state)
+{
+	struct toeplitz t;
+
+	(void)state;
+	toeplitz_init(&t, published_key);
+	for (unsigned i = 0; i < ARRAY_SIZE(vectors); i++) {
+		const struct vector *v = &vectors[i];
+		int family = strchr(v->src, ':') ? AF_INET6 : AF_INET;
+		unsigned size = family == AF_INET ? 4 : 16;
+		uint8_t in[TOEPLITZ_INPUT_MAX];
+
+		assert_int_equal(inet_pton(family, v->src, in), 1);
+		assert_int_equal(inet_pton(family, v->dst, in + size), 1);
+		put_be16(in + 2 * size, v->sport);
+		put_be16(in + 2 * size + 2, v->dport);
+		assert_int_equal(toeplitz_hash(&t, in, 2 * size), v->addresses);
+		assert_int_equal(toeplitz_hash(&t, in, 2 * size + 4), v->ports);
+	}
+}
+
+static void symmetric_init(struct toeplitz *t)
+{
+	uint8_t key[TOEPLITZ_KEY_SIZE];
+
+	for (unsigned i = 0; i < sizeof(key); i += 2)
+		put_be16(key + i, 0x6d5a);
+	toeplitz_init(t, key);
+}
+
+static void test_symmetric(void **state)
+{
+	static uint8_t seen[65536];
+	struct rng rng = rng_start();
+	struct toeplitz t;
+
+	(void)state;
+	symmetric_init(&t);
+	for (unsigned sum = 0; sum < 65536; sum++) {
+		uint8_t in[2];
+		uint32_t hash = toeplitz_symmetric((uint16_t)sum);
+
+		put_be16(in, (uint16_t)sum);
+		assert_int_equal(hash, toeplitz_hash(&t, in, 2));
+		assert_false(seen[hash & 0xffff]++);
+	}
+	for (unsigned round = 0; round < 1000; round++) {
+		uint8_t in[TOEPLITZ_INPUT_MAX];
+		uint16_t sum = 0;
+
+		for (unsigned i = 0; i < sizeof(in); i++)
+			in[i] = (uint8_t)rng_next(&rng);
+		for (unsigned i = 0; i < sizeof(in); i += 2)
+			sum ^= get_be16(in + i);
+		assert_int_equal(toeplitz_symmetric(sum),
+				 toeplitz_hash(&t, in, sizeof(in)));
+	}
+}
+
+/* A frame's hash is what the general function says of its tuple. */
+static void test_frames(void **state)
+{
+	static struct pkt k;
+	static struct frame f;
+	struct rng rng = rng_start();
+	struct toeplitz t;
+
+	(void)state;
+	symmetric_init(&t);
+	for (unsigned round = 0; round < 400; round++) {
+		struct pkt_spec s = { .v6 = round & 1,
+				      .udp = round & 2,
+				      .payload = 20 };
+		unsigned size = s.v6 ? 32 : 8;
+		uint8_t in[TOEPLITZ_INPUT_MAX];
+		struct iovec iov;
+
+		pkt_build(&k, &s, &rng);
+		iov = (struct iovec){ k.data, k.len };
+		f.hdr = (struct vnet_hdr){ 0 };
+		frame_from_iov(&f, &iov, 1, k.len, FRAME_HEAD);
+		memcpy(in, k.data + k.l3_off + (s.v6 ? 8 : 12), size);
+		memcpy(in + size, k.data + k.l4_off, 4);
+		assert_int_equal(flow_hash(&f),
+				 toeplitz_hash(&t, in, size + 4));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_published),
+		cmocka_unit_test(test_symmetric),
+		cmocka_unit_test(test_frames),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
