@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "cycles.h"
 #include "fd.h"
+#include "flow.h"
 #include "net.h"
 #include "offload.h"
 #include "parse.h"
@@ -163,12 +164,33 @@ static unsigned send_group(struct forward *fw, struct txq *q,
 	return transmit_soft(fw, q, frames, n, hold_from, offloads);
 }
 
-/* The queue of @set that carries @f's flow. */
+/* The queue of @set that carries @f's flow: the one that the receiver sends the
+ * flow on, or else one by the hash. */
 static struct txq *pick_txq(const struct txq_set *set, const struct frame *f)
 {
+	uint32_t hash, queue;
+
 	if (likely(set->count == 1))
 		return set->txq[0];
-	return set->txq[(uint64_t)flow_hash(f) * set->count >> 32];
+	hash = flow_hash(f);
+	queue = flow_queue(set->txq[0]->port->flows, hash);
+	if (queue < set->count && set->txq[queue]->idx == queue)
+		return set->txq[queue];
+	return set->txq[(uint64_t)hash * set->count >> 32];
+}
+
+/* Remembers which queue pair the flows of @frames use. */
+static void learn_flows(const struct rxq *q, const struct frame *frames,
+			unsigned n)
+{
+	const struct txq_set *set = rcu_read(q->port->txqs);
+	uint8_t tick;
+
+	if (!set || set->count == 1)
+		return;
+	tick = flow_tick();
+	for (unsigned i = 0; i < n; i++)
+		flow_learn(q->port->flows, flow_hash(&frames[i]), q->idx, tick);
 }
 
 /*
@@ -374,6 +396,8 @@ struct forward_result forward_poll(struct forward *fw, struct rxq *q)
 	n = ops->rx_burst(q, b);
 	if (n) {
 		PROBE3(pop, q->port->name, q->idx, n);
+		if (q->port->flows)
+			learn_flows(q, b->frame, n);
 		done = forward_frames(fw, q->port, b->frame, n, q->can_hold,
 				      &q->stats);
 		for (unsigned i = 0; i < done; i++)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow.h"
 #include "rcu.h"
 #include "switch_impl.h"
 
@@ -92,7 +93,9 @@ int port_init(struct port *p, const struct port_env *env,
 	p->rxq = calloc(queues, sizeof(struct rxq *));
 	p->txq = calloc(queues, sizeof(struct txq *));
 	p->rxq_count = p->txq_count = queues;
-	if (p->name && p->rxq && p->txq)
+	if (queues > 1)
+		p->flows = calloc(1, sizeof(*p->flows));
+	if (p->name && p->rxq && p->txq && (queues == 1 || p->flows))
 		return 0;
 	port_fini(p);
 	return -ENOMEM;
@@ -104,9 +107,11 @@ void port_fini(struct port *p)
 	free(p->name);
 	free(p->rxq);
 	free(p->txq);
+	free(p->flows);
 	p->name = NULL;
 	p->rxq = NULL;
 	p->txq = NULL;
+	p->flows = NULL;
 }
 
 static struct txq_set *txq_set_create(struct txq *const *txqs, unsigned count)

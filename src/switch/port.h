@@ -17,6 +17,7 @@
 #include "show.h"
 
 struct capture;
+struct flow_table;
 struct net;
 struct port;
 struct switch_;
@@ -186,6 +187,8 @@ struct port {
 	struct txq_set *txqs;	/* [rcu] NULL: nothing can be sent: link down */
 	struct capture *capture; /* [rcu] NULL: not captured */
 	uint64_t down_drops;	/* [any, atomic] frames for it while down */
+	struct flow_table *flows; /* queue of each flow; heap; NULL: the port
+				 * has one queue pair */
 	struct rxq **rxq;	/* [ctl] all queues, for statistics; heap */
 	struct txq **txq;
 	unsigned rxq_count, txq_count;

@@ -191,6 +191,82 @@ static void test_wait(void **state)
 	stop(&w);
 }
 
+/* The queue of @p that has the frame of @flow; waits for it. All are emptied. */
+static int arrived_on(struct fake_port *p, unsigned flow)
+{
+	unsigned got, serial;
+	int on = -1;
+
+	for (unsigned i = 0; i < 2000 && on < 0; i++) {
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+		for (unsigned k = 0; k < p->queues; k++) {
+			struct fifo *f = &p->q[k].out;
+
+			if (shm_load_acquire(&f->head) == f->tail)
+				continue;
+			read_udp(&f->slot[f->tail++ & (QUEUE_ROOM - 1)], &got,
+				 &serial);
+			assert_int_equal(got, flow);
+			on = (int)k;
+		}
+	}
+	return on;
+}
+
+static int send_there(struct fake_port *a, struct fake_port *b, unsigned flow)
+{
+	make_udp(fifo_next(&a->q[0].in), 2, 1, flow, 0);
+	fifo_push(&a->q[0]);
+	return arrived_on(b, flow);
+}
+
+static void send_back(struct fake_port *a, struct fake_port *b, unsigned flow,
+		      unsigned queue)
+{
+	make_udp_back(fifo_next(&b->q[queue].in), 1, 2, flow, 0);
+	fifo_push(&b->q[queue]);
+	assert_int_equal(arrived_on(a, flow), 0);
+}
+
+/* A guest gets a flow on the queue that it sends it on. */
+static void test_flows(void **state)
+{
+	struct world w = start(2);
+	struct fake_port *a = add_port(&w, "a", "x");
+	struct fake_port *b = add_port_full(&w, "b", "x", PORT_FULL_DROP, 4);
+	struct txq *first[2] = { b->port.txq[0], b->port.txq[1] };
+	unsigned used = 0;
+	int on;
+
+	(void)state;
+	assert_null(a->port.flows);
+	for (unsigned flow = 0; flow < 16; flow++) {
+		on = send_there(a, b, flow);
+		used |= 1u << on;
+		assert_int_equal(send_there(a, b, flow), on);
+	}
+	assert_int_equal(used, 15);		/* spread by the hash */
+	for (unsigned flow = 0; flow < 16; flow++)
+		send_back(a, b, flow, flow / 4);
+	for (unsigned flow = 0; flow < 16; flow++)
+		assert_int_equal(send_there(a, b, flow), flow / 4);
+	/* a flow on two queues does not swing */
+	send_back(a, b, 3, 0);
+	send_back(a, b, 3, 2);
+	assert_int_equal(send_there(a, b, 3), 0);
+	/* but follows when the first one is silent */
+	nanosleep(&(struct timespec){ 0, 300000000 }, NULL);
+	send_back(a, b, 3, 2);
+	assert_int_equal(send_there(a, b, 3), 2);
+	/* a queue that is gone is not used */
+	assert_int_equal(port_set_txqs(&b->port, first, 2, OFFLOAD_ALL), 0);
+	assert_in_range(send_there(a, b, 15), 0, 1);
+	assert_int_equal(send_there(a, b, 0), 0);
+	remove_port(&w, a);
+	remove_port(&w, b);
+	stop(&w);
+}
+
 /* Ports come and go while others send; two workers. */
 static void test_churn(void **state)
 {
@@ -247,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_drops),
 		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_flows),
 		cmocka_unit_test(test_churn),
 		cmocka_unit_test(test_polled),
 	};
