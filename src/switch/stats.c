@@ -5,6 +5,8 @@
 #include "cycles.h"
 #include "switch_impl.h"
 
+#define SHOW_AGAIN_MS 100 /* shares of shorter times say little */
+
 static void show_drops(const struct queue_stats *s, struct show *out)
 {
 	show_object(out, "drops");
@@ -140,16 +142,35 @@ static void show_stages(const struct stage_totals *t, struct show *out)
 	show_end(out);
 }
 
+/* How much of its time @w spent on frames since this was last asked. */
+static unsigned busy_percent(struct worker *w)
+{
+	uint64_t now = cycles_now(), working = stat_read(&w->working);
+	uint64_t elapsed = now - w->shown_cycles;
+
+	/* Asked twice in a row: too short to say anything new. */
+	if (loop_now_ms() - w->shown_ms < SHOW_AGAIN_MS || !elapsed)
+		return w->shown_percent;
+	w->shown_ms = loop_now_ms();
+	w->shown_percent = (unsigned)((double)(working - w->shown_working) *
+					      100 / (double)elapsed +
+				      0.5);
+	w->shown_working = working;
+	w->shown_cycles = now;
+	return w->shown_percent;
+}
+
 void switch_show_workers(struct switch_ *sw, struct show *out)
 {
 	for (unsigned i = 0; i < sw->worker_count; i++) {
-		const struct worker *w = &sw->worker[i];
+		struct worker *w = &sw->worker[i];
 
 		show_object(out, NULL);
 		show_num(out, "worker", w->idx);
 		if (w->cpu >= 0)
 			show_num(out, "cpu", (uint64_t)w->cpu);
 		show_num(out, "queues", w->queue_count);
+		show_num(out, "busy_percent", busy_percent(w));
 		show_num(out, "frames", stat_read(&w->frames));
 		show_num(out, "rounds", stat_read(&w->rounds));
 		show_num(out, "sleeps", stat_read(&w->sleeps));

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cycles.h"
 #include "fd.h"
 #include "log.h"
 #include "parse.h"
@@ -140,8 +141,10 @@ static int start_workers(struct switch_ *sw, const struct switch_config *c)
 
 		memset(w, 0, offsetof(struct worker, forward));
 		w->spin_ns = w->holding_since = 0;
-		w->rounds = w->frames = w->sleeps = 0;
+		w->rounds = w->frames = w->sleeps = w->busy_rounds = 0;
 		w->working = w->polling = 0;
+		w->shown_working = w->shown_ms = w->shown_percent = 0;
+		w->shown_cycles = cycles_now();
 		w->sw = sw;
 		w->idx = i;
 		w->cpu = c->cpu_count ? c->cpus[i % c->cpu_count] : -1;
@@ -164,6 +167,7 @@ int switch_create(const struct switch_config *c, struct loop *loop,
 	if (!sw)
 		return err_set(err, rc, "out of memory");
 	CDS_INIT_LIST_HEAD(&sw->nets);
+	sw->balancer.fd = -1;
 	sw->loop = loop;
 	sw->mac_age_s = MAX(c->mac_age_s, 1u);
 	sw->tick_s = MAX(sw->mac_age_s / AGE_TICKS, 1u);
@@ -175,6 +179,9 @@ int switch_create(const struct switch_config *c, struct loop *loop,
 	if (!sw->forward)
 		goto err_destroy;
 	forward_init(sw, sw->forward);
+	rc = rebalance_init(sw, c->rebalance && c->workers > 1);
+	if (rc)
+		goto err_destroy;
 	rc = start_workers(sw, c);
 	if (rc)
 		goto err_destroy;
@@ -196,6 +203,7 @@ void switch_destroy(struct switch_ *sw)
 		worker_stop(&sw->worker[i]);
 	cds_list_for_each_entry_safe(net, next, &sw->nets, node)
 		net_destroy(net);
+	rebalance_fini(sw);
 	loop_timer_disarm(&sw->age_timer);
 	loop_watch_remove(&sw->grow_watch);
 	fd_close(&sw->grow_fd);

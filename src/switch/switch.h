@@ -18,6 +18,7 @@ struct switch_config {
 	unsigned cpu_count;	/* 0: wherever the scheduler likes */
 	int poll_us;		/* longest spin without work; -1: adaptive */
 	unsigned mac_age_s;	/* seconds without a frame until forgotten */
+	bool rebalance;		/* move queues away from overloaded workers */
 };
 
 int switch_create(const struct switch_config *config, struct loop *loop,
@@ -50,6 +51,21 @@ void switch_each_mac(struct switch_ *sw, const char *net,
  * Returns how many. */
 unsigned switch_flush_macs(struct switch_ *sw, const char *net,
 			   const struct port *p);
+
+/* A receive queue that changed its worker. */
+struct queue_move {
+	const char *port;	/* valid during the call */
+	unsigned queue, from, to;
+	unsigned percent;	/* of a worker's time that it took */
+};
+/*
+ * Spreads the queues over the workers by their load since the last time this
+ * was looked at (automatic moves look four times a second while there is much
+ * to do). Tells @fn each move made; returns how many.
+ */
+unsigned switch_rebalance(struct switch_ *sw,
+			  void (*fn)(const struct queue_move *, void *),
+			  void *arg);
 
 /* Counters of a port with its queues; of the workers. */
 void switch_show_stats(const struct port *p, struct show *s);

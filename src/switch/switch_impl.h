@@ -4,6 +4,7 @@
 #define RW_SWITCH_IMPL_H
 
 #include "net.h"
+#include "rebalance.h"
 #include "switch.h"
 #include "worker.h"
 
@@ -21,6 +22,7 @@ struct switch_ {
 	struct loop_watch grow_watch;
 	int grow_fd;
 	bool grow_wanted; /* [worker -> ctl, atomic] */
+	struct balancer balancer;
 };
 
 /* The worker with the fewest queues. */

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "probe.h"
 #include "rcu.h"
+#include "rebalance.h"
 
 #define EVENTS_PER_WAIT 64
 #define SLOT_WAKE	UINT64_MAX /* epoll data of wake_fd */
@@ -68,7 +69,18 @@ struct round {
 	unsigned awake;	  /* queues to poll again at once */
 	bool must_poll;	  /* an idle one has no event descriptor */
 	uint64_t now;	  /* 0 until somebody needed the time */
+	uint64_t cycles;  /* at the end of the last poll */
 };
+
+/* Ends the measurement of one poll and begins that of the next. */
+static void measure(struct round *r, struct rxq *q, bool had_frames)
+{
+	uint64_t now = cycles_now();
+
+	if (had_frames)
+		stat_add(&q->busy_cycles, now - r->cycles);
+	r->cycles = now;
+}
 
 static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
 		      struct round *r)
@@ -83,6 +95,7 @@ static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
 		return;
 	}
 	done = forward_poll(&w->forward, q);
+	measure(r, q, done.frames);
 	r->frames += done.frames;
 	if (done.frames || done.held) {
 		q->idle_since = 0;
@@ -104,7 +117,7 @@ static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
 
 static struct round poll_awake(struct worker *w, struct worker_slots *s)
 {
-	struct round r = { 0 };
+	struct round r = { .cycles = w->last_cycles };
 
 	for (unsigned i = 0; i < s->count / 64; i++) {
 		uint64_t bits = s->awake[i];
@@ -183,6 +196,7 @@ static void sleep_until_event(struct worker *w, int64_t ns)
 	int n;
 
 	stat_inc(&w->sleeps);
+	w->busy_rounds = 0;
 	rcu_offline();
 	account(w, &w->polling);
 	n = epoll_pwait2(w->epoll_fd, ev, EVENTS_PER_WAIT,
@@ -222,6 +236,8 @@ static void *worker_main(void *arg)
 		account(w, r.frames ? &w->working : &w->polling);
 		stat_inc(&w->rounds);
 		stat_add(&w->frames, r.frames);
+		if (r.frames && ++w->busy_rounds > REBALANCE_BUSY_ROUNDS)
+			rebalance_notice(w->sw);
 		rcu_quiescent();
 		if (!r.holding || r.frames)
 			w->holding_since = 0;
@@ -299,32 +315,63 @@ static void wake_slot(struct worker *w, unsigned slot)
 	fd_signal(w->wake_fd);
 }
 
-int worker_add(struct worker *w, struct rxq *q)
+/* Finds a free slot for @q and leads its events there. The slot stays empty
+ * until it is filled; nothing else may be prepared for @w before. */
+static int prepare(struct worker *w, const struct rxq *q, unsigned *out)
 {
-	struct worker_slots *s = w->slots;
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 	unsigned slot = 0;
 
-	while (slot < s->count && s->q[slot])
+	while (slot < w->slots->count && w->slots->q[slot])
 		slot++;
-	if (slot == s->count) {
+	if (slot == w->slots->count) {
 		int rc = slots_grow(w);
 
 		if (rc)
 			return rc;
-		s = w->slots;
 	}
 	ev.data.u64 = slot;
 	if (q->event_fd >= 0 &&
 	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, q->event_fd, &ev) < 0)
 		return -errno;
+	*out = slot;
+	return 0;
+}
+
+/* Gives @q to @w, which polls it at once. */
+static void fill_slot(struct worker *w, unsigned slot, struct rxq *q)
+{
 	q->worker = w;
 	q->slot = slot;
 	q->idle_since = 0;
 	w->queue_count++;
 	/* worker:B  release: everything in @q before the pointer. */
-	shm_store_release(&s->q[slot], q);
+	shm_store_release(&w->slots->q[slot], q);
 	wake_slot(w, slot);
+}
+
+int worker_add(struct worker *w, struct rxq *q)
+{
+	unsigned slot;
+	int rc = prepare(w, q, &slot);
+
+	if (!rc)
+		fill_slot(w, slot, q);
+	return rc;
+}
+
+int worker_move(struct rxq *q, struct worker *to)
+{
+	unsigned slot;
+	int rc;
+
+	if (q->worker == to)
+		return 0;
+	rc = prepare(to, q, &slot);
+	if (rc)
+		return rc;
+	worker_remove(q);
+	fill_slot(to, slot, q);
 	return 0;
 }
 

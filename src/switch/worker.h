@@ -17,7 +17,9 @@
  * set, then every worker passes a quiescent point. The worker may until then be
  * in a poll of the queue (online, so waited for); an event that was already
  * fetched names only the slot number and finds it empty, or finds the next
- * queue there, which is polled once for nothing.
+ * queue there, which is polled once for nothing. Moving one is the same, and
+ * everything that can fail is done before: it has its slot and its event in the
+ * new worker already while the old one still polls it.
  */
 #ifndef RW_WORKER_H
 #define RW_WORKER_H
@@ -49,6 +51,7 @@ struct worker {
 
 	uint64_t spin_ns;	/* [worker] how long an empty queue is polled */
 	uint64_t holding_since; /* [worker] ns; 0: not only holding */
+	unsigned busy_rounds;	/* [worker] with frames, since the last sleep */
 	/* Cycles of rounds that moved frames and of those that found nothing to
 	 * move; the rest since start_cycles was slept. */
 	uint64_t working, polling; /* [worker -> ctl] */
@@ -58,6 +61,10 @@ struct worker {
 	uint64_t rounds;	   /* [worker -> ctl] */
 	uint64_t frames;	   /* [worker -> ctl] */
 	uint64_t sleeps;	   /* [worker -> ctl] */
+
+	/* [ctl] what was shown last, and when */
+	uint64_t shown_working, shown_cycles, shown_ms;
+	unsigned shown_percent;
 };
 
 int worker_start(struct worker *w); /* 0 or -errno */
@@ -67,5 +74,13 @@ void worker_stop(struct worker *w); /* no queue may be left */
  * until no worker can touch it. */
 int worker_add(struct worker *w, struct rxq *q);
 void worker_remove(struct rxq *q);
+
+/*
+ * Hands @q, which has a worker, over to @to; in between no worker has it. The
+ * old one is through with its last poll, frames sent and given back, before the
+ * new one begins with its first: what comes in at @q leaves in order. On error
+ * (-errno) it stays where it is.
+ */
+int worker_move(struct rxq *q, struct worker *to);
 
 #endif

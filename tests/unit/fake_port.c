@@ -52,6 +52,9 @@ static unsigned fake_tx_burst(struct txq *txq, struct frame *const *frames,
 	struct fake_queue *q = container_of(txq, struct fake_queue, txq);
 	unsigned room = shm_load(&q->out_room), i;
 
+	if (q->out_is_read)
+		room = MIN(room, QUEUE_ROOM - (q->out.head -
+					       shm_load_acquire(&q->out.tail)));
 	for (i = 0; i < n && i < room; i++) {
 		unsigned at = q->out.head & (QUEUE_ROOM - 1);
 		struct message *m = &q->out.slot[at];
@@ -165,10 +168,26 @@ struct message *fifo_next(struct fifo *f)
 	return &f->slot[f->head & (QUEUE_ROOM - 1)];
 }
 
-void fifo_push(struct fake_queue *q)
+void fifo_push(struct fifo *f)
 {
-	shm_store_release(&q->in.head, q->in.head + 1);
+	shm_store_release(&f->head, f->head + 1);
+}
+
+void fifo_kick(struct fake_queue *q)
+{
 	fd_signal(q->rxq.event_fd);
+}
+
+const struct message *fifo_first(const struct fifo *f)
+{
+	if (shm_load_acquire(&f->head) == f->tail)
+		return NULL;
+	return &f->slot[f->tail & (QUEUE_ROOM - 1)];
+}
+
+void fifo_pop(struct fifo *f)
+{
+	shm_store_release(&f->tail, f->tail + 1);
 }
 
 static void make_ethernet(struct message *m, unsigned dst, unsigned src)
@@ -189,7 +208,8 @@ void send_frame(struct fake_port *p, unsigned dst, unsigned src,
 	assert_non_null(m);
 	make_ethernet(m, dst, src);
 	memcpy(m->data + 20, &serial, sizeof(serial));
-	fifo_push(&p->q[0]);
+	fifo_push(&p->q[0].in);
+	fifo_kick(&p->q[0]);
 }
 
 static void put_udp(struct message *m, unsigned dst, unsigned src,

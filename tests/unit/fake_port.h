@@ -25,6 +25,7 @@ struct fake_queue {
 	struct txq txq;
 	struct fifo in, out;
 	unsigned out_room;    /* [any, atomic] frames tx_burst still takes */
+	bool out_is_read;     /* it also takes no more than fit into out */
 	unsigned rx_ns;	      /* each rx_burst with frames spins so long */
 	const void *rx_scratch; /* [atomic] the worker's that is between
 				 * rx_burst and rx_done; NULL: none is */
@@ -55,7 +56,11 @@ void remove_port(struct world *w, struct fake_port *p);
 
 /* The message that the next fifo_push() sends; NULL: full. */
 struct message *fifo_next(struct fifo *f);
-void fifo_push(struct fake_queue *q);
+void fifo_push(struct fifo *f);
+void fifo_kick(struct fake_queue *q);
+/* The oldest message, NULL: none; and that it was read. */
+const struct message *fifo_first(const struct fifo *f);
+void fifo_pop(struct fifo *f);
 
 /* Frame from address @src to @dst (255: broadcast) with a serial number in the
  * payload, on queue 0. */

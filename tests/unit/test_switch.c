@@ -200,12 +200,12 @@ static int arrived_on(struct fake_port *p, unsigned flow)
 	for (unsigned i = 0; i < 2000 && on < 0; i++) {
 		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
 		for (unsigned k = 0; k < p->queues; k++) {
-			struct fifo *f = &p->q[k].out;
+			const struct message *m = fifo_first(&p->q[k].out);
 
-			if (shm_load_acquire(&f->head) == f->tail)
+			if (!m)
 				continue;
-			read_udp(&f->slot[f->tail++ & (QUEUE_ROOM - 1)], &got,
-				 &serial);
+			read_udp(m, &got, &serial);
+			fifo_pop(&p->q[k].out);
 			assert_int_equal(got, flow);
 			on = (int)k;
 		}
@@ -216,7 +216,8 @@ static int arrived_on(struct fake_port *p, unsigned flow)
 static int send_there(struct fake_port *a, struct fake_port *b, unsigned flow)
 {
 	make_udp(fifo_next(&a->q[0].in), 2, 1, flow, 0);
-	fifo_push(&a->q[0]);
+	fifo_push(&a->q[0].in);
+	fifo_kick(&a->q[0]);
 	return arrived_on(b, flow);
 }
 
@@ -224,7 +225,8 @@ static void send_back(struct fake_port *a, struct fake_port *b, unsigned flow,
 		      unsigned queue)
 {
 	make_udp_back(fifo_next(&b->q[queue].in), 1, 2, flow, 0);
-	fifo_push(&b->q[queue]);
+	fifo_push(&b->q[queue].in);
+	fifo_kick(&b->q[queue]);
 	assert_int_equal(arrived_on(a, flow), 0);
 }
 
