@@ -237,6 +237,11 @@ static int mac_flush_run(struct cli_args *args)
 	return request(args, "mac.flush", mac_params(args), print_flushed);
 }
 
+static int rebalance_run(struct cli_args *args)
+{
+	return request(args, "rebalance", NULL, print_moves);
+}
+
 static json_t *stats_params(const struct cli_args *args)
 {
 	return json_pack("{s:s*}", "id", args->words ? args->word[0] : NULL);
@@ -433,6 +438,14 @@ const struct command commands[] = {
 	  .options = stats_rows,
 	  .max_words = 1,
 	  .run = stats_run },
+	{ .name = "rebalance",
+	  .usage = "",
+	  .help = "spread the queues over the workers by their load",
+	  .more = "Prints the moves it made. The load is that since the last "
+		  "look, which the daemon takes four times a second while a "
+		  "worker is busy, unless it runs with --rebalance off.",
+	  .options = client_rows,
+	  .run = rebalance_run },
 	{ .name = "capture",
 	  .usage = "PORT",
 	  .help = "write a port's frames to a pcap file or pipe",

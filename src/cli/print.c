@@ -341,6 +341,29 @@ void print_flushed(const json_t *r)
 	printf("%" PRIu64 " forgotten\n", num(r, "flushed"));
 }
 
+void print_moves(const json_t *r)
+{
+	static const char *const head[] = { "PORT", ">QUEUE", ">FROM",
+					    ">TO",  ">LOAD",  NULL };
+	const json_t *moves = json_object_get(r, "moves"), *m;
+	struct table *t;
+	size_t i;
+
+	if (!json_array_size(moves)) {
+		printf("nothing to move\n");
+		return;
+	}
+	t = table_create(head);
+	json_array_foreach(moves, i, m) {
+		table_add(t, "%s", str(m, "port"));
+		table_add(t, "%" PRIu64, num(m, "queue"));
+		table_add(t, "%" PRIu64, num(m, "from"));
+		table_add(t, "%" PRIu64, num(m, "to"));
+		table_add(t, "%" PRIu64 " %%", num(m, "percent"));
+	}
+	table_print(t, 0);
+}
+
 void print_version(const json_t *r)
 {
 	printf("ringway %s, pid %" PRIu64 ", up ", str(r, "version"),

@@ -10,6 +10,7 @@ void print_port_list(const json_t *result);
 void print_port(const json_t *result);
 void print_macs(const json_t *result);
 void print_flushed(const json_t *result);
+void print_moves(const json_t *result);
 void print_stats(const json_t *result);
 void print_version(const json_t *result);
 void print_log_level(const json_t *result);

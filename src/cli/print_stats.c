@@ -40,6 +40,10 @@ static void add_queue(struct table *t, const char *id, const char *direction,
 	table_add(t, "%s", id);
 	table_add(t, "%s", direction);
 	table_add(t, "%" PRIu64, num(q, "queue"));
+	if (json_object_get(q, "worker"))
+		table_add(t, "%" PRIu64, num(q, "worker"));
+	else
+		table_add(t, "-");
 	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
 		table_add_num(t, num(q, counters[i]), true);
 	add_drops(t, json_object_get(q, "drops"));
@@ -73,6 +77,7 @@ static void add_down(struct table *t, const char *id, uint64_t n)
 	table_add(t, "%s", id);
 	table_add(t, "out");
 	table_add(t, "-");
+	table_add(t, "-");
 	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
 		table_add(t, "-");
 	table_add(t, "%" PRIu64 " link down", n);
@@ -81,9 +86,10 @@ static void add_down(struct table *t, const char *id, uint64_t n)
 void print_stats(const json_t *r)
 {
 	static const char *const head[] = {
-		"PORT",	   "",	     ">QUEUE",	   ">FRAMES", ">BYTES",
-		">BURSTS", ">KICKS", ">CALLS",	   ">COPIES", ">POLLS",
-		">SLEEPS", ">CUT",   ">CHECKSUMS", "DROPS",   NULL,
+		"PORT",	   "",		 ">QUEUE",  ">WORKER",
+		">FRAMES", ">BYTES",	 ">BURSTS", ">KICKS",
+		">CALLS",  ">COPIES",	 ">POLLS",  ">SLEEPS",
+		">CUT",	   ">CHECKSUMS", "DROPS",   NULL,
 	};
 	struct table *t = table_create(head);
 	const json_t *p;

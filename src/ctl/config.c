@@ -22,6 +22,10 @@ const char *const log_level_names[] = {
 	NULL,
 };
 
+static const char *const rebalance_choices[] = {
+	[REBALANCE_AUTO] = "auto", [REBALANCE_OFF] = "off", NULL
+};
+
 const struct opt_row daemon_conf_rows[] = {
 	{ .key = "control",
 	  .kind = OPT_PATH,
@@ -50,6 +54,13 @@ const struct opt_row daemon_conf_rows[] = {
 	  .def = "auto",
 	  .arg = "N|auto",
 	  .help = "microseconds to poll without work before sleeping" },
+	{ .key = "rebalance",
+	  .kind = OPT_ENUM,
+	  .offset = offsetof(struct daemon_conf, rebalance),
+	  .choices = rebalance_choices,
+	  .def = "auto",
+	  .arg = "auto|off",
+	  .help = "move queues away from a worker that is overloaded" },
 	{ .key = "mac-age",
 	  .kind = OPT_UINT,
 	  .offset = offsetof(struct daemon_conf, mac_age),

@@ -16,7 +16,9 @@ struct daemon_conf {
 	char *poll_us;		/* as written; config_poll_us() reads it */
 	uint32_t mac_age;	/* seconds */
 	int log_level;		/* enum log_level */
+	int rebalance;		/* enum config_rebalance */
 };
+enum config_rebalance { REBALANCE_AUTO, REBALANCE_OFF };
 extern const struct opt_row daemon_conf_rows[];
 extern const char *const log_level_names[];	/* by enum log_level */
 

@@ -66,6 +66,7 @@ static int create_switch(struct daemon *d, const struct daemon_conf *conf,
 	struct switch_config sc = {
 		.workers = conf->workers,
 		.mac_age_s = conf->mac_age,
+		.rebalance = conf->rebalance == REBALANCE_AUTO,
 	};
 
 	rc = config_poll_us(conf->poll_us, &sc.poll_us, err);

@@ -226,6 +226,31 @@ static int method_mac_flush(struct rpc_call *call)
 	return 0;
 }
 
+static void show_move(const struct queue_move *m, void *arg)
+{
+	struct show *s = arg;
+
+	show_object(s, NULL);
+	show_str(s, "port", m->port);
+	show_num(s, "queue", m->queue);
+	show_num(s, "from", m->from);
+	show_num(s, "to", m->to);
+	show_num(s, "percent", m->percent);
+	show_end(s);
+}
+
+static int method_rebalance(struct rpc_call *call)
+{
+	struct daemon *d = call->ctx;
+	struct json_show j;
+
+	json_show_init(&j, call->result);
+	show_array(&j.show, "moves");
+	switch_rebalance(d->sw, show_move, &j.show);
+	show_end(&j.show);
+	return 0;
+}
+
 static int method_down(struct rpc_call *call)
 {
 	struct daemon *d = call->ctx;
@@ -308,6 +333,11 @@ const struct rpc_method methods[] = {
 	  .params = mac_params,
 	  .args_size = sizeof(struct mac_args),
 	  .fn = method_mac_flush },
+	{ .name = "rebalance",
+	  .help = "spread the queues over the workers by their load; tells the "
+		  "moves made",
+	  .params = no_params,
+	  .fn = method_rebalance },
 	{ .name = "capture.start",
 	  .help = "write a port's frames as pcap to the file descriptor that "
 		  "comes along, until the connection closes",

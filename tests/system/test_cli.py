@@ -85,6 +85,7 @@ def test_bad_netdev(folder, netdevs, words):
     ['up', '--nosuch'], ['up', '-netdev'], ['up', '--workers', '0'],
     ['up', '--workers', 'x'], ['up', '--cpus', 'x'], ['nosuch'], [],
     ['port'], ['port', 'nosuch'], ['capture'], ['qemu-args'],
+    ['up', '--rebalance', 'on'],
 ])
 def test_usage(args):
     done = ringway(*args)
@@ -226,6 +227,27 @@ def test_commands(up, folder):
     assert any('virtio-net-pci' in x for x in args)
     s.command('down')
     assert s.process.wait(2) == 0
+
+
+def test_rebalance(up):
+    s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=c',
+           extra=['--workers', '2', '--rebalance', 'off'])
+    a, b, c = s.front('a'), s.front('b'), s.front('c')
+    workers = s.call('stats')['workers']
+    assert sorted(w['queues'] for w in workers) == [1, 2]
+    assert all(0 <= w['busy_percent'] <= 100 for w in workers)
+    assert s.call('rebalance')['moves'] == []
+    assert 'nothing' in s.command('rebalance')
+    s.command('port', 'del', 'b')  # leaves two on one worker
+    assert b.is_closed()
+    moves = s.call('rebalance')['moves']
+    assert [(m['from'], m['to']) for m in moves] == [(0, 1)]
+    assert [w['queues'] for w in s.call('stats')['workers']] == [1, 1]
+    assert 'WORKER' in s.command('stats')
+    for one, other in ((a, c), (c, a)):
+        frame = bytes.fromhex('ffffffffffff020000000001') + bytes(60)
+        one.send(frame)
+        assert other.recv()[1] == frame
 
 
 @pytest.mark.parametrize('sig', [signal.SIGTERM, signal.SIGINT])
