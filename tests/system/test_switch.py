@@ -282,6 +282,23 @@ def test_ports_come_and_go_while_traffic_flows(up):
     assert {p['id'] for p in s.call('port.list')['ports']} == {'a', 'b'}
 
 
+def test_flow_comes_on_the_queue_it_is_sent_on(up):
+    s = up('vhost-user,id=a', 'vhost-user,id=b,queues=4',
+           extra=['--workers', '2'])
+    a, b = s.front('a'), s.front('b', pairs=4, size=32)
+    for queue in (2, 0, 3, 1):
+        # another host each: flows of their own
+        there, back = udp(queue + 10, 2, b'?'), udp(2, queue + 10, b'!')
+        for f, (sport, dport) in ((there, (1111, 2222)),
+                                  (back, (2222, 1111))):
+            f['UDP'].sport, f['UDP'].dport = sport, dport
+        b.send(bytes(back), queue=queue)
+        assert a.recv()[1] == bytes(back)
+        for _ in range(3):
+            a.send(bytes(there))
+            assert b.recv(queue=queue)[1] == bytes(there)
+
+
 def test_multi_queue(up):
     s = up('vhost-user,id=a,queues=4', 'vhost-user,id=b,queues=4')
     a, b = s.front('a', pairs=4, size=32), s.front('b', pairs=4, size=32)
