@@ -79,7 +79,7 @@ rule 'stdio of the process belongs to cli/ and base/log.c' \
 rule 'no allocation on the path of a frame' \
 	'(?<![\w.>])(malloc|calloc|realloc|strdup|asprintf)\s*\(' "${hot[@]}"
 rule 'shared memory goes through base/shm.h' \
-	'\b(__atomic_\w+|__sync_\w+|atomic_thread_fence|volatile)\b' \
+	'\b(__atomic_\w+|__sync_\w+|atomic_thread_fence|(?<!__asm__ )volatile)\b' \
 	$(printf '%s\n' "${lib[@]}" | grep -v base/shm.h)
 rule 'ring indices wrap by mask or comparison, not by %' \
 	'(idx|avail|used|head|tail|slot)\w*\s*%[^=s"]' "${hot[@]}"
