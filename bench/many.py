@@ -118,6 +118,7 @@ def measure(ports, busy, secs, idle, cpus):
              str(busy), str(secs)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True)
         r['connect_s'] = line_of(guests.stdout, 'CONNECTED')
+        line_of(guests.stdout, 'READY')
         before = stats(control)
         queued = queued_seconds(daemon.pid) + queued_seconds(guests.pid)
         r['mpps'] = line_of(guests.stdout, 'RATE')

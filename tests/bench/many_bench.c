@@ -150,21 +150,30 @@ static unsigned receive_frames(struct guest *g)
 	return n;
 }
 
-/* Everybody learns where the busy ones are. */
+static unsigned receive_all(struct guest *g, unsigned ports)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ports; i++)
+		n += receive_frames(&g[i]);
+	return n;
+}
+
+/* The switch learns where the busy ones are. What they say is flooded, and the
+ * first frame into a guest's memory takes page faults: all of it must be over
+ * before anything is measured. */
 static void announce(struct guest *g, unsigned ports, unsigned busy)
 {
 	for (unsigned i = 0; i < busy; i++) {
 		write_frame(&g[i], 0, -1, i);
 		send_frames(&g[i], 1);
-		for (unsigned k = 0; k < 3 && i % 16 == 0; k++)
-			usleep(1000);
-		for (unsigned k = 0; k < ports; k++)
-			receive_frames(&g[k]);
+		receive_all(g, ports);
 	}
-	usleep(50000);
-	for (unsigned k = 0; k < ports; k++)
-		while (receive_frames(&g[k]))
-			;
+	for (unsigned quiet = 0; quiet < 20; quiet++) {
+		usleep(10000);
+		if (receive_all(g, ports))
+			quiet = 0;
+	}
 	for (unsigned i = 0; i < busy; i++)
 		for (unsigned k = 0; k < RING; k++)
 			write_frame(&g[i], k, (int)(i ^ 1), i);
@@ -220,6 +229,8 @@ int main(int argc, char **argv)
 	announce(g, ports, busy);
 	if (busy)
 		run(g, busy, 0.2); /* warm */
+	printf("READY ports=%u\n", ports);
+	fflush(stdout);
 	printf("RATE mpps=%.3f\n", busy ? run(g, busy, seconds) : 0);
 	fflush(stdout);
 	while (read(STDIN_FILENO, &c, 1) > 0)
