@@ -43,6 +43,27 @@ def test_every_size_arrives_unchanged(up):
     assert s.drops('a') == s.drops('b') == 0
 
 
+def test_workers_account_for_their_time(up):
+    s, a, b = pair(up)
+    for _ in range(1000):
+        ping(a, b)
+    time.sleep(0.3)
+    w = s.call('stats')['workers'][0]
+    spent, measured = w['cycles'], w['measured']
+    assert spent['asleep'] > spent['working'] > 0
+    assert w['cycles_per_us'] > 0
+    # one burst in 61, each of one frame
+    assert 1 <= measured['bursts'] == measured['frames'] <= 200
+    for stage in ('ring-read', 'header', 'lookup', 'copy', 'publish'):
+        assert measured['cycles'][stage] > 0, stage
+    assert measured['cycles']['syscall'] == 0
+    assert sum(measured['cycles'].values()) <= \
+        spent['working'] + spent['polling']
+    text = s.command('stats')
+    for word in ('WORKING', 'POLLING', 'ASLEEP', 'MEASURED', 'ring-read'):
+        assert word in text, text
+
+
 def test_without_mergeable_buffers(up):
     _, a, b = pair(up, features=vufront.bits(vufront.F_VERSION_1))
     for size in (60, 1000, 1514):
