@@ -7,6 +7,8 @@
 #             unit tests
 #   threads   the unit tests of suite "threads" under TSan
 #   system    tests/system against the gcc build
+#   asan, tsan  those of tests/system that need no guests, against the builds of
+#             sanitize and threads
 #   check.sh [STEP...]      without arguments: all of them
 # Logs go to build-check/. The last line is the sum over all test runs; a step
 # that fails before its tests counts as one failure. PYTEST_ARGS is passed on.
@@ -81,20 +83,22 @@ build_and_test() {
 	count "$name" "$dir/meson-logs/testlog.json"
 }
 
+# system_tests NAME BUILD PYTEST-ARGS...
 system_tests() {
-	local xml=$out/system.xml
-	if [ ! -x "$out/gcc/ringway" ]; then
-		fail system "there is no build-check/gcc/ringway to test"
+	local name=$1 binary=$out/$2/ringway xml=$out/$1.xml log=$out/$1.log
+	shift 2
+	if [ ! -x "$binary" ]; then
+		fail "$name" "there is no $binary to test"
 		return
 	fi
 	rm -f "$xml"
-	RINGWAY=$out/gcc/ringway RINGWAY_TEST_LOGS=$out/system \
+	RINGWAY=$binary RINGWAY_TEST_LOGS=$out/$name \
 		/usr/bin/python3 -m pytest -p no:cacheprovider -q -rs \
-		--durations=15 --junitxml="$xml" ${PYTEST_ARGS:-} tests/system \
-		>"$out/system.log" 2>&1
+		--durations=15 --junitxml="$xml" "$@" ${PYTEST_ARGS:-} \
+		tests/system >"$log" 2>&1
 	case $? in
-	0 | 1) count system "$xml" ;;
-	*) fail system "pytest, see build-check/system.log" ;;
+	0 | 1) count "$name" "$xml" ;;
+	*) fail "$name" "pytest, see $log" ;;
 	esac
 }
 
@@ -112,10 +116,14 @@ run() {
 		build_and_test threads threads "" -Doptimization=1 \
 		-Db_sanitize=thread -Db_lundef=false ;;
 	system) step system "daemon, testpmd, guests, tap, user port" \
-		system_tests ;;
+		system_tests system gcc ;;
+	asan) step asan "the daemon with ASan and UBSan" \
+		system_tests asan sanitize -m "not guests and not measures" ;;
+	tsan) step tsan "the daemon with TSan" \
+		system_tests tsan threads -m "not guests and not measures" ;;
 	*)
 		echo "check.sh: unknown step '$1'" \
-			"(lint, gcc, sanitize, threads, system)" >&2
+			"(lint, gcc, sanitize, threads, system, asan, tsan)" >&2
 		exit 2
 		;;
 	esac
@@ -124,7 +132,7 @@ run() {
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=detect_stack_use_after_return=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-[ $# -gt 0 ] || set -- lint gcc sanitize threads system
+[ $# -gt 0 ] || set -- lint gcc sanitize threads system asan tsan
 for s in "$@"; do
 	run "$s"
 done

@@ -32,6 +32,9 @@ LOGS = os.environ.get('RINGWAY_TEST_LOGS',
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'root: needs root')
+    config.addinivalue_line('markers', 'guests: boots guests')
+    config.addinivalue_line('markers', 'measures: time or memory, which '
+                            'sanitizers change')
 
 
 def pytest_collection_modifyitems(items):

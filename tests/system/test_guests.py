@@ -15,6 +15,8 @@ import urllib.request
 import lab
 import pytest
 
+pytestmark = pytest.mark.guests
+
 # network: properties of the card
 CARDS = {
     'lan': '',

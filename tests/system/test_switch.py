@@ -378,6 +378,7 @@ def test_capture_to_a_pipe_that_breaks(up):
 
 # idle, small, soon
 
+@pytest.mark.measures
 def test_hundred_idle_ports_cost_nothing(up):
     s = up(*[f'vhost-user,id=p{i}' for i in range(100)])
     fronts = [s.front(f'p{i}', size=8) for i in range(100)]
@@ -393,6 +394,7 @@ def test_hundred_idle_ports_cost_nothing(up):
         f.close()
 
 
+@pytest.mark.measures
 def test_memory_with_two_ports(up):
     s, a, b = pair(up, features=vufront.OFFLOADS, size=256)
     for n in range(200):
@@ -401,6 +403,7 @@ def test_memory_with_two_ports(up):
     assert s.status('RssAnon') + s.status('RssFile') < 16 * 1024, 'kB'
 
 
+@pytest.mark.measures
 def test_start_to_first_frame(up, folder):
     times = []
     for n in range(3):
