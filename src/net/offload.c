@@ -85,13 +85,10 @@ bool offload_is_valid(const struct frame *f)
 	return hdr->gso_type == VNET_GSO_NONE || gso_is_valid(f);
 }
 
-void offload_fill_csum(struct frame *f)
+uint64_t csum_frame(const struct frame *f, unsigned off)
 {
-	const unsigned start = f->hdr.csum_start;
-	uint8_t *p = frame_head(f) + start;
-	unsigned done = f->head_len - start;
-	uint64_t sum = csum_add(0, p, done);
-	uint16_t csum;
+	unsigned done = f->head_len - off;
+	uint64_t sum = csum_add(0, frame_head_const(f) + off, done);
 
 	for (unsigned i = 0; i < f->iov_count; i++) {
 		const struct iovec *v = &f->iov[i];
@@ -102,11 +99,18 @@ void offload_fill_csum(struct frame *f)
 			sum = csum_add(sum, v->iov_base, v->iov_len);
 		done += v->iov_len;
 	}
+	return sum;
+}
+
+void offload_fill_csum(struct frame *f)
+{
+	uint8_t *field = frame_head(f) + f->hdr.csum_start + f->hdr.csum_offset;
+	uint16_t csum = csum_fold(csum_frame(f, f->hdr.csum_start));
+
 	/* 0 would mean "none" in UDP; the other zero is as good everywhere */
-	csum = csum_fold(sum);
 	if (!csum)
 		csum = 0xffff;
-	memcpy(p + f->hdr.csum_offset, &csum, sizeof(csum));
+	memcpy(field, &csum, sizeof(csum));
 	f->hdr.flags &= ~VNET_HDR_F_NEEDS_CSUM;
 	f->hdr.csum_start = 0;
 	f->hdr.csum_offset = 0;

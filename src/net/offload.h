@@ -18,6 +18,8 @@ uint64_t csum_add(uint64_t sum, const void *data, size_t size);
 /* As above for data that starts at an odd offset of the summed stream. */
 uint64_t csum_add_odd(uint64_t sum, const void *data, size_t size);
 uint16_t csum_fold(uint64_t sum); /* to 16 bits, complemented */
+/* The sum of @f from @off, which lies in its head, to its end. */
+uint64_t csum_frame(const struct frame *f, unsigned off);
 
 /* A sender that makes more segments of one frame than this is refused: the
  * switch would do the work. 64 KiB of the smallest MSS in use (88 - 12) stay
