@@ -30,8 +30,8 @@ static void add_drops(struct table *t, const json_t *drops)
 }
 
 static const char *const counters[] = {
-	"frames", "bytes", "bursts", "kicks",	  "calls",
-	"copies", "polls", "sleeps", "segmented", "checksummed",
+	"frames", "bytes",  "bursts",	 "kicks",	"calls",  "copies",
+	"polls",  "sleeps", "segmented", "checksummed", "merged",
 };
 
 static void add_queue(struct table *t, const char *id, const char *direction,

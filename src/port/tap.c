@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "cycles.h"
+#include "gro.h"
 #include "log.h"
 #include "offload.h"
 #include "tap_linux.h"
@@ -27,13 +28,13 @@
 #define READ_ROOM  (68 * 1024)	   /* for the largest frame and its header */
 #define ARENA_SIZE (8 * READ_ROOM) /* eight of them in a burst */
 #define BOUNCE	   READ_ROOM	   /* behind the arena, for transmission */
-#define TX_IOV	   64
+#define TX_IOV	   (1 + GRO_IOV)   /* as many as a merged frame has */
 #define BAD_MAX	   (4 * BURST_MAX) /* unfit frames passed over in a burst */
 
 struct tap_conf {
 	char *ifname, *fd, *fds, *br, *script, *downscript;
 	bool ifname_given, queues_given, vnet_hdr_given;
-	bool vnet_hdr;
+	bool vnet_hdr, gro;
 	uint32_t queues;
 	uint64_t sndbuf;
 };
@@ -78,6 +79,9 @@ static const struct opt_row tap_rows[] = {
 	OPT(vnet_hdr, OPT_BOOL, .def = "on",
 	    .set_offset = offsetof(struct tap_conf, vnet_hdr_given),
 	    .help = "large frames and missing checksums pass as they are"),
+	OPT(gro, OPT_BOOL, .def = "on", .runtime = true,
+	    .help = "small frames of a TCP or UDP flow go as large ones to "
+		    "ports that take those"),
 	OPT(sndbuf, OPT_SIZE, .arg = "SIZE", .max = UINT32_MAX, .def = "0",
 	    .help = "bytes the kernel may hold of what was sent, 0: no bound"),
 	OPT(br, OPT_PATH, .arg = "BRIDGE",
@@ -89,9 +93,10 @@ static const struct opt_row tap_rows[] = {
 	{ NULL },
 };
 
-/* Makes a frame of what was read to @data; false when it is not fit. */
+/* Makes a frame of what was read to @data, with a head of @snap bytes unless it
+ * needs more; false when it is not fit. */
 static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
-		       struct frame *f, struct iovec *iov)
+		       uint32_t snap, struct frame *f, struct iovec *iov)
 {
 	size_t len = size - q->hdr_size;
 
@@ -105,7 +110,7 @@ static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
 	f->hdr.flags &= VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID;
 	*iov = (struct iovec){ data + q->hdr_size, len };
 	if (likely(!frame_has_offload(f))) {
-		frame_from_iov(f, iov, 1, (uint32_t)len, FRAME_SNAP);
+		frame_from_iov(f, iov, 1, (uint32_t)len, snap);
 		return true;
 	}
 	frame_from_iov(f, iov, 1, (uint32_t)len, FRAME_HEAD);
@@ -116,10 +121,10 @@ static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
 }
 
 /* The frames that the burst before could not get rid of; fit, as then. */
-static unsigned take_held(struct tap_queue *q, struct burst *b)
+static unsigned take_held(struct tap_queue *q, struct burst *b, uint32_t snap)
 {
 	for (unsigned i = 0; i < q->raw_count; i++)
-		take_frame(q, q->raw[i].iov_base, q->raw[i].iov_len,
+		take_frame(q, q->raw[i].iov_base, q->raw[i].iov_len, snap,
 			   &b->frame[i], &q->iov[i]);
 	return q->raw_count;
 }
@@ -128,18 +133,19 @@ static unsigned take_held(struct tap_queue *q, struct burst *b)
 static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 {
 	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
+	uint32_t snap = shm_load(&rx->wants_gro) ? FRAME_HEAD : FRAME_SNAP;
 	unsigned n = 0, bad = 0;
 	size_t off = 0;
 
 	if (unlikely(q->raw_count))
-		return take_held(q, b);
+		return take_held(q, b, snap);
 	while (n < BURST_MAX && off + READ_ROOM <= ARENA_SIZE) {
 		ssize_t got = read(q->fd, q->arena + off, READ_ROOM);
 
 		stage_mark(STAGE_SYSCALL);
 		if (got < 0)
 			break;
-		if (likely(take_frame(q, q->arena + off, (size_t)got,
+		if (likely(take_frame(q, q->arena + off, (size_t)got, snap,
 				      &b->frame[n], &q->iov[n]))) {
 			q->raw[n].iov_base = q->arena + off;
 			q->raw[n].iov_len = (size_t)got;
@@ -169,10 +175,11 @@ static bool tap_rx_arm(struct rxq *rx)
 static void tap_rx_done(struct rxq *rx, struct burst *b)
 {
 	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
-	unsigned first = q->raw_count - b->held;
+	unsigned count = 0;
 
-	q->raw_count = b->held;
-	memmove(q->raw, q->raw + first, b->held * sizeof(q->raw[0]));
+	for (uint64_t m = b->held_mask; unlikely(m); m &= m - 1)
+		q->raw[count++] = q->raw[__builtin_ctzll(m)];
+	q->raw_count = count;
 }
 
 /* 0 or -errno. */
@@ -329,6 +336,21 @@ static void tap_destroy(struct port *p)
 	tap_if_close(&tap);
 }
 
+static void set_gro(struct tap_port *t, bool on)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		shm_store(&t->q[i]->rx.wants_gro, on);
+}
+
+static int tap_set(struct port *p, const void *conf_, struct err *err)
+{
+	const struct tap_conf *conf = conf_;
+
+	(void)err;
+	set_gro(container_of(p, struct tap_port, port), conf->gro);
+	return 0;
+}
+
 static void tap_show(const struct port *p, struct show *s)
 {
 	const struct tap_port *t = container_of(p, struct tap_port, port);
@@ -337,6 +359,7 @@ static void tap_show(const struct port *p, struct show *s)
 	show_str(s, "interface_state", tap_if_state(&t->tap));
 	show_flag(s, "created", t->tap.is_created);
 	show_flag(s, "vnet_hdr", t->tap.has_vnet_hdr);
+	show_flag(s, "gro", t->count && t->q[0]->rx.wants_gro);
 	if (t->tap.is_bridged)
 		show_str(s, "bridge", t->tap.bridge);
 }
@@ -347,6 +370,7 @@ static const struct port_ops tap_ops = {
 	.rx_arm = tap_rx_arm,
 	.tx_burst = tap_tx_burst,
 	.destroy = tap_destroy,
+	.set = tap_set,
 	.show = tap_show,
 };
 
@@ -435,6 +459,7 @@ static int tap_create(const struct port_env *env,
 		t->downscript = strdup(conf->downscript);
 		rc = t->downscript ? 0 : -ENOMEM;
 	}
+	set_gro(t, conf->gro);
 	if (!rc)
 		rc = start_queues(t);
 	if (!rc) {

@@ -164,6 +164,45 @@ static unsigned send_group(struct forward *fw, struct txq *q,
 	return transmit_soft(fw, q, frames, n, hold_from, offloads);
 }
 
+/* As send_group() with small frames merged; all may be held back or none. What
+ * is held back are the parts of a large frame that could not be sent. Merging
+ * adds no need for offloads that the receiver lacks. */
+static unsigned send_merged(struct forward *fw, struct txq *q,
+			    struct frame *const *frames, unsigned n,
+			    bool can_hold, unsigned needed)
+{
+	unsigned offloads = shm_load(&q->port->tx_offloads), done, left;
+	struct frame *large[BURST_MAX];
+	uint64_t parts = 0;
+
+	left = gro_merge(&fw->gro, frames, n, offloads, large);
+	done = send_group(fw, q, large, left, can_hold ? 0 : left, needed);
+	for (unsigned i = done; i < left; i++)
+		parts |= gro_parts(&fw->gro, large[i], frames, n);
+	for (unsigned i = 0; i < n; i++)
+		if (parts >> i & 1)
+			fw->burst.held_mask |= 1ull
+					       << (frames[i] - fw->burst.frame);
+	n -= (unsigned)__builtin_popcountll(parts);
+	stat_add(&fw->merging->merged, n - done);
+	return n;
+}
+
+/* The same as send_group(). */
+static unsigned merge_group(struct forward *fw, struct txq *q,
+			    struct frame *const *frames, unsigned n,
+			    unsigned hold_from, unsigned needed)
+{
+	unsigned done = 0;
+
+	if (hold_from)
+		done = send_merged(fw, q, frames, hold_from, false, needed);
+	if (hold_from < n)
+		done += send_merged(fw, q, frames + hold_from, n - hold_from,
+				    true, needed);
+	return done;
+}
+
 /* The queue of @set that carries @f's flow: the one that the receiver sends the
  * flow on, or else one by the hash. */
 static struct txq *pick_txq(const struct txq_set *set, const struct frame *f)
@@ -219,8 +258,12 @@ static unsigned send_groups(struct forward *fw, struct frame *const *frames,
 			group[count++] = frames[j];
 		}
 		hold_from = q == tail_q ? count - tail : count;
-		held += count -
-			send_group(fw, q, group, count, hold_from, needed);
+		if (unlikely(fw->merging))
+			held += count - merge_group(fw, q, group, count,
+						    hold_from, needed);
+		else
+			held += count - send_group(fw, q, group, count,
+						   hold_from, needed);
 	}
 	return held;
 }
@@ -373,46 +416,73 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 	return n - held;
 }
 
-static void capture_rx(struct port *port, struct frame *frames, unsigned n)
+/* Of the @n frames of the burst those that are not held back. */
+static unsigned dealt_with(struct burst *b, unsigned n,
+			   struct frame *f[BURST_MAX])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		if (!(b->held_mask >> i & 1))
+			f[count++] = &b->frame[i];
+	return count;
+}
+
+static void capture_rx(struct port *port, struct burst *b, unsigned n)
 {
 	struct capture *cap = rcu_read(port->capture);
 	struct frame *f[BURST_MAX];
 
-	if (likely(!cap))
-		return;
+	if (unlikely(cap))
+		capture_frames(cap, true, f, dealt_with(b, n, f));
+}
+
+static void count_rx(struct rxq *q, const struct burst *b, unsigned n)
+{
+	uint64_t bytes = 0;
+
 	for (unsigned i = 0; i < n; i++)
-		f[i] = &frames[i];
-	capture_frames(cap, true, f, n);
+		bytes += b->frame[i].len;
+	for (uint64_t m = b->held_mask; unlikely(m); m &= m - 1)
+		bytes -= b->frame[__builtin_ctzll(m)].len;
+	stat_add(&q->stats.frames, n - b->held);
+	stat_add(&q->stats.bytes, bytes);
+	stat_inc(&q->stats.bursts);
+}
+
+/* Without merging the frames held back are the last. */
+static uint64_t mask_of_last(unsigned n, unsigned held)
+{
+	return held ? UINT64_MAX >> (64 - held) << (n - held) : 0;
 }
 
 struct forward_result forward_poll(struct forward *fw, struct rxq *q)
 {
 	const struct port_ops *ops = q->port->ops;
 	struct burst *b = &fw->burst;
-	unsigned n, done = 0;
-	uint64_t bytes = 0;
+	unsigned n;
 
 	stage_begin();
 	n = ops->rx_burst(q, b);
+	b->held = 0;
+	b->held_mask = 0;
 	if (n) {
 		PROBE3(pop, q->port->name, q->idx, n);
 		if (q->port->flows)
 			learn_flows(q, b->frame, n);
-		done = forward_frames(fw, q->port, b->frame, n, q->can_hold,
-				      &q->stats);
-		for (unsigned i = 0; i < done; i++)
-			bytes += b->frame[i].len;
-		stat_add(&q->stats.frames, done);
-		stat_add(&q->stats.bytes, bytes);
-		stat_inc(&q->stats.bursts);
-		capture_rx(q->port, b->frame, done);
-		PROBE3(forward, q->port->name, q->idx, done);
+		fw->merging = shm_load(&q->wants_gro) ? &q->stats : NULL;
+		b->held = n - forward_frames(fw, q->port, b->frame, n,
+					     q->can_hold, &q->stats);
+		if (unlikely(b->held) && !fw->merging)
+			b->held_mask = mask_of_last(n, b->held);
+		count_rx(q, b, n);
+		capture_rx(q->port, b, n);
+		PROBE3(forward, q->port->name, q->idx, n - b->held);
 	}
-	b->held = n - done;
 	if (unlikely(b->held))
 		stat_inc(&q->stats.waits);
 	stage_mark(STAGE_OTHER);
 	ops->rx_done(q, b);
-	stage_end(&fw->stages, done);
-	return (struct forward_result){ done, b->held };
+	stage_end(&fw->stages, n - b->held);
+	return (struct forward_result){ n - b->held, b->held };
 }

@@ -7,6 +7,7 @@
 #define RW_FORWARD_H
 
 #include "cycles.h"
+#include "gro.h"
 #include "port.h"
 
 #define SOFT_IOV 1024
@@ -17,6 +18,11 @@ struct forward {
 	/* segments made in software, one batch at a time */
 	struct frame segment[BURST_MAX];
 	struct iovec iov[SOFT_IOV];
+	/* large frames made in software, for one receiver at a time */
+	struct gro gro;
+	/* counters of the queue at hand when it wants its small frames merged,
+	 * else NULL */
+	struct queue_stats *merging;
 	/* Set when a MAC table asked for growth; [worker -> ctl] */
 	bool *grow_wanted;
 	int grow_fd; /* eventfd to tell control */

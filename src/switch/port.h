@@ -52,6 +52,8 @@ struct queue_stats {
 	uint64_t sleeps;	/* rx: times armed and left alone */
 	uint64_t segmented;	/* tx: large frames cut in software */
 	uint64_t checksummed;	/* tx: checksums filled in software */
+	uint64_t merged;	/* rx: frames that went on inside the one before
+				 * them in their flow; for each receiver */
 	uint64_t drops[DROP_COUNT];
 };
 
@@ -60,9 +62,11 @@ struct queue_stats {
 struct burst {
 	struct frame frame[BURST_MAX];
 	unsigned borrowed;	/* the back-end's own, rx_burst to rx_done */
-	unsigned held;		/* set before rx_done: so many of the last frames
-				 * were not sent; the next rx_burst returns them
-				 * again. 0 unless rxq.can_hold */
+	unsigned held;		/* set before rx_done: so many frames, the last
+				 * ones, were not sent; the next rx_burst returns
+				 * them again. 0 unless rxq.can_hold */
+	uint64_t held_mask;	/* bit i: frame[i] is one of those. Only with
+				 * rxq.wants_gro may they be others than the last */
 	uint8_t scratch[BURST_SCRATCH] __cacheline; /* likewise */
 };
 
@@ -73,6 +77,10 @@ struct rxq {
 	bool can_spin;		/* polling it costs no system call */
 	bool can_hold;		/* rx_done can put frames back: the queue may
 				 * wait for a receiver that is full */
+	bool wants_gro;		/* [ctl -> worker, atomic] merge small frames for
+				 * receivers of large ones. Heads must hold all
+				 * headers: FRAME_HEAD is to be snapshot. With
+				 * can_hold, rx_done goes by held_mask */
 	int event_fd;		/* becomes readable when there is work; -1: the
 				 * queue must be polled for ever */
 	/* set by the switch */

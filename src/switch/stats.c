@@ -38,6 +38,7 @@ static void show_rxq(const struct rxq *q, struct show *out)
 	show_num(out, "polls", stat_read(&s->polls));
 	show_num(out, "sleeps", stat_read(&s->sleeps));
 	show_num(out, "waits", stat_read(&s->waits));
+	show_num(out, "merged", stat_read(&s->merged));
 	if (q->worker)
 		show_num(out, "worker", q->worker->idx);
 	show_drops(s, out);

@@ -124,6 +124,7 @@ static struct forward *forward_init(struct switch_ *sw, struct forward *fw)
 	fw->grow_wanted = &sw->grow_wanted;
 	fw->grow_fd = sw->grow_fd;
 	fw->stages = (struct stage_totals){ 0 };
+	fw->merging = NULL;
 	return fw;
 }
 

@@ -40,8 +40,14 @@ static unsigned fake_rx_burst(struct rxq *rxq, struct burst *b)
 static void fake_rx_done(struct rxq *rxq, struct burst *b)
 {
 	struct fake_queue *q = container_of(rxq, struct fake_queue, rxq);
+	unsigned to = q->in.tail + b->borrowed;
 
-	shm_store_release(&q->in.tail, q->in.tail + b->borrowed - b->held);
+	/* what is held moves together behind the rest */
+	for (unsigned i = b->borrowed; i-- && b->held;)
+		if (b->held_mask >> i & 1)
+			q->in.slot[--to & (QUEUE_ROOM - 1)] =
+				q->in.slot[(q->in.tail + i) & (QUEUE_ROOM - 1)];
+	shm_store_release(&q->in.tail, to);
 	if (shm_exchange(&q->rx_scratch, NULL) != b->scratch)
 		shm_fetch_add(&q->overlaps, 1);
 }

@@ -10,7 +10,7 @@
 
 struct message {
 	uint32_t len;
-	uint8_t data[128];
+	uint8_t data[256];
 };
 
 /* Frames one side writes and the other reads. */

@@ -11,6 +11,7 @@
 
 #include "fake_port.h"
 #include "fd.h"
+#include "pkt.h"
 
 static void test_learning(void **state)
 {
@@ -318,12 +319,104 @@ static void test_polled(void **state)
 	stop(&w);
 }
 
+/* @n TCP frames with 30 bytes of payload each in one burst, of @flows flows in
+ * turn. */
+static void send_flows(struct fake_port *p, unsigned dst, unsigned n,
+		       unsigned flows)
+{
+	static struct pkt k;
+	struct pkt_spec s = { .payload = 30, .tcp_flags = 0x10 };
+	struct rng rng = rng_start();
+
+	pkt_build(&k, &s, &rng);
+	memset(k.data, 0, 12);
+	k.data[0] = k.data[6] = 2;
+	k.data[5] = (uint8_t)dst;
+	k.data[11] = 1;
+	put_be16(k.data + k.l3_off + 4, 0);
+	for (unsigned i = 0; i < n; i++) {
+		struct message *m = &p->q[0].in.slot[(p->q[0].in.head + i) &
+						(QUEUE_ROOM - 1)];
+		uint8_t *l3 = m->data + k.l3_off, *l4 = m->data + k.l4_off;
+
+		memcpy(m->data, k.data, k.len);
+		m->len = k.len;
+		put_be16(l3 + 4, i / flows);
+		put_be16(l3 + 10, 0);
+		put_be16(l3 + 10, ~pkt_sum(0, l3, 20));
+		l4[1] += i % flows;
+		put_be32(l4 + 4, i / flows * 30);
+		put_be16(l4 + 16, ~pkt_sum(0, l4, k.len - k.l4_off));
+	}
+	shm_store_release(&p->q[0].in.head, p->q[0].in.head + n);
+	fd_signal(p->q[0].rxq.event_fd);
+}
+
+/* Small frames become large ones where the source wants it and the receiver
+ * takes it, and nowhere else. */
+static void test_gro(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x");
+	struct fake_port *b = add_port_full(&w, "b", "x", PORT_FULL_WAIT, 1);
+	struct fake_port *c = add_port(&w, "c", "x");
+	struct txq *txq = &c->q[0].txq;
+	unsigned nb, nc;
+
+	(void)state;
+	port_set_txqs(&c->port, &txq, 1, OFFLOAD_CSUM);
+	send_frame(b, 9, 2, 0);
+	send_frame(c, 9, 3, 0);
+	wait_frames(a, 2);
+	nb = wait_frames(b, 1);
+	nc = wait_frames(c, 1);
+	send_flows(a, 2, 4, 1); /* not asked for */
+	assert_int_equal(wait_frames(b, nb + 4), nb + 4);
+	shm_store(&a->q[0].rxq.wants_gro, true);
+	send_flows(a, 2, 4, 1);
+	assert_int_equal(wait_frames(b, nb + 5), nb + 5);
+	assert_int_equal(b->q[0].out.slot[nb + 4].len, 54 + 4 * 30);
+	send_flows(a, 3, 4, 1); /* not taken */
+	assert_int_equal(wait_frames(c, nc + 4), nc + 4);
+	assert_int_equal(c->q[0].out.slot[nc].len, 54 + 30);
+	wait_taken(a);
+	assert_int_equal(stat_read(&a->q[0].rxq.stats.merged), 3);
+	assert_int_equal(stat_read(&a->q[0].rxq.stats.frames), 12);
+	assert_int_equal(stat_read(&a->q[0].rxq.stats.bytes), 12 * (54 + 30));
+	/* each receiver of a flooded frame by itself */
+	send_flows(a, 77, 4, 1);
+	assert_int_equal(wait_frames(c, nc + 8), nc + 8);
+	assert_int_equal(wait_frames(b, nb + 6), nb + 6);
+	/* a full receiver gets the rest later, though it came in between */
+	shm_store(&b->port.full_ns, 2000000000);
+	shm_store(&b->q[0].out_room, 1);
+	send_flows(a, 2, 6, 2);
+	assert_int_equal(wait_frames(b, nb + 7), nb + 7);
+	while (!stat_read(&a->q[0].rxq.stats.waits))
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+	shm_store(&b->q[0].out_room, UINT32_MAX);
+	assert_int_equal(wait_frames(b, nb + 8), nb + 8);
+	wait_taken(a);
+	for (unsigned i = nb + 6; i < nb + 8; i++)
+		assert_int_equal(b->q[0].out.slot[i].len, 54 + 3 * 30);
+	assert_int_equal((uint8_t)(b->q[0].out.slot[nb + 6].data[35] + 1),
+			 b->q[0].out.slot[nb + 7].data[35]);
+	assert_int_equal(stat_read(&a->q[0].rxq.stats.frames), 22);
+	assert_int_equal(stat_read(&a->q[0].rxq.stats.bytes), 22 * (54 + 30));
+	assert_int_equal(stat_read(&b->q[0].txq.stats.drops[DROP_TX_FULL]), 0);
+	remove_port(&w, a);
+	remove_port(&w, b);
+	remove_port(&w, c);
+	stop(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_learning),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_drops),
+		cmocka_unit_test(test_gro),
 		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_flows),
 		cmocka_unit_test(test_churn),
