@@ -75,7 +75,7 @@ static int method_show(struct rpc_call *call)
 			show_net(d, switch_net_name(p->port), &j.show);
 	show_end(&j.show);
 	show_array(&j.show, "workers");
-	switch_show_workers(d->sw, &j.show);
+	switch_show_workers(d->sw, &j.show, false);
 	show_end(&j.show);
 	return 0;
 }
@@ -104,7 +104,7 @@ static int method_stats(struct rpc_call *call)
 	}
 	show_end(&j.show);
 	show_array(&j.show, "workers");
-	switch_show_workers(d->sw, &j.show);
+	switch_show_workers(d->sw, &j.show, true);
 	show_end(&j.show);
 	return 0;
 }

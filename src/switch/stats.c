@@ -161,7 +161,7 @@ static unsigned busy_percent(struct worker *w)
 	return w->shown_percent;
 }
 
-void switch_show_workers(struct switch_ *sw, struct show *out)
+void switch_show_workers(struct switch_ *sw, struct show *out, bool with_time)
 {
 	for (unsigned i = 0; i < sw->worker_count; i++) {
 		struct worker *w = &sw->worker[i];
@@ -176,8 +176,10 @@ void switch_show_workers(struct switch_ *sw, struct show *out)
 		show_num(out, "rounds", stat_read(&w->rounds));
 		show_num(out, "sleeps", stat_read(&w->sleeps));
 		show_num(out, "spin_us", shm_load(&w->spin_ns) / 1000);
-		show_time(w, out);
-		show_stages(&w->forward.stages, out);
+		if (with_time) {
+			show_time(w, out);
+			show_stages(&w->forward.stages, out);
+		}
 		show_end(out);
 	}
 }

@@ -67,8 +67,9 @@ unsigned switch_rebalance(struct switch_ *sw,
 			  void (*fn)(const struct queue_move *, void *),
 			  void *arg);
 
-/* Counters of a port with its queues; of the workers. */
+/* Counters of a port with its queues; of the workers, @with_time what they did
+ * with it, too. */
 void switch_show_stats(const struct port *p, struct show *s);
-void switch_show_workers(struct switch_ *sw, struct show *s);
+void switch_show_workers(struct switch_ *sw, struct show *s, bool with_time);
 
 #endif
