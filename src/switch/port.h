@@ -86,7 +86,7 @@ struct rxq {
 	/* set by the switch */
 	struct worker *worker;	/* [ctl] NULL while not attached */
 	unsigned slot;		/* [ctl] in the worker's table */
-	uint64_t idle_since;	/* [worker] ns; 0 while busy */
+	uint64_t idle_since;	/* [worker] cycles; 0 while busy */
 	uint64_t busy_cycles;	/* [worker -> ctl] spent on its frames */
 	uint64_t busy_seen;	/* [ctl] of these, at the last look */
 	uint32_t load;		/* [ctl] share of a worker before that */

@@ -46,7 +46,8 @@ static void merge_woken(struct worker *w, struct worker_slots *s)
 		s->awake[i] |= shm_exchange(&s->woken[i], 0);
 }
 
-/* The queue was empty. True: it may be left alone until its event. */
+/* The queue was empty at @now (cycles). True: it may be left alone until its
+ * event. */
 static bool put_to_sleep(struct worker *w, struct rxq *q, uint64_t now)
 {
 	stat_inc(&q->stats.polls);
@@ -54,7 +55,7 @@ static bool put_to_sleep(struct worker *w, struct rxq *q, uint64_t now)
 		return false;
 	if (!q->idle_since)
 		q->idle_since = now;
-	if (q->can_spin && now - q->idle_since < w->spin_ns)
+	if (q->can_spin && now - q->idle_since < w->spin_cycles)
 		return false;
 	if (q->port->ops->rx_arm && !q->port->ops->rx_arm(q))
 		return false;
@@ -68,7 +69,6 @@ struct round {
 	unsigned holding; /* of these wait for a full receiver only */
 	unsigned awake;	  /* queues to poll again at once */
 	bool must_poll;	  /* an idle one has no event descriptor */
-	uint64_t now;	  /* 0 until somebody needed the time */
 	uint64_t cycles;  /* at the end of the last poll */
 };
 
@@ -103,9 +103,7 @@ static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
 		r->holding += !done.frames;
 		return;
 	}
-	if (!r->now)
-		r->now = clock_ns();
-	if (put_to_sleep(w, q, r->now)) {
+	if (put_to_sleep(w, q, r->cycles)) {
 		s->awake[slot / 64] &= ~(1ull << (slot & 63));
 		return;
 	}
@@ -157,17 +155,25 @@ static void take_events(struct worker *w, const struct epoll_event *ev, int n)
 }
 
 /* After a sleep of @slept_ns: was the spin before it too short or too long? */
-static void adapt_spin(struct worker *w, uint64_t slept_ns)
+static uint64_t learn_spin(uint64_t spin_ns, uint64_t slept_ns)
 {
-	uint64_t spin_ns = w->spin_ns;
-
-	if (w->spin_limit_ns >= 0)
-		return;
 	if (slept_ns < SPIN_MAX_NS)
-		spin_ns = MIN(spin_ns * 2 + SPIN_STEP_NS, SPIN_MAX_NS);
-	else
-		spin_ns = spin_ns < SPIN_STEP_NS ? 0 : spin_ns / 2;
+		return MIN(spin_ns * 2 + SPIN_STEP_NS, SPIN_MAX_NS);
+	return spin_ns < SPIN_STEP_NS ? 0 : spin_ns / 2;
+}
+
+/* Sets the spin for the time after a sleep that began at @since and ended now;
+ * in cycles too, for the rounds have no other clock. */
+static void set_spin(struct worker *w, uint64_t since)
+{
+	uint64_t now = clock_ns(), spin_ns = w->spin_ns;
+
+	if (w->spin_limit_ns < 0)
+		spin_ns = learn_spin(spin_ns, now - since);
 	shm_store(&w->spin_ns, spin_ns);
+	w->spin_cycles = (uint64_t)((double)spin_ns *
+				    (double)(cycles_now() - w->start_cycles) /
+				    (double)(now - w->start_ns));
 }
 
 static void look_at_events(struct worker *w)
@@ -178,11 +184,10 @@ static void look_at_events(struct worker *w)
 	take_events(w, ev, n);
 }
 
-/* What passed since the last call was @kind: w->working or w->polling. */
-static void account(struct worker *w, uint64_t *kind)
+/* What passed from the last call to @now was @kind: w->working or
+ * w->polling. */
+static void account(struct worker *w, uint64_t *kind, uint64_t now)
 {
-	uint64_t now = cycles_now();
-
 	stat_add(kind, now - w->last_cycles);
 	w->last_cycles = now;
 }
@@ -198,13 +203,13 @@ static void sleep_until_event(struct worker *w, int64_t ns)
 	stat_inc(&w->sleeps);
 	w->busy_rounds = 0;
 	rcu_offline();
-	account(w, &w->polling);
+	account(w, &w->polling, cycles_now());
 	n = epoll_pwait2(w->epoll_fd, ev, EVENTS_PER_WAIT,
 			 ns < 0 ? NULL : &timeout, NULL);
 	w->last_cycles = cycles_now();
 	rcu_online();
 	if (ns < 0)
-		adapt_spin(w, clock_ns() - since);
+		set_spin(w, since);
 	take_events(w, ev, n);
 }
 
@@ -233,7 +238,7 @@ static void *worker_main(void *arg)
 
 		merge_woken(w, s);
 		r = poll_awake(w, s);
-		account(w, r.frames ? &w->working : &w->polling);
+		account(w, r.frames ? &w->working : &w->polling, r.cycles);
 		stat_inc(&w->rounds);
 		stat_add(&w->frames, r.frames);
 		if (r.frames && ++w->busy_rounds > REBALANCE_BUSY_ROUNDS)

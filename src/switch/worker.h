@@ -50,6 +50,7 @@ struct worker {
 	struct forward forward;	    /* [worker] */
 
 	uint64_t spin_ns;	/* [worker] how long an empty queue is polled */
+	uint64_t spin_cycles;	/* [worker] the same in cycles */
 	uint64_t holding_since; /* [worker] ns; 0: not only holding */
 	unsigned busy_rounds;	/* [worker] with frames, since the last sleep */
 	/* Cycles of rounds that moved frames and of those that found nothing to
