@@ -31,6 +31,7 @@ struct vu_txq {
 	struct txq txq __cacheline;
 	struct vq_dev *vq;	/* [const while in the port's txq_set] */
 	bool is_usable;		/* [ctl] started and enabled */
+	struct copy_choice choice; /* [holder of txq.lock] */
 };
 
 struct vhost_user_port {

@@ -65,7 +65,7 @@ unsigned vhost_user_tx_burst(struct txq *txq, struct frame *const *frames,
 			     unsigned n)
 {
 	struct vu_txq *q = container_of(txq, struct vu_txq, txq);
-	struct vnet_tx_result r = vnet_tx_burst(q->vq, frames, n);
+	struct vnet_tx_result r = vnet_tx_burst(q->vq, &q->choice, frames, n);
 	unsigned sent = r.taken - r.too_big;
 
 	if (likely(sent)) {

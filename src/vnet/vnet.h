@@ -10,6 +10,7 @@
 #ifndef RW_VNET_H
 #define RW_VNET_H
 
+#include "copy_choice.h"
 #include "frame.h"
 #include "vq_dev.h"
 #include "virtio.h"
@@ -70,9 +71,10 @@ struct vnet_tx_result {
  * most one notification. Stops at the first frame for which the guest has not
  * enough buffers (result.taken < n). A frame that the receiver's offloads do
  * not cover must not come here. Headers get num_buffers with MRG_RXBUF or
- * VERSION_1.
+ * VERSION_1. @choice belongs to the queue, zeroed when that is created.
  */
 struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
+				    struct copy_choice *choice,
 				    struct frame *const *frames, unsigned n);
 
 #endif

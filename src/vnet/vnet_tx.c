@@ -20,8 +20,9 @@
 #define WINDOW 256
 
 /* Buffers made ready for writing ahead of their turn. Measured with a guest on
- * the other core, 64 bytes, on a busy machine: 153 to 165 TSC cycles a frame for
- * the whole path at 4 and at 8; 169 to 228 when the prefetch was not for writing. */
+ * the other core, 64 bytes, on a busy machine: 153 to 165 TSC cycles a frame
+ * for the whole path at 4 and at 8; 169 to 228 when the prefetch was not for
+ * writing. */
 #define PREFETCH_AHEAD 6
 
 struct window {
@@ -33,6 +34,7 @@ struct window {
 	unsigned popped;   /* chains in hand ... */
 	unsigned filled;   /* ... of which the first hold frames */
 	unsigned iov_used;
+	copy_large_fn *copy; /* for large pieces */
 	struct vq_chain chain[WINDOW];
 	struct vq_done done[WINDOW];
 	struct iovec iov[VQ_BURST_IOV];
@@ -92,25 +94,71 @@ static unsigned flush(struct window *w)
 	return filled;
 }
 
-/* Copies @f to @dst, which has room for all of it. */
-static inline void copy_frame(uint8_t *dst, const struct frame *f)
+static inline void copy_piece(const struct window *w, uint8_t *dst,
+			      const uint8_t *src, size_t size,
+			      struct copy_next next)
 {
-	copy_bytes(dst, frame_head_const(f), f->head_len);
-	dst += f->head_len;
-	for (unsigned i = 0; i < f->iov_count; i++) {
-		memcpy(dst, f->iov[i].iov_base, f->iov[i].iov_len);
-		dst += f->iov[i].iov_len;
+	if (size < COPY_LARGE)
+		copy_bytes(dst, src, size);
+	else
+		w->copy(dst, src, size, next);
+}
+
+/* The beginning of what @f has behind its head, which will go behind @dst and
+ * the head. */
+static inline struct copy_next next_of_frame(const struct frame *f,
+					     uint8_t *dst)
+{
+	if (!f->iov_count)
+		return (struct copy_next){ 0 };
+	return (struct copy_next){ dst + f->head_len, f->iov->iov_base,
+				   f->iov->iov_len };
+}
+
+/* Copies what @f has behind its head to @dst, which has room for all of it.
+ * @next: what comes after. */
+static void copy_rest(const struct window *w, uint8_t *dst,
+		      const struct frame *f, struct copy_next next)
+{
+	const struct iovec *iov = f->iov, *last = iov + f->iov_count - 1;
+
+	for (; iov < last; iov++) {
+		uint8_t *behind = dst + iov->iov_len;
+
+		copy_piece(w, dst, iov->iov_base, iov->iov_len,
+			   (struct copy_next){ behind, iov[1].iov_base,
+					       iov[1].iov_len });
+		dst = behind;
 	}
+	copy_piece(w, dst, iov->iov_base, iov->iov_len, next);
 }
 
 /* Write position in consecutive chains. */
 struct writer {
+	const struct window *w;
 	const struct vq_chain *next; /* chain to go on with */
+	const struct vq_chain *end;  /* the frame ends before it */
 	const struct iovec *iov;     /* next buffer of the present one */
 	unsigned iov_left;
 	uint8_t *dst;
 	size_t left; /* bytes at dst */
 };
+
+/* What follows the piece that ends where the present buffer does: in the next
+ * buffer, @size bytes from @src. */
+static struct copy_next next_of_writer(const struct writer *w,
+				       const uint8_t *src, size_t size)
+{
+	const struct iovec *iov = w->iov;
+
+	if (!w->iov_left) {
+		if (w->next == w->end)
+			return (struct copy_next){ 0 };
+		iov = w->next->iov + w->next->readable_count;
+	}
+	return (struct copy_next){ iov->iov_base, src,
+				   MIN(size, iov->iov_len) };
+}
 
 static void put(struct writer *w, const void *src, size_t size)
 {
@@ -131,7 +179,8 @@ static void put(struct writer *w, const void *src, size_t size)
 			w->iov_left--;
 		}
 		n = MIN(size, w->left);
-		copy_bytes(w->dst, from, n);
+		copy_piece(w->w, w->dst, from, n,
+			   next_of_writer(w, from + n, size - n));
 		w->dst += n;
 		w->left -= n;
 		from += n;
@@ -144,7 +193,7 @@ static void put_frame(struct window *w, const struct frame *f, unsigned count)
 {
 	struct vq_chain *c = &w->chain[w->filled];
 	uint32_t left = w->hdr_size + f->len;
-	struct writer to = { .next = c };
+	struct writer to = { .w = w, .next = c, .end = c + count };
 	uint8_t hdr[VNET_HDR_MAX];
 
 	vnet_hdr_store(hdr, &f->hdr, w->hdr_mask, count, w->hdr_size);
@@ -218,6 +267,11 @@ static inline bool is_simple(const struct vq_chain *c, uint32_t size)
 	return c->writable_count == 1 && c->writable_size >= size;
 }
 
+static inline uint8_t *simple_dst(const struct vq_chain *c)
+{
+	return c->iov[c->readable_count].iov_base;
+}
+
 /* Fills single buffers with whole frames, one each, as long as that is how it
  * goes. Returns how many. */
 static unsigned fill_simple(struct window *w, struct frame *const *frames,
@@ -240,9 +294,22 @@ static unsigned fill_simple(struct window *w, struct frame *const *frames,
 			break;
 		if (c + PREFETCH_AHEAD < end)
 			prefetch_chain(c + PREFETCH_AHEAD);
-		dst = c->iov[c->readable_count].iov_base;
+		dst = simple_dst(c);
 		vnet_hdr_store(dst, &f->hdr, mask, 1, hdr_size);
-		copy_frame(dst + hdr_size, f);
+		dst += hdr_size;
+		copy_bytes(dst, frame_head_const(f), f->head_len);
+		dst += f->head_len;
+		if (f->iov_count == 1 && f->iov->iov_len < COPY_LARGE) {
+			copy_bytes(dst, f->iov->iov_base, f->iov->iov_len);
+		} else if (f->iov_count) {
+			struct copy_next next = { 0 };
+
+			if (i + 1 < n && c + 1 < end)
+				next = next_of_frame(frames[i + 1],
+						     simple_dst(&c[1]) +
+							     hdr_size);
+			copy_rest(w, dst, f, next);
+		}
 		*done = (struct vq_done){ c->id, c->slot_count, size };
 		sum += f->len;
 	}
@@ -270,12 +337,15 @@ static void fill(struct window *w, struct frame *const *frames, unsigned n,
 }
 
 struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
+				    struct copy_choice *choice,
 				    struct frame *const *frames, unsigned n)
 {
 	struct vnet_tx_result res = { 0 };
 	bool is_pushed = false;
+	enum copy_method method = copy_choice_begin(choice);
 	struct window w;
 
+	w.copy = copy_large_get(method);
 	w.vq = vq;
 	w.hdr_size = vnet_hdr_size(vq->features);
 	w.is_mergeable = feat_has(vq->features, VIRTIO_NET_F_MRG_RXBUF);
@@ -288,10 +358,13 @@ struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
 	w.popped = w.filled = w.iov_used = 0;
 	do {
 		fill(&w, frames + res.taken, n - res.taken, &res);
+		if (unlikely(method == COPY_STREAM))
+			copy_stream_fence(); /* vq:U  data before used */
 		stage_mark(STAGE_COPY);
 		is_pushed |= flush(&w);
 		stage_mark(STAGE_PUBLISH);
 	} while (res.taken < n && w.is_full);
+	copy_choice_end(choice, res.taken, res.bytes);
 	if (is_pushed && vq_dev_should_notify(vq)) {
 		vq_dev_notify(vq);
 		res.notified = true;

@@ -6,6 +6,9 @@
  * so everything is warm: a lower bound that shows what the code itself costs.
  *
  * vnet_bench [BURSTS [ROW]]
+ * vnet_bench copies [BURSTS]   every way of copying with buffers of the two
+ *                              guests in L2, in L3 and in memory: cycles a
+ *                              frame, and what the queue chose by itself
  */
 #include "../unit/test.h"
 
@@ -23,6 +26,7 @@
 #define RING	   256
 #define BURST	   32
 #define BURSTS_MAX 100000
+#define STEP	   7 /* slots are used in this order, of a number without it */
 
 enum { STAGE_RX, STAGE_TX, STAGE_DONE, STAGE_ALL, STAGE_COUNT };
 
@@ -49,9 +53,11 @@ static const struct shape {
 struct bench {
 	const struct shape *shape;
 	struct vq_rig from, to;
-	unsigned burst;		     /* frames at a time */
-	unsigned lists;		     /* receive buffers for them */
-	unsigned next_from, next_to; /* buffers, round and round */
+	unsigned burst;		       /* frames at a time */
+	unsigned lists;		       /* receive buffers for them */
+	unsigned next_from, next_to;   /* buffers, round and round */
+	unsigned slots_from, slots_to; /* so many */
+	struct copy_choice choice;
 	struct vnet_rx_scratch scratch;
 	struct frame frames[BURST_MAX];
 	struct frame *ptr[BURST_MAX];
@@ -88,7 +94,8 @@ static void guest_send(struct bench *b)
 	uint32_t stride = align_up(s->len + 12 + 128, 64);
 
 	for (unsigned i = 0; i < b->burst; i++) {
-		uint8_t *p = b->from.base + b->next_from * stride + 128 - 12;
+		uint8_t *p =
+			b->from.base + (size_t)b->next_from * stride + 128 - 12;
 		struct iovec iov[2] = { { p, s->len + 12 } };
 		struct vq_drv_buf buf = { .iov = iov,
 					  .readable_count = 1,
@@ -100,7 +107,7 @@ static void guest_send(struct bench *b)
 			buf.readable_count = 2;
 		}
 		assert_int_equal(vq_drv_push_burst(b->from.drv, &buf, 1), 1);
-		b->next_from = (b->next_from + 1) % RING;
+		b->next_from = (b->next_from + STEP) % b->slots_from;
 	}
 }
 
@@ -110,14 +117,15 @@ static void guest_offer(struct bench *b)
 	uint32_t stride = align_up(size + 128, 64);
 
 	for (unsigned i = 0; i < b->lists; i++) {
-		uint8_t *p = b->to.base + b->next_to * stride + 128 - 12;
+		uint8_t *p =
+			b->to.base + (size_t)b->next_to * stride + 128 - 12;
 		struct iovec iov = { p, size };
 		struct vq_drv_buf buf = { .iov = &iov,
 					  .writable_count = 1,
 					  .cookie = b };
 
 		assert_int_equal(vq_drv_push_burst(b->to.drv, &buf, 1), 1);
-		b->next_to = (b->next_to + 1) % RING;
+		b->next_to = (b->next_to + STEP) % b->slots_to;
 	}
 }
 
@@ -141,7 +149,7 @@ static void one_burst(struct bench *b, unsigned idx)
 	n = vnet_rx_burst(&b->from.dev, 0, &b->scratch, b->frames, BURST_MAX,
 			  &chains, &stats);
 	t[1] = now();
-	r = vnet_tx_burst(&b->to.dev, b->ptr, n);
+	r = vnet_tx_burst(&b->to.dev, &b->choice, b->ptr, n);
 	t[2] = now();
 	vnet_rx_done(&b->from.dev, &b->scratch, chains, 0);
 	t[3] = now();
@@ -168,17 +176,39 @@ static double median(const struct bench *b, int stage, unsigned n)
 	return b->cycles[stage][n / 2] / (double)b->burst;
 }
 
-static void run(struct bench *b, const struct shape *s, unsigned bursts)
+/* Prepares for @s with about @set bytes of buffers, half on each side; 0: as
+ * many as the rings have entries. */
+static void start(struct bench *b, const struct shape *s, uint64_t set)
 {
 	unsigned per_frame = (s->len + 12 + s->rxbuf - 1) / s->rxbuf;
-	double all;
+	uint64_t from = s->len + 256, to = s->rxbuf + 256;
 
 	b->shape = s;
 	b->burst = MIN(BURST, RING / per_frame);
 	b->lists = b->burst * per_frame;
 	b->next_from = b->next_to = 0;
-	rig_start(&b->from, s->features, RING * (s->len + 256ull));
-	rig_start(&b->to, s->features, RING * (s->rxbuf + 256ull));
+	b->slots_from = set ? MAX(RING, set / 2 / from) : RING;
+	b->slots_to = set ? MAX(RING, set / 2 / to) : RING;
+	b->slots_from += b->slots_from % STEP == 0;
+	b->slots_to += b->slots_to % STEP == 0;
+	rig_start(&b->from, s->features, b->slots_from * from);
+	rig_start(&b->to, s->features, b->slots_to * to);
+	memset(b->from.base, 0, b->from.size); /* no offloads */
+	memset(b->to.base, 0, b->to.size);
+}
+
+static void stop(struct bench *b)
+{
+	vq_rig_fini(&b->from);
+	vq_rig_fini(&b->to);
+}
+
+static void run(struct bench *b, const struct shape *s, unsigned bursts)
+{
+	double all;
+
+	start(b, s, 0);
+	memset(&b->choice, 0, sizeof(b->choice));
 	if (s->len > 9000)
 		bursts = bursts / 20 + 1;
 	for (unsigned i = 0; i < bursts; i++)
@@ -188,17 +218,95 @@ static void run(struct bench *b, const struct shape *s, unsigned bursts)
 	       s->len, s->rxbuf, b->burst, median(b, STAGE_RX, bursts),
 	       median(b, STAGE_TX, bursts), median(b, STAGE_DONE, bursts), all,
 	       s->len / all);
-	vq_rig_fini(&b->from);
-	vq_rig_fini(&b->to);
+	stop(b);
+}
+
+static const char *const method_name[] = { "plain", "ahead", "stream" };
+#define ROUNDS 5
+
+/* One row of `copies`: the ways take turns, because the machine's load changes.
+ * The last is the queue's own choice. */
+static void run_copies(struct bench *b, const struct shape *s, uint64_t set,
+		       unsigned bursts)
+{
+	double tx[COPY_METHODS + 1][ROUNDS];
+	struct copy_choice own = { 0 };
+
+	if (s->len > 9000)
+		bursts = bursts / 20 + 1;
+	start(b, s, set);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned m = 0; m <= COPY_METHODS; m++) {
+			if (m < COPY_METHODS)
+				copy_choice_fix(&b->choice, m);
+			else
+				b->choice = own;
+			for (unsigned i = 0; i < bursts; i++)
+				one_burst(b, i);
+			if (m == COPY_METHODS)
+				own = b->choice;
+			tx[m][round] = median(b, STAGE_TX, bursts);
+		}
+	}
+	printf("%6u %6u %9.1f", s->len, s->rxbuf,
+	       (double)(b->from.size + b->to.size) / (1 << 20));
+	for (unsigned m = 0; m <= COPY_METHODS; m++) {
+		for (unsigned i = 1; i < ROUNDS; i++)
+			for (unsigned j = i; j && tx[m][j - 1] > tx[m][j];
+			     j--) {
+				double v = tx[m][j];
+
+				tx[m][j] = tx[m][j - 1];
+				tx[m][j - 1] = v;
+			}
+		printf(" %8.0f", tx[m][ROUNDS / 2]);
+	}
+	printf("  %s (%u trials)\n", method_name[own.best], own.trials);
+	stop(b);
+}
+
+static void compare_copies(struct bench *b, unsigned bursts)
+{
+	static const struct shape shape[] = {
+		{ "", MRG, 512, 2048, false },
+		{ "", MRG, 1518, 2048, false },
+		{ "", MRG, 65000, 16384, false },
+		{ "", MRG, 65000, 4096, false },
+	};
+	static const uint64_t set[] = { 0, 8 << 20, 256 << 20 };
+
+	printf("%6s %6s %9s %8s %8s %8s %8s  chosen\n", "bytes", "rxbuf", "MiB",
+	       method_name[0], method_name[1], method_name[2], "own");
+	for (unsigned i = 0; i < ARRAY_SIZE(shape); i++)
+		for (unsigned j = 0; j < ARRAY_SIZE(set); j++)
+			if (j != 1 || shape[i].len < 9000)
+				run_copies(b, &shape[i], set[j], bursts);
+}
+
+static void compare_shapes(struct bench *b, unsigned bursts, int row)
+{
+	printf("%-30s %6s %6s %5s %7s %7s %7s %8s %8s\n",
+	       "TSC cycles a frame (median)", "bytes", "rxbuf", "burst", "rx",
+	       "tx", "done", "all", "B/cycle");
+	for (unsigned i = 0; i < ARRAY_SIZE(shapes); i++)
+		if (row < 0 || (unsigned)row == i)
+			run(b, &shapes[i], bursts);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned bursts = argc > 1 ? (unsigned)atoi(argv[1]) : 20000;
+	bool is_copies = argc > 1 && !strcmp(argv[1], "copies");
+	unsigned bursts;
 	struct bench *b = aligned_alloc(64, align_up(sizeof(*b), 64));
 
+	if (is_copies) {
+		argc--;
+		argv++;
+	}
+	bursts = argc > 1 ? (unsigned)atoi(argv[1]) : 20000;
 	if (!bursts || bursts > BURSTS_MAX || !b) {
-		fprintf(stderr, "usage: vnet_bench [BURSTS <= %d [ROW]]\n",
+		fprintf(stderr,
+			"usage: vnet_bench [copies] [BURSTS <= %d [ROW]]\n",
 			BURSTS_MAX);
 		return 2;
 	}
@@ -207,12 +315,10 @@ int main(int argc, char **argv)
 		b->ptr[i] = &b->frames[i];
 	for (int i = 0; i < STAGE_COUNT; i++)
 		b->cycles[i] = calloc(BURSTS_MAX, sizeof(uint32_t));
-	printf("%-30s %6s %6s %5s %7s %7s %7s %8s %8s\n",
-	       "TSC cycles a frame (median)", "bytes", "rxbuf", "burst", "rx",
-	       "tx", "done", "all", "B/cycle");
-	for (unsigned i = 0; i < ARRAY_SIZE(shapes); i++)
-		if (argc < 3 || (unsigned)atoi(argv[2]) == i)
-			run(b, &shapes[i], bursts);
+	if (is_copies)
+		compare_copies(b, bursts);
+	else
+		compare_shapes(b, bursts, argc < 3 ? -1 : atoi(argv[2]));
 	for (int i = 0; i < STAGE_COUNT; i++)
 		free(b->cycles[i]);
 	free(b);

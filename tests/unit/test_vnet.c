@@ -46,6 +46,7 @@ struct bed {
 	bool is_mergeable;
 	unsigned offloads;
 	uint32_t buf_max; /* receive buffer lists: largest of a round */
+	struct copy_choice choice;
 	struct vnet_rx_scratch scratch;
 	struct frame frames[BURST_MAX];
 	struct frame *ptr[BURST_MAX];
@@ -329,7 +330,8 @@ static void round_trip(struct bed *b)
 	assert_int_equal(chains, b->sent_count);
 	assert_int_equal(stats.bad_frame + stats.bad_offload, 0);
 	check_frames(b);
-	r = vnet_tx_burst(&b->to.rig.dev, b->ptr, n);
+	copy_choice_fix(&b->choice, rng_below(&b->rng, COPY_METHODS));
+	r = vnet_tx_burst(&b->to.rig.dev, &b->choice, b->ptr, n);
 	vnet_rx_done(&b->from.rig.dev, &b->scratch, chains, 0);
 	drain_sender(b);
 	check_result(b, r);

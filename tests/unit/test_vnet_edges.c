@@ -298,6 +298,7 @@ static void test_rewrite(void **state)
 /* A guest that receives. Buffer lists of @pieces buffers of @size bytes. */
 struct receiver {
 	struct vq_rig rig;
+	struct copy_choice choice;
 	struct frame frame[BURST_MAX];
 	struct frame *ptr[BURST_MAX];
 	struct iovec iov[BURST_MAX];
@@ -381,7 +382,7 @@ static void test_windows(void **state)
 	assert_true(vq_drv_arm(r->rig.drv));
 	for (unsigned i = 0; i < 64; i++)
 		prepare(r, i, FRAME_MAX);
-	res = vnet_tx_burst(&r->rig.dev, r->ptr, 64);
+	res = vnet_tx_burst(&r->rig.dev, &r->choice, r->ptr, 64);
 	assert_int_equal(res.taken, 64);
 	assert_int_equal(res.too_big, 0);
 	assert_int_equal(res.bytes, 64 * FRAME_MAX);
@@ -409,7 +410,7 @@ static void test_too_many(void **state)
 	prepare(r, 1, 26000);
 	prepare(r, 2, 25000);
 	prepare(r, 3, 61);
-	res = vnet_tx_burst(&r->rig.dev, r->ptr, 4);
+	res = vnet_tx_burst(&r->rig.dev, &r->choice, r->ptr, 4);
 	assert_int_equal(res.taken, 4);
 	assert_int_equal(res.too_big, 1);
 	assert_int_equal(res.bytes, 60 + 25000 + 61);
@@ -429,7 +430,7 @@ static void test_iov_room(void **state)
 	prepare(r, 0, 70);
 	for (unsigned i = 1; i < 64; i++)
 		prepare(r, i, 40);
-	res = vnet_tx_burst(&r->rig.dev, r->ptr, 64);
+	res = vnet_tx_burst(&r->rig.dev, &r->choice, r->ptr, 64);
 	assert_int_equal(res.taken, 64);
 	assert_int_equal(res.too_big, 0);
 	assert_int_equal(used_lists(r), 65);
@@ -437,7 +438,7 @@ static void test_iov_room(void **state)
 	offer(r, 1, 2100, 1);
 	offer(r, 1, 1, 200);
 	prepare(r, 0, 70);
-	res = vnet_tx_burst(&r->rig.dev, r->ptr, 1);
+	res = vnet_tx_burst(&r->rig.dev, &r->choice, r->ptr, 1);
 	assert_int_equal(res.taken, 1);
 	assert_int_equal(used_lists(r), 2);
 	receiver_destroy(r);
@@ -457,14 +458,14 @@ static void test_too_big(void **state)
 	prepare(r, 2, 9000);
 	prepare(r, 3, 14);
 	prepare(r, 4, 1515);
-	res = vnet_tx_burst(&r->rig.dev, r->ptr, 5);
+	res = vnet_tx_burst(&r->rig.dev, &r->choice, r->ptr, 5);
 	assert_int_equal(res.taken, 4); /* nothing is known about the fifth */
 	assert_int_equal(res.too_big, 2);
 	assert_int_equal(res.bytes, 1514 + 14);
 	assert_int_equal(used_lists(r), 2);
 	assert_memory_equal(r->rig.base + 12, r->data, 1514);
 	assert_memory_equal(r->rig.base + 1526 + 12, r->data, 14);
-	res = vnet_tx_burst(&r->rig.dev, r->ptr, 5);
+	res = vnet_tx_burst(&r->rig.dev, &r->choice, r->ptr, 5);
 	assert_int_equal(res.taken, 0);
 	assert_false(res.notified);
 	receiver_destroy(r);
@@ -494,7 +495,7 @@ static void test_flags(void **state)
 			prepare(r, 0, 150);
 			r->frame[0].hdr.flags = row[i].sent;
 			assert_int_equal(
-				vnet_tx_burst(&r->rig.dev, r->ptr, 1).taken, 1);
+				vnet_tx_burst(&r->rig.dev, &r->choice, r->ptr, 1).taken, 1);
 			assert_int_equal(r->rig.base[0], row[i].seen);
 			receiver_destroy(r);
 		}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The choice between ways of copying, see copy_choice.h. Runs on whoever holds
+ * the queue; calls nothing but the clock.
+ */
+#include "copy_choice.h"
+
+#include <string.h>
+
+#include "clock.h"
+
+/* In percent of the cost: what streaming stores are charged on top, for the
+ * receiver; what another way has to be better to replace the present one; and
+ * where a trial is hopeless. */
+#define STREAM_BIAS 115
+#define HYSTERESIS  94
+#define HOPELESS    150
+/* Samples of a trial after which it may be hopeless. */
+#define HOPELESS_AFTER 7
+#define SKIP_MAX       16
+
+static uint64_t cycles(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	return clock_ns();
+#endif
+}
+
+static uint32_t median(const uint32_t *sample, unsigned n)
+{
+	uint32_t v[CHOICE_SAMPLES];
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned j = i;
+
+		for (; j && v[j - 1] > sample[i]; j--)
+			v[j] = v[j - 1];
+		v[j] = sample[i];
+	}
+	return v[n / 2];
+}
+
+static uint64_t biased(uint8_t method, uint64_t cost)
+{
+	return method == COPY_STREAM ? cost * STREAM_BIAS : cost * 100;
+}
+
+/* The next one to try; the present one when no other is to be tried now. */
+static uint8_t next_other(struct copy_choice *c)
+{
+	uint8_t m = c->other;
+
+	for (unsigned i = 0; i < COPY_METHODS; i++) {
+		m = (uint8_t)((m + 1) % COPY_METHODS);
+		if (m == c->best || !copy_large_has(m))
+			continue;
+		if (!c->skip[m])
+			return m;
+		c->skip[m]--;
+	}
+	return c->best;
+}
+
+static void enter(struct copy_choice *c, enum copy_phase phase, uint64_t limit)
+{
+	c->phase = phase;
+	c->limit = limit;
+	c->spent = 0;
+	c->count = 0;
+}
+
+static void rest(struct copy_choice *c)
+{
+	c->other = next_other(c);
+	enter(c, CHOICE_RESTING, CHOICE_REST * MAX(c->spent, CHOICE_TRIAL));
+}
+
+static void start(struct copy_choice *c)
+{
+	/* never far from the best */
+	c->best = c->other = COPY_AHEAD;
+	c->other = next_other(c);
+	enter(c, CHOICE_RESTING, CHOICE_FIRST);
+}
+
+static bool is_hopeless(const struct copy_choice *c)
+{
+	return (uint64_t)median(c->sample, c->count) * 100 >
+	       (uint64_t)c->best_cost * HOPELESS;
+}
+
+static void give_up(struct copy_choice *c)
+{
+	uint8_t *next = &c->skip_next[c->other];
+
+	c->skip[c->other] = *next;
+	*next = (uint8_t)MIN(*next * 2 + 1, SKIP_MAX);
+	rest(c);
+}
+
+static void decide(struct copy_choice *c)
+{
+	uint64_t now = biased(c->best, c->best_cost);
+	uint64_t then = biased(c->other, median(c->sample, CHOICE_SAMPLES));
+
+	c->skip_next[c->other] = 0;
+	if (then * 100 < now * HYSTERESIS) {
+		c->best = c->other;
+		memset(c->skip, 0, sizeof(c->skip));
+		c->changes++;
+	}
+	rest(c);
+}
+
+void copy_choice_fix(struct copy_choice *c, enum copy_method method)
+{
+	c->best = (uint8_t)(copy_large_has(method) ? method : COPY_PLAIN);
+	c->phase = CHOICE_FIXED;
+}
+
+enum copy_method copy_choice_begin(struct copy_choice *c)
+{
+	if (unlikely(c->phase == CHOICE_NEW))
+		start(c);
+	if (likely(c->phase <= CHOICE_RESTING))
+		return c->best;
+	c->since = cycles();
+	return c->phase == CHOICE_TRYING ? c->other : c->best;
+}
+
+/* A burst was timed. */
+static void add_sample(struct copy_choice *c, uint64_t bytes, uint64_t took)
+{
+	c->sample[c->count++ % CHOICE_SAMPLES] =
+		(uint32_t)MIN(took * 1024 / bytes, UINT32_MAX);
+	if (c->phase == CHOICE_TIMING) {
+		if (c->count < CHOICE_SAMPLES)
+			return;
+		c->best_cost = median(c->sample, CHOICE_SAMPLES);
+		c->trials++;
+		enter(c, CHOICE_TRYING, CHOICE_TRIAL);
+	} else if (c->count == HOPELESS_AFTER && is_hopeless(c)) {
+		give_up(c);
+	} else if (c->spent >= c->limit && c->count >= CHOICE_SAMPLES) {
+		decide(c);
+	}
+}
+
+void copy_choice_add(struct copy_choice *c, uint64_t bytes, uint64_t took)
+{
+	c->spent += bytes;
+	if (c->phase >= CHOICE_TIMING) {
+		add_sample(c, bytes, took);
+	} else if (c->phase == CHOICE_RESTING && c->spent >= c->limit) {
+		if (c->other == c->best)
+			rest(c); /* none is worth a trial yet */
+		else
+			enter(c, CHOICE_TIMING, 0);
+	}
+}
+
+void copy_choice_end_large(struct copy_choice *c, uint64_t bytes)
+{
+	copy_choice_add(c, bytes,
+			c->phase <= CHOICE_RESTING ? 0 : cycles() - c->since);
+}
