@@ -13,7 +13,7 @@
 #include "virtio.h"
 #include "vq_dev_impl.h"
 
-/* Stands in for the region of the last buffer before there was one: holds
+/* Stands in for the regions of the last buffers before there were any: holds
  * nothing. */
 static const struct gmem_region no_region;
 
@@ -44,6 +44,7 @@ int vq_dev_activate(struct vq_dev *vq, const struct vq_dev_config *c)
 		.area = c->area,
 		.mem = gmem_get(c->mem),
 		.hot = &no_region,
+		.warm = &no_region,
 		.next_avail = c->position.avail,
 		.avail_seen = c->position.avail,
 		.next_used = c->position.used,
@@ -74,7 +75,7 @@ struct vq_position vq_dev_deactivate(struct vq_dev *vq)
 
 	gmem_put(vq->mem);
 	vq->mem = NULL;
-	vq->hot = &no_region;
+	vq->hot = vq->warm = &no_region;
 	return p;
 }
 

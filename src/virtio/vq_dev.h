@@ -15,10 +15,11 @@
 #include "vq.h"
 
 struct vq_dev {
-	/* hot: the first 64 bytes are what pop and push touch */
+	/* hot: the first 72 bytes are what pop and push touch */
 	struct vq_areas area;	/* [const after activate] */
 	struct gmem *mem;	/* [const after activate] one reference */
-	const struct gmem_region *hot; /* region of the last buffer */
+	const struct gmem_region *hot;	/* region of the last buffer */
+	const struct gmem_region *warm; /* the one before it */
 	uint16_t next_avail;	/* next slot to pop; split: free-running */
 	uint16_t avail_seen;	/* split: avail idx at the last look */
 	uint16_t next_used;	/* next used slot to write */

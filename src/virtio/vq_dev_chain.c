@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The general walk over a chain of descriptors, device side: everything that
- * is not one buffer in the region of the last. Runs on whoever holds the
+ * is not one or two buffers in the regions of the last. Runs on whoever holds the
  * queue, out of line, called by the two formats.
  *
  * Each descriptor is copied once, and only the copy is judged. The walk is
@@ -20,9 +20,13 @@ static const struct gmem_region *region_of(struct vq_dev *vq, uint64_t addr)
 
 	if (gmem_region_holds(r, addr, 1))
 		return r;
-	r = gmem_find(vq->mem, addr);
-	if (r)
+	r = vq->warm;
+	if (!gmem_region_holds(r, addr, 1))
+		r = gmem_find(vq->mem, addr);
+	if (r) {
+		vq->warm = vq->hot;
 		vq->hot = r;
+	}
 	return r;
 }
 

@@ -36,22 +36,23 @@ static inline bool vq_dev_can_batch(const struct vq_dev *vq)
 }
 
 /*
- * The chain shape that a burst takes inline: one buffer, not empty, inside the
- * region of the buffer before it, of the queue's usual direction. Directions
- * do not mix in network queues: writable once a writable one was seen. What is
- * not so goes through the general walk and comes out the same.
+ * The chain shapes that a burst takes inline: one buffer, or two, none empty,
+ * all of the queue's usual direction, each inside one of the two regions used
+ * last (memory below and above 4 GiB). Directions do not mix in network queues:
+ * writable once a writable one was seen. What is not so goes through the
+ * general walk and comes out the same.
  */
-struct vq_single {
+struct vq_shape {
 	struct gmem_region hot;	     /* copy: stays in registers */
 	uint16_t flags;		     /* WRITE or none */
 	uint32_t readable, writable; /* all bits or none */
 };
 
-static inline struct vq_single vq_single_start(const struct vq_dev *vq)
+static inline struct vq_shape vq_shape_start(const struct vq_dev *vq)
 {
 	bool is_writable = vq->saw_writable;
 
-	return (struct vq_single){
+	return (struct vq_shape){
 		.hot = *vq->hot,
 		.flags = is_writable ? VQ_DESC_F_WRITE : 0,
 		.readable = is_writable ? 0 : UINT32_MAX,
@@ -59,32 +60,73 @@ static inline struct vq_single vq_single_start(const struct vq_dev *vq)
 	};
 }
 
-/* Flags that tell the shape; a single has just s->flags of them. */
-#define VQ_SINGLE_FLAGS (VQ_DESC_F_NEXT | VQ_DESC_F_WRITE | VQ_DESC_F_INDIRECT)
+/* Flags that tell the shape: just s->flags of them in the last buffer, NEXT as
+ * well in the one before it. */
+#define VQ_SHAPE_FLAGS (VQ_DESC_F_NEXT | VQ_DESC_F_WRITE | VQ_DESC_F_INDIRECT)
 
-/* @len - 1 turns 0 into a huge number, so one comparison is enough. */
-static inline bool vq_single_is_hot(const struct vq_single *s, uint64_t addr,
-				    uint32_t len)
+/* Is the buffer there? @len - 1 turns 0 into a huge number, so one comparison
+ * is enough. */
+static inline bool vq_shape_is_hot(const struct vq_shape *s, uint64_t addr,
+				   uint32_t len)
 {
 	uint64_t off = addr - s->hot.gpa;
 
 	return off < s->hot.size && (uint64_t)len - 1 < s->hot.size - off;
 }
 
-static inline void vq_single_set(const struct vq_single *s, struct vq_chain *c,
-				 struct iovec *iov, uint64_t addr, uint32_t len,
-				 uint16_t id)
+/* The same, after a look into the region before the last. */
+static inline bool vq_shape_holds(struct vq_shape *s, struct vq_dev *vq,
+				  uint64_t addr, uint32_t len)
 {
-	iov->iov_base = s->hot.host + (addr - s->hot.gpa);
-	iov->iov_len = len;
+	const struct gmem_region *r;
+
+	if (likely(vq_shape_is_hot(s, addr, len)))
+		return true;
+	r = vq->warm;
+	if (!len || !gmem_region_holds(r, addr, len))
+		return false;
+	vq->warm = vq->hot;
+	vq->hot = r;
+	s->hot = *r;
+	return true;
+}
+
+/* The buffer's iovec; vq_shape_holds() it. */
+static inline struct iovec vq_shape_iov(const struct vq_shape *s, uint64_t addr,
+					uint32_t len)
+{
+	return (struct iovec){ s->hot.host + (addr - s->hot.gpa), len };
+}
+
+/* Makes @c the @count buffers at @iov, @size bytes, @slots descriptors. */
+static inline void vq_shape_set(const struct vq_shape *s, struct vq_chain *c,
+				struct iovec *iov, uint16_t count,
+				uint32_t size, uint16_t id, uint16_t slots)
+{
 	c->iov = iov;
-	c->readable_size = len & s->readable;
-	c->writable_size = len & s->writable;
-	c->readable_count = s->readable & 1;
-	c->writable_count = s->writable & 1;
+	c->readable_size = size & s->readable;
+	c->writable_size = size & s->writable;
+	c->readable_count = (uint16_t)s->readable & count;
+	c->writable_count = (uint16_t)s->writable & count;
 	c->id = id;
-	c->slot_count = 1;
+	c->slot_count = slots;
 	c->flags = 0;
+}
+
+/* Are these two buffers of the shape? Then their iovecs are set.
+ * Returns the bytes in both, 0: they are not (nor are 4 GiB and more). */
+static inline uint32_t vq_shape_pair(struct vq_shape *s, struct vq_dev *vq,
+				     struct iovec *iov, const uint64_t addr[2],
+				     const uint32_t len[2])
+{
+	if (unlikely(!vq_shape_holds(s, vq, addr[0], len[0])))
+		return 0;
+	iov[0] = vq_shape_iov(s, addr[0], len[0]);
+	if (unlikely(!vq_shape_holds(s, vq, addr[1], len[1]) ||
+		     len[0] > UINT32_MAX - len[1]))
+		return 0;
+	iov[1] = vq_shape_iov(s, addr[1], len[1]);
+	return len[0] + len[1];
 }
 
 /* A chain while it is walked. */

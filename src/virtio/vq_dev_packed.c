@@ -78,8 +78,8 @@ static inline unsigned take_singles(struct vq_dev *vq, struct vq_chain *chains,
 {
 	const struct vq_packed_desc *ring = vq->area.desc;
 	const struct vq_packed_desc *d = &ring[vq->next_avail];
-	struct vq_single single = vq_single_start(vq);
-	uint16_t flags = single.flags | vq_packed_avail_flags(vq->avail_wrap);
+	struct vq_shape shape = vq_shape_start(vq);
+	uint16_t flags = shape.flags | vq_packed_avail_flags(vq->avail_wrap);
 	unsigned i;
 
 	for (i = 0; i < n; i++, d++) {
@@ -92,11 +92,50 @@ static inline unsigned take_singles(struct vq_dev *vq, struct vq_chain *chains,
 		/* past the ring's end is harmless, it is only a hint */
 		__builtin_prefetch(d + PREFETCH_AHEAD);
 		if (unlikely((vq_word_hi(word) &
-			      (VQ_SINGLE_FLAGS | VQ_PACKED_FLAGS)) != flags ||
-			     !vq_single_is_hot(&single, addr, len)))
+			      (VQ_SHAPE_FLAGS | VQ_PACKED_FLAGS)) != flags ||
+			     !vq_shape_holds(&shape, vq, addr, len)))
 			break;
-		vq_single_set(&single, &chains[i], &iov[i], addr, len,
-			      vq_word_lo(word));
+		iov[i] = vq_shape_iov(&shape, addr, len);
+		vq_shape_set(&shape, &chains[i], &iov[i], 1, len,
+			     vq_word_lo(word), 1);
+	}
+	return i;
+}
+
+/* The same for chains of two, such as a header and its frame. The ring's end is
+ * not among their slots, and @iov has room for all. */
+static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
+						     struct vq_chain *chains,
+						     unsigned n,
+						     struct iovec *iov)
+{
+	const struct vq_packed_desc *ring = vq->area.desc;
+	const struct vq_packed_desc *d = &ring[vq->next_avail];
+	struct vq_shape shape = vq_shape_start(vq);
+	uint16_t flags = shape.flags | VQ_DESC_F_NEXT |
+			 vq_packed_avail_flags(vq->avail_wrap);
+	unsigned i;
+
+	for (i = 0; i < n; i++, d += 2, iov += 2) {
+		/* vq:A  a chain's first flags before its other descriptors */
+		uint64_t first = vq_desc_word_acquire(d);
+		uint64_t last = vq_desc_word(d + 1);
+		uint64_t addr[] = { vq_desc_addr(d), vq_desc_addr(d + 1) };
+		uint32_t len[] = { vq_word_len(first), vq_word_len(last) };
+		uint32_t size;
+
+		__builtin_prefetch(d + 2 * PREFETCH_AHEAD);
+		if (unlikely((vq_word_hi(first) &
+			      (VQ_SHAPE_FLAGS | VQ_PACKED_FLAGS)) != flags ||
+			     (vq_word_hi(last) & VQ_SHAPE_FLAGS) !=
+				     shape.flags))
+			break;
+		size = vq_shape_pair(&shape, vq, iov, addr, len);
+		if (unlikely(!size))
+			break;
+		/* the id is in the last one (clause 2.8.7) */
+		vq_shape_set(&shape, &chains[i], iov, 2, size, vq_word_lo(last),
+			     2);
 	}
 	return i;
 }
@@ -117,25 +156,34 @@ unsigned vq_dev_packed_pop(struct vq_dev *vq, struct vq_chain *chains,
 	unsigned i = 0, room = iov_count;
 
 	while (i < n && room > 0) {
-		unsigned run = MIN(MIN(n - i, room),
-				   (unsigned)vq->count - vq->next_avail);
+		unsigned left = (unsigned)vq->count - vq->next_avail;
+		unsigned run = MIN(MIN(n - i, room), left);
 		unsigned taken = take_singles(vq, &chains[i], run, iov);
+		unsigned slots = taken;
 
-		i += taken;
-		iov += taken;
-		room -= taken;
+		if (taken == 0) {
+			if (!is_available(vq))
+				break;
+			run = MIN(MIN(n - i, room / 2), left / 2);
+			taken = take_pairs(vq, &chains[i], run, iov);
+			slots = 2 * taken;
+		}
+		if (taken == 0) {
+			if (!take_chain(vq, vq->next_avail, &chains[i], iov,
+					&room, i == 0))
+				break;
+			iov += chains[i].readable_count +
+			       chains[i].writable_count;
+			slots = chains[i++].slot_count;
+		} else {
+			i += taken;
+			iov += slots; /* so many buffers */
+			room -= slots;
+		}
 		vq_packed_advance(&vq->next_avail, &vq->avail_wrap, vq->count,
-				  taken);
-		if (taken == run)
-			continue;
-		if (!is_available(vq) ||
-		    !take_chain(vq, vq->next_avail, &chains[i], iov, &room,
-				i == 0))
+				  slots);
+		if (taken < run && !is_available(vq))
 			break;
-		iov += chains[i].readable_count + chains[i].writable_count;
-		vq_packed_advance(&vq->next_avail, &vq->avail_wrap, vq->count,
-				  chains[i].slot_count);
-		i++;
 	}
 	return i;
 }
@@ -148,16 +196,22 @@ static inline uint64_t used_word(const struct vq_done *done, uint16_t flags)
 	return vq_word_make(done->size, done->id, flags);
 }
 
-/* Writes used descriptors for chains of one slot from @ring on, up to @n of
- * them, until one is not so. */
-static inline unsigned put_singles(struct vq_packed_desc *ring, bool wrap,
-				   const struct vq_done *done, unsigned n)
+/* Writes used descriptors from @ring on, for up to @n chains that begin in its
+ * next @room slots. Returns how many; *@slots: the slots they took. */
+static inline unsigned put_run(struct vq_packed_desc *ring, unsigned room,
+			       bool wrap, const struct vq_done *done,
+			       unsigned n, unsigned *slots)
 {
 	uint16_t flags = vq_packed_used_flags(wrap);
-	unsigned i;
+	unsigned singles = MIN(n, room), i, at;
 
-	for (i = 0; i < n && done[i].slot_count == 1; i++)
+	for (i = 0; i < singles && done[i].slot_count == 1; i++)
 		vq_desc_set_word(&ring[i], used_word(&done[i], flags));
+	for (at = i; i < n && at < room; i++) {
+		vq_desc_set_word(&ring[at], used_word(&done[i], flags));
+		at += done[i].slot_count;
+	}
+	*slots = at;
 	return i;
 }
 
@@ -169,17 +223,11 @@ static unsigned put_all(struct vq_dev *vq, const struct vq_done *done,
 	unsigned i = 0, slots = 0;
 
 	while (i < n) {
-		struct vq_packed_desc *d = &ring[vq->next_used];
-		unsigned run = MIN(n - i, (unsigned)vq->count - vq->next_used);
-		unsigned step = put_singles(d, vq->used_wrap, &done[i], run);
+		unsigned step;
 
-		i += step;
-		if (step == 0) {
-			uint16_t flags = vq_packed_used_flags(vq->used_wrap);
-
-			vq_desc_set_word(d, used_word(&done[i], flags));
-			step = done[i++].slot_count;
-		}
+		i += put_run(&ring[vq->next_used],
+			     (unsigned)vq->count - vq->next_used, vq->used_wrap,
+			     &done[i], n - i, &step);
 		slots += step;
 		vq_packed_advance(&vq->next_used, &vq->used_wrap, vq->count,
 				  step);

@@ -3,8 +3,8 @@
  * Device side of a split ring (virtio 1.2, clause 2.7). Runs on whoever holds
  * the queue; calls only the walk in vq_dev_chain.c.
  *
- * A burst looks at the driver's idx at most once, takes chains of one buffer
- * inline, and leaves everything else to take_chain().
+ * A burst looks at the driver's idx at most once, takes chains of one or two
+ * buffers inline, and leaves everything else to take_chain().
  */
 #include "vq_dev_impl.h"
 
@@ -102,7 +102,7 @@ static inline unsigned take_singles(struct vq_dev *vq, uint16_t slot,
 	const struct vq_avail *avail = vq->area.driver;
 	const struct vq_desc *table = vq->area.desc;
 	const le16 *ring = &avail->ring[slot];
-	struct vq_single single = vq_single_start(vq);
+	struct vq_shape shape = vq_shape_start(vq);
 	unsigned i, mask = vq->mask;
 
 	for (i = 0; i < n; i++) {
@@ -115,12 +115,60 @@ static inline unsigned take_singles(struct vq_dev *vq, uint16_t slot,
 		/* past the table's end is harmless, it is only a hint */
 		__builtin_prefetch(d + PREFETCH_AHEAD);
 		if (unlikely(head > mask ||
-			     (vq_word_lo(word) & VQ_SINGLE_FLAGS) !=
-				     single.flags ||
-			     !vq_single_is_hot(&single, addr, len)))
+			     (vq_word_lo(word) & VQ_SHAPE_FLAGS) !=
+				     shape.flags ||
+			     !vq_shape_holds(&shape, vq, addr, len)))
 			break;
-		vq_single_set(&single, &chains[i], &iov[i], addr, len,
-			      (uint16_t)head);
+		iov[i] = vq_shape_iov(&shape, addr, len);
+		vq_shape_set(&shape, &chains[i], &iov[i], 1, len,
+			     (uint16_t)head, 1);
+	}
+	return i;
+}
+
+/* The same for chains of two, such as a header and its frame; @iov has room for
+ * all. */
+static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
+						     uint16_t slot,
+						     struct vq_chain *chains,
+						     unsigned n,
+						     struct iovec *iov)
+{
+	const struct vq_avail *avail = vq->area.driver;
+	const struct vq_desc *table = vq->area.desc;
+	const le16 *ring = &avail->ring[slot];
+	struct vq_shape shape = vq_shape_start(vq);
+	unsigned i, mask = vq->mask;
+
+	for (i = 0; i < n; i++, iov += 2) {
+		unsigned head = le16_to_cpu(shm_load(&ring[i])), next;
+		const struct vq_desc *d = &table[head & mask];
+		uint64_t addr[2], word[2];
+		uint32_t size;
+
+		__builtin_prefetch(d + 2 * PREFETCH_AHEAD);
+		addr[0] = vq_desc_addr(d);
+		word[0] = vq_desc_word(d);
+		next = vq_word_hi(word[0]);
+		d = &table[next & mask];
+		addr[1] = vq_desc_addr(d);
+		word[1] = vq_desc_word(d);
+		if (unlikely(head > mask || next > mask ||
+			     (vq_word_lo(word[0]) & VQ_SHAPE_FLAGS) !=
+				     (shape.flags | VQ_DESC_F_NEXT) ||
+			     (vq_word_lo(word[1]) & VQ_SHAPE_FLAGS) !=
+				     shape.flags))
+			break;
+		/* a ring of one descriptor has none for a second */
+		if (unlikely(!mask))
+			break;
+		size = vq_shape_pair(&shape, vq, iov, addr,
+				     (uint32_t[]){ vq_word_len(word[0]),
+						   vq_word_len(word[1]) });
+		if (unlikely(!size))
+			break;
+		vq_shape_set(&shape, &chains[i], iov, 2, size, (uint16_t)head,
+			     2);
 	}
 	return i;
 }
@@ -134,24 +182,32 @@ unsigned vq_dev_split_pop(struct vq_dev *vq, struct vq_chain *chains,
 	n = look(vq, n);
 	while (i < n && room > 0) {
 		uint16_t slot = vq->next_avail & vq->mask;
-		unsigned run =
-			MIN(MIN(n - i, room), (unsigned)(vq->count - slot));
-		unsigned taken = take_singles(vq, slot, &chains[i], run, iov);
+		unsigned run = MIN(n - i, (unsigned)(vq->count - slot));
+		unsigned used, taken;
 
-		i += taken;
-		iov += taken;
-		room -= taken;
-		vq->next_avail = (uint16_t)(vq->next_avail + taken);
-		if (taken == run)
+		run = MIN(run, room);
+		used = taken = take_singles(vq, slot, &chains[i], run, iov);
+		if (taken == 0) {
+			run = MIN(run, room / 2);
+			taken = take_pairs(vq, slot, &chains[i], run, iov);
+			used = 2 * taken;
+		}
+		if (taken == 0) {
+			if (!take_chain(
+				    vq,
+				    le16_to_cpu(shm_load(&avail->ring[slot])),
+				    &chains[i], iov, &room, i == 0))
+				break;
+			iov += chains[i].readable_count +
+			       chains[i].writable_count;
+			i++;
+			vq->next_avail++;
 			continue;
-		if (!take_chain(
-			    vq,
-			    le16_to_cpu(shm_load(&avail->ring[slot + taken])),
-			    &chains[i], iov, &room, i == 0))
-			break;
-		iov += chains[i].readable_count + chains[i].writable_count;
-		i++;
-		vq->next_avail++;
+		}
+		i += taken;
+		iov += used;
+		room -= used;
+		vq->next_avail = (uint16_t)(vq->next_avail + taken);
 	}
 	return i;
 }

@@ -25,7 +25,9 @@ static inline void prefetch_chain(const struct vq_chain *c)
 		return;
 	p = c->iov->iov_base;
 	__builtin_prefetch(p);
-	__builtin_prefetch(p + CACHE_LINE);
+	/* behind a header that is apart lies the frame */
+	p = c->readable_count > 1 ? c->iov[1].iov_base : p + CACHE_LINE;
+	__builtin_prefetch(p);
 }
 
 /* The header of a chain whose first buffer is too short for it. Moves *@iov and

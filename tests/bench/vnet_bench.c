@@ -39,6 +39,7 @@ static const struct shape {
 } shapes[] = {
 	{ "split mergeable", MRG, 64, 2048, false },
 	{ "split mergeable, header apart", MRG, 64, 2048, true },
+	{ "packed mergeable, header apart", PACKED, 64, 2048, true },
 	{ "split", BIT(F_VERSION_1), 64, 2048, false },
 	{ "packed mergeable", PACKED, 64, 2048, false },
 	{ "packed in-order", PACKED | BIT(F_IN_ORDER), 64, 2048, false },
