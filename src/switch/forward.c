@@ -308,6 +308,7 @@ static void flood(struct forward *fw, const struct topology *topo,
 struct recent {
 	uint64_t src, dst; /* 0: nothing yet; no valid address is 0 */
 	uint16_t dst_slot;
+	struct txq *to; /* of every frame between the two; NULL: look */
 };
 
 static void ask_for_growth(struct forward *fw)
@@ -352,6 +353,9 @@ static struct txq *classify(struct forward *fw, struct net *net,
 	const struct txq_set *set;
 	struct port *to;
 
+	if (likely(recent->to && src == recent->src && dst == recent->dst))
+		return recent->to;
+	recent->to = NULL;
 	if (src != recent->src) {
 		recent->src = src;
 		if (src && !mac_is_multicast(head + ETH_ALEN))
@@ -375,6 +379,8 @@ static struct txq *classify(struct forward *fw, struct net *net,
 		shm_fetch_add(&to->down_drops, 1);
 		return TO_NOBODY;
 	}
+	if (likely(set->count == 1))
+		return recent->to = set->txq[0];
 	return pick_txq(set, f);
 }
 
@@ -387,7 +393,8 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 	struct recent recent = { 0 };
 	struct frame *f[BURST_MAX];
 	struct txq *to[BURST_MAX];
-	unsigned start = 0, held = 0;
+	unsigned start = 0, held = 0, needed = 0;
+	bool is_uniform = true;
 
 	if (unlikely(!net)) {
 		count_drop(rx, DROP_RX_ALONE, n);
@@ -397,7 +404,12 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 	for (unsigned i = 0; i < n; i++) {
 		f[i] = &frames[i];
 		to[i] = classify(fw, net, from, topo, f[i], &recent, rx);
+		is_uniform &= to[i] == to[0];
+		needed |= frame_offloads_needed(f[i]);
 	}
+	/* the usual burst, which needs no grouping */
+	if (likely(is_uniform && n && to[0] != TO_ALL && to[0] != TO_NOBODY))
+		return send_group(fw, to[0], f, n, can_hold ? 0 : n, needed);
 	while (start < n) {
 		bool floods = to[start] == TO_ALL;
 		unsigned end = start + 1, tail = 0;
