@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The general walk over a chain of descriptors, device side: everything that
- * is not one or two buffers in the regions of the last. Runs on whoever holds the
- * queue, out of line, called by the two formats.
+ * is not of a common shape, and short indirect tables, which are. Runs on
+ * whoever holds the queue, out of line, called by the two formats.
  *
  * Each descriptor is copied once, and only the copy is judged. The walk is
  * bounded by the room for iovecs, which every descriptor uses up.
@@ -157,6 +157,47 @@ enum vq_fault vq_walk_table(struct vq_walk *w, uint64_t addr, uint32_t size)
 		if (walked == count)
 			return VQ_FAULT_LOOP;
 	}
+}
+
+uint32_t vq_shape_table(struct vq_shape *s, struct vq_dev *vq,
+			struct iovec *iov, unsigned room, uint64_t addr,
+			uint32_t size, uint16_t *count)
+{
+	unsigned n = size / sizeof(struct vq_desc);
+	uint64_t sum = 0;
+	const uint8_t *p;
+
+	if (size % sizeof(struct vq_desc) || n > MIN(room, VQ_SHAPE_TABLE) ||
+	    !vq_shape_holds(s, vq, addr, size))
+		return 0;
+	p = s->hot.host + (addr - s->hot.gpa);
+	for (unsigned i = 0; i < n; i++, p += sizeof(struct vq_desc)) {
+		bool is_last = i + 1 == n, is_odd;
+		uint64_t v[2];
+
+		/* perhaps not aligned */
+		memcpy(v, p, sizeof(v));
+		shm_settle(v[0]);
+		shm_settle(v[1]);
+		v[0] = le64_to_cpu(v[0]);
+		v[1] = le64_to_cpu(v[1]);
+		/* as in vq_walk_table() */
+		if (vq->is_packed)
+			is_odd = (vq_word_hi(v[1]) &
+				  (VQ_DESC_F_WRITE | VQ_DESC_F_INDIRECT)) !=
+				 s->flags;
+		else
+			is_odd = (vq_word_lo(v[1]) & VQ_SHAPE_FLAGS) !=
+					 (s->flags |
+					  (is_last ? 0 : VQ_DESC_F_NEXT)) ||
+				 (!is_last && vq_word_hi(v[1]) != i + 1);
+		if (is_odd || !vq_shape_holds(s, vq, v[0], vq_word_len(v[1])))
+			return 0;
+		iov[i] = vq_shape_iov(s, v[0], vq_word_len(v[1]));
+		sum += vq_word_len(v[1]);
+	}
+	*count = (uint16_t)n;
+	return sum <= UINT32_MAX ? (uint32_t)sum : 0;
 }
 
 bool vq_walk_finish(struct vq_walk *w, enum vq_fault fault, bool is_first)

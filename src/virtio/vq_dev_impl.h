@@ -36,9 +36,10 @@ static inline bool vq_dev_can_batch(const struct vq_dev *vq)
 }
 
 /*
- * The chain shapes that a burst takes inline: one buffer, or two, none empty,
- * all of the queue's usual direction, each inside one of the two regions used
- * last (memory below and above 4 GiB). Directions do not mix in network queues:
+ * The chain shapes that a burst takes inline: one buffer, or two, or those of
+ * one short indirect table, which lies in memory as they do; none empty, all of
+ * the queue's usual direction, each inside one of the two regions used last
+ * (memory below and above 4 GiB). Directions do not mix in network queues:
  * writable once a writable one was seen. What is not so goes through the
  * general walk and comes out the same.
  */
@@ -128,6 +129,30 @@ static inline uint32_t vq_shape_pair(struct vq_shape *s, struct vq_dev *vq,
 	iov[1] = vq_shape_iov(s, addr[1], len[1]);
 	return len[0] + len[1];
 }
+
+/* Tables up to this length are taken inline: what Linux needs for 64 KiB (17
+ * fragments, header and linear part). */
+#define VQ_SHAPE_TABLE 19
+
+/* May this be a descriptor of an indirect table? WRITE means nothing there. */
+static inline bool vq_shape_is_table(uint16_t flags)
+{
+	return (flags & (VQ_DESC_F_INDIRECT | VQ_DESC_F_NEXT)) ==
+	       VQ_DESC_F_INDIRECT;
+}
+
+/* Brings the table at @addr near, if it is where the last one was. */
+static inline void vq_shape_prefetch(const struct vq_shape *s, uint64_t addr)
+{
+	if (vq_shape_is_hot(s, addr, 1))
+		__builtin_prefetch(s->hot.host + (addr - s->hot.gpa));
+}
+
+/* The indirect table of @size bytes at @addr as vq_shape_pair(): in order, and
+ * all of the shape. *@count: its buffers, at most @room. */
+uint32_t vq_shape_table(struct vq_shape *s, struct vq_dev *vq,
+			struct iovec *iov, unsigned room, uint64_t addr,
+			uint32_t size, uint16_t *count);
 
 /* A chain while it is walked. */
 struct vq_walk {

@@ -11,6 +11,8 @@
 /* Descriptors are fetched this many slots ahead: two lines of cache, enough to
  * hide a miss to the other core's cache behind the chains between. */
 #define PREFETCH_AHEAD 8
+/* The same for indirect tables. */
+#define TABLES_AHEAD 4
 
 /* One buffer list from the ring itself, from @slot on. */
 static enum vq_fault walk_chain(struct vq_walk *w, uint16_t slot)
@@ -140,6 +142,44 @@ static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
 	return i;
 }
 
+/* The same for chains of an indirect table each, in @room iovecs. *@used: how
+ * many they take. */
+static __attribute__((noinline)) unsigned take_tables(
+	struct vq_dev *vq, struct vq_chain *chains, unsigned n,
+	struct iovec *iov, unsigned room, unsigned *used)
+{
+	const struct vq_packed_desc *ring = vq->area.desc;
+	const struct vq_packed_desc *d = &ring[vq->next_avail];
+	struct vq_shape shape = vq_shape_start(vq);
+	uint16_t flags = vq_packed_avail_flags(vq->avail_wrap);
+	unsigned i, left = room;
+
+	for (i = 0; i < n; i++, d++) {
+		/* vq:A  flags before the rest of it and the table */
+		uint64_t word = vq_desc_word_acquire(d);
+		uint32_t size;
+		uint16_t count;
+
+		__builtin_prefetch(d + PREFETCH_AHEAD);
+		if (i + TABLES_AHEAD < n)
+			vq_shape_prefetch(&shape,
+					  vq_desc_addr(d + TABLES_AHEAD));
+		if (unlikely((vq_word_hi(word) & VQ_PACKED_FLAGS) != flags ||
+			     !vq_shape_is_table(vq_word_hi(word))))
+			break;
+		size = vq_shape_table(&shape, vq, iov, left, vq_desc_addr(d),
+				      vq_word_len(word), &count);
+		if (unlikely(!size))
+			break;
+		vq_shape_set(&shape, &chains[i], iov, count, size,
+			     vq_word_lo(word), 1);
+		iov += count;
+		left -= count;
+	}
+	*used = room - left;
+	return i;
+}
+
 static bool is_available(const struct vq_dev *vq)
 {
 	const struct vq_packed_desc *ring = vq->area.desc;
@@ -159,15 +199,19 @@ unsigned vq_dev_packed_pop(struct vq_dev *vq, struct vq_chain *chains,
 		unsigned left = (unsigned)vq->count - vq->next_avail;
 		unsigned run = MIN(MIN(n - i, room), left);
 		unsigned taken = take_singles(vq, &chains[i], run, iov);
-		unsigned slots = taken;
+		unsigned slots = taken, used = taken;
 
 		if (taken == 0) {
 			if (!is_available(vq))
 				break;
-			run = MIN(MIN(n - i, room / 2), left / 2);
-			taken = take_pairs(vq, &chains[i], run, iov);
-			slots = 2 * taken;
+			taken = take_pairs(vq, &chains[i],
+					   MIN(MIN(run, room / 2), left / 2),
+					   iov);
+			used = slots = 2 * taken;
 		}
+		if (taken == 0 && vq->has_indirect)
+			slots = taken = take_tables(vq, &chains[i], run, iov,
+						    room, &used);
 		if (taken == 0) {
 			if (!take_chain(vq, vq->next_avail, &chains[i], iov,
 					&room, i == 0))
@@ -177,8 +221,8 @@ unsigned vq_dev_packed_pop(struct vq_dev *vq, struct vq_chain *chains,
 			slots = chains[i++].slot_count;
 		} else {
 			i += taken;
-			iov += slots; /* so many buffers */
-			room -= slots;
+			iov += used;
+			room -= used;
 		}
 		vq_packed_advance(&vq->next_avail, &vq->avail_wrap, vq->count,
 				  slots);

@@ -11,6 +11,8 @@
 /* Descriptors are fetched this many chains ahead: enough to hide a miss to the
  * other core's cache behind the chains between. */
 #define PREFETCH_AHEAD 8
+/* The same for indirect tables. */
+#define TABLES_AHEAD 4
 
 /* How many chains are there, at most @n? Looks at the shared idx only when
  * those seen before do not suffice. */
@@ -173,6 +175,49 @@ static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
 	return i;
 }
 
+/* The same for chains of an indirect table each, in @room iovecs. *@used: how
+ * many they take. */
+static __attribute__((noinline)) unsigned take_tables(
+	struct vq_dev *vq, uint16_t slot, struct vq_chain *chains, unsigned n,
+	struct iovec *iov, unsigned room, unsigned *used)
+{
+	const struct vq_avail *avail = vq->area.driver;
+	const struct vq_desc *table = vq->area.desc;
+	const le16 *ring = &avail->ring[slot];
+	struct vq_shape shape = vq_shape_start(vq);
+	unsigned i, left = room, mask = vq->mask;
+
+	for (i = 0; i < n; i++) {
+		unsigned head = le16_to_cpu(shm_load(&ring[i]));
+		const struct vq_desc *d = &table[head & mask];
+		uint64_t word = vq_desc_word(d);
+		uint32_t size;
+		uint16_t count;
+
+		__builtin_prefetch(d + PREFETCH_AHEAD);
+		if (i + TABLES_AHEAD < n) {
+			unsigned h =
+				le16_to_cpu(shm_load(&ring[i + TABLES_AHEAD]));
+
+			vq_shape_prefetch(&shape,
+					  vq_desc_addr(&table[h & mask]));
+		}
+		if (unlikely(head > mask ||
+			     !vq_shape_is_table(vq_word_lo(word))))
+			break;
+		size = vq_shape_table(&shape, vq, iov, left, vq_desc_addr(d),
+				      vq_word_len(word), &count);
+		if (unlikely(!size))
+			break;
+		vq_shape_set(&shape, &chains[i], iov, count, size,
+			     (uint16_t)head, 1);
+		iov += count;
+		left -= count;
+	}
+	*used = room - left;
+	return i;
+}
+
 unsigned vq_dev_split_pop(struct vq_dev *vq, struct vq_chain *chains,
 			  unsigned n, struct iovec *iov, unsigned iov_count)
 {
@@ -188,10 +233,13 @@ unsigned vq_dev_split_pop(struct vq_dev *vq, struct vq_chain *chains,
 		run = MIN(run, room);
 		used = taken = take_singles(vq, slot, &chains[i], run, iov);
 		if (taken == 0) {
-			run = MIN(run, room / 2);
-			taken = take_pairs(vq, slot, &chains[i], run, iov);
+			taken = take_pairs(vq, slot, &chains[i],
+					   MIN(run, room / 2), iov);
 			used = 2 * taken;
 		}
+		if (taken == 0 && vq->has_indirect)
+			taken = take_tables(vq, slot, &chains[i], run, iov,
+					    room, &used);
 		if (taken == 0) {
 			if (!take_chain(
 				    vq,

@@ -135,7 +135,7 @@ static void copy_rest(const struct window *w, uint8_t *dst,
 
 /* Write position in consecutive chains. */
 struct writer {
-	const struct window *w;
+	copy_large_fn *copy;
 	const struct vq_chain *next; /* chain to go on with */
 	const struct vq_chain *end;  /* the frame ends before it */
 	const struct iovec *iov;     /* next buffer of the present one */
@@ -179,8 +179,11 @@ static void put(struct writer *w, const void *src, size_t size)
 			w->iov_left--;
 		}
 		n = MIN(size, w->left);
-		copy_piece(w->w, w->dst, from, n,
-			   next_of_writer(w, from + n, size - n));
+		if (n < COPY_LARGE)
+			copy_bytes(w->dst, from, n);
+		else
+			w->copy(w->dst, from, n,
+				next_of_writer(w, from + n, size - n));
 		w->dst += n;
 		w->left -= n;
 		from += n;
@@ -193,7 +196,7 @@ static void put_frame(struct window *w, const struct frame *f, unsigned count)
 {
 	struct vq_chain *c = &w->chain[w->filled];
 	uint32_t left = w->hdr_size + f->len;
-	struct writer to = { .w = w, .next = c, .end = c + count };
+	struct writer to = { .copy = w->copy, .next = c, .end = c + count };
 	uint8_t hdr[VNET_HDR_MAX];
 
 	vnet_hdr_store(hdr, &f->hdr, w->hdr_mask, count, w->hdr_size);

@@ -21,6 +21,7 @@
 
 #define BIT(f)	   (1ull << VIRTIO_##f)
 #define MRG	   (BIT(F_VERSION_1) | BIT(NET_F_MRG_RXBUF))
+#define INDIRECT   BIT(F_INDIRECT_DESC)
 #define PACKED	   (MRG | BIT(F_RING_PACKED))
 
 #define RING	   256
@@ -40,6 +41,8 @@ static const struct shape {
 	{ "split mergeable", MRG, 64, 2048, false },
 	{ "split mergeable, header apart", MRG, 64, 2048, true },
 	{ "packed mergeable, header apart", PACKED, 64, 2048, true },
+	{ "split indirect, header apart", MRG | INDIRECT, 64, 2048, true },
+	{ "packed indirect, header apart", PACKED | INDIRECT, 64, 2048, true },
 	{ "split", BIT(F_VERSION_1), 64, 2048, false },
 	{ "packed mergeable", PACKED, 64, 2048, false },
 	{ "packed in-order", PACKED | BIT(F_IN_ORDER), 64, 2048, false },
@@ -84,6 +87,7 @@ static void rig_start(struct vq_rig *rig, uint64_t features, uint64_t size)
 		.count = RING,
 		.size = size,
 		.regions = 1,
+		.indirect_max = features & INDIRECT ? 2 : 0,
 	};
 
 	vq_rig_init(rig, &c);
@@ -106,6 +110,7 @@ static void guest_send(struct bench *b)
 			iov[0].iov_len = 12;
 			iov[1] = (struct iovec){ p + 12, s->len };
 			buf.readable_count = 2;
+			buf.indirect = s->features & INDIRECT;
 		}
 		assert_int_equal(vq_drv_push_burst(b->from.drv, &buf, 1), 1);
 		b->next_from = (b->next_from + STEP) % b->slots_from;

@@ -25,6 +25,7 @@ struct image {
 	unsigned ahead;	  /* packed: buffer ids, split: entries used */
 	unsigned next;	  /* descriptor */
 	unsigned table;	  /* indirect tables in use */
+	unsigned tables;  /* one in so many chains is a table */
 	unsigned commons; /* chains of one or two buffers so far */
 };
 
@@ -93,7 +94,7 @@ static void put_table(struct image *m, void *desc, uint16_t flags, uint16_t id)
 /* How many descriptors has the next chain? */
 static unsigned chain_length(struct image *m)
 {
-	unsigned kind = rng_below(&m->rng, 20), n = 1;
+	unsigned kind = rng_below(&m->rng, m->tables == 1 ? 12 : 20), n = 1;
 
 	if (kind >= 10)
 		n = 2;
@@ -112,7 +113,7 @@ static void put_split(struct image *m)
 		head = rng_below(&m->rng, 2 * COUNT);
 	avail->ring[m->ahead++] = cpu_to_le16((uint16_t)head);
 	m->commons += n <= 2;
-	if (n == 1 && rng_below(&m->rng, 8) == 0) {
+	if (n == 1 && rng_below(&m->rng, m->tables) == 0) {
 		put_table(m, &desc[m->next++], 0, 0);
 		return;
 	}
@@ -134,7 +135,7 @@ static void put_packed(struct image *m)
 	uint16_t id = (uint16_t)rng_below(&m->rng, COUNT);
 
 	m->commons += n <= 2;
-	if (n == 1 && rng_below(&m->rng, 8) == 0) {
+	if (n == 1 && rng_below(&m->rng, m->tables) == 0) {
 		put_table(m, &desc[m->next++], VQ_DESC_F_AVAIL, id);
 		return;
 	}
@@ -209,6 +210,7 @@ static void fill(struct image *m)
 	struct vq_avail *avail = m->rig.area.driver;
 
 	m->next = m->ahead = m->table = 0;
+	m->tables = 1 + rng_below(&m->rng, 8);
 	while (m->next < COUNT && m->ahead < COUNT) {
 		if (m->is_packed)
 			put_packed(m);
