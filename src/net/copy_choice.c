@@ -5,8 +5,6 @@
  */
 #include "copy_choice.h"
 
-#include <string.h>
-
 #include "clock.h"
 
 /* In percent of the cost: what streaming stores are charged on top, for the
@@ -17,7 +15,6 @@
 #define HOPELESS    150
 /* Samples of a trial after which it may be hopeless. */
 #define HOPELESS_AFTER 7
-#define SKIP_MAX       16
 
 static uint64_t cycles(void)
 {
@@ -47,20 +44,15 @@ static uint64_t biased(uint8_t method, uint64_t cost)
 	return method == COPY_STREAM ? cost * STREAM_BIAS : cost * 100;
 }
 
-/* The next one to try; the present one when no other is to be tried now. */
-static uint8_t next_other(struct copy_choice *c)
+/* The next one to try. The present one when there is no other. */
+static uint8_t next_other(const struct copy_choice *c)
 {
 	uint8_t m = c->other;
 
-	for (unsigned i = 0; i < COPY_METHODS; i++) {
+	do
 		m = (uint8_t)((m + 1) % COPY_METHODS);
-		if (m == c->best || !copy_large_has(m))
-			continue;
-		if (!c->skip[m])
-			return m;
-		c->skip[m]--;
-	}
-	return c->best;
+	while (m != c->other && (m == c->best || !copy_large_has(m)));
+	return m;
 }
 
 static void enter(struct copy_choice *c, enum copy_phase phase, uint64_t limit)
@@ -91,24 +83,13 @@ static bool is_hopeless(const struct copy_choice *c)
 	       (uint64_t)c->best_cost * HOPELESS;
 }
 
-static void give_up(struct copy_choice *c)
-{
-	uint8_t *next = &c->skip_next[c->other];
-
-	c->skip[c->other] = *next;
-	*next = (uint8_t)MIN(*next * 2 + 1, SKIP_MAX);
-	rest(c);
-}
-
 static void decide(struct copy_choice *c)
 {
 	uint64_t now = biased(c->best, c->best_cost);
 	uint64_t then = biased(c->other, median(c->sample, CHOICE_SAMPLES));
 
-	c->skip_next[c->other] = 0;
 	if (then * 100 < now * HYSTERESIS) {
 		c->best = c->other;
-		memset(c->skip, 0, sizeof(c->skip));
 		c->changes++;
 	}
 	rest(c);
@@ -142,7 +123,7 @@ static void add_sample(struct copy_choice *c, uint64_t bytes, uint64_t took)
 		c->trials++;
 		enter(c, CHOICE_TRYING, CHOICE_TRIAL);
 	} else if (c->count == HOPELESS_AFTER && is_hopeless(c)) {
-		give_up(c);
+		rest(c);
 	} else if (c->spent >= c->limit && c->count >= CHOICE_SAMPLES) {
 		decide(c);
 	}

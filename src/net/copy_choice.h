@@ -58,9 +58,6 @@ struct copy_choice {
 	uint8_t other;	/* of the present or next trial */
 	uint8_t phase;	/* enum copy_phase */
 	uint32_t count; /* samples taken in this phase */
-	/* trials of each way that are left out, and how many to leave out after
-	 * the next that is ended early */
-	uint8_t skip[COPY_METHODS], skip_next[COPY_METHODS];
 	uint64_t spent;	    /* bytes in this phase ... */
 	uint64_t limit;	    /* ... and how many end it */
 	uint32_t best_cost; /* median of the timed bursts */
