@@ -54,10 +54,10 @@ enum copy_phase {
 
 /* Of one queue; its holder's. Zeroed: not started. */
 struct copy_choice {
-	uint8_t best;	/* enum copy_method; used while not trying */
-	uint8_t other;	/* of the present or next trial */
-	uint8_t phase;	/* enum copy_phase */
-	uint32_t count; /* samples taken in this phase */
+	uint8_t best;	    /* enum copy_method; used while not trying */
+	uint8_t other;	    /* of the present or next trial */
+	uint8_t phase;	    /* enum copy_phase */
+	uint32_t count;	    /* samples taken in this phase */
 	uint64_t spent;	    /* bytes in this phase ... */
 	uint64_t limit;	    /* ... and how many end it */
 	uint32_t best_cost; /* median of the timed bursts */

@@ -405,11 +405,13 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 		f[i] = &frames[i];
 		to[i] = classify(fw, net, from, topo, f[i], &recent, rx);
 		is_uniform &= to[i] == to[0];
-		needed |= frame_offloads_needed(f[i]);
 	}
 	/* the usual burst, which needs no grouping */
-	if (likely(is_uniform && n && to[0] != TO_ALL && to[0] != TO_NOBODY))
+	if (likely(is_uniform && n && to[0] != TO_ALL && to[0] != TO_NOBODY)) {
+		for (unsigned i = 0; i < n; i++)
+			needed |= frame_offloads_needed(f[i]);
 		return send_group(fw, to[0], f, n, can_hold ? 0 : n, needed);
+	}
 	while (start < n) {
 		bool floods = to[start] == TO_ALL;
 		unsigned end = start + 1, tail = 0;
