@@ -5,7 +5,7 @@
  */
 #include "copy_choice.h"
 
-#include "clock.h"
+#include "cycles.h"
 
 /* In percent of the cost: what streaming stores are charged on top, for the
  * receiver; what another way has to be better to replace the present one; and
@@ -15,15 +15,6 @@
 #define HOPELESS    150
 /* Samples of a trial after which it may be hopeless. */
 #define HOPELESS_AFTER 7
-
-static uint64_t cycles(void)
-{
-#if defined(__x86_64__)
-	return __builtin_ia32_rdtsc();
-#else
-	return clock_ns();
-#endif
-}
 
 static uint32_t median(const uint32_t *sample, unsigned n)
 {
@@ -107,7 +98,7 @@ enum copy_method copy_choice_begin(struct copy_choice *c)
 		start(c);
 	if (likely(c->phase <= CHOICE_RESTING))
 		return c->best;
-	c->since = cycles();
+	c->since = cycles_now();
 	return c->phase == CHOICE_TRYING ? c->other : c->best;
 }
 
@@ -145,5 +136,5 @@ void copy_choice_add(struct copy_choice *c, uint64_t bytes, uint64_t took)
 void copy_choice_end_large(struct copy_choice *c, uint64_t bytes)
 {
 	copy_choice_add(c, bytes,
-			c->phase <= CHOICE_RESTING ? 0 : cycles() - c->since);
+			c->phase <= CHOICE_RESTING ? 0 : cycles_now() - c->since);
 }

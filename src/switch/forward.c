@@ -42,7 +42,7 @@ static bool may_wait(struct txq *q, unsigned taken)
 		return false;
 	now = clock_ns();
 	if (taken || !q->full_since)
-		q->full_since = now;
+		shm_store(&q->full_since, now);
 	return now - q->full_since < limit;
 }
 
@@ -64,7 +64,7 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 	PROBE3(push, port->name, q->idx, taken);
 	if (likely(taken == n)) {
 		if (unlikely(q->full_since))
-			q->full_since = 0;
+			shm_store(&q->full_since, 0);
 	} else {
 		if (hold_from < n && may_wait(q, taken))
 			done = MAX(taken, hold_from);
@@ -188,13 +188,18 @@ static unsigned send_merged(struct forward *fw, struct txq *q,
 	return n;
 }
 
-/* The same as send_group(). */
-static unsigned merge_group(struct forward *fw, struct txq *q,
-			    struct frame *const *frames, unsigned n,
-			    unsigned hold_from, unsigned needed)
+/* Sends @n frames, all for @q, small ones merged when their source wants that;
+ * returns as transmit(). */
+static unsigned deliver(struct forward *fw, struct txq *q,
+			struct frame *const *frames, unsigned n,
+			unsigned hold_from)
 {
-	unsigned done = 0;
+	unsigned done = 0, needed = 0;
 
+	for (unsigned i = 0; i < n; i++)
+		needed |= frame_offloads_needed(frames[i]);
+	if (likely(!fw->merging))
+		return send_group(fw, q, frames, n, hold_from, needed);
 	if (hold_from)
 		done = send_merged(fw, q, frames, hold_from, false, needed);
 	if (hold_from < n)
@@ -246,7 +251,7 @@ static unsigned send_groups(struct forward *fw, struct frame *const *frames,
 
 	for (unsigned i = 0; i < n; i++) {
 		struct txq *q = to[i];
-		unsigned count = 0, needed = 0, hold_from;
+		unsigned count = 0, hold_from;
 
 		if (q == TO_NOBODY)
 			continue;
@@ -254,18 +259,46 @@ static unsigned send_groups(struct forward *fw, struct frame *const *frames,
 			if (to[j] != q)
 				continue;
 			to[j] = TO_NOBODY;
-			needed |= frame_offloads_needed(frames[j]);
 			group[count++] = frames[j];
 		}
 		hold_from = q == tail_q ? count - tail : count;
-		if (unlikely(fw->merging))
-			held += count - merge_group(fw, q, group, count,
-						    hold_from, needed);
-		else
-			held += count - send_group(fw, q, group, count,
-						   hold_from, needed);
+		held += count - deliver(fw, q, group, count, hold_from);
 	}
 	return held;
+}
+
+/* Does one of these queues make its senders wait? */
+static bool has_full(struct txq *const *to, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (shm_load(&to[i]->full_since))
+			return true;
+	return false;
+}
+
+/*
+ * As send_groups(), for a burst of which a part may have to wait: run by run,
+ * and the first frame that waits holds up all behind it. Grouped, those of
+ * another queue would have been sent already, and a frame between them could
+ * only be dropped.
+ */
+static unsigned send_runs(struct forward *fw, struct frame *const *frames,
+			  struct txq *const *to, unsigned n)
+{
+	unsigned i = 0, end;
+
+	for (; i < n; i = end) {
+		unsigned done;
+
+		for (end = i + 1; end < n && to[end] == to[i];)
+			end++;
+		if (to[i] == TO_NOBODY)
+			continue;
+		done = deliver(fw, to[i], frames + i, end - i, 0);
+		if (done < end - i)
+			return n - i - done;
+	}
+	return 0;
 }
 
 /* How many of the last frames go to the same queue? */
@@ -393,7 +426,7 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 	struct recent recent = { 0 };
 	struct frame *f[BURST_MAX];
 	struct txq *to[BURST_MAX];
-	unsigned start = 0, held = 0, needed = 0;
+	unsigned start = 0, held = 0;
 	bool is_uniform = true;
 
 	if (unlikely(!net)) {
@@ -407,11 +440,8 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 		is_uniform &= to[i] == to[0];
 	}
 	/* the usual burst, which needs no grouping */
-	if (likely(is_uniform && n && to[0] != TO_ALL && to[0] != TO_NOBODY)) {
-		for (unsigned i = 0; i < n; i++)
-			needed |= frame_offloads_needed(f[i]);
-		return send_group(fw, to[0], f, n, can_hold ? 0 : n, needed);
-	}
+	if (likely(is_uniform && n && to[0] != TO_ALL && to[0] != TO_NOBODY))
+		return deliver(fw, to[0], f, n, can_hold ? 0 : n);
 	while (start < n) {
 		bool floods = to[start] == TO_ALL;
 		unsigned end = start + 1, tail = 0;
@@ -422,6 +452,10 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 			tail = tail_length(to + start, end - start);
 		if (floods)
 			flood(fw, topo, from, f + start, end - start, rx);
+		else if (tail && !fw->merging &&
+			 has_full(to + start, end - start))
+			held = send_runs(fw, f + start, to + start,
+					 end - start);
 		else
 			held = send_groups(fw, f + start, to + start,
 					   end - start, tail);

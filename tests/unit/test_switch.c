@@ -270,6 +270,61 @@ static void test_flows(void **state)
 	stop(&w);
 }
 
+static void push_udp(struct fake_port *a, unsigned flow, unsigned serial)
+{
+	make_udp(fifo_next(&a->q[0].in), 2, 1, flow, serial);
+	fifo_push(&a->q[0].in);
+}
+
+/* Two queues of one receiver are full, and the flows for them come in turns:
+ * nothing is lost and each flow keeps its order. */
+static void test_wait_queues(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x");
+	struct fake_port *b = add_port_full(&w, "b", "x", PORT_FULL_WAIT, 2);
+	unsigned next[2] = { 0 }, flow[2] = { 0 };
+
+	(void)state;
+	set_full(b, 2000000);
+	send_back(a, b, 0, 0);		/* where b is becomes known */
+	while (send_there(a, b, flow[0]) != 0)
+		flow[0]++;
+	while (send_there(a, b, flow[1]) != 1)
+		flow[1]++;
+	for (unsigned q = 0; q < 2; q++)
+		shm_store(&b->q[q].out_room, 0);
+	push_udp(a, flow[0], next[0]++);
+	fifo_kick(&a->q[0]);
+	while (!stat_read(&a->q[0].rxq.stats.waits))
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+	for (unsigned i = 0; i < 200; i++)
+		push_udp(a, flow[i & 1], next[i & 1]++);
+	fifo_kick(&a->q[0]);
+	nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
+	shm_store(&b->q[1].out_room, 50); /* of no use while 0 is full */
+	nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
+	shm_store(&b->q[0].out_room, 30);
+	nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
+	for (unsigned q = 0; q < 2; q++)
+		shm_store(&b->q[q].out_room, UINT32_MAX);
+	wait_taken(a);
+	for (unsigned q = 0; q < 2; q++) {
+		const struct fifo *out = &b->q[q].out;
+		unsigned first = out->head - next[q], got_flow, serial;
+
+		assert_int_equal(b->q[q].txq.stats.drops[DROP_TX_FULL], 0);
+		for (unsigned i = 0; i < next[q]; i++) {
+			read_udp(&out->slot[first + i], &got_flow, &serial);
+			assert_int_equal(got_flow, flow[q]);
+			assert_int_equal(serial, i);
+		}
+	}
+	remove_port(&w, a);
+	remove_port(&w, b);
+	stop(&w);
+}
+
 /* Ports come and go while others send; two workers. */
 static void test_churn(void **state)
 {
@@ -419,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_gro),
 		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_flows),
+		cmocka_unit_test(test_wait_queues),
 		cmocka_unit_test(test_churn),
 		cmocka_unit_test(test_polled),
 	};
