@@ -23,7 +23,7 @@ struct daemon_port {
 
 struct daemon {
 	struct loop *loop;
-	struct switch_ *sw;
+	struct vswitch *sw;
 	struct rpc_server *rpc;
 	struct unix_listener control;
 	struct daemon_port *ports;

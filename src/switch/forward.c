@@ -2,7 +2,7 @@
 /*
  * The path of a burst through the switch, see forward.h. Runs on workers, and
  * on the control thread for injected frames; calls the ports' operations, the
- * MAC table and the software offloads. Allocates nothing, logs nothing.
+ * MAC table and deliver(). Allocates nothing, logs nothing.
  *
  * A burst is cut where a frame must be flooded. Between two cuts the frames are
  * grouped by destination queue, each group keeps its order and is sent with one
@@ -11,12 +11,11 @@
 #include "forward.h"
 
 #include "capture.h"
-#include "clock.h"
 #include "cycles.h"
+#include "deliver.h"
 #include "fd.h"
 #include "flow.h"
 #include "net.h"
-#include "offload.h"
 #include "parse.h"
 #include "probe.h"
 #include "rcu.h"
@@ -29,183 +28,6 @@ static struct txq flood_mark, drop_mark;
 static void count_drop(struct queue_stats *s, enum drop_reason r, unsigned n)
 {
 	stat_add(&s->drops[r], n);
-}
-
-/* May the sender wait for @q, which took @taken frames and then no more? As
- * long as there is progress; once a receiver has had its time without any,
- * every frame is dropped until it takes one again. */
-static bool may_wait(struct txq *q, unsigned taken)
-{
-	uint64_t limit = shm_load(&q->port->full_ns), now;
-
-	if (!limit)
-		return false;
-	now = clock_ns();
-	if (taken || !q->full_since)
-		shm_store(&q->full_since, now);
-	return now - q->full_since < limit;
-}
-
-/*
- * Gives frames that the receiver takes as they are to its queue. Returns with
- * how many it is done, sent or dropped. Frames from @hold_from on (@n: none)
- * are left alone when the receiver is full and may be waited for.
- */
-static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
-			 unsigned hold_from)
-{
-	struct port *port = q->port;
-	struct capture *cap = rcu_read(port->capture);
-	unsigned taken, done = n;
-
-	spin_lock(&q->lock);
-	stage_mark(STAGE_LOOKUP);
-	taken = port->ops->tx_burst(q, frames, n);
-	PROBE3(push, port->name, q->idx, taken);
-	if (likely(taken == n)) {
-		if (unlikely(q->full_since))
-			shm_store(&q->full_since, 0);
-	} else {
-		if (hold_from < n && may_wait(q, taken))
-			done = MAX(taken, hold_from);
-		count_drop(&q->stats, DROP_TX_FULL, done - taken);
-	}
-	spin_unlock(&q->lock);
-	if (unlikely(cap))
-		capture_frames(cap, false, frames, taken);
-	return done;
-}
-
-/* Cuts @f into what the receiver takes, batch by batch. False: the receiver
- * took none of it, and it is to wait. A frame of which a part was sent does not
- * wait: what is left of it is dropped. */
-static bool transmit_segments(struct forward *fw, struct txq *q,
-			      const struct frame *f, unsigned offloads,
-			      bool can_hold)
-{
-	struct frame *batch[BURST_MAX];
-	struct gso_iter it;
-	unsigned n = 0, iov = 0;
-	bool more = true, is_first = can_hold;
-
-	gso_iter_init(&it, f, offloads);
-	while (more) {
-		int used = gso_iter_next(&it, &fw->segment[n], &fw->iov[iov],
-					 SOFT_IOV - iov);
-
-		if (used >= 0) {
-			batch[n] = &fw->segment[n];
-			n++;
-			iov += (unsigned)used;
-		} else if (used == -1 || !n) {
-			/* the end, or one segment in over SOFT_IOV pieces */
-			more = false;
-		}
-		if (n == BURST_MAX || (used < 0 && n)) {
-			unsigned done = 0;
-
-			stage_mark(STAGE_OFFLOAD);
-			if (is_first)
-				done = transmit(q, batch, 1, 0);
-			if (is_first && !done)
-				return false;
-			if (n > done)
-				transmit(q, batch + done, n - done, n - done);
-			is_first = false;
-			n = iov = 0;
-		}
-	}
-	stat_inc(&q->stats.segmented);
-	return true;
-}
-
-/* Some frame needs an offload that the receiver lacks: do it here. As
- * transmit(). */
-static unsigned transmit_soft(struct forward *fw, struct txq *q,
-			      struct frame *const *frames, unsigned n,
-			      unsigned hold_from, unsigned offloads)
-{
-	unsigned sent = 0; /* frames[sent..i) are ready to go */
-
-	for (unsigned i = 0; i <= n; i++) {
-		struct frame *f = i < n ? frames[i] : NULL;
-		unsigned from = MAX(hold_from, sent) - sent, done;
-
-		if (f && !(frame_offloads_needed(f) & ~offloads))
-			continue;
-		if (f && !f->hdr.gso_type) {
-			offload_fill_csum(f);
-			stat_inc(&q->stats.checksummed);
-			stage_mark(STAGE_OFFLOAD);
-			continue;
-		}
-		if (i > sent) {
-			done = transmit(q, frames + sent, i - sent, from);
-			if (done < i - sent)
-				return sent + done;
-		}
-		if (f && !transmit_segments(fw, q, f, offloads, i >= hold_from))
-			return i;
-		sent = i + 1;
-	}
-	return n;
-}
-
-/* Sends @n frames, all for @q, in order; as transmit(). @needed: the union of
- * the offloads they need. */
-static unsigned send_group(struct forward *fw, struct txq *q,
-			   struct frame *const *frames, unsigned n,
-			   unsigned hold_from, unsigned needed)
-{
-	unsigned offloads = shm_load(&q->port->tx_offloads);
-
-	if (likely(!(needed & ~offloads)))
-		return transmit(q, frames, n, hold_from);
-	return transmit_soft(fw, q, frames, n, hold_from, offloads);
-}
-
-/* As send_group() with small frames merged; all may be held back or none. What
- * is held back are the parts of a large frame that could not be sent. Merging
- * adds no need for offloads that the receiver lacks. */
-static unsigned send_merged(struct forward *fw, struct txq *q,
-			    struct frame *const *frames, unsigned n,
-			    bool can_hold, unsigned needed)
-{
-	unsigned offloads = shm_load(&q->port->tx_offloads), done, left;
-	struct frame *large[BURST_MAX];
-	uint64_t parts = 0;
-
-	left = gro_merge(&fw->gro, frames, n, offloads, large);
-	done = send_group(fw, q, large, left, can_hold ? 0 : left, needed);
-	for (unsigned i = done; i < left; i++)
-		parts |= gro_parts(&fw->gro, large[i], frames, n);
-	for (unsigned i = 0; i < n; i++)
-		if (parts >> i & 1)
-			fw->burst.held_mask |= 1ull
-					       << (frames[i] - fw->burst.frame);
-	n -= (unsigned)__builtin_popcountll(parts);
-	stat_add(&fw->merging->merged, n - done);
-	return n;
-}
-
-/* Sends @n frames, all for @q, small ones merged when their source wants that;
- * returns as transmit(). */
-static unsigned deliver(struct forward *fw, struct txq *q,
-			struct frame *const *frames, unsigned n,
-			unsigned hold_from)
-{
-	unsigned done = 0, needed = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		needed |= frame_offloads_needed(frames[i]);
-	if (likely(!fw->merging))
-		return send_group(fw, q, frames, n, hold_from, needed);
-	if (hold_from)
-		done = send_merged(fw, q, frames, hold_from, false, needed);
-	if (hold_from < n)
-		done += send_merged(fw, q, frames + hold_from, n - hold_from,
-				    true, needed);
-	return done;
 }
 
 /* The queue of @set that carries @f's flow: the one that the receiver sends the

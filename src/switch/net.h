@@ -19,7 +19,7 @@ struct net {
 	struct fdb *fdb;
 	struct topology *topology; /* [rcu] never NULL */
 	unsigned port_count;	   /* [ctl] */
-	struct cds_list_head node; /* [ctl] in switch_.nets */
+	struct cds_list_head node; /* [ctl] in vswitch.nets */
 };
 
 #endif

@@ -20,7 +20,7 @@ struct capture;
 struct flow_table;
 struct net;
 struct port;
-struct switch_;
+struct vswitch;
 struct worker;
 
 /* Why a frame was dropped. Names in drop_reason_name(). */
@@ -167,7 +167,7 @@ extern const struct opt_row port_conf_rows[];
 
 struct port_env {
 	struct loop *loop;	/* the control thread's */
-	struct switch_ *sw;
+	struct vswitch *sw;
 };
 
 /* A kind of port: one row in ctl's table, one file in port/. */
@@ -189,7 +189,7 @@ struct port {
 	const struct port_type *type;
 	const struct port_ops *ops;
 	char *name;		/* heap; the id */
-	struct switch_ *sw;
+	struct vswitch *sw;
 	struct net *net;	/* [ctl] NULL while not in the switch */
 	uint32_t slot;		/* [const while in net] in the topology */
 	uint32_t max_macs;	/* [ctl -> any, atomic] bound of learning */

@@ -43,7 +43,7 @@ static void plan_free(struct plan *p)
 	free(p->queue);
 }
 
-static int plan_make(struct switch_ *sw, bool may_move_again, struct plan *p)
+static int plan_make(struct vswitch *sw, bool may_move_again, struct plan *p)
 {
 	uint64_t now = loop_now_ms();
 	unsigned room = 1;
@@ -77,7 +77,7 @@ static int plan_make(struct switch_ *sw, bool may_move_again, struct plan *p)
 }
 
 /* Reads the counters: each queue's load since the last look. */
-static void look(struct switch_ *sw)
+static void look(struct vswitch *sw)
 {
 	struct balancer *b = &sw->balancer;
 	uint64_t now = cycles_now(), elapsed = now - b->looked_cycles;
@@ -102,7 +102,7 @@ static void look(struct switch_ *sw)
 }
 
 /* Makes one move of @p; true: it was made. */
-static bool make_move(struct switch_ *sw, struct plan *p,
+static bool make_move(struct vswitch *sw, struct plan *p,
 		      const struct balance_rule *rule, struct queue_move *done)
 {
 	struct balance_move m;
@@ -133,7 +133,7 @@ static bool make_move(struct switch_ *sw, struct plan *p,
 	return true;
 }
 
-static bool is_quiet(const struct switch_ *sw)
+static bool is_quiet(const struct vswitch *sw)
 {
 	uint32_t load[SWITCH_MAX_WORKERS] = { 0 };
 
@@ -155,7 +155,7 @@ static bool is_quiet(const struct switch_ *sw)
 
 static void on_look(struct loop_timer *t)
 {
-	struct switch_ *sw = container_of(t, struct switch_, balancer.timer);
+	struct vswitch *sw = container_of(t, struct vswitch, balancer.timer);
 	struct queue_move done;
 	struct plan plan;
 
@@ -173,8 +173,8 @@ static void on_look(struct loop_timer *t)
 
 static void on_busy(struct loop_watch *watch, uint32_t events)
 {
-	struct switch_ *sw =
-		container_of(watch, struct switch_, balancer.watch);
+	struct vswitch *sw =
+		container_of(watch, struct vswitch, balancer.watch);
 
 	(void)events;
 	fd_drain(sw->balancer.fd);
@@ -182,14 +182,14 @@ static void on_busy(struct loop_watch *watch, uint32_t events)
 	loop_timer_arm(sw->loop, &sw->balancer.timer, LOOK_MS, on_look);
 }
 
-void rebalance_notice(struct switch_ *sw)
+void rebalance_notice(struct vswitch *sw)
 {
 	if (!shm_load(&sw->balancer.is_looking) &&
 	    !shm_exchange(&sw->balancer.is_looking, true))
 		fd_signal(sw->balancer.fd);
 }
 
-int rebalance_init(struct switch_ *sw, bool on)
+int rebalance_init(struct vswitch *sw, bool on)
 {
 	struct balancer *b = &sw->balancer;
 
@@ -207,14 +207,14 @@ int rebalance_init(struct switch_ *sw, bool on)
 	return loop_watch_add(sw->loop, &b->watch, b->fd, EPOLLIN, on_busy);
 }
 
-void rebalance_fini(struct switch_ *sw)
+void rebalance_fini(struct vswitch *sw)
 {
 	loop_timer_disarm(&sw->balancer.timer);
 	loop_watch_remove(&sw->balancer.watch);
 	fd_close(&sw->balancer.fd);
 }
 
-unsigned switch_rebalance(struct switch_ *sw,
+unsigned switch_rebalance(struct vswitch *sw,
 			  void (*fn)(const struct queue_move *, void *),
 			  void *arg)
 {

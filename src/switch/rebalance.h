@@ -32,10 +32,10 @@ struct balancer {
 };
 
 /* Automatic moves, when @on and there are several workers. */
-int rebalance_init(struct switch_ *sw, bool on);
-void rebalance_fini(struct switch_ *sw);
+int rebalance_init(struct vswitch *sw, bool on);
+void rebalance_fini(struct vswitch *sw);
 
 /* This thread's worker has been busy for a while. Worker. */
-void rebalance_notice(struct switch_ *sw);
+void rebalance_notice(struct vswitch *sw);
 
 #endif

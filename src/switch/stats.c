@@ -161,7 +161,7 @@ static unsigned busy_percent(struct worker *w)
 	return w->shown_percent;
 }
 
-void switch_show_workers(struct switch_ *sw, struct show *out, bool with_time)
+void switch_show_workers(struct vswitch *sw, struct show *out, bool with_time)
 {
 	for (unsigned i = 0; i < sw->worker_count; i++) {
 		struct worker *w = &sw->worker[i];

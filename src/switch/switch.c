@@ -17,7 +17,7 @@
 
 #define AGE_TICKS 60 /* ticks in a MAC's life: ageing is exact to 1/60 */
 
-static struct net *net_find(struct switch_ *sw, const char *name)
+static struct net *net_find(struct vswitch *sw, const char *name)
 {
 	struct net *net;
 
@@ -35,7 +35,7 @@ static void net_destroy(struct net *net)
 	free(net);
 }
 
-static struct net *net_create(struct switch_ *sw, const char *name)
+static struct net *net_create(struct vswitch *sw, const char *name)
 {
 	struct net *net = calloc(1, sizeof(*net));
 
@@ -93,7 +93,7 @@ static void mac_gone(uint16_t slot, void *arg)
 
 static void on_age(struct loop_timer *timer)
 {
-	struct switch_ *sw = container_of(timer, struct switch_, age_timer);
+	struct vswitch *sw = container_of(timer, struct vswitch, age_timer);
 	struct net *net;
 
 	cds_list_for_each_entry(net, &sw->nets, node)
@@ -105,7 +105,7 @@ static void on_age(struct loop_timer *timer)
 
 static void on_grow(struct loop_watch *w, uint32_t events)
 {
-	struct switch_ *sw = container_of(w, struct switch_, grow_watch);
+	struct vswitch *sw = container_of(w, struct vswitch, grow_watch);
 	struct net *net;
 
 	(void)events;
@@ -119,7 +119,7 @@ static void on_grow(struct loop_watch *w, uint32_t events)
 	shm_store_release(&sw->grow_wanted, false);
 }
 
-static struct forward *forward_init(struct switch_ *sw, struct forward *fw)
+static struct forward *forward_init(struct vswitch *sw, struct forward *fw)
 {
 	fw->grow_wanted = &sw->grow_wanted;
 	fw->grow_fd = sw->grow_fd;
@@ -128,7 +128,7 @@ static struct forward *forward_init(struct switch_ *sw, struct forward *fw)
 	return fw;
 }
 
-static int start_workers(struct switch_ *sw, const struct switch_config *c)
+static int start_workers(struct vswitch *sw, const struct switch_config *c)
 {
 	size_t size = align_up(c->workers * sizeof(struct worker), CACHE_LINE);
 
@@ -160,9 +160,9 @@ static int start_workers(struct switch_ *sw, const struct switch_config *c)
 }
 
 int switch_create(const struct switch_config *c, struct loop *loop,
-		  struct switch_ **out, struct err *err)
+		  struct vswitch **out, struct err *err)
 {
-	struct switch_ *sw = calloc(1, sizeof(*sw));
+	struct vswitch *sw = calloc(1, sizeof(*sw));
 	int rc = -ENOMEM;
 
 	if (!sw)
@@ -196,7 +196,7 @@ err_destroy:
 		       strerror(-rc));
 }
 
-void switch_destroy(struct switch_ *sw)
+void switch_destroy(struct vswitch *sw)
 {
 	struct net *net, *next;
 
@@ -214,7 +214,7 @@ void switch_destroy(struct switch_ *sw)
 	free(sw);
 }
 
-struct worker *switch_pick_worker(struct switch_ *sw)
+struct worker *switch_pick_worker(struct vswitch *sw)
 {
 	struct worker *best = &sw->worker[0];
 
@@ -224,7 +224,7 @@ struct worker *switch_pick_worker(struct switch_ *sw)
 	return best;
 }
 
-static int port_list_add(struct switch_ *sw, struct port *p)
+static int port_list_add(struct vswitch *sw, struct port *p)
 {
 	if (sw->port_count == sw->port_room) {
 		unsigned room = MAX(sw->port_room * 2, 16u);
@@ -239,7 +239,7 @@ static int port_list_add(struct switch_ *sw, struct port *p)
 	return 0;
 }
 
-static void port_list_remove(struct switch_ *sw, const struct port *p)
+static void port_list_remove(struct vswitch *sw, const struct port *p)
 {
 	unsigned i = 0;
 
@@ -252,7 +252,7 @@ static void port_list_remove(struct switch_ *sw, const struct port *p)
 		(sw->port_count - i) * sizeof(struct port *));
 }
 
-static void net_release(struct switch_ *sw, struct net *net)
+static void net_release(struct vswitch *sw, struct net *net)
 {
 	(void)sw;
 	if (net->port_count)
@@ -262,7 +262,7 @@ static void net_release(struct switch_ *sw, struct net *net)
 	net_destroy(net);
 }
 
-int switch_add_port(struct switch_ *sw, struct port *p, const char *name,
+int switch_add_port(struct vswitch *sw, struct port *p, const char *name,
 		    struct err *err)
 {
 	struct net *net;
@@ -297,7 +297,7 @@ int switch_add_port(struct switch_ *sw, struct port *p, const char *name,
 	return 0;
 }
 
-void switch_remove_port(struct switch_ *sw, struct port *p)
+void switch_remove_port(struct vswitch *sw, struct port *p)
 {
 	struct net *net = p->net;
 
@@ -319,7 +319,7 @@ void switch_remove_port(struct switch_ *sw, struct port *p)
 	net_release(sw, net);
 }
 
-struct port *switch_find_port(struct switch_ *sw, const char *name)
+struct port *switch_find_port(struct vswitch *sw, const char *name)
 {
 	for (unsigned i = 0; i < sw->port_count; i++)
 		if (!strcmp(sw->port[i]->name, name))
@@ -327,7 +327,7 @@ struct port *switch_find_port(struct switch_ *sw, const char *name)
 	return NULL;
 }
 
-void switch_each_port(struct switch_ *sw, bool (*fn)(struct port *, void *),
+void switch_each_port(struct vswitch *sw, bool (*fn)(struct port *, void *),
 		      void *arg)
 {
 	for (unsigned i = 0; i < sw->port_count; i++)
@@ -341,7 +341,7 @@ const char *switch_net_name(const struct port *p)
 }
 
 struct each_mac {
-	struct switch_ *sw;
+	struct vswitch *sw;
 	struct net *net;
 	bool (*fn)(const struct mac_entry *, void *);
 	void *arg;
@@ -365,7 +365,7 @@ static bool each_mac_entry(uint64_t mac, uint16_t slot, unsigned ticks,
 	return each->go_on;
 }
 
-void switch_each_mac(struct switch_ *sw, const char *name,
+void switch_each_mac(struct vswitch *sw, const char *name,
 		     bool (*fn)(const struct mac_entry *, void *), void *arg)
 {
 	struct each_mac each = {
@@ -381,7 +381,7 @@ void switch_each_mac(struct switch_ *sw, const char *name,
 	}
 }
 
-unsigned switch_flush_macs(struct switch_ *sw, const char *name,
+unsigned switch_flush_macs(struct vswitch *sw, const char *name,
 			   const struct port *p)
 {
 	unsigned n = 0;

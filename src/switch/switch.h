@@ -22,20 +22,20 @@ struct switch_config {
 };
 
 int switch_create(const struct switch_config *config, struct loop *loop,
-		  struct switch_ **out, struct err *err);
-void switch_destroy(struct switch_ *sw);	/* no port may be left */
+		  struct vswitch **out, struct err *err);
+void switch_destroy(struct vswitch *sw);	/* no port may be left */
 
 /* Puts @p into the network @net (made when new). -EEXIST: the name is taken
  * anywhere in the switch. From then on it gets frames. */
-int switch_add_port(struct switch_ *sw, struct port *p, const char *net,
+int switch_add_port(struct vswitch *sw, struct port *p, const char *net,
 		    struct err *err);
 /* Takes @p out of its network: no worker sends to it or learns on it any more,
  * its addresses are forgotten. An empty network goes away. */
-void switch_remove_port(struct switch_ *sw, struct port *p);
+void switch_remove_port(struct vswitch *sw, struct port *p);
 
-struct port *switch_find_port(struct switch_ *sw, const char *name);
+struct port *switch_find_port(struct vswitch *sw, const char *name);
 /* Ports in the order they were added; stops when @fn returns false. */
-void switch_each_port(struct switch_ *sw, bool (*fn)(struct port *, void *),
+void switch_each_port(struct vswitch *sw, bool (*fn)(struct port *, void *),
 		      void *arg);
 const char *switch_net_name(const struct port *p);
 
@@ -45,11 +45,11 @@ struct mac_entry {
 	const char *net, *port;	/* valid during the call */
 	unsigned age_s;
 };
-void switch_each_mac(struct switch_ *sw, const char *net,
+void switch_each_mac(struct vswitch *sw, const char *net,
 		     bool (*fn)(const struct mac_entry *, void *), void *arg);
 /* Forgets addresses: of one port, or (NULL) all of @net (NULL: everywhere).
  * Returns how many. */
-unsigned switch_flush_macs(struct switch_ *sw, const char *net,
+unsigned switch_flush_macs(struct vswitch *sw, const char *net,
 			   const struct port *p);
 
 /* A receive queue that changed its worker. */
@@ -63,13 +63,13 @@ struct queue_move {
  * was looked at (automatic moves look four times a second while there is much
  * to do). Tells @fn each move made; returns how many.
  */
-unsigned switch_rebalance(struct switch_ *sw,
+unsigned switch_rebalance(struct vswitch *sw,
 			  void (*fn)(const struct queue_move *, void *),
 			  void *arg);
 
 /* Counters of a port with its queues; of the workers, @with_time what they did
  * with it, too. */
 void switch_show_stats(const struct port *p, struct show *s);
-void switch_show_workers(struct switch_ *sw, struct show *s, bool with_time);
+void switch_show_workers(struct vswitch *sw, struct show *s, bool with_time);
 
 #endif

@@ -8,7 +8,7 @@
 #include "switch.h"
 #include "worker.h"
 
-struct switch_ {
+struct vswitch {
 	struct loop *loop;
 	struct cds_list_head nets; /* of struct net */
 	struct port **port;	   /* in the order they were added; heap */
@@ -26,6 +26,6 @@ struct switch_ {
 };
 
 /* The worker with the fewest queues. */
-struct worker *switch_pick_worker(struct switch_ *sw);
+struct worker *switch_pick_worker(struct vswitch *sw);
 
 #endif

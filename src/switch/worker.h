@@ -36,7 +36,7 @@ struct worker_slots {
 };
 
 struct worker {
-	struct switch_ *sw;
+	struct vswitch *sw;
 	unsigned idx;
 	int cpu;	       /* -1: any */
 	int64_t spin_limit_ns; /* of poll_us; -1: adaptive */

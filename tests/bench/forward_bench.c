@@ -43,7 +43,7 @@ static uint64_t now(void)
 #endif
 }
 
-static struct sink *add_sink(struct switch_ *sw, struct loop *loop, unsigned i)
+static struct sink *add_sink(struct vswitch *sw, struct loop *loop, unsigned i)
 {
 	struct sink *s = aligned_alloc(64, align_up(sizeof(*s), 64));
 	struct port_env env = { loop, sw };
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 	struct loop *loop = loop_create();
 	struct queue_stats stats = { 0 };
 	struct sink *sink[PORTS];
-	struct switch_ *sw;
+	struct vswitch *sw;
 	uint32_t *cycles;
 	struct err err;
 	bool grow = true;

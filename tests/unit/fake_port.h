@@ -40,7 +40,7 @@ struct fake_port {
 
 struct world {
 	struct loop *loop;
-	struct switch_ *sw;
+	struct vswitch *sw;
 };
 
 struct world start(unsigned workers);

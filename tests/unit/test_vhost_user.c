@@ -39,7 +39,7 @@
 /* A switch whose control loop runs on a thread of its own. */
 struct world {
 	struct loop *loop;
-	struct switch_ *sw;
+	struct vswitch *sw;
 	pthread_t thread;
 	char dir[32];
 };
