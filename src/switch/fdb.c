@@ -171,6 +171,11 @@ uint16_t fdb_lookup(const struct fdb *f, uint64_t mac)
 	return (uint16_t)word;
 }
 
+void fdb_prefetch(const struct fdb *f, uint64_t mac)
+{
+	__builtin_prefetch(place_of(rcu_read(f->table), mac).first);
+}
+
 static bool bucket_trylock(struct bucket *b)
 {
 	return !(shm_fetch_or(&b->flags, BUCKET_LOCKED) & BUCKET_LOCKED);

@@ -164,7 +164,22 @@ struct recent {
 	uint64_t src, dst; /* 0: nothing yet; no valid address is 0 */
 	uint16_t dst_slot;
 	struct txq *to; /* of every frame between the two; NULL: look */
+	const struct frame *end; /* of the burst; NULL: was looked ahead */
 };
+
+/* The burst has several flows: has the table's memory fetched for all that are
+ * to come, or with a large table each would wait for its own. */
+static void look_ahead(const struct fdb *fdb, const struct frame *f,
+		       struct recent *recent)
+{
+	while (++f < recent->end) {
+		const uint8_t *head = frame_head_const(f);
+
+		fdb_prefetch(fdb, mac_to_u64(head));
+		fdb_prefetch(fdb, mac_to_u64(head + ETH_ALEN));
+	}
+	recent->end = NULL;
+}
 
 static void ask_for_growth(struct forward *fw)
 {
@@ -211,6 +226,8 @@ static struct txq *classify(struct forward *fw, struct net *net,
 	if (likely(recent->to && src == recent->src && dst == recent->dst))
 		return recent->to;
 	recent->to = NULL;
+	if (recent->end && recent->src)
+		look_ahead(net->fdb, f, recent);
 	if (src != recent->src) {
 		recent->src = src;
 		if (src && !mac_is_multicast(head + ETH_ALEN))
@@ -245,7 +262,7 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 {
 	struct net *net = rcu_read(from->net);
 	const struct topology *topo;
-	struct recent recent = { 0 };
+	struct recent recent = { .dst_slot = FDB_NO_SLOT, .end = frames + n };
 	struct frame *f[BURST_MAX];
 	struct txq *to[BURST_MAX];
 	unsigned start = 0, held = 0;

@@ -14,7 +14,8 @@
 #include "fdb.h"
 #include "rcu.h"
 
-#define LOOKUPS 1000000u
+#define LOOKUPS 1024000u
+#define BURST	64 /* looked up as the switch does: fetched, then read */
 #define PASSES	5
 
 static uint64_t mac_of(uint64_t n)
@@ -55,8 +56,12 @@ static double pass(const struct fdb *f, const uint64_t *macs, unsigned *sum)
 {
 	uint64_t start = cycles_now();
 
-	for (unsigned i = 0; i < LOOKUPS; i++)
-		*sum += fdb_lookup(f, macs[i]);
+	for (unsigned i = 0; i < LOOKUPS; i += BURST) {
+		for (unsigned k = i + 1; k < i + BURST; k++)
+			fdb_prefetch(f, macs[k]);
+		for (unsigned k = i; k < i + BURST; k++)
+			*sum += fdb_lookup(f, macs[k]);
+	}
 	return (double)(cycles_now() - start) / LOOKUPS;
 }
 

@@ -34,6 +34,13 @@ static void test_learning(void **state)
 	send_frame(c, 255, 2, 6);	/* broadcast */
 	assert_int_equal(wait_frames(a, 3), 3);
 	assert_int_equal(wait_frames(b, 3), 3);
+	send_frame(a, 0, 1, 6);		/* 02:00:..:00 is nobody's: floods */
+	memset(fifo_next(&a->q[0].in)->data, 0, 64);
+	fifo_next(&a->q[0].in)->len = 100;
+	fifo_push(&a->q[0].in);		/* neither is 00:00:..:00 */
+	fifo_kick(&a->q[0]);
+	assert_int_equal(wait_frames(b, 5), 5);
+	assert_int_equal(wait_frames(c, 4), 4);
 	send_frame(c, 2, 9, 7);		/* to where it comes from */
 	wait_taken(c);
 	assert_int_equal(c->q[0].rxq.stats.drops[DROP_RX_HAIRPIN], 1);
@@ -43,7 +50,7 @@ static void test_learning(void **state)
 	assert_int_equal(o->q[0].out.head, 0);	/* another network */
 	remove_port(&w, c);		/* its addresses go with it */
 	send_frame(a, 2, 1, 8);
-	assert_int_equal(wait_frames(b, 4), 4);
+	assert_int_equal(wait_frames(b, 6), 6);
 	assert_int_equal(switch_flush_macs(w.sw, NULL, NULL), 1);
 	remove_port(&w, a);
 	remove_port(&w, b);
