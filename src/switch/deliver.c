@@ -83,8 +83,13 @@ static bool transmit_segments(struct forward *fw, struct txq *q,
 			batch[n] = &fw->segment[n];
 			n++;
 			iov += (unsigned)used;
-		} else if (used == -1 || !n) {
-			/* the end, or one segment in over SOFT_IOV pieces */
+		} else if (used == -1) {
+			more = false;
+		} else if (!n) {
+			/* one segment in over SOFT_IOV pieces */
+			spin_lock(&q->lock);
+			stat_inc(&q->stats.drops[DROP_TX_TOO_BIG]);
+			spin_unlock(&q->lock);
 			more = false;
 		}
 		if (n == BURST_MAX || (used < 0 && n)) {
@@ -101,7 +106,7 @@ static bool transmit_segments(struct forward *fw, struct txq *q,
 			n = iov = 0;
 		}
 	}
-	stat_inc(&q->stats.segmented);
+	shm_fetch_add(&q->stats.segmented, 1);
 	return true;
 }
 
@@ -121,7 +126,7 @@ static unsigned transmit_soft(struct forward *fw, struct txq *q,
 			continue;
 		if (f && !f->hdr.gso_type) {
 			offload_fill_csum(f);
-			stat_inc(&q->stats.checksummed);
+			shm_fetch_add(&q->stats.checksummed, 1);
 			stage_mark(STAGE_OFFLOAD);
 			continue;
 		}

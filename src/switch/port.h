@@ -50,8 +50,9 @@ struct queue_stats {
 	uint64_t polls;		/* rx: looks that found nothing */
 	uint64_t waits;		/* rx: bursts cut short by a full receiver */
 	uint64_t sleeps;	/* rx: times armed and left alone */
-	uint64_t segmented;	/* tx: large frames cut in software */
-	uint64_t checksummed;	/* tx: checksums filled in software */
+	/* tx, [any, atomic]: counted before the lock is taken */
+	uint64_t segmented;	/* large frames cut in software */
+	uint64_t checksummed;	/* checksums filled in software */
 	uint64_t merged;	/* rx: frames that went on inside the one before
 				 * them in their flow; for each receiver */
 	uint64_t drops[DROP_COUNT];
