@@ -18,7 +18,7 @@
 static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + t.tv_nsec * 1e-9; }
 static void m_libc(void *d, const void *s, size_t n) { memcpy(d, s, n); }
 static void m_movsb(void *d, const void *s, size_t n) { __asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(n)::"memory"); }
-static void m_avx512(void *dv, const void *sv, size_t n)
+static __attribute__((target("avx512f,avx512bw"))) void m_avx512(void *dv, const void *sv, size_t n)
 {
 	char *d = dv; const char *s = sv;
 	while (n >= 256) {
@@ -32,8 +32,9 @@ static void m_avx512(void *dv, const void *sv, size_t n)
 static void m_nt(void *dv, const void *sv, size_t n)
 {
 	char *d = dv; const char *s = sv;
-	while (n >= 64) { _mm512_stream_si512((void *)d, _mm512_loadu_si512(s)); s += 64; d += 64; n -= 64; }
-	if (n) { __mmask64 k = (1ull << n) - 1; _mm512_mask_storeu_epi8(d, k, _mm512_maskz_loadu_epi8(k, s)); }
+	for (; n >= 64; s += 64, d += 64, n -= 64)
+		for (int i = 0; i < 64; i += 16) _mm_stream_si128((void *)(d + i), _mm_loadu_si128((const void *)(s + i)));
+	memcpy(d, s, n);
 }
 struct { const char *n; void (*f)(void *, const void *, size_t); } M[] = {
 	{"libc", m_libc}, {"movsb", m_movsb}, {"avx512", m_avx512}, {"nt", m_nt} };
@@ -65,6 +66,7 @@ int main(int argc, char **argv)
 			for (size_t i = 0; i < n; i++) ord[i] = i;
 			if (w) for (size_t i = n - 1; i > 0; i--) { x = x * 1664525 + 1013904223; size_t j = ((uint64_t)x * (i + 1)) >> 32; uint32_t t = ord[i]; ord[i] = ord[j]; ord[j] = t; }
 			for (int m = 0; m < 4; m++) {
+				if (M[m].f == m_avx512 && !__builtin_cpu_supports("avx512bw")) continue;
 				double best[3];
 				for (int r = 0; r < 3; r++) {
 					uint64_t k = 0; double t0 = now(), t; size_t i1 = 0, i2 = n / 2;
