@@ -139,7 +139,7 @@ static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 
 	if (unlikely(q->raw_count))
 		return take_held(q, b, snap);
-	while (n < BURST_MAX && off + READ_ROOM <= ARENA_SIZE) {
+	while (n < b->want && off + READ_ROOM <= ARENA_SIZE) {
 		ssize_t got = read(q->fd, q->arena + off, READ_ROOM);
 
 		stage_mark(STAGE_SYSCALL);

@@ -36,7 +36,7 @@ static unsigned user_rx_burst(struct rxq *rx, struct burst *b)
 	struct user_port *u = container_of(rx, struct user_port, rx);
 	unsigned n = 0;
 
-	while (n < BURST_MAX) {
+	while (n < b->want) {
 		uint32_t size;
 		void *p = mring_peek(u->slirp.out, &size);
 

@@ -26,7 +26,7 @@ unsigned vhost_user_rx_burst(struct rxq *rxq, struct burst *b)
 	unsigned n;
 
 	n = vnet_rx_burst(q->vq, q->offloads, (void *)b->scratch, b->frame,
-			  BURST_MAX, &b->borrowed, &bad);
+			  b->want, &b->borrowed, &bad);
 	if (unlikely(bad.bad_frame | bad.bad_offload)) {
 		stat_add(&rxq->stats.drops[DROP_RX_BAD_FRAME], bad.bad_frame);
 		stat_add(&rxq->stats.drops[DROP_RX_BAD_OFFLOAD],

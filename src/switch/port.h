@@ -62,6 +62,7 @@ struct queue_stats {
 #define BURST_SCRATCH (48 * 1024)
 struct burst {
 	struct frame frame[BURST_MAX];
+	unsigned want;		/* set before rx_burst: so many frames at most */
 	unsigned borrowed;	/* the back-end's own, rx_burst to rx_done */
 	unsigned held;		/* set before rx_done: so many frames, the last
 				 * ones, were not sent; the next rx_burst returns
@@ -87,6 +88,7 @@ struct rxq {
 	/* set by the switch */
 	struct worker *worker;	/* [ctl] NULL while not attached */
 	unsigned slot;		/* [ctl] in the worker's table */
+	unsigned want;		/* [worker] frames in the next burst, at most */
 	uint64_t idle_since;	/* [worker] cycles; 0 while busy */
 	uint64_t busy_cycles;	/* [worker -> ctl] spent on its frames */
 	uint64_t busy_seen;	/* [ctl] of these, at the last look */
@@ -113,7 +115,7 @@ struct txq_set {
 
 struct port_ops {
 	/*
-	 * Borrows up to BURST_MAX frames from @q into @b->frame and returns how
+	 * Borrows up to @b->want frames from @q into @b->frame and returns how
 	 * many. Frames that are not fit are counted in q->stats.drops and given
 	 * back with the others. A count of 0 with something borrowed is
 	 * possible: rx_done is called whenever rx_burst was.

@@ -361,6 +361,7 @@ static void fill_slot(struct worker *w, unsigned slot, struct rxq *q)
 	q->worker = w;
 	q->slot = slot;
 	q->idle_since = 0;
+	q->want = BURST_MAX;
 	w->queue_count++;
 	/* worker:B  release: everything in @q before the pointer. */
 	shm_store_release(&w->slots->q[slot], q);

@@ -12,6 +12,8 @@
 
 #define UDP_PORT 7000
 
+static uint8_t padding[FRAME_MAX];
+
 static unsigned fake_rx_burst(struct rxq *rxq, struct burst *b)
 {
 	struct fake_queue *q = container_of(rxq, struct fake_queue, rxq);
@@ -21,13 +23,16 @@ static unsigned fake_rx_burst(struct rxq *rxq, struct burst *b)
 
 	if (shm_exchange(&q->rx_scratch, b->scratch))
 		shm_fetch_add(&q->overlaps, 1);
-	while (q->in.tail + n != head && n < BURST_MAX) {
+	while (q->in.tail + n != head && n < b->want) {
 		struct message *m =
 			&q->in.slot[(q->in.tail + n) & (QUEUE_ROOM - 1)];
 
-		iov[n] = (struct iovec){ m->data, m->len };
+		iov[2 * n] = (struct iovec){ m->data, m->len };
+		iov[2 * n + 1] = (struct iovec){ padding, q->rx_padding };
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
-		frame_from_iov(&b->frame[n], &iov[n], 1, m->len, FRAME_SNAP);
+		frame_from_iov(&b->frame[n], &iov[2 * n],
+			       q->rx_padding ? 2 : 1, m->len + q->rx_padding,
+			       FRAME_SNAP);
 		n++;
 	}
 	b->borrowed = n;
@@ -65,7 +70,7 @@ static unsigned fake_tx_burst(struct txq *txq, struct frame *const *frames,
 		unsigned at = q->out.head & (QUEUE_ROOM - 1);
 		struct message *m = &q->out.slot[at];
 
-		m->len = frames[i]->len;
+		m->len = MIN(frames[i]->len, sizeof(m->data));
 		frame_copy(frames[i], 0, m->data, m->len);
 		stat_inc(&txq->stats.frames);
 		shm_store_release(&q->out.head, q->out.head + 1);

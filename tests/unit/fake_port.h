@@ -26,6 +26,7 @@ struct fake_queue {
 	struct fifo in, out;
 	unsigned out_room;    /* [any, atomic] frames tx_burst still takes */
 	bool out_is_read;     /* it also takes no more than fit into out */
+	unsigned rx_padding;  /* frames are so much longer than their messages */
 	unsigned rx_ns;	      /* each rx_burst with frames spins so long */
 	const void *rx_scratch; /* [atomic] the worker's that is between
 				 * rx_burst and rx_done; NULL: none is */

@@ -92,6 +92,46 @@ static void test_order(void **state)
 	stop(&w);
 }
 
+/* Bursts of @n frames from @a to @b, of which @before were received. */
+static unsigned bursts_of(struct fake_port *a, struct fake_port *b, unsigned n,
+			  unsigned before)
+{
+	uint64_t bursts = stat_read(&a->q[0].rxq.stats.bursts);
+	struct fifo *f = &a->q[0].in;
+
+	for (unsigned i = 0; i < n; i++)
+		make_udp(&f->slot[(f->head + i) % QUEUE_ROOM], 2, 1, 1, i);
+	/* all at once, for a worker that is looking */
+	shm_store_release(&f->head, f->head + n);
+	fifo_kick(&a->q[0]);
+	wait_taken(a);
+	assert_int_equal(wait_frames(b, before + n), before + n);
+	return (unsigned)(stat_read(&a->q[0].rxq.stats.bursts) - bursts);
+}
+
+/* Large frames come in short bursts, so that other queues get their turn; small
+ * ones behind them in long ones again. */
+static void test_burst_size(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x"), *b = add_port(&w, "b", "x");
+
+	(void)state;
+	send_frame(b, 9, 2, 0);
+	wait_taken(b);
+	wait_taken(a);
+	assert_int_equal(bursts_of(a, b, 256, 0), 4);
+	a->q[0].rx_padding = 65000;
+	/* 64, then 8 at a time */
+	assert_int_equal(bursts_of(a, b, 256, 256), 25);
+	a->q[0].rx_padding = 0;
+	/* 8, 16, 32, 64, 64, 64, 8 */
+	assert_int_equal(bursts_of(a, b, 256, 512), 7);
+	remove_port(&w, a);
+	remove_port(&w, b);
+	stop(&w);
+}
+
 static void test_drops(void **state)
 {
 	struct world w = start(1);
@@ -477,6 +517,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_learning),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_burst_size),
 		cmocka_unit_test(test_drops),
 		cmocka_unit_test(test_gro),
 		cmocka_unit_test(test_wait),
