@@ -21,6 +21,7 @@
 #define shm_fetch_or(p, v) __atomic_fetch_or(p, v, __ATOMIC_ACQ_REL)
 #define shm_fetch_and(p, v) __atomic_fetch_and(p, v, __ATOMIC_ACQ_REL)
 #define shm_fetch_add(p, v) __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
+#define shm_fetch_add_release(p, v) __atomic_fetch_add(p, v, __ATOMIC_RELEASE)
 #define shm_fetch_sub(p, v) __atomic_fetch_sub(p, v, __ATOMIC_ACQ_REL)
 /* Strong; *@expected gets the value found. */
 #define shm_compare_exchange(p, expected, v)                            \

@@ -50,7 +50,11 @@ struct fdb {
 	uint64_t count;	     /* [any, atomic] */
 	uint8_t tick;	     /* [ctl -> any, atomic] */
 	bool is_crowded;     /* [any, atomic] an insertion found no room */
+	uint64_t version;    /* [any, atomic] see fdb_version() */
 };
+
+/* Versions of a table begin so far behind those of the one before it. */
+#define VERSIONS (1ull << 40)
 
 struct place {
 	struct bucket *first, *second;
@@ -112,10 +116,12 @@ static void table_destroy(struct table *t)
 
 struct fdb *fdb_create(void)
 {
+	static uint64_t tables; /* [ctl] */
 	struct fdb *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return NULL;
+	f->version = ++tables * VERSIONS;
 	f->table = table_create(MIN_BUCKETS);
 	if (!f->table) {
 		free(f);
@@ -169,6 +175,20 @@ uint16_t fdb_lookup(const struct fdb *f, uint64_t mac)
 	if (!find(place_of(t, mac), mac, &way, &word))
 		return FDB_NO_SLOT;
 	return (uint16_t)word;
+}
+
+uint64_t fdb_version(const struct fdb *f)
+{
+	/* fdb:B  acquire: a lookup after this finds what the version counts.
+	 * Pairs with the release in change(). */
+	return shm_load_acquire(&f->version);
+}
+
+static void change(struct fdb *f)
+{
+	/* fdb:B  release: the entries were changed before the version. Without
+	 * it somebody may remember an old entry under the new version. */
+	shm_fetch_add_release(&f->version, 1);
 }
 
 void fdb_prefetch(const struct fdb *f, uint64_t mac)
@@ -250,8 +270,10 @@ enum fdb_result fdb_learn(struct fdb *f, uint64_t mac, uint16_t slot,
 		*old_slot = (uint16_t)word;
 		shm_store(&b->age[way], tick);
 		/* fails when it was aged out meanwhile: next frame adds it */
-		if (shm_compare_exchange(&b->entry[way], &word, wanted))
+		if (shm_compare_exchange(&b->entry[way], &word, wanted)) {
+			change(f);
 			r = FDB_MOVED;
+		}
 	} else if (may_add) {
 		r = add(f, p, wanted);
 	}
@@ -308,6 +330,7 @@ int fdb_grow(struct fdb *f)
 	fits = copy_all(old, t);
 	if (fits) {
 		rcu_publish(f->table, t);
+		change(f);
 		shm_store(&f->is_crowded, false);
 		/* May still have the old table: workers in fdb_lookup() or
 		 * fdb_learn() of the burst they are in. Nobody else reads it.
@@ -368,12 +391,16 @@ void fdb_age(struct fdb *f, unsigned max_ticks,
 {
 	shm_store(&f->tick, (uint8_t)(f->tick + 1));
 	remove_if(f, is_old, max_ticks, gone, arg);
+	change(f);
 }
 
 unsigned fdb_flush(struct fdb *f, uint16_t slot,
 		   void (*gone)(uint16_t slot, void *arg), void *arg)
 {
-	return remove_if(f, is_behind, slot, gone, arg);
+	unsigned n = remove_if(f, is_behind, slot, gone, arg);
+
+	change(f);
+	return n;
 }
 
 void fdb_each(const struct fdb *f,

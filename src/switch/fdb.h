@@ -43,6 +43,14 @@ enum fdb_result {
 enum fdb_result fdb_learn(struct fdb *f, uint64_t mac, uint16_t slot,
 			  bool may_add, uint16_t *old_slot);
 
+/*
+ * Changes whenever what was found before may be true no longer: after an address
+ * moved or was forgotten, after the table grew, and with each tick of ageing. A
+ * new address does not change it. Never 0, and no two tables have the same.
+ * Whoever remembers what it found asks before it looks. Any thread.
+ */
+uint64_t fdb_version(const struct fdb *f);
+
 /* Should fdb_grow() be called? Any thread. */
 bool fdb_wants_growth(const struct fdb *f);
 /* Control: builds and publishes the larger table. 0 or -ENOMEM. */

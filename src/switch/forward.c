@@ -161,8 +161,10 @@ static void flood(struct forward *fw, const struct topology *topo,
 /* What a worker remembers from frame to frame of a burst: most go the same
  * way. */
 struct recent {
+	uint64_t version;  /* of the MAC table */
 	uint64_t src, dst; /* 0: nothing yet; no valid address is 0 */
 	uint16_t dst_slot;
+	bool src_is_known; /* to be where it came from */
 	struct txq *to; /* of every frame between the two; NULL: look */
 	const struct frame *end; /* of the burst; NULL: was looked ahead */
 };
@@ -187,8 +189,10 @@ static void ask_for_growth(struct forward *fw)
 		fd_signal(fw->grow_fd);
 }
 
-static void learn(struct forward *fw, struct net *net, struct port *from,
-		  const struct topology *topo, uint64_t src)
+/* Remembers where @src is. True: it was known there. */
+static bool learn(struct forward *fw, struct net *net, struct port *from,
+		  const struct topology *topo, uint64_t src,
+		  struct recent *recent)
 {
 	bool may_add = shm_load(&from->mac_count) < shm_load(&from->max_macs);
 	uint16_t old_slot;
@@ -196,20 +200,58 @@ static void learn(struct forward *fw, struct net *net, struct port *from,
 	switch (fdb_learn(net->fdb, src, (uint16_t)from->slot, may_add,
 			  &old_slot)) {
 	case FDB_KNOWN:
-		return;
+		return true;
 	case FDB_MOVED:
 		if (old_slot < topo->count && topo->port[old_slot])
 			shm_fetch_sub(&topo->port[old_slot]->mac_count, 1);
 		shm_fetch_add(&from->mac_count, 1);
-		return;
+		recent->version = fdb_version(net->fdb);
+		recent->dst = 0; /* it may be this one */
+		return false;
 	case FDB_ADDED:
 		shm_fetch_add(&from->mac_count, 1);
+		recent->dst = 0;
 		break;
 	case FDB_FULL:
 		break;
 	}
 	if (may_add && fdb_wants_growth(net->fdb))
 		ask_for_growth(fw);
+	return false;
+}
+
+/* Learns where @f came from and finds where its destination is: recent->src,
+ * ->dst, ->dst_slot. Of a multicast destination the slot means nothing. */
+static void resolve(struct forward *fw, struct net *net, struct port *from,
+		    const struct topology *topo, const struct frame *f,
+		    struct recent *recent, uint64_t src, uint64_t dst)
+{
+	const uint8_t *head = frame_head_const(f);
+
+	if (src && pairs_find(&fw->pairs, recent->version, src,
+			      (uint16_t)from->slot, dst, &recent->dst_slot)) {
+		recent->src = src;
+		recent->src_is_known = true;
+		recent->dst = dst;
+		return;
+	}
+	if (recent->end && recent->src)
+		look_ahead(net->fdb, f, recent);
+	if (src != recent->src) {
+		recent->src = src;
+		recent->src_is_known =
+			src && !mac_is_multicast(head + ETH_ALEN) &&
+			learn(fw, net, from, topo, src, recent);
+	}
+	if (mac_is_multicast(head))
+		return;
+	if (dst != recent->dst) {
+		recent->dst = dst;
+		recent->dst_slot = fdb_lookup(net->fdb, dst);
+	}
+	if (recent->src_is_known && recent->dst_slot != FDB_NO_SLOT)
+		pairs_add(&fw->pairs, recent->version, src,
+			  (uint16_t)from->slot, dst, recent->dst_slot);
 }
 
 /* Decides where @f goes and learns where it came from. */
@@ -226,19 +268,10 @@ static struct txq *classify(struct forward *fw, struct net *net,
 	if (likely(recent->to && src == recent->src && dst == recent->dst))
 		return recent->to;
 	recent->to = NULL;
-	if (recent->end && recent->src)
-		look_ahead(net->fdb, f, recent);
-	if (src != recent->src) {
-		recent->src = src;
-		if (src && !mac_is_multicast(head + ETH_ALEN))
-			learn(fw, net, from, topo, src);
-	}
+	if (src != recent->src || dst != recent->dst)
+		resolve(fw, net, from, topo, f, recent, src, dst);
 	if (mac_is_multicast(head))
 		return TO_ALL;
-	if (dst != recent->dst) {
-		recent->dst = dst;
-		recent->dst_slot = fdb_lookup(net->fdb, dst);
-	}
 	if (recent->dst_slot >= topo->count ||
 	    !(to = topo->port[recent->dst_slot]))
 		return TO_ALL;
@@ -273,6 +306,9 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 		return n;
 	}
 	topo = rcu_read(net->topology);
+	/* After the topology: where a slot has a new port, the addresses of the
+	 * one before are gone in this version. */
+	recent.version = fdb_version(net->fdb);
 	for (unsigned i = 0; i < n; i++) {
 		f[i] = &frames[i];
 		to[i] = classify(fw, net, from, topo, f[i], &recent, rx);

@@ -8,6 +8,7 @@
 
 #include "cycles.h"
 #include "gro.h"
+#include "pairs.h"
 #include "port.h"
 
 #define SOFT_IOV 1024
@@ -15,6 +16,7 @@
 /* Working memory of forwarding: one per worker and one for control. */
 struct forward {
 	struct burst burst;
+	struct pairs pairs;
 	/* segments made in software, one batch at a time */
 	struct frame segment[BURST_MAX];
 	struct iovec iov[SOFT_IOV];

@@ -125,6 +125,7 @@ static struct forward *forward_init(struct vswitch *sw, struct forward *fw)
 	fw->grow_fd = sw->grow_fd;
 	fw->stages = (struct stage_totals){ 0 };
 	fw->merging = NULL;
+	memset(&fw->pairs, 0, sizeof(fw->pairs));
 	return fw;
 }
 
