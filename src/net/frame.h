@@ -81,6 +81,7 @@ struct frame {
 	uint16_t head_len;   /* bytes of the head; <= len */
 	uint16_t iov_count;
 	uint32_t len;		 /* Ethernet bytes, head included */
+	uint32_t hash;		 /* its flow_hash(); 0: nobody asked yet */
 	const struct iovec *iov; /* the rest; NULL iff iov_count == 0 */
 	uint8_t buf[FRAME_HEADROOM + FRAME_HEAD];
 } __cacheline;
@@ -118,6 +119,7 @@ static inline void frame_from_iov(struct frame *f, struct iovec *iov,
 	f->head_off = FRAME_HEADROOM;
 	f->head_len = head;
 	f->len = len;
+	f->hash = 0;
 	if (unlikely(iov->iov_len < head)) {
 		frame_gather_head(f, iov, iov_count);
 		return;

@@ -158,7 +158,14 @@ static uint32_t hash_words(uint64_t sum)
 	return toeplitz_symmetric(get_be16(&word));
 }
 
-uint32_t flow_hash(const struct frame *f)
+/* Protocols whose header begins with two ports. */
+static inline bool has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ||
+	       proto == IPPROTO_SCTP;
+}
+
+static __attribute__((noinline)) uint32_t hash_any(const struct frame *f)
 {
 	const uint8_t *p = frame_head_const(f);
 	struct headers h;
@@ -177,8 +184,21 @@ uint32_t flow_hash(const struct frame *f)
 	/* all fragments of a datagram must go the same way, and only the first
 	 * has ports */
 	if (!h.is_fragment && h.l4_off && h.l4_off + 4u <= f->head_len &&
-	    (h.l4_proto == IPPROTO_TCP || h.l4_proto == IPPROTO_UDP ||
-	     h.l4_proto == IPPROTO_SCTP))
+	    has_ports(h.l4_proto))
 		sum ^= add_words(p + h.l4_off, 2 * 2);
 	return hash_words(sum);
+}
+
+uint32_t flow_hash(const struct frame *f)
+{
+	const uint8_t *ip = frame_head_const(f) + ETH_HLEN;
+
+	/* IPv4 as it mostly is: addresses and ports in a row. Every case has
+	 * the same result in hash_any(). */
+	if (likely(f->head_len >= ETH_HLEN + 20 + 4 &&
+		   get_be16(ip - 2) == ETHERTYPE_V4 && ip[0] == 0x45 &&
+		   !(get_be16(ip + 6) & (V4_FRAG_OFFSET | V4_FRAG_MORE)) &&
+		   has_ports(ip[9])))
+		return hash_words(add_words(ip + 12, 2 * 4 + 2 * 2));
+	return hash_any(f);
 }

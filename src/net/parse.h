@@ -33,6 +33,14 @@ void headers_parse(const struct frame *f, struct headers *h);
  */
 uint32_t flow_hash(const struct frame *f);
 
+/* The same, worked out once. For frames as frame_from_iov() makes them. */
+static inline uint32_t frame_flow_hash(struct frame *f)
+{
+	if (!f->hash)
+		f->hash = flow_hash(f);
+	return f->hash;
+}
+
 static inline bool mac_is_multicast(const uint8_t *mac)
 {
 	return mac[0] & 1;

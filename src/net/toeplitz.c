@@ -38,27 +38,22 @@ uint32_t toeplitz_hash(const struct toeplitz *t, const void *input,
 	return hash;
 }
 
-static uint32_t rotate(uint32_t word, unsigned n)
-{
-	return (word << n | word >> (16 - n)) & 0xffff;
-}
-
-/* What the top four bits of a word add: four windows of 0x6d5a, of which the
- * one for each lower bit begins a bit later. */
+/* What four bits of a word add that end at bit 12, 8, 4 or 0 of it: windows of
+ * the key's sixteen bits, of which the one for each lower bit begins a bit
+ * later. */
 #define ADD(n)                                                                \
 	(((n)&8 ? 0x6d5a : 0) ^ ((n)&4 ? 0xdab4 : 0) ^ ((n)&2 ? 0xb569 : 0) ^ \
 	 ((n)&1 ? 0x6ad3 : 0))
+#define ADD_LATER(n) ((ADD(n) << 4 | ADD(n) >> 12) & 0xffff)
 
-uint32_t toeplitz_symmetric(uint16_t sum)
-{
-	static const uint16_t add[16] = {
-		ADD(0),	 ADD(1),  ADD(2),  ADD(3),  ADD(4),  ADD(5),
-		ADD(6),	 ADD(7),  ADD(8),  ADD(9),  ADD(10), ADD(11),
-		ADD(12), ADD(13), ADD(14), ADD(15),
-	};
-	uint32_t hash = add[sum >> 12] ^ rotate(add[sum >> 8 & 15], 4) ^
-			rotate(add[sum >> 4 & 15], 8) ^
-			rotate(add[sum & 15], 12);
+#define ROW(n)                                                              \
+	BYTE(n, 0), BYTE(n, 1), BYTE(n, 2), BYTE(n, 3), BYTE(n, 4),         \
+		BYTE(n, 5), BYTE(n, 6), BYTE(n, 7), BYTE(n, 8), BYTE(n, 9), \
+		BYTE(n, 10), BYTE(n, 11), BYTE(n, 12), BYTE(n, 13),         \
+		BYTE(n, 14), BYTE(n, 15)
+#define BYTE(high, low) ADD(high) ^ ADD_LATER(low)
 
-	return hash << 16 | hash;
-}
+const uint16_t toeplitz_symmetric_add[256] = {
+	ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
+	ROW(8),	 ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
+};

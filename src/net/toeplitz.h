@@ -35,6 +35,16 @@ uint32_t toeplitz_hash(const struct toeplitz *t, const void *input,
  * exclusive or of them all, in host order. The result is a permutation of the
  * 65536 sums, and stands in both halves.
  */
-uint32_t toeplitz_symmetric(uint16_t sum);
+static inline uint32_t toeplitz_symmetric(uint16_t sum)
+{
+	/* what the upper byte of a word adds; the lower adds the same, begun
+	 * eight bits later */
+	extern const uint16_t toeplitz_symmetric_add[256];
+	uint32_t low = toeplitz_symmetric_add[sum & 255];
+	uint32_t hash = toeplitz_symmetric_add[sum >> 8] ^
+			((low << 8 | low >> 8) & 0xffff);
+
+	return hash << 16 | hash;
+}
 
 #endif

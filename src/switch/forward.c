@@ -32,13 +32,13 @@ static void count_drop(struct queue_stats *s, enum drop_reason r, unsigned n)
 
 /* The queue of @set that carries @f's flow: the one that the receiver sends the
  * flow on, or else one by the hash. */
-static struct txq *pick_txq(const struct txq_set *set, const struct frame *f)
+static struct txq *pick_txq(const struct txq_set *set, struct frame *f)
 {
 	uint32_t hash, queue;
 
 	if (likely(set->count == 1))
 		return set->txq[0];
-	hash = flow_hash(f);
+	hash = frame_flow_hash(f);
 	queue = flow_queue(set->txq[0]->port->flows, hash);
 	if (queue < set->count && set->txq[queue]->idx == queue)
 		return set->txq[queue];
@@ -46,8 +46,7 @@ static struct txq *pick_txq(const struct txq_set *set, const struct frame *f)
 }
 
 /* Remembers which queue pair the flows of @frames use. */
-static void learn_flows(const struct rxq *q, const struct frame *frames,
-			unsigned n)
+static void learn_flows(const struct rxq *q, struct frame *frames, unsigned n)
 {
 	const struct txq_set *set = rcu_read(q->port->txqs);
 	uint8_t tick;
@@ -56,7 +55,8 @@ static void learn_flows(const struct rxq *q, const struct frame *frames,
 		return;
 	tick = flow_tick();
 	for (unsigned i = 0; i < n; i++)
-		flow_learn(q->port->flows, flow_hash(&frames[i]), q->idx, tick);
+		flow_learn(q->port->flows, frame_flow_hash(&frames[i]), q->idx,
+			   tick);
 }
 
 /*
@@ -165,7 +165,7 @@ struct recent {
 	uint64_t src, dst; /* 0: nothing yet; no valid address is 0 */
 	uint16_t dst_slot;
 	bool src_is_known; /* to be where it came from */
-	struct txq *to; /* of every frame between the two; NULL: look */
+	const struct txq_set *set; /* for all between the two; NULL: look */
 	const struct frame *end; /* of the burst; NULL: was looked ahead */
 };
 
@@ -257,7 +257,7 @@ static void resolve(struct forward *fw, struct net *net, struct port *from,
 /* Decides where @f goes and learns where it came from. */
 static struct txq *classify(struct forward *fw, struct net *net,
 			    struct port *from, const struct topology *topo,
-			    const struct frame *f, struct recent *recent,
+			    struct frame *f, struct recent *recent,
 			    struct queue_stats *rx)
 {
 	const uint8_t *head = frame_head_const(f);
@@ -265,9 +265,9 @@ static struct txq *classify(struct forward *fw, struct net *net,
 	const struct txq_set *set;
 	struct port *to;
 
-	if (likely(recent->to && src == recent->src && dst == recent->dst))
-		return recent->to;
-	recent->to = NULL;
+	if (likely(recent->set && src == recent->src && dst == recent->dst))
+		return pick_txq(recent->set, f);
+	recent->set = NULL;
 	if (src != recent->src || dst != recent->dst)
 		resolve(fw, net, from, topo, f, recent, src, dst);
 	if (mac_is_multicast(head))
@@ -284,8 +284,7 @@ static struct txq *classify(struct forward *fw, struct net *net,
 		shm_fetch_add(&to->down_drops, 1);
 		return TO_NOBODY;
 	}
-	if (likely(set->count == 1))
-		return recent->to = set->txq[0];
+	recent->set = set;
 	return pick_txq(set, f);
 }
 

@@ -115,11 +115,13 @@ static void test_frames(void **state)
 	for (unsigned round = 0; round < 400; round++) {
 		struct pkt_spec s = { .v6 = round & 1,
 				      .udp = round & 2,
+				      .tags = round / 4 % 3,
 				      .payload = 20 };
 		unsigned size = s.v6 ? 32 : 8;
 		uint8_t in[TOEPLITZ_INPUT_MAX];
 		struct iovec iov;
 
+		s.l3_opt = round / 12 % 3 * (s.v6 ? 8 : 4);
 		pkt_build(&k, &s, &rng);
 		iov = (struct iovec){ k.data, k.len };
 		f.hdr = (struct vnet_hdr){ 0 };
