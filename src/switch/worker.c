@@ -206,10 +206,23 @@ static void account(struct worker *w, uint64_t *kind, uint64_t now)
 	w->last_cycles = now;
 }
 
+/* epoll_pwait2() with a timeout of @ns; -1: none. Before Linux 5.11, rounded up
+ * to milliseconds. */
+static int wait_for_events(struct worker *w, struct epoll_event *ev, int64_t ns)
+{
+	const struct timespec timeout = { ns / 1000000000, ns % 1000000000 };
+	int n = epoll_pwait2(w->epoll_fd, ev, EVENTS_PER_WAIT,
+			     ns < 0 ? NULL : &timeout, NULL);
+
+	if (unlikely(n < 0 && errno == ENOSYS))
+		n = epoll_wait(w->epoll_fd, ev, EVENTS_PER_WAIT,
+			       ns < 0 ? -1 : (int)((ns + 999999) / 1000000));
+	return n;
+}
+
 /* At most @ns nanoseconds; -1: until an event. */
 static void sleep_until_event(struct worker *w, int64_t ns)
 {
-	const struct timespec timeout = { ns / 1000000000, ns % 1000000000 };
 	struct epoll_event ev[EVENTS_PER_WAIT];
 	uint64_t since = clock_ns();
 	int n;
@@ -218,8 +231,7 @@ static void sleep_until_event(struct worker *w, int64_t ns)
 	w->busy_rounds = 0;
 	rcu_offline();
 	account(w, &w->polling, cycles_now());
-	n = epoll_pwait2(w->epoll_fd, ev, EVENTS_PER_WAIT,
-			 ns < 0 ? NULL : &timeout, NULL);
+	n = wait_for_events(w, ev, ns);
 	w->last_cycles = cycles_now();
 	rcu_online();
 	if (ns < 0)
