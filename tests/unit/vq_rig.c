@@ -16,8 +16,8 @@ static void *area_alloc(uint64_t size, uint64_t align)
 {
 	void *p = NULL;
 
-	assert_int_equal(posix_memalign(&p, MAX(align, sizeof(void *)), size),
-			 0);
+	/* no two areas in one line, or threads on different queues meet */
+	assert_int_equal(posix_memalign(&p, MAX(align, CACHE_LINE), size), 0);
 	memset(p, 0, size);
 	return p;
 }
