@@ -6,6 +6,8 @@
 #   make bench    forwarding rate beside DPDK testpmd and Open vSwitch
 #   make bench-compare OLD=ringway NEW=ringway   two builds (or two *.json runs)
 #   make bench-many   1,000 ports in one daemon
+#   make bench-guests   two real guests: Ringway, tap + bridge, stream, OVS
+#   make bench-scaling  more queue pairs, more workers
 #   make install  to $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local
@@ -13,7 +15,8 @@ DESTDIR ?=
 BUILD ?= build
 export DESTDIR
 
-.PHONY: all deps demo check bench bench-compare bench-many install clean
+.PHONY: all deps demo check bench bench-compare bench-many bench-guests
+.PHONY: bench-scaling install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -45,6 +48,15 @@ bench-compare:
 
 bench-many: all
 	@bench/many.py
+
+bench-guests:
+	@scripts/install-deps.sh demo
+	@scripts/install-deps.sh bench
+	@$(MAKE) --no-print-directory all
+	@bench/guests.py
+
+bench-scaling: all
+	@bench/scaling.py
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)

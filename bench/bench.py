@@ -3,15 +3,17 @@
 """Ringway beside DPDK testpmd and Open vSwitch: the table of
 docs/performance.md.
 
-One generator core, one switch core. The devices are measured in turns, round
-after round, since the machine's own speed drifts; a cell is the median of its
-windows. Under fifteen minutes; BENCH_QUICK=1 about four. Prints a table with
-spread, limiting side and ratios, and writes JSON.
+One generator core, one switch core. The devices are measured in turns, row by
+row, round after round, since the machine's own speed drifts; a cell is the
+median of its windows, a ratio the median of the rounds' ratios. Under fifteen
+minutes; BENCH_QUICK=1 about four. Prints a table with spread, limiting side and
+ratios, and writes JSON.
 
   bench.py [--dut NAME]... [--row NAME]... [--rounds N] [--secs S] [--json FILE]
 """
 import argparse
 import os
+import statistics
 import subprocess
 import time
 
@@ -32,7 +34,8 @@ def cell(samples, name, row):
         return '-'
     text = f'{value:.2f} Mpps' if row.unit == 'mpps' else f'{value:.1f} Gbit/s'
     if len(samples[(name, row.key)]) > 1:
-        text += f' +-{h.spread(samples, name, row.key, row.unit):.0f}%'
+        v = h.values(samples, name, row.key, row.unit)
+        text += f' +-{h.spread(v):.0f}%'
     loss = h.median(samples, name, row.key, 'loss')
     return text + (f', {loss:.0f}% lost' if loss >= 1 else '')
 
@@ -54,10 +57,9 @@ def forward_table(samples, names, rows):
     for row in rows:
         line = [row.title, row.variant]
         line += [cell(samples, n, row) for n in names]
-        ours = h.median(samples, 'ringway', row.key, row.unit)
         for p in peers:
-            other = h.median(samples, p, row.key, row.unit)
-            line.append(f'{ours / other:.2f}' if ours and other else '-')
+            x = h.ratios(samples, 'ringway', p, row.key, row.unit)
+            line.append(f'{statistics.median(x):.2f}' if x else '-')
         goal = GOAL.get(row.key)
         line.append(f'{goal[1]} x {goal[0]}' if goal else '')
         line.append(limits(samples, names, row))
@@ -128,8 +130,8 @@ def main():
                                 formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument('--dut', action='append', choices=list(h.DEVICES))
     p.add_argument('--row', action='append', choices=keys)
-    p.add_argument('--rounds', type=int, default=1 if quick else 3)
-    p.add_argument('--secs', type=float, default=1.5 if quick else 4)
+    p.add_argument('--rounds', type=int, default=1 if quick else 5)
+    p.add_argument('--secs', type=float, default=1.5)
     p.add_argument('--json', default=os.path.join(
         h.OUT, time.strftime('bench-%Y%m%d-%H%M%S.json')))
     args = p.parse_args()
@@ -143,9 +145,8 @@ def main():
             devices.append(h.DEVICES[name])
     wanted = args.row or keys
     rows = [r for r in h.FORWARD if r.key in wanted]
-    steps = [(f'{g[0].title}{" ..." if len(g) > 1 else ""}',
-              lambda d, s, g=g: h.measure(d, g, args.secs, s))
-             for g in h.groups(rows)]
+    steps = [(f'{r.title}, {r.variant}',
+              lambda d, s, r=r: h.measure(d, r, args.secs, s)) for r in rows]
     if 'rtt' in wanted:
         steps.append(('round trip',
                       lambda d, s: h.round_trip(d, args.secs, s)))
@@ -158,7 +159,7 @@ def main():
     with h.Hugepages():
         for r in range(args.rounds):
             for title, step in steps:
-                for d in devices:
+                for d in h.in_turn(devices, r):
                     ok = step(d, samples)
                     say(f'round {r + 1} of {args.rounds}: {title}: {d.name}',
                         ok)

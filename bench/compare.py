@@ -7,11 +7,12 @@
 OLD and NEW are ringway binaries: both are measured in this session, in turns,
 each round beginning with the other one, so that the machine's drift hits both.
 Or they are JSON files of earlier runs: their Ringway columns are compared,
-which is only as good as the machine was the same. A ratio counts as a change
-when it is larger than the spread of both sides.
+which is only as good as the machine was the same. The ratio is the median of
+the rounds', and counts as a change when it is larger than their spread.
 """
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -44,15 +45,16 @@ def from_binaries(old, new, args):
     samples, start = {}, time.monotonic()
     with h.Hugepages():
         for r in range(args.rounds):
-            for group in h.groups(rows):
-                for d in devices if r % 2 == 0 else devices[::-1]:
-                    ok = h.measure(d, group, args.secs, samples)
+            for row in rows:
+                for d in h.in_turn(devices, r):
+                    ok = h.measure(d, row, args.secs, samples)
                     print(f'{time.monotonic() - start:5.0f} s  round {r + 1} '
-                          f'of {args.rounds}: {group[0].title}: {d.name}'
+                          f'of {args.rounds}: {row.title}, {row.variant}: '
+                          f'{d.name}'
                           f'{"" if ok else ": incomplete, see " + h.OUT}',
                           flush=True)
             if not args.row or 'rtt' in args.row:
-                for d in devices if r % 2 == 0 else devices[::-1]:
+                for d in h.in_turn(devices, r):
                     h.round_trip(d, args.secs, samples)
     h.save(args.json, devices, samples, rounds=args.rounds, seconds=args.secs)
     return samples
@@ -73,13 +75,13 @@ def report(samples):
         m = [h.median(samples, n, key, field) for n in ('old', 'new')]
         if not m[0] or not m[1]:
             continue
-        s = [h.spread(samples, n, key, field) for n in ('old', 'new')]
+        x = h.ratios(samples, 'new', 'old', key, field)
         cycles = [h.median(samples, n, key, 'cycles_frame')
                   for n in ('old', 'new')]
-        ratio = m[1] / m[0]
+        ratio = statistics.median(x)
         table.append([title, variant, f'{m[0]:.2f}', f'{m[1]:.2f}',
-                      f'{ratio:.3f}', f'+-{s[0]:.0f}% +-{s[1]:.0f}%',
-                      verdict(ratio, max(s) / 100, is_better_up),
+                      f'{ratio:.3f}', f'+-{h.spread(x):.0f}%',
+                      verdict(ratio, ratio * h.spread(x) / 100, is_better_up),
                       *(f'{c:.0f}' if c else '-' for c in cycles)])
     print()
     h.print_table(table)

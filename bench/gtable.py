@@ -1,31 +1,67 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """guests.txt -> Markdown table.  usage: gtable.py FILE [backend ...]"""
-import re, sys
-runs, cur = [], None
-for l in open(sys.argv[1]):
-    if l.startswith('=='):
-        cur = dict(x.split('=', 1) for x in re.findall(r'(\w+=(?:\d \d|\S+))', l)) | {'tcp': [], 'rtt': '-', 'sec': None}
-        runs.append(cur)
-    elif l.startswith('G_FEATURES'):
-        cur['off'] = 'on' if 'segmentation-offload: on' in l else 'off'
-    elif 'min/avg/max' in l:
-        cur['rtt'] = l.split('=')[1].strip().replace(' ms', '')
-    elif l.startswith('G_TCP'):
-        cur['sec'] = 'to' if 'to peer' in l else 'from'
-    elif l.startswith('G_UDP'):
-        cur['sec'] = 'udp'
-    elif 'receiver' in l and cur['sec'] == 'udp':
-        m = re.search(r'(\d+)/(\d+) \((\S+)%\)', l); t = float(re.search(r'-(\d+\.\d+)\s+sec', l)[1])
-        cur['udp'] = f"{(int(m[2]) - int(m[1])) / t / 1000:.0f} kpps ({m[3]} %)"
-    elif 'receiver' in l:
-        v, u = re.search(r'([\d.]+) ([MG])bits/sec', l).groups()
-        cur['tcp'].append((cur['sec'], float(v) * (1000 if u == 'G' else 1)))
-want = sys.argv[2:]
-print('| backend | guest MTU | TSO in guest | cores (guests) | TCP to peer, Mbit/s | TCP from peer, Mbit/s | UDP 64 B | ping min/avg/max ms |')
-print('|---|---|---|---|---|---|---|---|')
-for r in runs:
-    n = r.get('dut') if r['backend'] == 'dut' else r['backend']
-    if want and r['backend'] not in want or not r['tcp']: continue
-    to = ' and '.join(f'{v:.0f}' for s, v in r['tcp'] if s == 'to'); fr = ' and '.join(f'{v:.0f}' for s, v in r['tcp'] if s == 'from')
-    print(f"| {n}{' (vhost-user)' if r['backend'] in ('ovs', 'dut') else ''} | {r.get('mtu', 1500)} | {r.get('off', '?')} | {r['cores']} | {to} | {fr} | {r.get('udp', '-')} | {r['rtt']} |")
+import re
+import sys
+
+
+def parse(lines):
+    """One dict a run of guests.sh: backend, tso, ..., tcp: what arrived in
+    Mbit/s and the CPU seconds a Gbit of (what is between the guests, QEMU)."""
+    runs, cur = [], None
+    for line in lines:
+        if line.startswith('=='):
+            words = re.findall(r'(\w+=(?:\d \d|\S+))', line)
+            cur = dict(w.split('=', 1) for w in words) | {
+                'tcp': [], 'rtt': '-', 'sec': None}
+            runs.append(cur)
+        elif line.startswith('G_FEATURES'):
+            cur['off'] = 'on' if 'segmentation-offload: on' in line else 'off'
+        elif 'min/avg/max' in line:
+            cur['rtt'] = line.split('=')[1].strip().replace(' ms', '')
+        elif line.startswith('G_TCP'):
+            cur['sec'] = 'to' if 'to peer' in line else 'from'
+        elif line.startswith('G_UDP'):
+            cur['sec'] = 'udp'
+        elif line.startswith('G_CPU') and cur['tcp']:
+            run = cur['tcp'][-1]
+            run['cost'] = [float(v) / run['gbit']
+                           for v in re.findall(r'=([\d.]+)', line)]
+        elif 'receiver' in line and cur['sec'] == 'udp':
+            m = re.search(r'(\d+)/(\d+) \((\S+)%\)', line)
+            t = float(re.search(r'-(\d+\.\d+)\s+sec', line)[1])
+            cur['udp'] = (f'{(int(m[2]) - int(m[1])) / t / 1000:.0f} kpps '
+                          f'({m[3]} %)')
+        elif 'receiver' in line:
+            t, v, u = re.search(r'-([\d.]+)\s+sec.* ([\d.]+) ([MG])bits/sec',
+                                line).groups()
+            mbps = float(v) * (1000 if u == 'G' else 1)
+            cur['tcp'].append({'way': cur['sec'], 'mbps': mbps,
+                               'gbit': mbps * float(t) / 1000})
+    return runs
+
+
+def rates(run, way):
+    return ' and '.join(f'{t["mbps"]:.0f}' for t in run['tcp']
+                        if t['way'] == way)
+
+
+def main():
+    with open(sys.argv[1]) as f:
+        runs = parse(f)
+    want = sys.argv[2:]
+    print('| backend | guest MTU | TSO in guest | cores (guests) | TCP to peer,'
+          ' Mbit/s | TCP from peer, Mbit/s | UDP 64 B | ping min/avg/max ms |')
+    print('|---|---|---|---|---|---|---|---|')
+    for r in runs:
+        n = r.get('dut') if r['backend'] == 'dut' else r['backend']
+        if want and r['backend'] not in want or not r['tcp']:
+            continue
+        kind = ' (vhost-user)' if r['backend'] in ('ovs', 'dut') else ''
+        print(f"| {n}{kind} | {r.get('mtu', 1500)} | {r.get('off', '?')} | "
+              f"{r['cores']} | {rates(r, 'to')} | {rates(r, 'from')} | "
+              f"{r.get('udp', '-')} | {r['rtt']} |")
+
+
+if __name__ == '__main__':
+    main()

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs iperf3 and ping between two guests, or one guest and the host; called
 by guests.sh. Arguments: FOLDER NET1 NET2 DEVICE-OPTIONS SECS MTU CORE1 CORE2
-(NET1 empty: the peer is 10.9.0.1 on the other side of NET2)."""
+(NET1 empty: the peer is 10.9.0.1 on the other side of NET2). SWITCH_PIDS in
+the environment: processes between the guests, whose CPU time is told apart."""
 import os
 import shlex
 import sys
@@ -10,9 +11,17 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 '..', 'scripts'))
 import lab  # noqa: E402
+from proc import cpu_seconds  # noqa: E402
 
 folder, net1, net2, options, secs, mtu, core1, core2 = sys.argv[1:9]
+switch = os.environ.get('SWITCH_PIDS', '').split()
 guests = []
+
+
+def spent():
+    """CPU seconds of the processes between the guests, and of QEMU's."""
+    return (sum(cpu_seconds(p) for p in switch),
+            sum(cpu_seconds(g.process.pid) for g in guests))
 
 
 def boot(number, net, core):
@@ -45,11 +54,15 @@ try:
     client.run('for i in 1 2 3 4 5 6 7 8; do ping -c 1 -W 1 10.9.0.1 >/dev/null'
                ' && break; sleep 1; done')
     print(client.run('ping -c 100 -i 0.05 -q 10.9.0.1', check=False)[1])
-    tcp = f'iperf3 -c 10.9.0.1 -t {secs} -O 1 %s | grep -e sender -e receiver'
+    # without -O: the CPU time is of all that was sent
+    tcp = f'iperf3 -c 10.9.0.1 -t {secs} %s | grep -e sender -e receiver'
     for title, extra in (('TCP to peer', ''), ('TCP to peer', ''),
                          ('TCP from peer', '-R')):
         print('G_' + title)
+        before = spent()
         print(client.run(tcp % extra, timeout=30 + 3 * int(secs)))
+        cost = [b - a for a, b in zip(before, spent())]
+        print('G_CPU switch=%.4f guests=%.4f' % tuple(cost))
     print('G_UDP 64 B payload, unlimited')
     print(client.run('iperf3 -c 10.9.0.1 -u -l 64 -b 0 -t 4 | '
                      'grep -e sender -e receiver', timeout=60))

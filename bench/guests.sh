@@ -35,7 +35,7 @@ case $BACKEND in
     n2="-netdev stream,id=n,server=off,addr.type=unix,addr.path=$D/p.sock"; taskset -c "$C1" iperf3 -s > "$D/ip3.log" 2>&1 & PIDS+=($!) ;;
 esac
 t0=$(date +%s)
-if ! "$HERE/guest_pair.py" "$D" "$n1" "$n2" "$OFF$DEVX" "$SECS" "${MTU:-1500}" "$C1" "$C2" > "$D/out"; then
+if ! SWITCH_PIDS="${DUT_PIDS[*]}" "$HERE/guest_pair.py" "$D" "$n1" "$n2" "$OFF$DEVX" "$SECS" "${MTU:-1500}" "$C1" "$C2" > "$D/out"; then
   say "$BACKEND: the guests did not finish"; cleanup; exit 1; fi
 { echo "== backend=$BACKEND${DUT:+ dut=$DUT} tso=$TSO mtu=${MTU:-1500} cores=$CORES (total $(($(date +%s) - t0)) s)"
   grep -a -e '^G_' -e 'min/avg/max' -e 'packets transmitted' -e sender -e receiver "$D/out"; } | tee -a "$RES/guests.txt"

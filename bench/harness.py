@@ -117,44 +117,37 @@ def account(res, row):
         return {}
 
 
-def measure(device, rows, secs, samples):
-    """One start of the device and one window of each row; all of one kind of
-    sending. Returns whether all came out."""
-    rows = [r for r in rows if not r.duts or device.dut in r.duts]
-    if not rows:
+def measure(device, row, secs, samples):
+    """One start of the device and one window of the row. Returns whether it
+    came out."""
+    if row.duts and device.dut not in row.duts:
         return True
-    env = {'SECS': str(secs), 'WARM': '0.5', 'REPEAT': '1',
-           'EXTRA': rows[0].vgen,
-           'CELLS': ' '.join(f'{r.variant}:{r.size}' for r in rows)}
-    if rows[0].tso:
+    env = {'SECS': str(secs), 'WARM': '0.5', 'REPEAT': '1', 'EXTRA': row.vgen,
+           'CELLS': f'{row.variant}:{row.size}'}
+    if row.tso:
         env.update(TSO='1', GEN_MEM='1024')
-    elif rows[0].vgen:
+    elif row.vgen:
         env.update(GEN_MEM='1024')  # large pools
-    res = run('vm2vm.sh', device, env, rows[0].tso)
+    res = run('vm2vm.sh', device, env, row.tso)
     try:
         with open(f'{res}/vm2vm.csv') as f:
-            found = {(c['variant'], int(c['size'])): c
-                     for c in csv.DictReader(f)}
+            found = list(csv.DictReader(f))
     except OSError:
-        found = {}
-    for row in rows:
-        c = found.get((row.variant, row.size))
-        if c:
-            samples.setdefault((device.name, row.key), []).append({
-                'mpps': float(c['mpps']), 'gbps': float(c['gbps']),
-                'txfull': float(c['txfull_pct']),
-                'loss': float(c['loss_pct']), 'limit': c['limit'],
-                **account(res, row)})
+        found = []
+    for c in found:
+        samples.setdefault((device.name, row.key), []).append({
+            'mpps': float(c['mpps']), 'gbps': float(c['gbps']),
+            'txfull': float(c['txfull_pct']),
+            'loss': float(c['loss_pct']), 'limit': c['limit'],
+            **account(res, row)})
     shutil.rmtree(res, ignore_errors=True)
-    return len(found) == len(rows)
+    return bool(found)
 
 
-def groups(rows):
-    """Rows that one start of a device can measure."""
-    kinds = {}
-    for r in rows:
-        kinds.setdefault((r.vgen, r.tso), []).append(r)
-    return list(kinds.values())
+def in_turn(items, turn):
+    """The same, beginning with another one each turn."""
+    first = turn % len(items) if items else 0
+    return items[first:] + items[:first]
 
 
 def fields(text):
@@ -213,9 +206,21 @@ def median(samples, name, key, field):
     return statistics.median(v) if v else None
 
 
-def spread(samples, name, key, field):
+def ratios(samples, ours, other, key, field):
+    """Round by round: what a round measures of two devices lies seconds apart,
+    the machine's speed changes by the minute. One of the medians where a round
+    is not complete."""
+    a = values(samples, ours, key, field)
+    b = values(samples, other, key, field)
+    if not a or not b or 0 in b:
+        return []
+    if len(a) != len(b):
+        return [statistics.median(a) / statistics.median(b)]
+    return [x / y for x, y in zip(a, b)]
+
+
+def spread(v):
     """Half of the range, in percent of the median."""
-    v = values(samples, name, key, field)
     m = statistics.median(v) if v else 0
     return 50 * (max(v) - min(v)) / m if m else 0
 

@@ -21,44 +21,12 @@ import sys
 import tempfile
 import time
 
+from proc import cpu_seconds, memory_kib, queued_seconds
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(HERE, '..', 'build')
 RINGWAY = os.environ.get('RINGWAY', os.path.join(BUILD, 'ringway'))
 BENCH = os.path.join(BUILD, 'tests', 'bench', 'many_bench')
-TICK = os.sysconf('SC_CLK_TCK')
-
-
-def proc(pid, name):
-    with open(f'/proc/{pid}/{name}') as f:
-        return f.read()
-
-
-def cpu_seconds(pid):
-    """User and system time of all threads, in ns where the kernel tells."""
-    total = 0
-    for tid in os.listdir(f'/proc/{pid}/task'):
-        try:
-            total += int(proc(pid, f'task/{tid}/schedstat').split()[0]) / 1e9
-        except (OSError, IndexError):
-            fields = proc(pid, f'task/{tid}/stat').rsplit(')', 1)[1].split()
-            total += (int(fields[11]) + int(fields[12])) / TICK
-    return total
-
-
-def queued_seconds(pid):
-    """Time the daemon's threads and a program of one thread were ready but had
-    no processor: others used it."""
-    return sum(int(proc(pid, f'task/{tid}/schedstat').split()[1])
-               for tid in os.listdir(f'/proc/{pid}/task')) / 1e9
-
-
-def memory_kib(pid, what):
-    """VmRSS; RssAnon: without the guests' memory, which counts as the
-    daemon's too where it has read or written it."""
-    for line in proc(pid, 'status').splitlines():
-        if line.startswith(what + ':'):
-            return int(line.split()[1])
-    return 0
 
 
 def stats(control):
