@@ -83,3 +83,29 @@ def test_switch_killed_and_back(up, testpmd, variant):
     t.command('stop')
     t.start()
     lab.wait_until(lambda: min(t.rate(0.2)) > 100, 5, 'traffic again')
+
+
+def test_busy_queue_moves_to_a_quiet_worker(up, testpmd):
+    """Two ports that throw frames at each other begin on one worker, beside
+    two silent ones on another."""
+    s = up(*(f'vhost-user,id={p}' for p in 'abqrst'),
+           extra=['--workers', '2'])
+    fronts = {p: s.front(p) for p in 'qrst'}  # workers 0 1 0 1
+    for p in 'rt':
+        fronts[p].close()
+        s.wait_link(p, False)
+    t = testpmd([f'{s.folder}/{p}.sock' for p in 'ab'], 'mergeable')
+    t.command('set txpkts 1500')
+
+    def workers():
+        return [s.stats(p)['rx'][0]['worker'] for p in 'ab']
+    s.wait_link('a')
+    s.wait_link('b')
+    assert workers() == [1, 1]
+    t.start()
+    lab.wait_until(lambda: sorted(workers()) == [0, 1], 20,
+                   'a busy queue moved')
+    check_traffic(t, s)
+    # Nothing was lost on the way, and it stays there.
+    assert sorted(workers()) == [0, 1]
+    assert [s.stats(p)['rx'][0]['worker'] for p in 'qs'] == [0, 0]
