@@ -39,7 +39,7 @@ packages() {
 		packages build
 		echo dpdk-dev libdpdk-dev librte-net-virtio23 librte-net-vhost23
 		echo librte-mempool-ring23 openvswitch-switch
-		echo openvswitch-switch-dpdk python3 bc iproute2 procps
+		echo openvswitch-switch-dpdk python3 bc iproute2 procps valgrind
 		;;
 	*)
 		echo "install-deps.sh: unknown purpose '$1'" \

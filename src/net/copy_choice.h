@@ -14,12 +14,12 @@
  * is ended at once. Medians, because a burst in which the worker was scheduled
  * away says nothing.
  *
- * Streaming stores. For buffers that are in a cache they are never right: the
- * line is thrown out to memory, and the receiver has to fetch it from there.
- * For cold ones they save reading a line only to overwrite it all; the receiver
- * pays for what would otherwise still be in the shared cache when it reads
- * soon. We cannot measure its side, therefore they have to be better by more
- * than ordinary ones (STREAM_BIAS).
+ * Streaming stores. They save reading a line only to overwrite it all, and throw
+ * it out to memory, where the receiver has to fetch it. For buffers in a cache
+ * that sender and receiver share that is never right, though the copy alone may
+ * be cheaper; for cold buffers, and between cores that share no cache, it is. We
+ * cannot measure the receiver's side, therefore they have to be better by what
+ * it was measured to lose, in part (STREAM_CHARGE).
  *
  * Bursts of small frames are not looked at, cost nothing and decide nothing.
  */

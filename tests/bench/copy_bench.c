@@ -182,8 +182,9 @@ static void measure(struct bench *b, size_t set, const int cpus[2])
 		pthread_join(thread, NULL);
 		copy = median(&b->from);
 		look = median(&b->to);
-		printf("%8zu %8zu MiB  %-8s %10.0f %10.0f %10.0f\n", b->frame,
-		       set >> 20, method_names[m], copy, look, copy + look);
+		printf("%8zu %7.1f MiB  %-8s %10.0f %10.0f %10.0f\n", b->frame,
+		       (double)set / (1 << 20), method_names[m], copy, look,
+		       copy + look);
 	}
 	munmap(b->from.base, size);
 	munmap(b->to.base, size);
