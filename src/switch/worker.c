@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Workers, see worker.h for the theory of operation. worker_main() and what it
- * calls run on the worker; the rest on the control thread.
+ * A worker's thread, see worker.h for the theory of operation. worker_main()
+ * and what it calls run on the worker; start and stop on the control thread.
+ * How queues come and go: worker_slots.c.
  */
 #include "worker.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -283,148 +283,6 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static struct worker_slots *slots_create(unsigned count)
-{
-	struct worker_slots *s =
-		calloc(1, sizeof(*s) + count * sizeof(s->q[0]));
-
-	if (!s)
-		return NULL;
-	s->count = count;
-	s->awake = calloc(count / 64, sizeof(*s->awake));
-	s->woken = calloc(count / 64, sizeof(*s->woken));
-	if (!s->awake || !s->woken) {
-		free(s->awake);
-		free(s->woken);
-		free(s);
-		return NULL;
-	}
-	return s;
-}
-
-static void slots_destroy(struct worker_slots *s)
-{
-	if (!s)
-		return;
-	free(s->awake);
-	free(s->woken);
-	free(s);
-}
-
-/* Doubles the table. Every queue is polled once afterwards, because which ones
- * were awake is the worker's private knowledge. */
-static int slots_grow(struct worker *w)
-{
-	struct worker_slots *old = w->slots;
-	struct worker_slots *s = slots_create(old->count * 2);
-
-	if (!s)
-		return -ENOMEM;
-	for (unsigned i = 0; i < old->count; i++) {
-		s->q[i] = old->q[i];
-		if (s->q[i])
-			s->woken[i / 64] |= 1ull << (i & 63);
-	}
-	rcu_publish(w->slots, s);
-	shm_store_release(&w->has_woken, true);
-	fd_signal(w->wake_fd);
-	/* May still have the old table: this worker, in the round it is in. */
-	rcu_wait_workers();
-	slots_destroy(old);
-	return 0;
-}
-
-static void wake_slot(struct worker *w, unsigned slot)
-{
-	struct worker_slots *s = w->slots;
-
-	shm_fetch_or(&s->woken[slot / 64], 1ull << (slot & 63));
-	/* worker:A  release: the bit is visible before the flag. */
-	shm_store_release(&w->has_woken, true);
-	fd_signal(w->wake_fd);
-}
-
-/* Finds a free slot for @q and leads its events there. The slot stays empty
- * until it is filled; nothing else may be prepared for @w before. */
-static int prepare(struct worker *w, const struct rxq *q, unsigned *out)
-{
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
-	unsigned slot = 0;
-
-	while (slot < w->slots->count && w->slots->q[slot])
-		slot++;
-	if (slot == w->slots->count) {
-		int rc = slots_grow(w);
-
-		if (rc)
-			return rc;
-	}
-	ev.data.u64 = slot;
-	if (q->event_fd >= 0 &&
-	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, q->event_fd, &ev) < 0)
-		return -errno;
-	*out = slot;
-	return 0;
-}
-
-/* Gives @q to @w, which polls it at once. */
-static void fill_slot(struct worker *w, unsigned slot, struct rxq *q)
-{
-	q->worker = w;
-	q->slot = slot;
-	q->idle_since = 0;
-	q->want = BURST_MAX;
-	w->queue_count++;
-	/* worker:B  release: everything in @q before the pointer. */
-	shm_store_release(&w->slots->q[slot], q);
-	wake_slot(w, slot);
-}
-
-int worker_add(struct worker *w, struct rxq *q)
-{
-	unsigned slot;
-	int rc = prepare(w, q, &slot);
-
-	if (!rc)
-		fill_slot(w, slot, q);
-	return rc;
-}
-
-int worker_move(struct rxq *q, struct worker *to)
-{
-	unsigned slot;
-	int rc;
-
-	if (q->worker == to)
-		return 0;
-	rc = prepare(to, q, &slot);
-	if (rc)
-		return rc;
-	worker_remove(q);
-	fill_slot(to, slot, q);
-	return 0;
-}
-
-void worker_remove(struct rxq *q)
-{
-	struct worker *w = q->worker;
-
-	shm_store(&w->slots->q[q->slot], NULL);
-	if (q->event_fd >= 0)
-		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, q->event_fd, NULL);
-	/* May still have @q: this worker, in the poll of this round. An event
-	 * fetched before names the slot only. Others never had it. */
-	rcu_wait_workers();
-	w->queue_count--;
-	q->worker = NULL;
-}
-
-void rxq_wake(struct rxq *q)
-{
-	if (q->worker)
-		wake_slot(q->worker, q->slot);
-}
-
 static void pin(const struct worker *w)
 {
 	cpu_set_t set;
@@ -449,7 +307,7 @@ int worker_start(struct worker *w)
 
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	w->wake_fd = fd_eventfd();
-	w->slots = slots_create(64);
+	w->slots = worker_slots_create(64);
 	w->spin_ns = w->spin_limit_ns > 0 ? (uint64_t)w->spin_limit_ns : 0;
 	if (w->epoll_fd < 0 || w->wake_fd < 0 || !w->slots ||
 	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->wake_fd, &ev) < 0) {
@@ -467,7 +325,7 @@ int worker_start(struct worker *w)
 	return 0;
 
 err_free:
-	slots_destroy(w->slots);
+	worker_slots_destroy(w->slots);
 	fd_close(&w->wake_fd);
 	fd_close(&w->epoll_fd);
 	return -rc;
@@ -478,7 +336,7 @@ void worker_stop(struct worker *w)
 	shm_store_release(&w->stop, true);
 	fd_signal(w->wake_fd);
 	pthread_join(w->thread, NULL);
-	slots_destroy(w->slots);
+	worker_slots_destroy(w->slots);
 	fd_close(&w->wake_fd);
 	fd_close(&w->epoll_fd);
 }

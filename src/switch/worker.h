@@ -35,6 +35,10 @@ struct worker_slots {
 	struct rxq *q[]; /* [ctl -> worker, atomic] NULL: free */
 };
 
+/* @count a multiple of 64; NULL: out of memory / NULL is fine */
+struct worker_slots *worker_slots_create(unsigned count);
+void worker_slots_destroy(struct worker_slots *s);
+
 struct worker {
 	struct vswitch *sw;
 	unsigned idx;
@@ -49,13 +53,13 @@ struct worker {
 	struct worker_slots *slots; /* [rcu] */
 	struct forward forward;	    /* [worker] */
 
-	uint64_t spin_ns;	/* [worker] how long an empty queue is polled */
-	uint64_t spin_cycles;	/* [worker] the same in cycles */
-	uint64_t look_cycles;	/* [worker] at most between looks at events */
-	uint64_t looked_at;	/* [worker] cycles at the last look ... */
+	uint64_t spin_ns;     /* [worker] how long an empty queue is polled */
+	uint64_t spin_cycles; /* [worker] the same in cycles */
+	uint64_t look_cycles; /* [worker] at most between looks at events */
+	uint64_t looked_at;   /* [worker] cycles at the last look ... */
 	unsigned rounds_to_look; /* [worker] ... and how many follow at most */
-	uint64_t holding_since; /* [worker] ns; 0: not only holding */
-	unsigned busy_rounds;	/* [worker] with frames, since the last sleep */
+	uint64_t holding_since;	 /* [worker] ns; 0: not only holding */
+	unsigned busy_rounds; /* [worker] with frames, since the last sleep */
 	/* Cycles of rounds that moved frames and of those that found nothing to
 	 * move; the rest since start_cycles was slept. */
 	uint64_t working, polling; /* [worker -> ctl] */
