@@ -120,7 +120,8 @@ run() {
 	asan) step asan "the daemon with ASan and UBSan" \
 		system_tests asan sanitize -m "not guests and not measures" ;;
 	tsan) step tsan "the daemon with TSan" \
-		system_tests tsan threads -m "not guests and not measures" ;;
+		system_tests tsan threads \
+		-m "not guests and not measures and not shares" ;;
 	*)
 		echo "check.sh: unknown step '$1'" \
 			"(lint, gcc, sanitize, threads, system, asan, tsan)" >&2
