@@ -33,11 +33,11 @@
  * naps between its tries: the receiver may need this very CPU. */
 #define HOLD_SPIN_NS 50000
 #define HOLD_NAP_NS  50000
-/* Looks at the events of sleeping queues are so far apart, in rounds or in
- * time, whichever is shorter: a round without frames takes 0.1 us, one that
- * copies 64 large frames takes 300. */
-#define ROUNDS_PER_EVENT_LOOK 16
-#define EVENT_LOOK_NS	      20000
+/* Looks at the events of sleeping queues are so far apart: a look costs as much
+ * as eight polls of an empty queue. While there are frames to move they could
+ * be further apart, but a round with large ones takes longer anyway. */
+#define LOOK_BUSY_NS 20000
+#define LOOK_IDLE_NS 5000
 
 static void merge_woken(struct worker *w, struct worker_slots *s)
 {
@@ -72,16 +72,16 @@ struct round {
 	unsigned holding; /* of these wait for a full receiver only */
 	unsigned awake;	  /* queues to poll again at once */
 	bool must_poll;	  /* an idle one has no event descriptor */
-	uint64_t cycles;  /* at the end of the last poll */
+	uint64_t cycles;  /* when that was last read; in the end: now */
 };
 
-/* Ends the measurement of one poll and begins that of the next. */
-static void measure(struct round *r, struct rxq *q, bool had_frames)
+/* @q had frames: counts its cycles. Those of empty polls before it are among
+ * them, for reading the counter costs a third of one. */
+static void measure(struct round *r, struct rxq *q)
 {
 	uint64_t now = cycles_now();
 
-	if (had_frames)
-		stat_add(&q->busy_cycles, now - r->cycles);
+	stat_add(&q->busy_cycles, now - r->cycles);
 	r->cycles = now;
 }
 
@@ -98,7 +98,8 @@ static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
 		return;
 	}
 	done = forward_poll(&w->forward, q);
-	measure(r, q, done.frames);
+	if (done.frames)
+		measure(r, q);
 	r->frames += done.frames;
 	if (done.frames || done.held) {
 		q->idle_since = 0;
@@ -130,6 +131,7 @@ static struct round poll_awake(struct worker *w, struct worker_slots *s)
 			poll_slot(w, s, i * 64 + bit, &r);
 		}
 	}
+	r.cycles = cycles_now();
 	return r;
 }
 
@@ -183,18 +185,19 @@ static void set_spin(struct worker *w, uint64_t since)
 		spin_ns = learn_spin(spin_ns, now - since);
 	shm_store(&w->spin_ns, spin_ns);
 	w->spin_cycles = cycles_of(w, spin_ns, now);
-	w->look_cycles = cycles_of(w, EVENT_LOOK_NS, now);
+	w->look_busy = cycles_of(w, LOOK_BUSY_NS, now);
+	w->look_idle = cycles_of(w, LOOK_IDLE_NS, now);
 }
 
-/* A round that ended at @now is over and others follow. */
-static void look_at_events(struct worker *w, uint64_t now)
+/* The round @r is over and others follow. */
+static void look_at_events(struct worker *w, const struct round *r)
 {
 	struct epoll_event ev[EVENTS_PER_WAIT];
 
-	if (w->rounds_to_look-- && now - w->looked_at < w->look_cycles)
+	if (r->cycles - w->looked_at <
+	    (r->frames ? w->look_busy : w->look_idle))
 		return;
-	w->rounds_to_look = ROUNDS_PER_EVENT_LOOK;
-	w->looked_at = now;
+	w->looked_at = r->cycles;
 	take_events(w, ev, epoll_wait(w->epoll_fd, ev, EVENTS_PER_WAIT, 0));
 }
 
@@ -276,7 +279,7 @@ static void *worker_main(void *arg)
 		} else if (r.holding == r.awake) {
 			wait_for_receivers(w);
 		} else {
-			look_at_events(w, r.cycles);
+			look_at_events(w, &r);
 		}
 	}
 	rcu_unregister();

@@ -55,10 +55,9 @@ struct worker {
 
 	uint64_t spin_ns;     /* [worker] how long an empty queue is polled */
 	uint64_t spin_cycles; /* [worker] the same in cycles */
-	uint64_t look_cycles; /* [worker] at most between looks at events */
-	uint64_t looked_at;   /* [worker] cycles at the last look ... */
-	unsigned rounds_to_look; /* [worker] ... and how many follow at most */
-	uint64_t holding_since;	 /* [worker] ns; 0: not only holding */
+	uint64_t looked_at;   /* [worker] cycles at the last look at events */
+	uint64_t look_busy, look_idle; /* [worker] cycles between looks */
+	uint64_t holding_since;	       /* [worker] ns; 0: not only holding */
 	unsigned busy_rounds; /* [worker] with frames, since the last sleep */
 	/* Cycles of rounds that moved frames and of those that found nothing to
 	 * move; the rest since start_cycles was slept. */
