@@ -164,9 +164,9 @@ struct recent {
 	uint64_t version;  /* of the MAC table */
 	uint64_t src, dst; /* 0: nothing yet; no valid address is 0 */
 	uint16_t dst_slot;
-	bool src_is_known; /* to be where it came from */
+	bool src_is_known;	   /* to be where it came from */
 	const struct txq_set *set; /* for all between the two; NULL: look */
-	const struct frame *end; /* of the burst; NULL: was looked ahead */
+	const struct frame *end;   /* of the burst; NULL: was looked ahead */
 };
 
 /* The burst has several flows: has the table's memory fetched for all that are
@@ -239,9 +239,9 @@ static void resolve(struct forward *fw, struct net *net, struct port *from,
 		look_ahead(net->fdb, f, recent);
 	if (src != recent->src) {
 		recent->src = src;
-		recent->src_is_known =
-			src && !mac_is_multicast(head + ETH_ALEN) &&
-			learn(fw, net, from, topo, src, recent);
+		recent->src_is_known = src &&
+				       !mac_is_multicast(head + ETH_ALEN) &&
+				       learn(fw, net, from, topo, src, recent);
 	}
 	if (mac_is_multicast(head))
 		return;

@@ -116,9 +116,10 @@ struct txq_set {
 struct port_ops {
 	/*
 	 * Borrows up to @b->want frames from @q into @b->frame and returns how
-	 * many. Frames that are not fit are counted in q->stats.drops and given
-	 * back with the others. A count of 0 with something borrowed is
-	 * possible: rx_done is called whenever rx_burst was.
+	 * many; what was held back comes again even if that is more. Frames
+	 * that are not fit are counted in q->stats.drops and given back with
+	 * the others. A count of 0 with something borrowed is possible: rx_done
+	 * is called whenever rx_burst was.
 	 */
 	unsigned (*rx_burst)(struct rxq *q, struct burst *b);
 	/* Gives back everything that the last rx_burst borrowed; publishes once,

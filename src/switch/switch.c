@@ -143,6 +143,7 @@ static int start_workers(struct vswitch *sw, const struct switch_config *c)
 
 		memset(w, 0, offsetof(struct worker, forward));
 		w->spin_ns = w->spin_cycles = w->holding_since = 0;
+		w->looked_at = w->look_busy = w->look_idle = 0;
 		w->rounds = w->frames = w->sleeps = w->busy_rounds = 0;
 		w->working = w->polling = 0;
 		w->shown_working = w->shown_ms = w->shown_percent = 0;
