@@ -159,8 +159,11 @@ def main():
         last = samples[s][-1].get('stages', {})
         print(f'  {s[0]} ports, {s[1]} busy: ' +
               ', '.join(f'{k} {v:.0f}' for k, v in last.items() if v))
-    print(f'\nrate with {args.ports} ports, {args.busy} busy, against 2: '
-          f'{med(shapes[-1], "mpps") / med(shapes[0], "mpps"):.2f}')
+    ratio = statistics.median(
+        a['mpps'] / b['mpps']
+        for a, b in zip(samples[shapes[-1]], samples[shapes[0]]))
+    print(f'\nrate with {args.ports} ports, {args.busy} busy, against 2, median '
+          f'of the rounds: {ratio:.2f}')
     queued = max(x.get('queued_percent', 0) for s in shapes
                  for x in samples[s])
     if queued > 5:
