@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "fd.h"
 #include "log.h"
 #include "types.h"
@@ -21,8 +22,11 @@ struct user_port {
 	struct port port;
 	struct rxq rx;
 	struct txq tx;
-	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
-	void *message[BURST_MAX];    /* [worker] likewise, in the ring */
+	struct iovec iov[BURST_MAX];   /* [worker] rx_burst to rx_done */
+	void *message[BURST_MAX];      /* [worker] likewise, those looked at */
+	uint8_t message_of[BURST_MAX]; /* [worker] of each frame */
+	uint64_t ahead; /* [worker] messages that were sent before others that
+			 * wait, see ahead.h */
 	struct user_slirp slirp;
 	/* [ctl] */
 	struct user_net net;
@@ -34,30 +38,38 @@ struct user_port {
 static unsigned user_rx_burst(struct rxq *rx, struct burst *b)
 {
 	struct user_port *u = container_of(rx, struct user_port, rx);
-	unsigned n = 0;
+	unsigned n = 0, looked = 0;
 
-	while (n < b->want) {
+	while (looked < b->want) {
 		uint32_t size;
 		void *p = mring_peek(u->slirp.out, &size);
 
 		if (!p)
 			break;
+		u->message[looked] = p;
+		if (unlikely(ahead_is_finished(u->ahead, looked++)))
+			continue;
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
-		u->message[n] = p;
+		u->message_of[n] = (uint8_t)(looked - 1);
 		u->iov[n] = (struct iovec){ p, size };
 		frame_from_iov(&b->frame[n], &u->iov[n], 1, size, FRAME_SNAP);
 		n++;
 	}
-	b->borrowed = n;
+	b->borrowed = looked;
 	return n;
 }
 
 static void user_rx_done(struct rxq *rx, struct burst *b)
 {
 	struct user_port *u = container_of(rx, struct user_port, rx);
+	uint64_t again = 0;
+	unsigned back;
 
-	if (unlikely(b->held))
-		mring_unpeek(u->slirp.out, u->message[b->borrowed - b->held]);
+	for (uint64_t m = b->held_mask; unlikely(m); m &= m - 1)
+		again |= 1ull << u->message_of[__builtin_ctzll(m)];
+	back = ahead_settle(&u->ahead, b->borrowed, again);
+	if (unlikely(back < b->borrowed))
+		mring_unpeek(u->slirp.out, u->message[back]);
 	mring_release(u->slirp.out);
 }
 

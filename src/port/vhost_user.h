@@ -24,6 +24,8 @@ struct vu_rxq {
 	struct vq_dev *vq;	/* [const while attached] the session's */
 	unsigned offloads;	/* [const while attached] OFFLOAD_* it may use */
 	bool is_enabled;	/* [ctl -> worker, atomic] */
+	uint64_t ahead;		/* [worker] frames that were sent before others
+				 * that wait, see ahead.h */
 };
 
 /* What the guest receives: its receive queue 2i. */

@@ -25,8 +25,8 @@ unsigned vhost_user_rx_burst(struct rxq *rxq, struct burst *b)
 	struct vnet_rx_stats bad = { 0 };
 	unsigned n;
 
-	n = vnet_rx_burst(q->vq, q->offloads, (void *)b->scratch, b->frame,
-			  b->want, &b->borrowed, &bad);
+	n = vnet_rx_burst(q->vq, q->offloads, (void *)b->scratch, q->ahead,
+			  b->frame, b->want, &b->borrowed, &bad);
 	if (unlikely(bad.bad_frame | bad.bad_offload)) {
 		stat_add(&rxq->stats.drops[DROP_RX_BAD_FRAME], bad.bad_frame);
 		stat_add(&rxq->stats.drops[DROP_RX_BAD_OFFLOAD],
@@ -44,8 +44,8 @@ void vhost_user_rx_done(struct rxq *rxq, struct burst *b)
 {
 	struct vu_rxq *q = container_of(rxq, struct vu_rxq, rxq);
 
-	if (b->borrowed &&
-	    vnet_rx_done(q->vq, (void *)b->scratch, b->borrowed, b->held)) {
+	if (b->borrowed && vnet_rx_done(q->vq, (void *)b->scratch, &q->ahead,
+					b->borrowed, b->held_mask)) {
 		stat_inc(&rxq->stats.calls);
 		PROBE3(call, rxq->port->name, rxq->idx, PROBE_IN);
 	}
@@ -107,6 +107,7 @@ static void start_rx(struct vhost_user_port *v, struct vu_rxq *q,
 	q->vq = vq;
 	q->offloads = vnet_offloads_from_driver(v->features);
 	q->rxq.event_fd = kick_fd;
+	q->ahead = 0;
 	shm_store(&q->is_enabled, enabled);
 	if (!rxq_attach(&q->rxq))
 		return;

@@ -34,11 +34,11 @@ static bool may_wait(struct txq *q, unsigned taken)
 
 /*
  * Gives frames that the receiver takes as they are to its queue. Returns with
- * how many it is done, sent or dropped. Frames from @hold_from on (@n: none)
- * are left alone when the receiver is full and may be waited for.
+ * how many it is done, sent or dropped; fewer than @n only when @can_hold: the
+ * receiver is full and may be waited for.
  */
 static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
-			 unsigned hold_from)
+			 bool can_hold)
 {
 	struct port *port = q->port;
 	struct capture *cap = rcu_read(port->capture);
@@ -52,8 +52,8 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 		if (unlikely(q->full_since))
 			shm_store(&q->full_since, 0);
 	} else {
-		if (hold_from < n && may_wait(q, taken))
-			done = MAX(taken, hold_from);
+		if (can_hold && may_wait(q, taken))
+			done = taken;
 		stat_add(&q->stats.drops[DROP_TX_FULL], done - taken);
 	}
 	spin_unlock(&q->lock);
@@ -97,11 +97,11 @@ static bool transmit_segments(struct forward *fw, struct txq *q,
 
 			stage_mark(STAGE_OFFLOAD);
 			if (is_first)
-				done = transmit(q, batch, 1, 0);
+				done = transmit(q, batch, 1, true);
 			if (is_first && !done)
 				return false;
 			if (n > done)
-				transmit(q, batch + done, n - done, n - done);
+				transmit(q, batch + done, n - done, false);
 			is_first = false;
 			n = iov = 0;
 		}
@@ -114,13 +114,13 @@ static bool transmit_segments(struct forward *fw, struct txq *q,
  * transmit(). */
 static unsigned transmit_soft(struct forward *fw, struct txq *q,
 			      struct frame *const *frames, unsigned n,
-			      unsigned hold_from, unsigned offloads)
+			      bool can_hold, unsigned offloads)
 {
 	unsigned sent = 0; /* frames[sent..i) are ready to go */
 
 	for (unsigned i = 0; i <= n; i++) {
 		struct frame *f = i < n ? frames[i] : NULL;
-		unsigned from = MAX(hold_from, sent) - sent, done;
+		unsigned done;
 
 		if (f && !(frame_offloads_needed(f) & ~offloads))
 			continue;
@@ -131,11 +131,11 @@ static unsigned transmit_soft(struct forward *fw, struct txq *q,
 			continue;
 		}
 		if (i > sent) {
-			done = transmit(q, frames + sent, i - sent, from);
+			done = transmit(q, frames + sent, i - sent, can_hold);
 			if (done < i - sent)
 				return sent + done;
 		}
-		if (f && !transmit_segments(fw, q, f, offloads, i >= hold_from))
+		if (f && !transmit_segments(fw, q, f, offloads, can_hold))
 			return i;
 		sent = i + 1;
 	}
@@ -146,52 +146,54 @@ static unsigned transmit_soft(struct forward *fw, struct txq *q,
  * the offloads they need. */
 static unsigned send_group(struct forward *fw, struct txq *q,
 			   struct frame *const *frames, unsigned n,
-			   unsigned hold_from, unsigned needed)
+			   bool can_hold, unsigned needed)
 {
 	unsigned offloads = shm_load(&q->port->tx_offloads);
 
 	if (likely(!(needed & ~offloads)))
-		return transmit(q, frames, n, hold_from);
-	return transmit_soft(fw, q, frames, n, hold_from, offloads);
+		return transmit(q, frames, n, can_hold);
+	return transmit_soft(fw, q, frames, n, can_hold, offloads);
 }
 
-/* As send_group() with small frames merged; all may be held back or none. What
- * is held back are the parts of a large frame that could not be sent. Merging
- * adds no need for offloads that the receiver lacks. */
-static unsigned send_merged(struct forward *fw, struct txq *q,
-			    struct frame *const *frames, unsigned n,
-			    bool can_hold, unsigned needed)
+static void hold(struct forward *fw, const struct frame *f)
+{
+	fw->burst.held_mask |= 1ull << (f - fw->burst.frame);
+}
+
+/* As send_group() with small frames merged. What is held back are the parts of
+ * a large frame that could not be sent. Merging adds no need for offloads that
+ * the receiver lacks. */
+static void send_merged(struct forward *fw, struct txq *q,
+			struct frame *const *frames, unsigned n, bool can_hold,
+			unsigned needed)
 {
 	unsigned offloads = shm_load(&q->port->tx_offloads), done, left;
 	struct frame *large[BURST_MAX];
 	uint64_t parts = 0;
 
 	left = gro_merge(&fw->gro, frames, n, offloads, large);
-	done = send_group(fw, q, large, left, can_hold ? 0 : left, needed);
+	done = send_group(fw, q, large, left, can_hold, needed);
 	for (unsigned i = done; i < left; i++)
 		parts |= gro_parts(&fw->gro, large[i], frames, n);
 	for (unsigned i = 0; i < n; i++)
 		if (parts >> i & 1)
-			fw->burst.held_mask |= 1ull
-					       << (frames[i] - fw->burst.frame);
+			hold(fw, frames[i]);
 	n -= (unsigned)__builtin_popcountll(parts);
 	stat_add(&fw->merging->merged, n - done);
-	return n;
 }
 
-unsigned deliver(struct forward *fw, struct txq *q, struct frame *const *frames,
-		 unsigned n, unsigned hold_from)
+void deliver(struct forward *fw, struct txq *q, struct frame *const *frames,
+	     unsigned n, bool can_hold)
 {
-	unsigned done = 0, needed = 0;
+	unsigned needed = 0, done;
 
 	for (unsigned i = 0; i < n; i++)
 		needed |= frame_offloads_needed(frames[i]);
-	if (likely(!fw->merging))
-		return send_group(fw, q, frames, n, hold_from, needed);
-	if (hold_from)
-		done = send_merged(fw, q, frames, hold_from, false, needed);
-	if (hold_from < n)
-		done += send_merged(fw, q, frames + hold_from, n - hold_from,
-				    true, needed);
-	return done;
+	if (unlikely(fw->merging)) {
+		send_merged(fw, q, frames, n, can_hold, needed);
+		return;
+	}
+	done = send_group(fw, q, frames, n, can_hold, needed);
+	for (; unlikely(done < n); done++)
+		hold(fw, frames[done]);
 }

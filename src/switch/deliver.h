@@ -8,12 +8,11 @@
 /*
  * Sends @n frames, all for @q, in order: small ones merged when their source
  * wants that (fw->merging), offloads that the receiver lacks done in software.
- * Returns with how many it is done, sent or dropped and counted. Frames from
- * @hold_from on (@n: none) are left alone when the receiver is full and may be
- * waited for; merged frames that are left are marked in fw->burst.held_mask, the
- * others are the last of @frames. Never waits itself.
+ * What the receiver has no buffers for is dropped and counted; with @can_hold,
+ * for frames of fw->burst, it is left alone and marked in fw->burst.held_mask as
+ * long as the receiver may be waited for. Never waits itself.
  */
-unsigned deliver(struct forward *fw, struct txq *q,
-		 struct frame *const *frames, unsigned n, unsigned hold_from);
+void deliver(struct forward *fw, struct txq *q, struct frame *const *frames,
+	     unsigned n, bool can_hold);
 
 #endif

@@ -59,21 +59,16 @@ static void learn_flows(const struct rxq *q, struct frame *frames, unsigned n)
 			   tick);
 }
 
-/*
- * Sends frames[0..n) to the queues in to[0..n); none of them floods. The last
- * @tail frames all go to one queue and may be held back; returns how many of
- * them were.
- */
-static unsigned send_groups(struct forward *fw, struct frame *const *frames,
-			    struct txq **to, unsigned n, unsigned tail)
+/* Sends frames[0..n) to the queues in to[0..n); none of them floods. Those that
+ * must wait are marked as held, if @can_hold; their like may have been sent. */
+static void send_groups(struct forward *fw, struct frame *const *frames,
+			struct txq **to, unsigned n, bool can_hold)
 {
-	const struct txq *tail_q = tail ? to[n - 1] : NULL;
 	struct frame *group[BURST_MAX];
-	unsigned held = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		struct txq *q = to[i];
-		unsigned count = 0, hold_from;
+		unsigned count = 0;
 
 		if (q == TO_NOBODY)
 			continue;
@@ -83,56 +78,8 @@ static unsigned send_groups(struct forward *fw, struct frame *const *frames,
 			to[j] = TO_NOBODY;
 			group[count++] = frames[j];
 		}
-		hold_from = q == tail_q ? count - tail : count;
-		held += count - deliver(fw, q, group, count, hold_from);
+		deliver(fw, q, group, count, can_hold);
 	}
-	return held;
-}
-
-/* Does one of these queues make its senders wait? */
-static bool has_full(struct txq *const *to, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (shm_load(&to[i]->full_since))
-			return true;
-	return false;
-}
-
-/*
- * As send_groups(), for a burst of which a part may have to wait: run by run,
- * and the first frame that waits holds up all behind it. Grouped, those of
- * another queue would have been sent already, and a frame between them could
- * only be dropped.
- */
-static unsigned send_runs(struct forward *fw, struct frame *const *frames,
-			  struct txq *const *to, unsigned n)
-{
-	unsigned i = 0, end;
-
-	for (; i < n; i = end) {
-		unsigned done;
-
-		for (end = i + 1; end < n && to[end] == to[i];)
-			end++;
-		if (to[i] == TO_NOBODY)
-			continue;
-		done = deliver(fw, to[i], frames + i, end - i, 0);
-		if (done < end - i)
-			return n - i - done;
-	}
-	return 0;
-}
-
-/* How many of the last frames go to the same queue? */
-static unsigned tail_length(struct txq *const *to, unsigned n)
-{
-	unsigned tail = 1;
-
-	if (to[n - 1] == TO_NOBODY)
-		return 0;
-	while (tail < n && to[n - 1 - tail] == to[n - 1])
-		tail++;
-	return tail;
 }
 
 /* Frames for every port with a link but the one they came from. */
@@ -151,7 +98,7 @@ static void flood(struct forward *fw, const struct topology *topo,
 			continue;
 		for (unsigned i = 0; i < n; i++)
 			to[i] = pick_txq(set, frames[i]);
-		send_groups(fw, frames, to, n, 0);
+		send_groups(fw, frames, to, n, false);
 		receivers++;
 	}
 	if (!receivers)
@@ -288,21 +235,31 @@ static struct txq *classify(struct forward *fw, struct net *net,
 	return pick_txq(set, f);
 }
 
-unsigned forward_frames(struct forward *fw, struct port *from,
-			struct frame *frames, unsigned n, bool can_hold,
-			struct queue_stats *rx)
+/* Holds the frames from @i on, which have a receiver: others before them wait,
+ * and what goes to one receiver is to keep its order. */
+static void hold_rest(struct forward *fw, struct txq *const *to, unsigned i,
+		      unsigned n)
+{
+	for (; i < n; i++)
+		if (to[i] != TO_NOBODY)
+			fw->burst.held_mask |= 1ull << i;
+}
+
+void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
+		    unsigned n, bool can_hold, struct queue_stats *rx)
 {
 	struct net *net = rcu_read(from->net);
 	const struct topology *topo;
 	struct recent recent = { .dst_slot = FDB_NO_SLOT, .end = frames + n };
 	struct frame *f[BURST_MAX];
 	struct txq *to[BURST_MAX];
-	unsigned start = 0, held = 0;
+	unsigned start = 0;
 	bool is_uniform = true;
 
+	fw->burst.held_mask = 0;
 	if (unlikely(!net)) {
 		count_drop(rx, DROP_RX_ALONE, n);
-		return n;
+		return;
 	}
 	topo = rcu_read(net->topology);
 	/* After the topology: where a slot has a new port, the addresses of the
@@ -314,28 +271,27 @@ unsigned forward_frames(struct forward *fw, struct port *from,
 		is_uniform &= to[i] == to[0];
 	}
 	/* the usual burst, which needs no grouping */
-	if (likely(is_uniform && n && to[0] != TO_ALL && to[0] != TO_NOBODY))
-		return deliver(fw, to[0], f, n, can_hold ? 0 : n);
+	if (likely(is_uniform && n && to[0] != TO_ALL && to[0] != TO_NOBODY)) {
+		deliver(fw, to[0], f, n, can_hold);
+		return;
+	}
 	while (start < n) {
 		bool floods = to[start] == TO_ALL;
-		unsigned end = start + 1, tail = 0;
+		unsigned end = start + 1;
 
 		while (end < n && (to[end] == TO_ALL) == floods)
 			end++;
-		if (can_hold && end == n && !floods)
-			tail = tail_length(to + start, end - start);
 		if (floods)
 			flood(fw, topo, from, f + start, end - start, rx);
-		else if (tail && !fw->merging &&
-			 has_full(to + start, end - start))
-			held = send_runs(fw, f + start, to + start,
-					 end - start);
 		else
-			held = send_groups(fw, f + start, to + start,
-					   end - start, tail);
+			send_groups(fw, f + start, to + start, end - start,
+				    can_hold);
 		start = end;
+		if (unlikely(fw->burst.held_mask)) {
+			hold_rest(fw, to, start, n);
+			break;
+		}
 	}
-	return n - held;
 }
 
 /* Of the @n frames of the burst those that are not held back. */
@@ -374,7 +330,8 @@ static void set_want(struct rxq *q, unsigned n, uint64_t bytes)
 		q->want = MIN(2 * q->want, BURST_MAX);
 }
 
-static void count_rx(struct rxq *q, const struct burst *b, unsigned n)
+static void count_rx(struct rxq *q, const struct burst *b, unsigned n,
+		     unsigned held)
 {
 	uint64_t bytes = 0;
 
@@ -383,45 +340,37 @@ static void count_rx(struct rxq *q, const struct burst *b, unsigned n)
 	set_want(q, n, bytes);
 	for (uint64_t m = b->held_mask; unlikely(m); m &= m - 1)
 		bytes -= b->frame[__builtin_ctzll(m)].len;
-	stat_add(&q->stats.frames, n - b->held);
+	stat_add(&q->stats.frames, n - held);
 	stat_add(&q->stats.bytes, bytes);
 	stat_inc(&q->stats.bursts);
-}
-
-/* Without merging the frames held back are the last. */
-static uint64_t mask_of_last(unsigned n, unsigned held)
-{
-	return held ? UINT64_MAX >> (64 - held) << (n - held) : 0;
 }
 
 struct forward_result forward_poll(struct forward *fw, struct rxq *q)
 {
 	const struct port_ops *ops = q->port->ops;
 	struct burst *b = &fw->burst;
-	unsigned n;
+	unsigned n, held = 0;
 
 	stage_begin();
 	b->want = q->want;
 	n = ops->rx_burst(q, b);
-	b->held = 0;
 	b->held_mask = 0;
 	if (n) {
 		PROBE3(pop, q->port->name, q->idx, n);
 		if (q->port->flows)
 			learn_flows(q, b->frame, n);
 		fw->merging = shm_load(&q->wants_gro) ? &q->stats : NULL;
-		b->held = n - forward_frames(fw, q->port, b->frame, n,
-					     q->can_hold, &q->stats);
-		if (unlikely(b->held) && !fw->merging)
-			b->held_mask = mask_of_last(n, b->held);
-		count_rx(q, b, n);
+		forward_frames(fw, q->port, b->frame, n, q->can_hold,
+			       &q->stats);
+		held = (unsigned)__builtin_popcountll(b->held_mask);
+		count_rx(q, b, n, held);
 		capture_rx(q->port, b, n);
-		PROBE3(forward, q->port->name, q->idx, n - b->held);
+		PROBE3(forward, q->port->name, q->idx, n - held);
 	}
-	if (unlikely(b->held))
+	if (unlikely(held))
 		stat_inc(&q->stats.waits);
 	stage_mark(STAGE_OTHER);
 	ops->rx_done(q, b);
-	stage_end(&fw->stages, n - b->held);
-	return (struct forward_result){ n - b->held, b->held };
+	stage_end(&fw->stages, n - held);
+	return (struct forward_result){ n - held, held };
 }

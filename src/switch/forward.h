@@ -39,11 +39,11 @@ struct forward_result {
 /* Looks at @q once: takes a burst in, forwards it, gives it back. Worker. */
 struct forward_result forward_poll(struct forward *fw, struct rxq *q);
 
-/* Forwards @n frames that came in at @from. Returns how many it is done with;
- * fewer than @n only when @can_hold, and the rest wait for a receiver. Whoever
+/* Forwards @n frames that came in at @from. Those that wait for a receiver are
+ * marked in fw->burst.held_mask; @can_hold: they are fw->burst's and may. Whoever
  * has @fw. */
-unsigned forward_frames(struct forward *fw, struct port *from,
-			struct frame *frames, unsigned n, bool can_hold,
-			struct queue_stats *rx_stats);
+void forward_frames(struct forward *fw, struct port *from,
+		    struct frame *frames, unsigned n, bool can_hold,
+		    struct queue_stats *rx_stats);
 
 #endif

@@ -64,11 +64,10 @@ struct burst {
 	struct frame frame[BURST_MAX];
 	unsigned want;		/* set before rx_burst: so many frames at most */
 	unsigned borrowed;	/* the back-end's own, rx_burst to rx_done */
-	unsigned held;		/* set before rx_done: so many frames, the last
-				 * ones, were not sent; the next rx_burst returns
-				 * them again. 0 unless rxq.can_hold */
-	uint64_t held_mask;	/* bit i: frame[i] is one of those. Only with
-				 * rxq.wants_gro may they be others than the last */
+	uint64_t held_mask;	/* set before rx_done: bit i, frame[i] was not
+				 * sent; the next rx_burst returns these again,
+				 * in their order and before others. 0 unless
+				 * rxq.can_hold */
 	uint8_t scratch[BURST_SCRATCH] __cacheline; /* likewise */
 };
 
@@ -77,12 +76,11 @@ struct rxq {
 	struct port *port;
 	uint16_t idx;		/* within the port, for people */
 	bool can_spin;		/* polling it costs no system call */
-	bool can_hold;		/* rx_done can put frames back: the queue may
-				 * wait for a receiver that is full */
+	bool can_hold;		/* rx_done puts frames back: the queue may wait
+				 * for a receiver that is full */
 	bool wants_gro;		/* [ctl -> worker, atomic] merge small frames for
 				 * receivers of large ones. Heads must hold all
-				 * headers: FRAME_HEAD is to be snapshot. With
-				 * can_hold, rx_done goes by held_mask */
+				 * headers: FRAME_HEAD is to be snapshot */
 	int event_fd;		/* becomes readable when there is work; -1: the
 				 * queue must be polled for ever */
 	/* set by the switch */

@@ -10,6 +10,7 @@
 #ifndef RW_VNET_H
 #define RW_VNET_H
 
+#include "ahead.h"
 #include "copy_choice.h"
 #include "frame.h"
 #include "vq_dev.h"
@@ -27,8 +28,7 @@ unsigned vnet_offloads_to_driver(uint64_t features);
 
 /* Working memory of one receive burst; part of the worker's scratch area. */
 struct vnet_rx_scratch {
-	unsigned frame_count;	    /* frames handed out ... */
-	uint8_t chain_of[BURST_MAX]; /* ... and the chain of each */
+	uint8_t chain_of[BURST_MAX]; /* of each frame handed out */
 	struct vq_chain chain[BURST_MAX];
 	struct vq_done done[BURST_MAX];
 	struct iovec iov[VQ_BURST_IOV];
@@ -45,17 +45,19 @@ struct vnet_rx_stats {
  * Borrows up to @n frames (n <= BURST_MAX) from the guest's transmit queue.
  * Chains that hold no good frame are counted, and given back with the others.
  * *@chain_count says how many chains are borrowed; pass it to vnet_rx_done().
+ * @ahead belongs to the queue, 0 when that is created.
  */
 unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
-		       struct vnet_rx_scratch *s, struct frame *frames,
-		       unsigned n, unsigned *chain_count,
+		       struct vnet_rx_scratch *s, uint64_t ahead,
+		       struct frame *frames, unsigned n, unsigned *chain_count,
 		       struct vnet_rx_stats *stats);
 
 /* Gives the borrowed chains back: one publication, at most one notification
- * (true when it was sent). The chains of the last @held frames, and what is
- * behind the first of them, stay in the ring: the next burst begins there. */
+ * (true when it was sent). The frames in the mask @held stay in the ring, and
+ * what is behind the first of them with them; the next burst begins there and
+ * returns those of @held again, but none of the others. */
 bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s,
-		  unsigned chain_count, unsigned held);
+		  uint64_t *ahead, unsigned chain_count, uint64_t held);
 
 /* Counters of one transmit burst; the caller adds them up. */
 struct vnet_tx_result {

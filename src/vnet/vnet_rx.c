@@ -110,8 +110,8 @@ static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 }
 
 unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
-		       struct vnet_rx_scratch *s, struct frame *frames,
-		       unsigned n, unsigned *chain_count,
+		       struct vnet_rx_scratch *s, uint64_t ahead,
+		       struct frame *frames, unsigned n, unsigned *chain_count,
 		       struct vnet_rx_stats *stats)
 {
 	unsigned hdr_size = vnet_hdr_size(vq->features), taken = 0;
@@ -126,25 +126,40 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 		if (i + PREFETCH_AHEAD < n)
 			prefetch_chain(&s->chain[i + PREFETCH_AHEAD]);
 		s->done[i] = (struct vq_done){ c->id, c->slot_count, 0 };
+		if (unlikely(ahead_is_finished(ahead, i)))
+			continue;
 		s->chain_of[taken] = i;
 		taken += take_frame(&frames[taken], c, hdr_size, offloads,
 				    stats);
 	}
 	stage_mark(STAGE_SNAPSHOT);
-	s->frame_count = taken;
 	*chain_count = n;
 	return taken;
 }
 
-bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s,
-		  unsigned chain_count, unsigned held)
+/* Puts the chains of the frames in @held back. Returns how many there are
+ * before the first of them. */
+static __attribute__((noinline)) unsigned hold(struct vq_dev *vq,
+					       struct vnet_rx_scratch *s,
+					       uint64_t *ahead,
+					       unsigned chain_count,
+					       uint64_t held)
 {
-	if (unlikely(held)) {
-		unsigned first = s->chain_of[s->frame_count - held];
+	uint64_t again = 0;
+	unsigned first;
 
-		vq_dev_unpop(vq, s->chain + first, chain_count - first);
-		chain_count = first;
-	}
+	for (; held; held &= held - 1)
+		again |= 1ull << s->chain_of[__builtin_ctzll(held)];
+	first = ahead_settle(ahead, chain_count, again);
+	vq_dev_unpop(vq, s->chain + first, chain_count - first);
+	return first;
+}
+
+bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s, uint64_t *ahead,
+		  unsigned chain_count, uint64_t held)
+{
+	if (unlikely(held | *ahead))
+		chain_count = hold(vq, s, ahead, chain_count, held);
 	if (!chain_count)
 		return false;
 	vq_dev_push_burst(vq, s->done, chain_count);

@@ -39,6 +39,7 @@ struct queue_pair {
 	struct rxq rxq;
 	struct vq_rig out_of_guest; /* the guest's transmitq */
 	struct vnet_rx_stats bad;
+	uint64_t ahead;
 	unsigned next;	      /* slot to send */
 	uint64_t send_cycles; /* the guest's part in rx_burst ... */
 	struct txq txq __cacheline;
@@ -100,15 +101,16 @@ static unsigned rx_burst(struct rxq *rxq, struct burst *b)
 	guest_send(p);
 	stat_add(&p->send_cycles, cycles_now() - since);
 	return vnet_rx_burst(&p->out_of_guest.dev, 0, (void *)b->scratch,
-			     b->frame, b->want, &b->borrowed, &p->bad);
+			     p->ahead, b->frame, b->want, &b->borrowed,
+			     &p->bad);
 }
 
 static void rx_done(struct rxq *rxq, struct burst *b)
 {
 	struct queue_pair *p = container_of(rxq, struct queue_pair, rxq);
 
-	vnet_rx_done(&p->out_of_guest.dev, (void *)b->scratch, b->borrowed,
-		     b->held);
+	vnet_rx_done(&p->out_of_guest.dev, (void *)b->scratch, &p->ahead,
+		     b->borrowed, b->held_mask);
 }
 
 static unsigned tx_burst(struct txq *txq, struct frame *const *frames,

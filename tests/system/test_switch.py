@@ -43,6 +43,31 @@ def test_every_size_arrives_unchanged(up):
     assert s.drops('a') == s.drops('b') == 0
 
 
+def test_a_full_receiver_costs_nobody_a_frame(up):
+    """Frames for two receivers in turns; one of them has no buffers left."""
+    s = up('vhost-user,id=a', 'vhost-user,id=b,full=wait,full-us=1000000',
+           'vhost-user,id=c')
+    a, b, c = (s.front(p) for p in 'abc')
+    b.send(ether(2, 1, 64))
+    c.send(ether(3, 1, 64))
+    for front in (a, b, c):
+        front.recv_all(0.1)
+    before = s.stats('b')['tx_frames']
+    sent, got_c = {2: [], 3: []}, []
+    for i in range(2 * 64 + 60):    # b has 64 buffers, a's ring 64 places
+        dst = 2 + i % 2
+        frame = ether(1, dst, 64 + i)
+        a.send(frame, wait=False)
+        sent[dst].append(frame)
+        if dst == 3:
+            got_c.append(c.recv()[1])
+    assert got_c == sent[3]         # none of them waited
+    assert s.stats('b')['tx_frames'] == before + 64
+    assert [f[1] for f in b.recv_all()] == sent[2]
+    assert s.drops('b') == s.drops('c') == 0
+    assert s.stats('a')['rx_frames'] == 2 * 64 + 60
+
+
 def test_workers_account_for_their_time(up):
     s, a, b = pair(up)
     for _ in range(1000):

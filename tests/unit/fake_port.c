@@ -48,7 +48,7 @@ static void fake_rx_done(struct rxq *rxq, struct burst *b)
 	unsigned to = q->in.tail + b->borrowed;
 
 	/* what is held moves together behind the rest */
-	for (unsigned i = b->borrowed; i-- && b->held;)
+	for (unsigned i = b->borrowed; i-- && b->held_mask;)
 		if (b->held_mask >> i & 1)
 			q->in.slot[--to & (QUEUE_ROOM - 1)] =
 				q->in.slot[(q->in.tail + i) & (QUEUE_ROOM - 1)];

@@ -323,6 +323,46 @@ static void push_udp(struct fake_port *a, unsigned flow, unsigned serial)
 	fifo_push(&a->q[0].in);
 }
 
+/* A burst for two receivers of which one has no buffers: nothing is lost, both
+ * get theirs in order, and the other one does not wait. */
+static void test_wait_mixed(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x"), *c = add_port(&w, "c", "x");
+	struct fake_port *b = add_port_full(&w, "b", "x", PORT_FULL_WAIT, 1);
+	unsigned at_b, at_c, n = 200;
+
+	(void)state;
+	send_frame(b, 9, 2, 0);
+	send_frame(c, 9, 3, 0);
+	wait_taken(b);
+	wait_taken(c);
+	at_b = wait_frames(b, 1);
+	at_c = wait_frames(c, 1);
+	set_full(b, 2000000);
+	shm_store(&b->q[0].out_room, 2);
+	for (unsigned i = 0; i < 2 * n; i++)
+		send_frame(a, 2 + i % 2, 1, i / 2);
+	/* all of c's among the first 64 behind those that b took */
+	assert_true(wait_frames(c, at_c + 32) >= at_c + 32);
+	assert_int_equal(wait_frames(b, at_b + 2), at_b + 2);
+	for (unsigned i = 2; i < n; i += 3) {	/* full again and again */
+		shm_fetch_add(&b->q[0].out_room, 3);
+		assert_true(wait_frames(b, at_b + MIN(i + 3, n)) >=
+			    at_b + MIN(i + 3, n));
+	}
+	wait_taken(a);
+	assert_int_equal(wait_frames(c, at_c + n), at_c + n);
+	check_serials(b, at_b, n);
+	check_serials(c, at_c, n);
+	assert_int_equal(b->q[0].txq.stats.drops[DROP_TX_FULL], 0);
+	assert_int_equal(stat_read(&a->q[0].rxq.stats.frames), 2 * n);
+	remove_port(&w, a);
+	remove_port(&w, b);
+	remove_port(&w, c);
+	stop(&w);
+}
+
 /* Two queues of one receiver are full, and the flows for them come in turns:
  * nothing is lost and each flow keeps its order. */
 static void test_wait_queues(void **state)
@@ -349,7 +389,7 @@ static void test_wait_queues(void **state)
 		push_udp(a, flow[i & 1], next[i & 1]++);
 	fifo_kick(&a->q[0]);
 	nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
-	shm_store(&b->q[1].out_room, 50); /* of no use while 0 is full */
+	shm_store(&b->q[1].out_room, 50); /* of little use while 0 is full */
 	nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
 	shm_store(&b->q[0].out_room, 30);
 	nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
@@ -521,6 +561,7 @@ int main(void)
 		cmocka_unit_test(test_drops),
 		cmocka_unit_test(test_gro),
 		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_wait_mixed),
 		cmocka_unit_test(test_flows),
 		cmocka_unit_test(test_wait_queues),
 		cmocka_unit_test(test_churn),

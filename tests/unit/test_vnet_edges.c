@@ -52,6 +52,7 @@ struct sender {
 	struct vnet_rx_stats stats;
 	struct frame frame[BURST_MAX];
 	unsigned chains;
+	uint64_t ahead;
 };
 
 static struct sender *sender_create(uint64_t features)
@@ -90,7 +91,7 @@ static unsigned send_raw(struct sender *s, uint32_t len, uint32_t hdr_part,
 	unsigned n;
 
 	assert_int_equal(vq_drv_push_burst(s->rig.drv, &buf, 1), 1);
-	n = vnet_rx_burst(&s->rig.dev, offloads, &s->scratch, s->frame,
+	n = vnet_rx_burst(&s->rig.dev, offloads, &s->scratch, 0, s->frame,
 			  BURST_MAX, &s->chains, &s->stats);
 	assert_int_equal(s->chains, 1);
 	return n;
@@ -100,7 +101,7 @@ static void send_done(struct sender *s)
 {
 	struct vq_drv_used used;
 
-	vnet_rx_done(&s->rig.dev, &s->scratch, s->chains, 0);
+	vnet_rx_done(&s->rig.dev, &s->scratch, &s->ahead, s->chains, 0);
 	assert_int_equal(vq_drv_pop_burst(s->rig.drv, &used, 1), 1);
 	assert_int_equal(used.size, 0);
 	assert_int_equal(s->rig.dev.fault, VQ_FAULT_NONE);
@@ -154,12 +155,83 @@ static void test_writable_only(void **state)
 
 	(void)state;
 	assert_int_equal(vq_drv_push_burst(s->rig.drv, &buf, 1), 1);
-	assert_int_equal(vnet_rx_burst(&s->rig.dev, 0, &s->scratch, s->frame,
+	assert_int_equal(vnet_rx_burst(&s->rig.dev, 0, &s->scratch, 0, s->frame,
 				       BURST_MAX, &s->chains, &s->stats),
 			 0);
 	assert_int_equal(s->stats.bad_frame, 1);
 	send_done(s);
 	sender_destroy(s);
+}
+
+/* Frames that are held back come again, in their order and before others, none
+ * of those that were sent does, and bad ones are counted once. */
+static void check_held(uint64_t features)
+{
+	enum { COUNT = 3000, SLOT = 128 };
+	struct sender *s = sender_create(features);
+	unsigned first = 0, pushed = 0, reaped = 0, seen = 0, rounds = 0;
+	static bool is_sent[COUNT];
+	struct rng rng = rng_start();
+
+	memset(is_sent, 0, sizeof(is_sent));
+	while (reaped < COUNT) {
+		struct vq_drv_used used[64];
+		unsigned n, last = 0, want = 1 + rng_below(&rng, BURST_MAX);
+		uint64_t held = 0;
+
+		while (pushed < COUNT) {
+			uint8_t *p = s->rig.base + pushed % 256 * SLOT;
+			/* every seventh has no frame */
+			struct iovec iov = { p, pushed % 7 ? 12 + 64 : 5 };
+			struct vq_drv_buf buf = { .iov = &iov,
+						  .readable_count = 1,
+						  .cookie = s };
+
+			if (vq_drv_push_burst(s->rig.drv, &buf, 1) != 1)
+				break;
+			memset(p, 0, 12 + 64);
+			memcpy(p + 12 + 20, &pushed, sizeof(pushed));
+			pushed++;
+		}
+		n = vnet_rx_burst(&s->rig.dev, 0, &s->scratch, s->ahead,
+				  s->frame, want, &s->chains, &s->stats);
+		for (unsigned i = 0; i < n; i++) {
+			unsigned serial;
+
+			memcpy(&serial, frame_head(&s->frame[i]) + 20,
+			       sizeof(serial));
+			assert_true(serial < pushed && !is_sent[serial]);
+			assert_true(serial % 7 && (!i || serial > last));
+			last = serial;
+			while (is_sent[first] || first % 7 == 0)
+				first++;
+			assert_true(i || serial == first);
+			if (rng_below(&rng, 3)) {
+				is_sent[serial] = true;
+				seen++;
+			} else {
+				held |= 1ull << i;
+			}
+		}
+		vnet_rx_done(&s->rig.dev, &s->scratch, &s->ahead, s->chains,
+			     held);
+		reaped += vq_drv_pop_burst(s->rig.drv, used, 64);
+		assert_true(++rounds < 100 * COUNT);
+	}
+	assert_int_equal(seen, COUNT - (COUNT + 6) / 7);
+	assert_int_equal(s->stats.bad_frame, (COUNT + 6) / 7);
+	assert_int_equal(s->ahead, 0);
+	assert_int_equal(s->rig.dev.fault, VQ_FAULT_NONE);
+	sender_destroy(s);
+}
+
+static void test_held(void **state)
+{
+	(void)state;
+	check_held(V1);
+	check_held(V1 | BIT(F_RING_PACKED));
+	check_held(V1 | BIT(F_IN_ORDER));
+	check_held(V1 | BIT(F_RING_PACKED) | BIT(F_IN_ORDER));
 }
 
 /* Longer than a burst has iovecs for: dropped, the queue lives on. */
@@ -185,7 +257,7 @@ static void test_truncated(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(iov); i++)
 		iov[i] = (struct iovec){ s->rig.base + i, 1 };
 	assert_int_equal(vq_drv_push_burst(s->rig.drv, &buf, 1), 1);
-	assert_int_equal(vnet_rx_burst(&s->rig.dev, 0, &s->scratch, s->frame,
+	assert_int_equal(vnet_rx_burst(&s->rig.dev, 0, &s->scratch, 0, s->frame,
 				       BURST_MAX, &s->chains, &s->stats),
 			 0);
 	assert_int_equal(s->stats.bad_frame, 1);
@@ -507,6 +579,7 @@ int main(void)
 		cmocka_unit_test(test_features),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_writable_only),
+		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_offloads),
 		cmocka_unit_test(test_plain_noise),
