@@ -8,7 +8,8 @@ OLD and NEW are ringway binaries: both are measured in this session, in turns,
 each round beginning with the other one, so that the machine's drift hits both.
 Or they are JSON files of earlier runs: their Ringway columns are compared,
 which is only as good as the machine was the same. The ratio is the median of
-the rounds', and counts as a change when it is larger than their spread.
+the rounds', and counts as a change when it is larger than their spread; of two
+files, that of the medians, and larger than the spread of both.
 """
 import argparse
 import os
@@ -66,7 +67,17 @@ def verdict(ratio, noise, is_better_up):
     return 'better' if (ratio > 1) == is_better_up else 'worse'
 
 
-def report(samples):
+def compare(samples, key, field, is_paired):
+    """The ratio new / old and its spread in percent."""
+    if is_paired:
+        x = h.ratios(samples, 'new', 'old', key, field)
+        return statistics.median(x), h.spread(x)
+    v = [h.values(samples, n, key, field) for n in ('new', 'old')]
+    return (statistics.median(v[0]) / statistics.median(v[1]),
+            max(h.spread(x) for x in v))
+
+
+def report(samples, is_paired):
     table = [['row', 'virtqueue', 'old', 'new', 'new / old', 'spread',
               'verdict', 'cycles old', 'cycles new']]
     lines = [(r.key, r.title, r.variant, r.unit, True) for r in h.FORWARD]
@@ -75,13 +86,12 @@ def report(samples):
         m = [h.median(samples, n, key, field) for n in ('old', 'new')]
         if not m[0] or not m[1]:
             continue
-        x = h.ratios(samples, 'new', 'old', key, field)
         cycles = [h.median(samples, n, key, 'cycles_frame')
                   for n in ('old', 'new')]
-        ratio = statistics.median(x)
+        ratio, spread = compare(samples, key, field, is_paired)
         table.append([title, variant, f'{m[0]:.2f}', f'{m[1]:.2f}',
-                      f'{ratio:.3f}', f'+-{h.spread(x):.0f}%',
-                      verdict(ratio, ratio * h.spread(x) / 100, is_better_up),
+                      f'{ratio:.3f}', f'+-{spread:.0f}%',
+                      verdict(ratio, ratio * spread / 100, is_better_up),
                       *(f'{c:.0f}' if c else '-' for c in cycles)])
     print()
     h.print_table(table)
@@ -108,8 +118,10 @@ def main():
             sys.exit(f'compare.py: {path}: no such file')
         if not kinds[0] and not os.access(path, os.X_OK):
             sys.exit(f'compare.py: {path}: neither a program nor *.json')
-    report(from_files(args.old, args.new) if kinds[0] else
-           from_binaries(args.old, args.new, args))
+    if kinds[0]:
+        report(from_files(args.old, args.new), False)
+    else:
+        report(from_binaries(args.old, args.new, args), True)
 
 
 main()
