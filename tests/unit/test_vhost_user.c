@@ -305,6 +305,14 @@ static void expect_nothing(struct guest *g)
 	assert_false(receive(g, 30, &got, &type));
 }
 
+/* Waits until @n frames for @p were dropped because nobody is there. */
+static void expect_dropped(struct port *p, uint64_t n)
+{
+	for (unsigned i = 0; i < 30000 && stat_read(&p->down_drops) < n; i++)
+		usleep(100);
+	assert_int_equal(stat_read(&p->down_drops), n);
+}
+
 static void test_two_guests(void **state)
 {
 	static const uint64_t features[] = {
@@ -337,6 +345,7 @@ static void test_two_guests(void **state)
 		}
 		guest_leave(&b, pb);
 		send_frame(&a, 2, 1, 7);
+		expect_dropped(pb, i + 1);
 	}
 	expect_nothing(&a);
 	vu_frontend_destroy(a.f);
