@@ -32,16 +32,16 @@ static void test_good(void **state)
 	} good[] = {
 		{ "null,id=n", "{\"type\":\"null\",\"id\":\"n\","
 			       "\"net\":\"default\",\"max-macs\":16384,"
-			       "\"full\":\"wait\",\"full-us\":1000,"
+			       "\"full\":\"wait\",\"full-us\":10000,"
 			       "\"offload\":true}" },
 		{ "type=null,id=n,net=a-b.c,max-macs=3,offload=off",
 		  "{\"type\":\"null\",\"id\":\"n\",\"net\":\"a-b.c\","
 		  "\"max-macs\":3,\"full\":\"wait\","
-		  "\"full-us\":1000,\"offload\":false}" },
+		  "\"full-us\":10000,\"offload\":false}" },
 		{ "null,nooffload,id=n",
 		  "{\"type\":\"null\",\"id\":\"n\","
 		  "\"net\":\"default\","
-		  "\"max-macs\":16384,\"full\":\"wait\",\"full-us\":1000,"
+		  "\"max-macs\":16384,\"full\":\"wait\",\"full-us\":10000,"
 		  "\"offload\":false}" },
 	};
 	struct netdev *n, *copy;
@@ -167,7 +167,7 @@ static void test_json(void **state)
 	text = told(n);
 	assert_string_equal(text, "{\"type\":\"null\",\"id\":\"n\","
 				  "\"net\":\"default\",\"max-macs\":7,\"full\":"
-				  "\"wait\",\"full-us\":1000,"
+				  "\"wait\",\"full-us\":10000,"
 				  "\"offload\":false}");
 	free(text);
 	netdev_free(n);
