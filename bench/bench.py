@@ -11,7 +11,6 @@ ratios, and writes JSON.
 
   bench.py [--dut NAME]... [--row NAME]... [--rounds N] [--secs S] [--json FILE]
 """
-import argparse
 import os
 import statistics
 import subprocess
@@ -124,16 +123,10 @@ def report(samples, names, rows):
 
 
 def main():
-    quick = os.environ.get('BENCH_QUICK', '0') not in ('', '0')
+    p, quick = h.arguments(__doc__, 'bench', (5, 1), (1.5, 1.5))
     keys = [r.key for r in h.FORWARD] + ['rtt', 'idle', 'memcpy']
-    p = argparse.ArgumentParser(description=__doc__,
-                                formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument('--dut', action='append', choices=list(h.DEVICES))
     p.add_argument('--row', action='append', choices=keys)
-    p.add_argument('--rounds', type=int, default=1 if quick else 5)
-    p.add_argument('--secs', type=float, default=1.5)
-    p.add_argument('--json', default=os.path.join(
-        h.OUT, time.strftime('bench-%Y%m%d-%H%M%S.json')))
     args = p.parse_args()
     h.check_rights()
     subprocess.run([os.path.join(h.HERE, 'build.sh'), 'vgen', 'membench'],

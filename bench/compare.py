@@ -11,7 +11,6 @@ which is only as good as the machine was the same. The ratio is the median of
 the rounds', and counts as a change when it is larger than their spread; of two
 files, that of the medians, and larger than the spread of both.
 """
-import argparse
 import os
 import statistics
 import subprocess
@@ -98,17 +97,11 @@ def report(samples, is_paired):
 
 
 def main():
-    quick = os.environ.get('BENCH_QUICK', '0') not in ('', '0')
-    p = argparse.ArgumentParser(description=__doc__,
-                                formatter_class=argparse.RawTextHelpFormatter)
+    p, _ = h.arguments(__doc__, 'compare', (4, 2), (2.5, 1))
     p.add_argument('old')
     p.add_argument('new')
     p.add_argument('--row', action='append',
                    choices=[r.key for r in h.FORWARD] + ['rtt'])
-    p.add_argument('--rounds', type=int, default=2 if quick else 4)
-    p.add_argument('--secs', type=float, default=1 if quick else 2.5)
-    p.add_argument('--json', default=os.path.join(
-        h.OUT, time.strftime('compare-%Y%m%d-%H%M%S.json')))
     args = p.parse_args()
     kinds = [path.endswith('.json') for path in (args.old, args.new)]
     if kinds[0] != kinds[1]:

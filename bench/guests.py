@@ -11,7 +11,6 @@ is measured like that too.
 
   guests.py [--backend NAME]... [--rounds N] [--secs S] [--json FILE]
 """
-import argparse
 import json
 import os
 import shutil
@@ -34,7 +33,7 @@ BACKENDS = {
 
 def measure(backend, secs):
     res = tempfile.mkdtemp(prefix='res.', dir=h.OUT)
-    env = dict(os.environ, RES=res, SECS=str(secs), RINGWAY=h.RINGWAY,
+    env = dict(os.environ, RES=res, SECS=str(int(secs)), RINGWAY=h.RINGWAY,
                **BACKENDS[backend])
     with open(os.path.join(h.OUT, 'log-guests.txt'), 'a') as log:
         subprocess.run([os.path.join(h.HERE, 'guests.sh')], env=env,
@@ -74,14 +73,8 @@ def report(samples):
 
 
 def main():
-    quick = os.environ.get('BENCH_QUICK', '0') not in ('', '0')
-    p = argparse.ArgumentParser(description=__doc__,
-                                formatter_class=argparse.RawTextHelpFormatter)
+    p, _ = h.arguments(__doc__, 'guests', (3, 1), (5, 3))
     p.add_argument('--backend', action='append', choices=list(BACKENDS))
-    p.add_argument('--rounds', type=int, default=1 if quick else 3)
-    p.add_argument('--secs', type=int, default=3 if quick else 5)
-    p.add_argument('--json', default=os.path.join(
-        h.OUT, time.strftime('guests-%Y%m%d-%H%M%S.json')))
     args = p.parse_args()
     h.check_rights()
     samples, start = {}, time.monotonic()

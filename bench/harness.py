@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What bench.py and compare.py share: the rows of the table, measuring one of
 them once, and what a run's JSON says."""
+import argparse
 import csv
 import json
 import os
@@ -283,6 +284,19 @@ class Hugepages:
     def __exit__(self, *_):
         with open(self.PATH, 'w') as f:
             f.write(self.before)
+
+
+def arguments(doc, kind, rounds, secs):
+    """A parser with what all programs here take; @rounds and @secs: full and
+    with BENCH_QUICK. Returns it and whether this is a quick run."""
+    quick = os.environ.get('BENCH_QUICK', '0') not in ('', '0')
+    p = argparse.ArgumentParser(description=doc,
+                                formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument('--rounds', type=int, default=rounds[quick])
+    p.add_argument('--secs', type=float, default=secs[quick])
+    p.add_argument('--json', default=os.path.join(
+        OUT, time.strftime(f'{kind}-%Y%m%d-%H%M%S.json')))
+    return p, quick
 
 
 def check_rights():

@@ -28,7 +28,7 @@ static bool may_wait(struct txq *q, unsigned taken)
 		return false;
 	now = clock_ns();
 	if (taken || !q->full_since)
-		shm_store(&q->full_since, now);
+		q->full_since = now;
 	return now - q->full_since < limit;
 }
 
@@ -50,7 +50,7 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 	PROBE3(push, port->name, q->idx, taken);
 	if (likely(taken == n)) {
 		if (unlikely(q->full_since))
-			shm_store(&q->full_since, 0);
+			q->full_since = 0;
 	} else {
 		if (can_hold && may_wait(q, taken))
 			done = taken;

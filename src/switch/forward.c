@@ -6,7 +6,8 @@
  *
  * A burst is cut where a frame must be flooded. Between two cuts the frames are
  * grouped by destination queue, each group keeps its order and is sent with one
- * call. What goes to one receiver therefore leaves in the order it came.
+ * call. What goes to one receiver therefore leaves in the order it came. Where
+ * one has to wait, so do the frames behind the next cut.
  */
 #include "forward.h"
 
@@ -60,7 +61,7 @@ static void learn_flows(const struct rxq *q, struct frame *frames, unsigned n)
 }
 
 /* Sends frames[0..n) to the queues in to[0..n); none of them floods. Those that
- * must wait are marked as held, if @can_hold; their like may have been sent. */
+ * must wait are marked as held, if @can_hold; others behind them are sent. */
 static void send_groups(struct forward *fw, struct frame *const *frames,
 			struct txq **to, unsigned n, bool can_hold)
 {

@@ -100,8 +100,7 @@ struct txq {
 	struct port *port;
 	uint16_t idx;
 	struct spinlock lock;	/* held by the switch around tx_burst */
-	uint64_t full_since;	/* [holder of lock -> any, atomic] ns; 0: took
-				 * all it got */
+	uint64_t full_since;	/* [holder of lock] ns; 0: took all it got */
 	struct queue_stats stats; /* [holder of lock] */
 };
 

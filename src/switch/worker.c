@@ -33,9 +33,9 @@
  * naps between its tries: the receiver may need this very CPU. */
 #define HOLD_SPIN_NS 50000
 #define HOLD_NAP_NS  50000
-/* Looks at the events of sleeping queues are so far apart: a look costs as much
- * as eight polls of an empty queue. While there are frames to move they could
- * be further apart, but a round with large ones takes longer anyway. */
+/* Looks at the events of sleeping queues are so far apart, after rounds with
+ * frames and after those without: a look costs as much as some eight polls of an
+ * empty queue, and a round that copies large frames may itself take longer. */
 #define LOOK_BUSY_NS 20000
 #define LOOK_IDLE_NS 5000
 

@@ -126,7 +126,7 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 		if (i + PREFETCH_AHEAD < n)
 			prefetch_chain(&s->chain[i + PREFETCH_AHEAD]);
 		s->done[i] = (struct vq_done){ c->id, c->slot_count, 0 };
-		if (unlikely(ahead_is_finished(ahead, i)))
+		if (unlikely(ahead) && ahead_is_finished(ahead, i))
 			continue;
 		s->chain_of[taken] = i;
 		taken += take_frame(&frames[taken], c, hdr_size, offloads,

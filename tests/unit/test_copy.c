@@ -87,6 +87,7 @@ static void test_choice(void **state)
 	 * between cores without one */
 	check_choice((unsigned[]){ 210, 206, 145 }, COPY_AHEAD);
 	if (copy_large_has(COPY_STREAM)) {
+		check_choice((unsigned[]){ 700, 700, 420 }, COPY_STREAM);
 		check_choice((unsigned[]){ 522, 540, 330 }, COPY_STREAM);
 		check_choice((unsigned[]){ 810, 585, 330 }, COPY_STREAM);
 	}

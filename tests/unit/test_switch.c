@@ -190,6 +190,16 @@ static void check_serials(const struct fake_port *p, unsigned first,
 	}
 }
 
+/* Addresses 2 and 3 become known behind @b and @c. Returns what @b got. */
+static unsigned become_known(struct fake_port *b, struct fake_port *c)
+{
+	send_frame(b, 9, 2, 0);
+	send_frame(c, 9, 3, 0);
+	wait_taken(b);
+	wait_taken(c);
+	return wait_frames(b, 1);
+}
+
 /* A sender waits for a full receiver, loses nothing and keeps its order, while
  * others go on; and it does not wait for ever. */
 static void test_wait(void **state)
@@ -200,11 +210,7 @@ static void test_wait(void **state)
 	unsigned at;
 
 	(void)state;
-	send_frame(b, 9, 2, 0);
-	send_frame(c, 9, 3, 0);
-	wait_taken(b);
-	wait_taken(c);
-	at = wait_frames(b, 1);
+	at = become_known(b, c);
 	set_full(b, 1000000);
 	shm_store(&b->q[0].out_room, 3);
 	for (unsigned i = 0; i < 200; i++)
@@ -333,11 +339,7 @@ static void test_wait_mixed(void **state)
 	unsigned at_b, at_c, n = 200;
 
 	(void)state;
-	send_frame(b, 9, 2, 0);
-	send_frame(c, 9, 3, 0);
-	wait_taken(b);
-	wait_taken(c);
-	at_b = wait_frames(b, 1);
+	at_b = become_known(b, c);
 	at_c = wait_frames(c, 1);
 	set_full(b, 2000000);
 	shm_store(&b->q[0].out_room, 2);
