@@ -65,7 +65,7 @@ select_files() {
 mapfile -t lib < <(select_files '^src/.*\.[ch]$' '^src/cli/')
 # The path of a frame: nothing here may allocate or print.
 mapfile -t hot < <(select_files \
-	'^src/(virtio/vq_(dev|drv)_.*|net/.*|vnet/.*|switch/forward.*)\.c$')
+	'^src/(virtio/vq_(dev|drv)_.*|net/.*|vnet/.*|switch/(forward|deliver|pairs).*)\.c$')
 mapfile -t texts < <(select_files '' '(\.(png|bin|pcap)$|^LICENSE$)')
 mapfile -t licensed < <(select_files \
 	'(\.(c|h|sh|py|service)$|meson\.build$|^Makefile$|^\.ci/)')
