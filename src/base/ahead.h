@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A queue whose reader may finish entries out of order, on top of one that takes
- * them back in order only.
+ * A queue whose reader may finish entries out of order, on top of one that
+ * takes them back in order only.
  *
  * The reader looks at some entries from the front, finishes some of them and
  * wants to see the others again. Those before the first such entry are given

@@ -29,14 +29,14 @@ struct posted {
 struct loop {
 	int epoll_fd;
 	int wake_fd;
-	bool stop;			/* [any, atomic] */
+	bool stop; /* [any, atomic] */
 	struct loop_watch wake;
-	struct loop_timer *timers;	/* sorted by due_ms */
+	struct loop_timer *timers; /* sorted by due_ms */
 
 	struct epoll_event event[EVENTS_PER_WAIT]; /* being delivered */
 	int event_count;
 
-	pthread_mutex_t lock;		/* guards the two below */
+	pthread_mutex_t lock; /* guards the two below */
 	struct posted *first, **last;
 };
 

@@ -2,8 +2,8 @@
 /*
  * The control thread's event loop: epoll, timers, and calls posted from other
  * threads. Callbacks run on the thread that calls loop_run(); every function
- * but loop_post() and loop_stop() is for that thread only. A callback may remove
- * any watch or timer, its own included.
+ * but loop_post() and loop_stop() is for that thread only. A callback may
+ * remove any watch or timer, its own included.
  */
 #ifndef RW_LOOP_H
 #define RW_LOOP_H
@@ -18,19 +18,19 @@ struct loop;
  * borrows it until loop_unwatch(). */
 struct loop_watch {
 	void (*fn)(struct loop_watch *w, uint32_t events);
-	int fd;		 /* set by loop_watch(), -1 while not watched */
+	int fd; /* set by loop_watch(), -1 while not watched */
 	struct loop *loop;
 };
 
 /* A timer. Embedded in its owner's struct. */
 struct loop_timer {
 	void (*fn)(struct loop_timer *t);
-	uint64_t due_ms;	/* monotonic; 0 while not armed */
+	uint64_t due_ms; /* monotonic; 0 while not armed */
 	struct loop *loop;
 	struct loop_timer *next;
 };
 
-struct loop *loop_create(void);	/* NULL: out of memory or descriptors */
+struct loop *loop_create(void); /* NULL: out of memory or descriptors */
 void loop_destroy(struct loop *loop);
 
 /* Runs callbacks until loop_stop(). */

@@ -152,7 +152,8 @@ void mring_unpeek(struct mring *r, const void *message)
 		    sizeof(struct header);
 	size_t back = (r->peeked - at) & (r->size - 1);
 
-	/* Just peeked is at least a header away; no distance is a whole ring. */
+	/* Just peeked is at least a header away; no distance is a whole ring.
+	 */
 	r->peeked -= back ? back : r->size;
 }
 

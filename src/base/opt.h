@@ -18,34 +18,34 @@
 #include "show.h"
 
 enum opt_kind {
-	OPT_STRING,	/* char *, heap, NULL while unset; min and max bound
-			 * its length when max is not 0 */
-	OPT_PATH,	/* the same; must not be empty */
-	OPT_BOOL,	/* bool: on/off/yes/no/true/false/1/0 */
-	OPT_UINT,	/* uint32_t between min and max */
-	OPT_SIZE,	/* uint64_t with suffix k, M, G, T (powers of 1024) */
-	OPT_ENUM,	/* int: index into choices[] */
-	OPT_LIST,	/* struct opt_list: the key may stand several times */
+	OPT_STRING, /* char *, heap, NULL while unset; min and max bound
+		     * its length when max is not 0 */
+	OPT_PATH,   /* the same; must not be empty */
+	OPT_BOOL,   /* bool: on/off/yes/no/true/false/1/0 */
+	OPT_UINT,   /* uint32_t between min and max */
+	OPT_SIZE,   /* uint64_t with suffix k, M, G, T (powers of 1024) */
+	OPT_ENUM,   /* int: index into choices[] */
+	OPT_LIST,   /* struct opt_list: the key may stand several times */
 };
 
 /* Values of a key that may be given more than once, in order. */
 struct opt_list {
-	char **value;		/* heap, each one heap too */
+	char **value; /* heap, each one heap too */
 	unsigned count;
 };
 
 struct opt_row {
 	const char *key;
 	enum opt_kind kind;
-	size_t offset;		/* of the member in the configuration struct */
-	size_t set_offset;	/* of a bool "was given", or 0 for none */
-	uint64_t min, max;	/* OPT_UINT, OPT_SIZE; inclusive */
-	const char *def;	/* default as text, NULL for none; no lists */
+	size_t offset;	   /* of the member in the configuration struct */
+	size_t set_offset; /* of a bool "was given", or 0 for none */
+	uint64_t min, max; /* OPT_UINT, OPT_SIZE; inclusive */
+	const char *def;   /* default as text, NULL for none; no lists */
 	const char *const *choices; /* OPT_ENUM, NULL-terminated */
 	bool required;
-	bool runtime;		/* may be changed on a live port */
-	const char *arg;	/* the value in help texts: "PATH", "N" */
-	const char *help;	/* one line */
+	bool runtime;	  /* may be changed on a live port */
+	const char *arg;  /* the value in help texts: "PATH", "N" */
+	const char *help; /* one line */
 };
 
 /* A table ends with a row whose key is NULL. */
@@ -99,7 +99,7 @@ int opt_list_remove(struct opt_list *l, const char *value);
 /* One "key=value" of an option string. */
 struct opt_pair {
 	char *key;
-	char *value;	/* NULL: the key stood alone */
+	char *value; /* NULL: the key stood alone */
 };
 
 /*

@@ -15,7 +15,7 @@
 
 /* rcu:A  acquire and release: what the pointer leads to was written before it
  * was published. */
-#define rcu_read(p) shm_load_acquire(&(p))
+#define rcu_read(p)	  shm_load_acquire(&(p))
 #define rcu_publish(p, v) shm_store_release(&(p), v)
 
 /* Every thread that reads RCU pointers, at its begin and end. Starts online. */

@@ -13,23 +13,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define shm_load(p) __atomic_load_n(p, __ATOMIC_RELAXED)
-#define shm_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define shm_store(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
-#define shm_store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
-#define shm_exchange(p, v) __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL)
-#define shm_fetch_or(p, v) __atomic_fetch_or(p, v, __ATOMIC_ACQ_REL)
-#define shm_fetch_and(p, v) __atomic_fetch_and(p, v, __ATOMIC_ACQ_REL)
-#define shm_fetch_add(p, v) __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
+#define shm_load(p)		    __atomic_load_n(p, __ATOMIC_RELAXED)
+#define shm_load_acquire(p)	    __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define shm_store(p, v)		    __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define shm_store_release(p, v)	    __atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define shm_exchange(p, v)	    __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL)
+#define shm_fetch_or(p, v)	    __atomic_fetch_or(p, v, __ATOMIC_ACQ_REL)
+#define shm_fetch_and(p, v)	    __atomic_fetch_and(p, v, __ATOMIC_ACQ_REL)
+#define shm_fetch_add(p, v)	    __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
 #define shm_fetch_add_release(p, v) __atomic_fetch_add(p, v, __ATOMIC_RELEASE)
-#define shm_fetch_sub(p, v) __atomic_fetch_sub(p, v, __ATOMIC_ACQ_REL)
+#define shm_fetch_sub(p, v)	    __atomic_fetch_sub(p, v, __ATOMIC_ACQ_REL)
 /* Strong; *@expected gets the value found. */
-#define shm_compare_exchange(p, expected, v)                            \
-	__atomic_compare_exchange_n(p, expected, v, false,              \
-				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+#define shm_compare_exchange(p, expected, v)                                 \
+	__atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, \
+				    __ATOMIC_ACQUIRE)
 
 /* Orders every earlier load and store before every later one (store->load). */
-#define shm_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define shm_fence()	    __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define shm_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define shm_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 
@@ -38,7 +38,7 @@
  * knows it: it may read the source a second time instead of the copy. These
  * end that: for a value in a register, and for an object (@p its address).
  */
-#define shm_settle(v) __asm__ volatile("" : "+r"(v))
+#define shm_settle(v)	     __asm__ volatile("" : "+r"(v))
 #define shm_settle_object(p) __asm__ volatile("" : "+m"(*(p)))
 
 /* Fetches the line of @p in order to write it. A plain prefetch of a line that
@@ -55,10 +55,10 @@ static inline void prefetch_write(const void *p)
 }
 
 /* Statistics: one writer, any reader; never torn, never a locked operation. */
-#define stat_add(p, n) \
+#define stat_add(p, n)                                                  \
 	__atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + (n), \
 			 __ATOMIC_RELAXED)
-#define stat_inc(p) stat_add(p, 1)
+#define stat_inc(p)  stat_add(p, 1)
 #define stat_read(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 
 static inline void cpu_relax(void)

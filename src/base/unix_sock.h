@@ -15,8 +15,8 @@
 /* A socket that listens on a path it made. fd is -1 while closed. */
 struct unix_listener {
 	int fd;
-	char *path;	/* heap */
-	dev_t dev;	/* of the socket file, so that only ours is removed */
+	char *path; /* heap */
+	dev_t dev;  /* of the socket file, so that only ours is removed */
 	ino_t ino;
 };
 

@@ -8,18 +8,18 @@
 #include <stdint.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b)     ((a) < (b) ? (a) : (b))
+#define MAX(a, b)     ((a) > (b) ? (a) : (b))
 
 #define container_of(ptr, type, member) \
-	((type *)((char *)(ptr) - offsetof(type, member)))
+	((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#define likely(x)	    __builtin_expect(!!(x), 1)
+#define unlikely(x)	    __builtin_expect(!!(x), 0)
 #define __printf(fmt, args) __attribute__((format(printf, fmt, args)))
 
-#define CACHE_LINE 64
-#define __cacheline __attribute__((aligned(CACHE_LINE)))
+#define CACHE_LINE	    64
+#define __cacheline	    __attribute__((aligned(CACHE_LINE)))
 
 /* Is [@off, @off + @size) inside [0, @limit)? Never overflows. */
 static inline bool range_is_inside(uint64_t off, uint64_t size, uint64_t limit)

@@ -10,14 +10,14 @@ struct args {
 	int argc;
 	char **argv;
 	int at;
-	bool words_only;	/* "--" was there */
+	bool words_only; /* "--" was there */
 };
 
 enum arg_kind {
 	ARG_END,
-	ARG_WORD,	/* text */
-	ARG_OPTION,	/* key, text (NULL: stood alone) */
-	ARG_HELP,	/* -h, --help */
+	ARG_WORD,   /* text */
+	ARG_OPTION, /* key, text (NULL: stood alone) */
+	ARG_HELP,   /* -h, --help */
 };
 
 struct arg {

@@ -16,27 +16,27 @@ enum exit_code {
 /* What was typed behind a command's name. One struct for all commands; each
  * has rows for the members it knows. */
 struct cli_args {
-	char *control;		/* NULL: default path */
+	char *control; /* NULL: default path */
 	bool json;
 	char *net, *port;
-	char *write;		/* capture: the file */
+	char *write; /* capture: the file */
 	uint32_t snaplen;
 	uint64_t count;
 	uint32_t limit;
-	char *direction;	/* the daemon checks it */
+	char *direction; /* the daemon checks it */
 	uint64_t memory;
-	uint32_t watch;		/* seconds between reports; 0: one report */
+	uint32_t watch; /* seconds between reports; 0: one report */
 	const char *word[CLI_MAX_WORDS]; /* what is no option; borrowed */
 	unsigned words;
 };
 
 struct command {
-	const char *name;	/* one or two words */
-	const char *usage;	/* what follows the options, "" for nothing */
-	const char *help;	/* one line */
-	const char *more;	/* paragraphs, NULL for none */
+	const char *name;  /* one or two words */
+	const char *usage; /* what follows the options, "" for nothing */
+	const char *help;  /* one line */
+	const char *more;  /* paragraphs, NULL for none */
 	const struct opt_row *options; /* into struct cli_args */
-	const char *const *shorts; /* "w", "write", ..., NULL; or NULL */
+	const char *const *shorts;     /* "w", "write", ..., NULL; or NULL */
 	unsigned min_words, max_words;
 	/* Parses its own options; @argv begins behind the name. */
 	int (*run_raw)(const struct command *self, int argc, char **argv);

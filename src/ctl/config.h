@@ -10,25 +10,25 @@
 #define CONFIG_MAX_CPUS 256
 
 struct daemon_conf {
-	char *control;		/* path of the control socket; NULL: default */
+	char *control; /* path of the control socket; NULL: default */
 	uint32_t workers;
-	char *cpus;		/* as written; config_cpus() reads it */
-	char *poll_us;		/* as written; config_poll_us() reads it */
-	uint32_t mac_age;	/* seconds */
-	int log_level;		/* enum log_level */
-	int rebalance;		/* enum config_rebalance */
+	char *cpus;	  /* as written; config_cpus() reads it */
+	char *poll_us;	  /* as written; config_poll_us() reads it */
+	uint32_t mac_age; /* seconds */
+	int log_level;	  /* enum log_level */
+	int rebalance;	  /* enum config_rebalance */
 };
 enum config_rebalance { REBALANCE_AUTO, REBALANCE_OFF };
 extern const struct opt_row daemon_conf_rows[];
-extern const char *const log_level_names[];	/* by enum log_level */
+extern const char *const log_level_names[]; /* by enum log_level */
 
 struct config {
 	struct daemon_conf daemon;
-	struct netdev **netdev;	/* in the order given */
+	struct netdev **netdev; /* in the order given */
 	unsigned netdev_count;
 };
 
-int config_init(struct config *c, struct err *err);	/* defaults */
+int config_init(struct config *c, struct err *err); /* defaults */
 void config_fini(struct config *c);
 
 /* One option: "netdev" or a key of daemon_conf_rows. -EINVAL (bad), -EEXIST (a

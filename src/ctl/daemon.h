@@ -17,7 +17,7 @@
 struct daemon_port {
 	struct port *port;
 	struct netdev *netdev;
-	struct daemon_capture *capture;	/* NULL while not captured */
+	struct daemon_capture *capture; /* NULL while not captured */
 	struct daemon_port *next;	/* in the order they were added */
 };
 

@@ -32,7 +32,7 @@ struct capture_args {
 	char *id;
 	uint32_t snaplen;
 	uint64_t count;
-	int direction;	/* enum capture_direction */
+	int direction; /* enum capture_direction */
 };
 extern const struct opt_row capture_params[];
 int method_capture_start(struct rpc_call *call);

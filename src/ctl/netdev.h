@@ -9,12 +9,12 @@
 
 struct netdev {
 	const struct port_type *type;
-	struct port_conf common;	/* what every port has */
-	void *conf;			/* heap; the type's own */
+	struct port_conf common; /* what every port has */
+	void *conf;		 /* heap; the type's own */
 };
 
-/* Reads "TYPE,id=NAME,key=value,...", or that as a JSON object. -EINVAL with @err, which names the port
- * when its id is known. The caller frees *@out. */
+/* Reads "TYPE,id=NAME,key=value,...", or that as a JSON object. -EINVAL with
+ * @err, which names the port when its id is known. The caller frees *@out. */
 int netdev_parse(const char *text, struct netdev **out, struct err *err);
 
 /* The same from {"type": TYPE, "id": NAME, key: value, ...}. */

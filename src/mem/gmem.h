@@ -24,27 +24,27 @@
 /* One region as the front-end describes it (vhost-user, "Memory region
  * description"). */
 struct gmem_desc {
-	uint64_t gpa;		/* guest physical address */
-	uint64_t size;		/* bytes */
-	uint64_t uva;		/* address in the front-end's own process */
-	uint64_t mmap_offset;	/* of the region's start in the file */
-	int fd;			/* borrowed: gmem duplicates what it needs */
+	uint64_t gpa;	      /* guest physical address */
+	uint64_t size;	      /* bytes */
+	uint64_t uva;	      /* address in the front-end's own process */
+	uint64_t mmap_offset; /* of the region's start in the file */
+	int fd;		      /* borrowed: gmem duplicates what it needs */
 };
 
-struct gmem_mapping;		/* reference-counted mmap() */
+struct gmem_mapping; /* reference-counted mmap() */
 
 struct gmem_region {
 	uint64_t gpa;
 	uint64_t size;
 	uint64_t uva;
-	uint8_t *host;		/* of the region's first byte, here */
+	uint8_t *host; /* of the region's first byte, here */
 	struct gmem_mapping *mapping;
 };
 
 struct gmem {
-	unsigned ref_count;		/* [any, atomic] */
+	unsigned ref_count; /* [any, atomic] */
 	unsigned count;
-	struct gmem_region region[];	/* sorted by gpa, never overlapping */
+	struct gmem_region region[]; /* sorted by gpa, never overlapping */
 };
 
 /*
@@ -53,8 +53,8 @@ struct gmem {
  * a file shorter than the region; -ENOMEM, or mmap's error. Returns one
  * reference in *@out. @count may be 0.
  */
-int gmem_create(const struct gmem_desc *desc, unsigned count,
-		struct gmem **out, struct err *err);
+int gmem_create(const struct gmem_desc *desc, unsigned count, struct gmem **out,
+		struct err *err);
 
 /* A new map with one region more / less. @old keeps its reference. Removing
  * matches gpa, uva and size, as REM_MEM_REG does; -ENOENT if there is none. */
@@ -68,7 +68,7 @@ int gmem_remove(const struct gmem *old, uint64_t gpa, uint64_t size,
 bool gmem_has(const struct gmem *m, const struct gmem_desc *desc);
 
 struct gmem *gmem_get(struct gmem *m);
-void gmem_put(struct gmem *m);	/* NULL is fine; the last put unmaps */
+void gmem_put(struct gmem *m); /* NULL is fine; the last put unmaps */
 
 /* The host address of guest physical [@gpa, @gpa + @size), NULL when any byte
  * of it lies outside one region. @size may be 0. */

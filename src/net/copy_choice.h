@@ -14,12 +14,12 @@
  * is ended at once. Medians, because a burst in which the worker was scheduled
  * away says nothing.
  *
- * Streaming stores. They save reading a line only to overwrite it all, and throw
- * it out to memory, where the receiver has to fetch it. For buffers in a cache
- * that sender and receiver share that is never right, though the copy alone may
- * be cheaper; for cold buffers, and between cores that share no cache, it is. We
- * cannot measure the receiver's side, therefore they have to be better by what
- * it was measured to lose, in part (STREAM_CHARGE).
+ * Streaming stores. They save reading a line only to overwrite it all, and
+ * throw it out to memory, where the receiver has to fetch it. For buffers in a
+ * cache that sender and receiver share that is never right, though the copy
+ * alone may be cheaper; for cold buffers, and between cores that share no
+ * cache, it is. We cannot measure the receiver's side, therefore they have to
+ * be better by what it was measured to lose, in part (STREAM_CHARGE).
  *
  * Bursts of small frames are not looked at, cost nothing and decide nothing.
  */

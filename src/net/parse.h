@@ -6,17 +6,22 @@
 #include "frame.h"
 #include "le.h"
 
-enum { ETHERTYPE_VLAN = 0x8100, ETHERTYPE_QINQ = 0x88a8, ETHERTYPE_V4 = 0x0800,
-       ETHERTYPE_V6 = 0x86dd, ETHERTYPE_RARP = 0x8035 };
+enum {
+	ETHERTYPE_VLAN = 0x8100,
+	ETHERTYPE_QINQ = 0x88a8,
+	ETHERTYPE_V4 = 0x0800,
+	ETHERTYPE_V6 = 0x86dd,
+	ETHERTYPE_RARP = 0x8035
+};
 
 /* Where the headers of a frame lie; offsets from the start of the frame. 0 for
  * what is not there or lies beyond the head. */
 struct headers {
-	uint16_t ethertype;	/* behind the tags, host order */
+	uint16_t ethertype; /* behind the tags, host order */
 	uint16_t l3_off;
-	uint16_t l4_off;	/* 0 for fragments other than the first */
-	uint16_t payload_off;	/* behind TCP/UDP */
-	uint8_t l4_proto;	/* IPPROTO_*, 0 when unknown */
+	uint16_t l4_off;      /* 0 for fragments other than the first */
+	uint16_t payload_off; /* behind TCP/UDP */
+	uint8_t l4_proto;     /* IPPROTO_*, 0 when unknown */
 	bool is_fragment;
 };
 

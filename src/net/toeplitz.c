@@ -54,6 +54,6 @@ uint32_t toeplitz_hash(const struct toeplitz *t, const void *input,
 #define BYTE(high, low) ADD(high) ^ ADD_LATER(low)
 
 const uint16_t toeplitz_symmetric_add[256] = {
-	ROW(0),	 ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
-	ROW(8),	 ROW(9),  ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
+	ROW(0), ROW(1), ROW(2),	 ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),
+	ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15),
 };

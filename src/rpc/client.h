@@ -9,7 +9,7 @@
 
 struct client {
 	int fd;
-	char *buf;		/* what was read and not yet taken */
+	char *buf; /* what was read and not yet taken */
 	size_t len, size;
 };
 

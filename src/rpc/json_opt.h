@@ -16,7 +16,7 @@ int json_opt_each(const json_t *object,
 
 /* Fills @conf, zeroed memory, from @object (NULL: nothing given): defaults,
  * values, checks. On error nothing is left allocated in @conf. */
-int json_opt_parse(const struct opt_row *rows, void *conf,
-		   const json_t *object, struct err *err);
+int json_opt_parse(const struct opt_row *rows, void *conf, const json_t *object,
+		   struct err *err);
 
 #endif

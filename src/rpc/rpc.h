@@ -22,7 +22,7 @@ enum rpc_error {
 	RPC_INVALID_REQUEST = -32600,
 	RPC_UNKNOWN_METHOD = -32601,
 	RPC_BAD_PARAMS = -32602,
-	RPC_REFUSED = -32000,	/* ours: understood, but it cannot be done */
+	RPC_REFUSED = -32000, /* ours: understood, but it cannot be done */
 };
 
 struct rpc_server;
@@ -30,21 +30,21 @@ struct rpc_conn;
 
 /* One request while its handler runs; nothing here outlives the call. */
 struct rpc_call {
-	struct rpc_conn *conn;	/* who asks */
-	void *ctx;		/* the server's */
-	const void *args;	/* struct that the method's rows filled */
-	const json_t *params;	/* as sent: an object or NULL */
-	json_t *result;		/* an object, for the handler to fill */
-	int fd;			/* came along, -1: none; fd_take() it to keep */
-	struct err err;		/* what is wrong, when the handler fails */
+	struct rpc_conn *conn; /* who asks */
+	void *ctx;	       /* the server's */
+	const void *args;      /* struct that the method's rows filled */
+	const json_t *params;  /* as sent: an object or NULL */
+	json_t *result;	       /* an object, for the handler to fill */
+	int fd;		       /* came along, -1: none; fd_take() it to keep */
+	struct err err;	       /* what is wrong, when the handler fails */
 };
 
 /* One row is the whole truth about a method. */
 struct rpc_method {
 	const char *name;
-	const char *help;	/* one line */
+	const char *help;	      /* one line */
 	const struct opt_row *params; /* NULL: any; the handler reads them */
-	size_t args_size;	/* of the struct that @params fills */
+	size_t args_size;	      /* of the struct that @params fills */
 	bool takes_fd;
 	/* 0, or -errno with call->err. A value that is wrong (-EINVAL,
 	 * -ENAMETOOLONG) is answered RPC_BAD_PARAMS, the rest RPC_REFUSED with

@@ -9,8 +9,8 @@
  * came with it, or -1. Returns the reply, NULL when none is due. */
 json_t *rpc_handle_line(const struct rpc_method *methods, void *ctx,
 			struct rpc_conn *conn,
-			int (*take_fd)(struct rpc_conn *conn),
-			const char *line, size_t size);
+			int (*take_fd)(struct rpc_conn *conn), const char *line,
+			size_t size);
 
 /* A reply that tells an error; takes @id's reference (NULL: null). */
 json_t *rpc_error_reply(json_t *id, int code, const char *message,

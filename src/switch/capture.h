@@ -12,11 +12,12 @@
 enum capture_direction { CAPTURE_BOTH, CAPTURE_RX, CAPTURE_TX };
 
 struct capture_config {
-	int fd;			/* ownership moves to the capture, also when
-				 * it cannot start */
-	uint32_t snaplen;	/* bytes of each frame kept; 0: all */
-	uint64_t max_frames;	/* 0: no bound */
-	enum capture_direction direction; /* pcap has no room to tell it later */
+	int fd;		     /* ownership moves to the capture, also when
+			      * it cannot start */
+	uint32_t snaplen;    /* bytes of each frame kept; 0: all */
+	uint64_t max_frames; /* 0: no bound */
+	enum capture_direction
+		direction; /* pcap has no room to tell it later */
 };
 
 /*
@@ -28,8 +29,8 @@ int capture_start(struct port *p, const struct capture_config *config,
 		  struct loop *loop, void (*ended)(void *arg), void *arg,
 		  struct err *err);
 struct capture_stats {
-	uint64_t frames;	/* written */
-	uint64_t dropped;	/* not recorded: the ring was full */
+	uint64_t frames;  /* written */
+	uint64_t dropped; /* not recorded: the ring was full */
 };
 
 /* Ends it: what workers had handed over is written, then the fd is closed.

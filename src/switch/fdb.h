@@ -8,7 +8,8 @@
  * lock; an entry is one atomic word, so it is never seen half-changed. Learning
  * takes the bucket's lock bit. When the table fills, the control thread builds
  * one of twice the size, publishes it with RCU and frees the old; what was
- * learned in between in the old one is lost and learned again at the next frame.
+ * learned in between in the old one is lost and learned again at the next
+ * frame.
  *
  * Workers look up and learn; the control thread ages, grows, lists, flushes.
  */
@@ -20,10 +21,10 @@
 
 struct fdb;
 
-#define FDB_NO_SLOT UINT16_MAX	/* so at most 65535 ports in a network */
+#define FDB_NO_SLOT UINT16_MAX /* so at most 65535 ports in a network */
 
-struct fdb *fdb_create(void);		/* small; NULL: out of memory */
-void fdb_destroy(struct fdb *f);	/* no worker may have it */
+struct fdb *fdb_create(void);	 /* small; NULL: out of memory */
+void fdb_destroy(struct fdb *f); /* no worker may have it */
 
 /* Slot of @mac (mac_to_u64), or FDB_NO_SLOT. Worker, inside its loop. */
 uint16_t fdb_lookup(const struct fdb *f, uint64_t mac);
@@ -33,10 +34,10 @@ uint16_t fdb_lookup(const struct fdb *f, uint64_t mac);
 void fdb_prefetch(const struct fdb *f, uint64_t mac);
 
 enum fdb_result {
-	FDB_KNOWN,		/* same slot; its age was refreshed */
+	FDB_KNOWN, /* same slot; its age was refreshed */
 	FDB_ADDED,
-	FDB_MOVED,		/* was at *@old_slot before */
-	FDB_FULL,		/* no room until the table has grown */
+	FDB_MOVED, /* was at *@old_slot before */
+	FDB_FULL,  /* no room until the table has grown */
 };
 /* Remembers that @mac is behind @slot. When @may_add is false an unknown
  * address is not added (FDB_FULL). Worker. */
@@ -44,10 +45,10 @@ enum fdb_result fdb_learn(struct fdb *f, uint64_t mac, uint16_t slot,
 			  bool may_add, uint16_t *old_slot);
 
 /*
- * Changes whenever what was found before may be true no longer: after an address
- * moved or was forgotten, after the table grew, and with each tick of ageing. A
- * new address does not change it. Never 0, and no two tables have the same.
- * Whoever remembers what it found asks before it looks. Any thread.
+ * Changes whenever what was found before may be true no longer: after an
+ * address moved or was forgotten, after the table grew, and with each tick of
+ * ageing. A new address does not change it. Never 0, and no two tables have the
+ * same. Whoever remembers what it found asks before it looks. Any thread.
  */
 uint64_t fdb_version(const struct fdb *f);
 
@@ -68,9 +69,10 @@ unsigned fdb_flush(struct fdb *f, uint16_t slot,
 
 /* Control: each entry with its age in ticks; stops when @fn returns false. */
 void fdb_each(const struct fdb *f,
-	      bool (*fn)(uint64_t mac, uint16_t slot, unsigned ticks, void *arg),
+	      bool (*fn)(uint64_t mac, uint16_t slot, unsigned ticks,
+			 void *arg),
 	      void *arg);
 
-uint64_t fdb_count(const struct fdb *f);	/* entries; any thread */
+uint64_t fdb_count(const struct fdb *f); /* entries; any thread */
 
 #endif

@@ -27,7 +27,7 @@ struct forward {
 	struct queue_stats *merging;
 	/* Set when a MAC table asked for growth; [worker -> ctl] */
 	bool *grow_wanted;
-	int grow_fd; /* eventfd to tell control */
+	int grow_fd;		    /* eventfd to tell control */
 	struct stage_totals stages; /* [whoever has it -> ctl] */
 };
 
@@ -40,10 +40,9 @@ struct forward_result {
 struct forward_result forward_poll(struct forward *fw, struct rxq *q);
 
 /* Forwards @n frames that came in at @from. Those that wait for a receiver are
- * marked in fw->burst.held_mask; @can_hold: they are fw->burst's and may. Whoever
- * has @fw. */
-void forward_frames(struct forward *fw, struct port *from,
-		    struct frame *frames, unsigned n, bool can_hold,
-		    struct queue_stats *rx_stats);
+ * marked in fw->burst.held_mask; @can_hold: they are fw->burst's and may.
+ * Whoever has @fw. */
+void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
+		    unsigned n, bool can_hold, struct queue_stats *rx_stats);
 
 #endif

@@ -25,15 +25,15 @@ struct worker;
 
 /* Why a frame was dropped. Names in drop_reason_name(). */
 enum drop_reason {
-	DROP_TX_FULL,		/* receiver had no buffers */
-	DROP_TX_DOWN,		/* receiver not connected or disabled */
-	DROP_TX_TOO_BIG,	/* larger than the receiver can take */
-	DROP_TX_ERROR,		/* the back-end's system call failed */
-	DROP_RX_BAD_FRAME,	/* too short or too long for Ethernet */
-	DROP_RX_BAD_OFFLOAD,	/* offload header refused */
-	DROP_RX_DISABLED,	/* sent on a queue that is not enabled */
-	DROP_RX_ALONE,		/* no other port to go to */
-	DROP_RX_HAIRPIN,	/* destination is where it came from */
+	DROP_TX_FULL,	     /* receiver had no buffers */
+	DROP_TX_DOWN,	     /* receiver not connected or disabled */
+	DROP_TX_TOO_BIG,     /* larger than the receiver can take */
+	DROP_TX_ERROR,	     /* the back-end's system call failed */
+	DROP_RX_BAD_FRAME,   /* too short or too long for Ethernet */
+	DROP_RX_BAD_OFFLOAD, /* offload header refused */
+	DROP_RX_DISABLED,    /* sent on a queue that is not enabled */
+	DROP_RX_ALONE,	     /* no other port to go to */
+	DROP_RX_HAIRPIN,     /* destination is where it came from */
 	DROP_COUNT,
 };
 const char *drop_reason_name(enum drop_reason r);
@@ -42,19 +42,19 @@ const char *drop_reason_name(enum drop_reason r);
  * of the transmit lock); read by control at any time. */
 struct queue_stats {
 	uint64_t frames;
-	uint64_t bytes;		/* Ethernet bytes */
-	uint64_t bursts;	/* bursts with at least one frame */
-	uint64_t kicks;		/* rx: wake-ups by the peer */
-	uint64_t calls;		/* notifications sent to the peer */
-	uint64_t copies;	/* times frame payload was copied */
-	uint64_t polls;		/* rx: looks that found nothing */
-	uint64_t waits;		/* rx: bursts cut short by a full receiver */
-	uint64_t sleeps;	/* rx: times armed and left alone */
+	uint64_t bytes;	 /* Ethernet bytes */
+	uint64_t bursts; /* bursts with at least one frame */
+	uint64_t kicks;	 /* rx: wake-ups by the peer */
+	uint64_t calls;	 /* notifications sent to the peer */
+	uint64_t copies; /* times frame payload was copied */
+	uint64_t polls;	 /* rx: looks that found nothing */
+	uint64_t waits;	 /* rx: bursts cut short by a full receiver */
+	uint64_t sleeps; /* rx: times armed and left alone */
 	/* tx, [any, atomic]: counted before the lock is taken */
-	uint64_t segmented;	/* large frames cut in software */
-	uint64_t checksummed;	/* checksums filled in software */
-	uint64_t merged;	/* rx: frames that went on inside the one before
-				 * them in their flow; for each receiver */
+	uint64_t segmented;   /* large frames cut in software */
+	uint64_t checksummed; /* checksums filled in software */
+	uint64_t merged;      /* rx: frames that went on inside the one before
+			       * them in their flow; for each receiver */
 	uint64_t drops[DROP_COUNT];
 };
 
@@ -62,36 +62,36 @@ struct queue_stats {
 #define BURST_SCRATCH (48 * 1024)
 struct burst {
 	struct frame frame[BURST_MAX];
-	unsigned want;		/* set before rx_burst: so many frames at most */
-	unsigned borrowed;	/* the back-end's own, rx_burst to rx_done */
-	uint64_t held_mask;	/* set before rx_done: bit i, frame[i] was not
-				 * sent; the next rx_burst returns these again,
-				 * in their order and before others. 0 unless
-				 * rxq.can_hold */
+	unsigned want;	    /* set before rx_burst: so many frames at most */
+	unsigned borrowed;  /* the back-end's own, rx_burst to rx_done */
+	uint64_t held_mask; /* set before rx_done: bit i, frame[i] was not
+			     * sent; the next rx_burst returns these again,
+			     * in their order and before others. 0 unless
+			     * rxq.can_hold */
 	uint8_t scratch[BURST_SCRATCH] __cacheline; /* likewise */
 };
 
 /* A queue that brings frames in. Embedded in the back-end's own queue. */
 struct rxq {
 	struct port *port;
-	uint16_t idx;		/* within the port, for people */
-	bool can_spin;		/* polling it costs no system call */
-	bool can_hold;		/* rx_done puts frames back: the queue may wait
-				 * for a receiver that is full */
-	bool wants_gro;		/* [ctl -> worker, atomic] merge small frames for
-				 * receivers of large ones. Heads must hold all
-				 * headers: FRAME_HEAD is to be snapshot */
-	int event_fd;		/* becomes readable when there is work; -1: the
-				 * queue must be polled for ever */
+	uint16_t idx;	/* within the port, for people */
+	bool can_spin;	/* polling it costs no system call */
+	bool can_hold;	/* rx_done puts frames back: the queue may wait
+			 * for a receiver that is full */
+	bool wants_gro; /* [ctl -> worker, atomic] merge small frames for
+			 * receivers of large ones. Heads must hold all
+			 * headers: FRAME_HEAD is to be snapshot */
+	int event_fd;	/* becomes readable when there is work; -1: the
+			 * queue must be polled for ever */
 	/* set by the switch */
-	struct worker *worker;	/* [ctl] NULL while not attached */
-	unsigned slot;		/* [ctl] in the worker's table */
-	unsigned want;		/* [worker] frames in the next burst, at most */
-	uint64_t idle_since;	/* [worker] cycles; 0 while busy */
-	uint64_t busy_cycles;	/* [worker -> ctl] spent on its frames */
-	uint64_t busy_seen;	/* [ctl] of these, at the last look */
-	uint32_t load;		/* [ctl] share of a worker before that */
-	uint64_t moved_ms;	/* [ctl] by the balancer; 0: never */
+	struct worker *worker; /* [ctl] NULL while not attached */
+	unsigned slot;	       /* [ctl] in the worker's table */
+	unsigned want;	       /* [worker] frames in the next burst, at most */
+	uint64_t idle_since;   /* [worker] cycles; 0 while busy */
+	uint64_t busy_cycles;  /* [worker -> ctl] spent on its frames */
+	uint64_t busy_seen;    /* [ctl] of these, at the last look */
+	uint32_t load;	       /* [ctl] share of a worker before that */
+	uint64_t moved_ms;     /* [ctl] by the balancer; 0: never */
 	struct queue_stats stats; /* [worker] */
 };
 
@@ -99,14 +99,14 @@ struct rxq {
 struct txq {
 	struct port *port;
 	uint16_t idx;
-	struct spinlock lock;	/* held by the switch around tx_burst */
-	uint64_t full_since;	/* [holder of lock] ns; 0: took all it got */
+	struct spinlock lock;	  /* held by the switch around tx_burst */
+	uint64_t full_since;	  /* [holder of lock] ns; 0: took all it got */
 	struct queue_stats stats; /* [holder of lock] */
 };
 
 /* The transmit queues that can be used now; immutable, published with RCU. */
 struct txq_set {
-	unsigned count;		/* >= 1 */
+	unsigned count; /* >= 1 */
 	struct txq *txq[];
 };
 
@@ -119,8 +119,8 @@ struct port_ops {
 	 * is called whenever rx_burst was.
 	 */
 	unsigned (*rx_burst)(struct rxq *q, struct burst *b);
-	/* Gives back everything that the last rx_burst borrowed; publishes once,
-	 * notifies at most once. */
+	/* Gives back everything that the last rx_burst borrowed; publishes
+	 * once, notifies at most once. */
 	void (*rx_done)(struct rxq *q, struct burst *b);
 	/* Asks for an event at the next frame. True: armed and nothing pending.
 	 * False: there is work. NULL: the event_fd needs no arming. */
@@ -155,10 +155,10 @@ struct port_ops {
 /* Options every port has. */
 struct port_conf {
 	char *id;
-	char *net;		/* network's name */
-	uint32_t max_macs;	/* addresses it may have learned at a time */
-	int full;		/* enum port_full */
-	uint32_t full_us;	/* PORT_FULL_WAIT: at most so long */
+	char *net;	   /* network's name */
+	uint32_t max_macs; /* addresses it may have learned at a time */
+	int full;	   /* enum port_full */
+	uint32_t full_us;  /* PORT_FULL_WAIT: at most so long */
 };
 
 /* What becomes of a frame for one receiver that has no buffers. Flooded frames
@@ -167,43 +167,44 @@ enum port_full { PORT_FULL_WAIT, PORT_FULL_DROP };
 extern const struct opt_row port_conf_rows[];
 
 struct port_env {
-	struct loop *loop;	/* the control thread's */
+	struct loop *loop; /* the control thread's */
 	struct vswitch *sw;
 };
 
 /* A kind of port: one row in ctl's table, one file in port/. */
 struct port_type {
-	const char *name;	/* of -netdev NAME,... */
-	const char *help;	/* one line */
+	const char *name;	    /* of -netdev NAME,... */
+	const char *help;	    /* one line */
 	const struct opt_row *rows; /* of its own options */
-	size_t conf_size;	/* of the struct the rows fill */
+	size_t conf_size;	    /* of the struct the rows fill */
 	/*
 	 * Opens what the port needs and makes it ready to be added to the
 	 * switch. @conf is borrowed and may be gone after the return. 0 with
 	 * the port in *@out, or -errno with @err, nothing left behind.
 	 */
-	int (*create)(const struct port_env *env, const struct port_conf *common,
-		      const void *conf, struct port **out, struct err *err);
+	int (*create)(const struct port_env *env,
+		      const struct port_conf *common, const void *conf,
+		      struct port **out, struct err *err);
 };
 
 struct port {
 	const struct port_type *type;
 	const struct port_ops *ops;
-	char *name;		/* heap; the id */
+	char *name; /* heap; the id */
 	struct vswitch *sw;
-	struct net *net;	/* [ctl] NULL while not in the switch */
-	uint32_t slot;		/* [const while in net] in the topology */
-	uint32_t max_macs;	/* [ctl -> any, atomic] bound of learning */
-	uint32_t mac_count;	/* [any, atomic] learned at present */
-	unsigned tx_offloads;	/* [ctl -> any, atomic] OFFLOAD_* it takes */
-	uint64_t full_ns;	/* [ctl -> any, atomic] how long senders wait
-				 * for it; 0: they drop */
-	struct txq_set *txqs;	/* [rcu] NULL: nothing can be sent: link down */
-	struct capture *capture; /* [rcu] NULL: not captured */
-	uint64_t down_drops;	/* [any, atomic] frames for it while down */
+	struct net *net;      /* [ctl] NULL while not in the switch */
+	uint32_t slot;	      /* [const while in net] in the topology */
+	uint32_t max_macs;    /* [ctl -> any, atomic] bound of learning */
+	uint32_t mac_count;   /* [any, atomic] learned at present */
+	unsigned tx_offloads; /* [ctl -> any, atomic] OFFLOAD_* it takes */
+	uint64_t full_ns;     /* [ctl -> any, atomic] how long senders wait
+			       * for it; 0: they drop */
+	struct txq_set *txqs; /* [rcu] NULL: nothing can be sent: link down */
+	struct capture *capture;  /* [rcu] NULL: not captured */
+	uint64_t down_drops;	  /* [any, atomic] frames for it while down */
 	struct flow_table *flows; /* queue of each flow; heap; NULL: the port
-				 * has one queue pair */
-	struct rxq **rxq;	/* [ctl] all queues, for statistics; heap */
+				   * has one queue pair */
+	struct rxq **rxq;	  /* [ctl] all queues, for statistics; heap */
 	struct txq **txq;
 	unsigned rxq_count, txq_count;
 };

@@ -13,17 +13,17 @@
 #define SWITCH_MAX_WORKERS 64
 
 struct switch_config {
-	unsigned workers;	/* 1..SWITCH_MAX_WORKERS */
-	const int *cpus;	/* worker i runs on cpus[i % cpu_count]; borrowed */
-	unsigned cpu_count;	/* 0: wherever the scheduler likes */
-	int poll_us;		/* longest spin without work; -1: adaptive */
-	unsigned mac_age_s;	/* seconds without a frame until forgotten */
-	bool rebalance;		/* move queues away from overloaded workers */
+	unsigned workers;   /* 1..SWITCH_MAX_WORKERS */
+	const int *cpus;    /* worker i runs on cpus[i % cpu_count]; borrowed */
+	unsigned cpu_count; /* 0: wherever the scheduler likes */
+	int poll_us;	    /* longest spin without work; -1: adaptive */
+	unsigned mac_age_s; /* seconds without a frame until forgotten */
+	bool rebalance;	    /* move queues away from overloaded workers */
 };
 
 int switch_create(const struct switch_config *config, struct loop *loop,
 		  struct vswitch **out, struct err *err);
-void switch_destroy(struct vswitch *sw);	/* no port may be left */
+void switch_destroy(struct vswitch *sw); /* no port may be left */
 
 /* Puts @p into the network @net (made when new). -EEXIST: the name is taken
  * anywhere in the switch. From then on it gets frames. */
@@ -42,7 +42,7 @@ const char *switch_net_name(const struct port *p);
 /* MAC entries of one network or (NULL) all. */
 struct mac_entry {
 	uint8_t mac[6];
-	const char *net, *port;	/* valid during the call */
+	const char *net, *port; /* valid during the call */
 	unsigned age_s;
 };
 void switch_each_mac(struct vswitch *sw, const char *net,
@@ -54,9 +54,9 @@ unsigned switch_flush_macs(struct vswitch *sw, const char *net,
 
 /* A receive queue that changed its worker. */
 struct queue_move {
-	const char *port;	/* valid during the call */
+	const char *port; /* valid during the call */
 	unsigned queue, from, to;
-	unsigned percent;	/* of a worker's time that it took */
+	unsigned percent; /* of a worker's time that it took */
 };
 /*
  * Spreads the queues over the workers by their load since the last time this

@@ -34,8 +34,9 @@
 #define HOLD_SPIN_NS 50000
 #define HOLD_NAP_NS  50000
 /* Looks at the events of sleeping queues are so far apart, after rounds with
- * frames and after those without: a look costs as much as some eight polls of an
- * empty queue, and a round that copies large frames may itself take longer. */
+ * frames and after those without: a look costs as much as some eight polls of
+ * an empty queue, and a round that copies large frames may itself take longer.
+ */
 #define LOOK_BUSY_NS 20000
 #define LOOK_IDLE_NS 5000
 

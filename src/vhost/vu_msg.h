@@ -82,17 +82,17 @@ enum {
 };
 
 enum {
-	VU_VRING_IDX_MASK = 0xff,	/* of the u64 of SET_VRING_KICK etc. */
+	VU_VRING_IDX_MASK = 0xff, /* of the u64 of SET_VRING_KICK etc. */
 	VU_VRING_NOFD = 1 << 8,
 };
 
-#define VU_MAX_FDS 8
+#define VU_MAX_FDS	 8
 #define VU_MEM_TABLE_MAX 8
 
 struct vu_header {
 	uint32_t request;
 	uint32_t flags;
-	uint32_t size;		/* of the payload */
+	uint32_t size; /* of the payload */
 };
 
 struct vu_vring_state {
@@ -102,10 +102,10 @@ struct vu_vring_state {
 
 struct vu_vring_addr {
 	uint32_t idx;
-	uint32_t flags;		/* bit 0: log writes to the used ring */
-	uint64_t desc;		/* front-end addresses */
-	uint64_t used;		/* Device Area */
-	uint64_t avail;		/* Driver Area */
+	uint32_t flags; /* bit 0: log writes to the used ring */
+	uint64_t desc;	/* front-end addresses */
+	uint64_t used;	/* Device Area */
+	uint64_t avail; /* Driver Area */
 	uint64_t log;
 };
 
@@ -138,7 +138,7 @@ struct vu_msg {
 		struct vu_mem_single mem_single;
 		uint8_t raw[512];
 	} payload;
-	int fd[VU_MAX_FDS];	/* owned by the message until taken */
+	int fd[VU_MAX_FDS]; /* owned by the message until taken */
 	unsigned fd_count;
 };
 
@@ -162,7 +162,7 @@ int vu_msg_send(int sock, const struct vu_msg *m, int timeout_ms);
  */
 struct vu_rx {
 	struct vu_msg msg;
-	uint32_t have;		/* bytes of header and payload so far */
+	uint32_t have; /* bytes of header and payload so far */
 };
 int vu_rx_poll(int sock, struct vu_rx *rx, struct err *err);
 void vu_rx_next(struct vu_rx *rx);

@@ -40,7 +40,7 @@ enum {
 
 	/* ring and transport, clause 6 */
 	VIRTIO_F_NOTIFY_ON_EMPTY = 24,
-	VHOST_F_LOG_ALL = 26,		/* vhost only: log writes */
+	VHOST_F_LOG_ALL = 26, /* vhost only: log writes */
 	VIRTIO_F_ANY_LAYOUT = 27,
 	VIRTIO_F_INDIRECT_DESC = 28,
 	VIRTIO_F_EVENT_IDX = 29,

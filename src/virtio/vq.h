@@ -21,7 +21,7 @@
 #include "le.h"
 #include "util.h"
 
-#define VQ_MAX_SIZE 32768	/* clause 2.7 and 2.8.10.1 */
+#define VQ_MAX_SIZE 32768 /* clause 2.7 and 2.8.10.1 */
 
 /* A fault of the peer stops the queue until it is reset; nothing else. */
 enum vq_fault {
@@ -33,7 +33,7 @@ enum vq_fault {
 	VQ_FAULT_ADDRESS,	/* buffer outside guest memory */
 	VQ_FAULT_ORDER,		/* readable buffer after a writable one */
 	VQ_FAULT_INDIRECT,	/* nested, unnegotiated, or with NEXT set */
-	VQ_FAULT_INDIRECT_SIZE,	/* zero, no multiple of 16, or over 32768 */
+	VQ_FAULT_INDIRECT_SIZE, /* zero, no multiple of 16, or over 32768 */
 	VQ_FAULT_EMPTY,		/* chain without a byte */
 	VQ_FAULT_SIZE,		/* chain of more than 2^32 - 1 bytes */
 	VQ_FAULT_USED_RANGE,	/* [driver side] used idx ran ahead */
@@ -41,16 +41,16 @@ enum vq_fault {
 	VQ_FAULT_COUNT,
 };
 
-const char *vq_fault_name(enum vq_fault fault);	/* "head index out of range" */
+const char *vq_fault_name(enum vq_fault fault); /* "head index out of range" */
 
-struct vq_desc {		/* split, clause 2.7.5 */
+struct vq_desc { /* split, clause 2.7.5 */
 	le64 addr;
 	le32 len;
 	le16 flags;
 	le16 next;
 };
 
-struct vq_packed_desc {		/* packed, clause 2.8.13 */
+struct vq_packed_desc { /* packed, clause 2.8.13 */
 	le64 addr;
 	le32 len;
 	le16 id;
@@ -61,17 +61,17 @@ enum {
 	VQ_DESC_F_NEXT = 1,
 	VQ_DESC_F_WRITE = 2,
 	VQ_DESC_F_INDIRECT = 4,
-	VQ_DESC_F_AVAIL = 1 << 7,	/* packed only */
-	VQ_DESC_F_USED = 1 << 15,	/* packed only */
+	VQ_DESC_F_AVAIL = 1 << 7, /* packed only */
+	VQ_DESC_F_USED = 1 << 15, /* packed only */
 };
 
-enum { VQ_AVAIL_F_NO_INTERRUPT = 1 };	/* split avail->flags */
-enum { VQ_USED_F_NO_NOTIFY = 1 };	/* split used->flags */
+enum { VQ_AVAIL_F_NO_INTERRUPT = 1 }; /* split avail->flags */
+enum { VQ_USED_F_NO_NOTIFY = 1 };     /* split used->flags */
 
 struct vq_avail {
 	le16 flags;
 	le16 idx;
-	le16 ring[];		/* then le16 used_event */
+	le16 ring[]; /* then le16 used_event */
 };
 
 struct vq_used_elem {
@@ -85,7 +85,7 @@ struct vq_used {
 	struct vq_used_elem ring[]; /* then le16 avail_event */
 };
 
-struct vq_event {		/* packed event suppression, clause 2.8.14 */
+struct vq_event { /* packed event suppression, clause 2.8.14 */
 	le16 off_wrap;
 	le16 flags;
 };
@@ -98,13 +98,13 @@ enum {
 
 /* Host addresses of the three areas, each checked for its full extent. */
 struct vq_areas {
-	void *desc;		/* split: vq_desc[]; packed: vq_packed_desc[] */
-	void *driver;		/* split: vq_avail; packed: vq_event */
-	void *device;		/* split: vq_used; packed: vq_event */
+	void *desc;   /* split: vq_desc[]; packed: vq_packed_desc[] */
+	void *driver; /* split: vq_avail; packed: vq_event */
+	void *device; /* split: vq_used; packed: vq_event */
 };
 
 struct vq_area_sizes {
-	uint64_t desc, driver, device;	/* bytes */
+	uint64_t desc, driver, device; /* bytes */
 };
 
 /* May a ring of this format have @count descriptors? split: a power of two up
@@ -118,8 +118,8 @@ struct vq_area_sizes vq_area_aligns(uint64_t features);
 
 /* Position of a ring as GET/SET_VRING_BASE carry it. Split: avail only. */
 struct vq_position {
-	uint16_t avail, used;		/* split: free-running; packed: slots */
-	bool avail_wrap, used_wrap;	/* packed only; true at start */
+	uint16_t avail, used;	    /* split: free-running; packed: slots */
+	bool avail_wrap, used_wrap; /* packed only; true at start */
 };
 
 /* vhost-user's 32-bit form (packed: bits 0-14 avail, 15 its wrap, 16-30 used,
@@ -140,20 +140,20 @@ enum { VQ_CHAIN_TRUNCATED = 1 };
  */
 struct vq_chain {
 	struct iovec *iov;
-	uint32_t readable_size;	/* bytes the driver wrote for the device */
-	uint32_t writable_size;	/* bytes the device may write */
+	uint32_t readable_size; /* bytes the driver wrote for the device */
+	uint32_t writable_size; /* bytes the device may write */
 	uint16_t readable_count;
 	uint16_t writable_count; /* iovecs, behind the readable ones */
-	uint16_t id;		/* split: head index; packed: buffer id */
-	uint16_t slot_count;	/* descriptors taken from the ring itself */
-	uint16_t flags;		/* VQ_CHAIN_* */
+	uint16_t id;		 /* split: head index; packed: buffer id */
+	uint16_t slot_count;	 /* descriptors taken from the ring itself */
+	uint16_t flags;		 /* VQ_CHAIN_* */
 };
 
 /* One finished chain, on its way back to the driver. */
 struct vq_done {
 	uint16_t id;
-	uint16_t slot_count;	/* from the chain */
-	uint32_t size;		/* bytes the device wrote */
+	uint16_t slot_count; /* from the chain */
+	uint32_t size;	     /* bytes the device wrote */
 };
 
 #endif

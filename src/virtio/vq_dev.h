@@ -16,42 +16,42 @@
 
 struct vq_dev {
 	/* hot: the first 72 bytes are what pop and push touch */
-	struct vq_areas area;	/* [const after activate] */
-	struct gmem *mem;	/* [const after activate] one reference */
+	struct vq_areas area; /* [const after activate] */
+	struct gmem *mem;     /* [const after activate] one reference */
 	const struct gmem_region *hot;	/* region of the last buffer */
 	const struct gmem_region *warm; /* the one before it */
-	uint16_t next_avail;	/* next slot to pop; split: free-running */
-	uint16_t avail_seen;	/* split: avail idx at the last look */
-	uint16_t next_used;	/* next used slot to write */
-	uint16_t mask;		/* split: count - 1 */
-	uint16_t count;		/* [const after activate] ring size; 32768 fits */
-	uint16_t quiet_at;	/* split: next_avail when kicks were put off */
-	bool avail_wrap;	/* packed wrap counters */
+	uint16_t next_avail; /* next slot to pop; split: free-running */
+	uint16_t avail_seen; /* split: avail idx at the last look */
+	uint16_t next_used;  /* next used slot to write */
+	uint16_t mask;	     /* split: count - 1 */
+	uint16_t count;	     /* [const after activate] ring size; 32768 fits */
+	uint16_t quiet_at;   /* split: next_avail when kicks were put off */
+	bool avail_wrap;     /* packed wrap counters */
 	bool used_wrap;
-	bool is_packed;		/* [const after activate] */
-	bool has_event_idx;	/* [const after activate] */
-	bool has_in_order;	/* [const after activate] */
-	bool has_indirect;	/* [const after activate] */
-	bool is_armed;		/* driver was asked to kick */
-	bool saw_writable;	/* a popped chain had a writable buffer */
-	enum vq_fault fault;	/* [worker -> ctl] sticky until deactivate; other
-				 * threads read it with shm_load() */
+	bool is_packed;	     /* [const after activate] */
+	bool has_event_idx;  /* [const after activate] */
+	bool has_in_order;   /* [const after activate] */
+	bool has_indirect;   /* [const after activate] */
+	bool is_armed;	     /* driver was asked to kick */
+	bool saw_writable;   /* a popped chain had a writable buffer */
+	enum vq_fault fault; /* [worker -> ctl] sticky until deactivate; other
+			      * threads read it with shm_load() */
 
-	uint32_t unsignalled;	/* used slots since the last should_notify */
-	uint32_t fault_detail;	/* the offending index or length */
-	int call_fd;		/* [any, atomic] eventfd to the driver, or -1;
-				 * borrowed, the session owns it */
-	uint64_t features;	/* [const after activate] */
-	uint64_t call_count;	/* notifications sent */
+	uint32_t unsignalled;  /* used slots since the last should_notify */
+	uint32_t fault_detail; /* the offending index or length */
+	int call_fd;	       /* [any, atomic] eventfd to the driver, or -1;
+				* borrowed, the session owns it */
+	uint64_t features;     /* [const after activate] */
+	uint64_t call_count;   /* notifications sent */
 };
 
 struct vq_dev_config {
-	uint64_t features;	/* negotiated */
-	uint32_t count;		/* descriptors; checked */
-	struct vq_areas area;	/* checked for extent; alignment is checked */
-	struct gmem *mem;	/* a reference is taken */
+	uint64_t features;    /* negotiated */
+	uint32_t count;	      /* descriptors; checked */
+	struct vq_areas area; /* checked for extent; alignment is checked */
+	struct gmem *mem;     /* a reference is taken */
 	struct vq_position position;
-	int call_fd;		/* or -1 */
+	int call_fd; /* or -1 */
 };
 
 /* 0, -EINVAL for a size, alignment or position the format does not allow.

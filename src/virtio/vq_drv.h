@@ -13,20 +13,20 @@
 
 #include "vq.h"
 
-struct vq_drv;			/* opaque; vq_drv.c */
+struct vq_drv; /* opaque; vq_drv.c */
 
 struct vq_drv_config {
 	uint64_t features;
 	uint32_t count;
-	struct vq_areas area;	/* zeroed memory of vq_area_sizes() */
-	uint8_t *base;		/* buffers: host address ... */
-	uint64_t gpa;		/* ... and the same byte's address for the device */
-	uint64_t size;		/* of the buffer area */
+	struct vq_areas area; /* zeroed memory of vq_area_sizes() */
+	uint8_t *base;	      /* buffers: host address ... */
+	uint64_t gpa;  /* ... and the same byte's address for the device */
+	uint64_t size; /* of the buffer area */
 	/* Memory for indirect tables, in the buffer area: count * indirect_max
 	 * descriptors. NULL: never indirect. */
 	struct vq_desc *indirect;
-	unsigned indirect_max;	/* descriptors per table */
-	int kick_fd;		/* or -1 */
+	unsigned indirect_max; /* descriptors per table */
+	int kick_fd;	       /* or -1 */
 };
 
 /* NULL: out of memory, or a size or alignment that is not allowed. */
@@ -38,7 +38,7 @@ struct vq_drv_buf {
 	const struct iovec *iov; /* readable ones first */
 	unsigned readable_count;
 	unsigned writable_count;
-	void *cookie;		/* returned by vq_drv_pop_burst(); not NULL */
+	void *cookie; /* returned by vq_drv_pop_burst(); not NULL */
 	/* Use an indirect table when there is one. A list longer than the
 	 * table starts with direct descriptors (split), or is all direct
 	 * (packed, where the two do not mix). */
@@ -52,7 +52,7 @@ unsigned vq_drv_push_burst(struct vq_drv *vq, const struct vq_drv_buf *bufs,
 
 struct vq_drv_used {
 	void *cookie;
-	uint32_t size;		/* bytes the device says it wrote */
+	uint32_t size; /* bytes the device says it wrote */
 };
 
 /* Takes back up to @n finished buffer lists. */
@@ -65,7 +65,7 @@ void vq_drv_disarm(struct vq_drv *vq);
 
 /* Does the device want a kick for what was pushed since the last call? */
 bool vq_drv_should_notify(struct vq_drv *vq);
-void vq_drv_notify(struct vq_drv *vq);	/* one write to kick_fd */
+void vq_drv_notify(struct vq_drv *vq); /* one write to kick_fd */
 
 unsigned vq_drv_free_slots(const struct vq_drv *vq);
 enum vq_fault vq_drv_fault(const struct vq_drv *vq);

@@ -36,9 +36,9 @@ struct vnet_rx_scratch {
 
 /* Counters of one queue, single writer. */
 struct vnet_rx_stats {
-	uint64_t bad_frame;	/* too short, too long, no header */
-	uint64_t bad_offload;	/* header refused by offload_is_valid() or not
-				 * negotiated */
+	uint64_t bad_frame;   /* too short, too long, no header */
+	uint64_t bad_offload; /* header refused by offload_is_valid() or not
+			       * negotiated */
 };
 
 /*
@@ -56,15 +56,15 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
  * (true when it was sent). The frames in the mask @held stay in the ring, and
  * what is behind the first of them with them; the next burst begins there and
  * returns those of @held again, but none of the others. */
-bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s,
-		  uint64_t *ahead, unsigned chain_count, uint64_t held);
+bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s, uint64_t *ahead,
+		  unsigned chain_count, uint64_t held);
 
 /* Counters of one transmit burst; the caller adds them up. */
 struct vnet_tx_result {
-	unsigned taken;		/* frames given to the guest or dropped for good */
-	unsigned too_big;	/* of these: dropped, larger than any buffer
-				 * the guest could ever offer (no mergeable) */
-	uint64_t bytes;		/* Ethernet bytes copied */
+	unsigned taken;	  /* frames given to the guest or dropped for good */
+	unsigned too_big; /* of these: dropped, larger than any buffer
+			   * the guest could ever offer (no mergeable) */
+	uint64_t bytes;	  /* Ethernet bytes copied */
 	bool notified;
 };
 

@@ -130,7 +130,8 @@ static void run(const struct shape *s, bool merges, unsigned bursts)
 		t[0] = now();
 		n = gro_merge(&gro, in, BURST_MAX, merges ? OFFLOADS : 0, out);
 		t[1] = now();
-		assert_int_equal(vnet_tx_burst(&guest.dev, &choice, out, n).taken, n);
+		assert_int_equal(
+			vnet_tx_burst(&guest.dev, &choice, out, n).taken, n);
 		t[2] = now();
 		vq_drv_pop_burst(guest.drv, used, RING);
 		merge_cycles[i] = (uint32_t)(t[1] - t[0]);

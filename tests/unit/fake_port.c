@@ -30,9 +30,8 @@ static unsigned fake_rx_burst(struct rxq *rxq, struct burst *b)
 		iov[2 * n] = (struct iovec){ m->data, m->len };
 		iov[2 * n + 1] = (struct iovec){ padding, q->rx_padding };
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
-		frame_from_iov(&b->frame[n], &iov[2 * n],
-			       q->rx_padding ? 2 : 1, m->len + q->rx_padding,
-			       FRAME_SNAP);
+		frame_from_iov(&b->frame[n], &iov[2 * n], q->rx_padding ? 2 : 1,
+			       m->len + q->rx_padding, FRAME_SNAP);
 		n++;
 	}
 	b->borrowed = n;
@@ -106,8 +105,10 @@ static void init_queue(struct fake_port *p, unsigned i)
 	struct fake_queue *q = &p->q[i];
 
 	q->out_room = UINT32_MAX;
-	q->rxq = (struct rxq){ .port = &p->port, .idx = (uint16_t)i,
-			       .event_fd = fd_eventfd(), .can_hold = true };
+	q->rxq = (struct rxq){ .port = &p->port,
+			       .idx = (uint16_t)i,
+			       .event_fd = fd_eventfd(),
+			       .can_hold = true };
 	q->txq = (struct txq){ .port = &p->port, .idx = (uint16_t)i };
 	p->port.rxq[i] = &q->rxq;
 	p->port.txq[i] = &q->txq;
@@ -128,12 +129,13 @@ struct fake_port *add_port_full(struct world *w, const char *name,
 	assert_non_null(p);
 	memset(p, 0, size);
 	p->queues = queues;
-	assert_int_equal(port_init(&p->port, &env, &fake_type, &fake_ops, &conf,
-				   queues), 0);
+	assert_int_equal(
+		port_init(&p->port, &env, &fake_type, &fake_ops, &conf, queues),
+		0);
 	for (unsigned i = 0; i < queues; i++)
 		init_queue(p, i);
-	assert_int_equal(port_set_txqs(&p->port, p->port.txq, queues,
-				       OFFLOAD_ALL), 0);
+	assert_int_equal(
+		port_set_txqs(&p->port, p->port.txq, queues, OFFLOAD_ALL), 0);
 	assert_int_equal(switch_add_port(w->sw, &p->port, net, &err), 0);
 	for (unsigned i = 0; i < queues; i++)
 		assert_int_equal(rxq_attach(&p->q[i].rxq), 0);
@@ -254,8 +256,8 @@ void make_udp(struct message *m, unsigned dst, unsigned src, unsigned flow,
 	put_payload(m, flow, serial);
 }
 
-void make_udp_back(struct message *m, unsigned dst, unsigned src,
-		   unsigned flow, unsigned serial)
+void make_udp_back(struct message *m, unsigned dst, unsigned src, unsigned flow,
+		   unsigned serial)
 {
 	put_udp(m, dst, src, UDP_PORT, UDP_PORT + flow);
 	put_payload(m, flow, serial);

@@ -24,13 +24,13 @@ struct fake_queue {
 	struct rxq rxq;
 	struct txq txq;
 	struct fifo in, out;
-	unsigned out_room;    /* [any, atomic] frames tx_burst still takes */
-	bool out_is_read;     /* it also takes no more than fit into out */
-	unsigned rx_padding;  /* frames are so much longer than their messages */
-	unsigned rx_ns;	      /* each rx_burst with frames spins so long */
+	unsigned out_room;   /* [any, atomic] frames tx_burst still takes */
+	bool out_is_read;    /* it also takes no more than fit into out */
+	unsigned rx_padding; /* frames are so much longer than their messages */
+	unsigned rx_ns;	     /* each rx_burst with frames spins so long */
 	const void *rx_scratch; /* [atomic] the worker's that is between
 				 * rx_burst and rx_done; NULL: none is */
-	unsigned overlaps;    /* [atomic] times two were; must stay 0 */
+	unsigned overlaps;	/* [atomic] times two were; must stay 0 */
 };
 
 struct fake_port {
@@ -72,8 +72,8 @@ void send_frame(struct fake_port *p, unsigned dst, unsigned src,
 void make_udp(struct message *m, unsigned dst, unsigned src, unsigned flow,
 	      unsigned serial);
 /* The same frame's answer: the ends are swapped. */
-void make_udp_back(struct message *m, unsigned dst, unsigned src,
-		   unsigned flow, unsigned serial);
+void make_udp_back(struct message *m, unsigned dst, unsigned src, unsigned flow,
+		   unsigned serial);
 void read_udp(const struct message *m, unsigned *flow, unsigned *serial);
 
 /* Waits until queue 0 of @p received @n frames in all (or 2 s went by). */

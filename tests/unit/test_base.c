@@ -108,7 +108,8 @@ static void test_loop(void **state)
 		assert_int_equal(fd_signal(lt.fd[i]), 0);
 		assert_int_equal(loop_watch_add(lt.loop, &lt.watch[i], lt.fd[i],
 						EPOLLIN,
-						i ? on_second : on_first), 0);
+						i ? on_second : on_first),
+				 0);
 	}
 	loop_timer_arm(lt.loop, &lt.late, 60, on_late);
 	loop_timer_arm(lt.loop, &lt.early, 20, on_early);

@@ -31,16 +31,15 @@ static int load(struct config *c, const char *text, size_t size,
 
 static void test_file(void **state)
 {
-	static const char text[] =
-		"# a comment\n"
-		"\n"
-		"  workers\t2   # two\n"
-		"--poll-us 50\r\n"
-		"-netdev null,id=a\n"
-		"netdev null,id=b#1,net=lab\n"
-		"log-level debug\n"
-		"mac-age 10\n"
-		"cpus 0,2-3";
+	static const char text[] = "# a comment\n"
+				   "\n"
+				   "  workers\t2   # two\n"
+				   "--poll-us 50\r\n"
+				   "-netdev null,id=a\n"
+				   "netdev null,id=b#1,net=lab\n"
+				   "log-level debug\n"
+				   "mac-age 10\n"
+				   "cpus 0,2-3";
 	struct config c;
 	struct err err;
 
@@ -80,10 +79,9 @@ static void test_bad_lines(void **state)
 	static const struct {
 		const char *text;
 		int rc;
-		const char *msg;	/* behind the file's name */
+		const char *msg; /* behind the file's name */
 	} bad[] = {
-		{ "workers", -EINVAL,
-		  ":1: workers: needs a value: workers=N" },
+		{ "workers", -EINVAL, ":1: workers: needs a value: workers=N" },
 		{ "\nworkers 0", -EINVAL,
 		  ":2: workers=0: must be a number from 1 to 64" },
 		{ "workers 65", -EINVAL,
@@ -110,8 +108,9 @@ static void test_bad_lines(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_int_equal(load(&c, bad[i].text, strlen(bad[i].text),
-				      &err), bad[i].rc);
+		assert_int_equal(
+			load(&c, bad[i].text, strlen(bad[i].text), &err),
+			bad[i].rc);
 		assert_memory_equal(err.msg, path, strlen(path));
 		assert_string_equal(err.msg + strlen(path), bad[i].msg);
 		config_fini(&c);
@@ -128,9 +127,10 @@ static void test_bad_lines(void **state)
 
 static void test_cpus(void **state)
 {
-	static const char *const bad[] = { "", ",", "1,", "-1", "1-", "a",
-					   "1 ", "99999", "0-1023",
-					   "18446744073709551617" };
+	static const char *const bad[] = {
+		"",  ",",  "1,",    "-1",     "1-",
+		"a", "1 ", "99999", "0-1023", "18446744073709551617"
+	};
 	int cpu[CONFIG_MAX_CPUS];
 	struct err err;
 
@@ -147,8 +147,9 @@ static void test_cpus(void **state)
 
 static void test_poll_us(void **state)
 {
-	static const char *const bad[] = { "", "x", "1x", "-1", " 1",
-					   "1000001" };
+	static const char *const bad[] = {
+		"", "x", "1x", "-1", " 1", "1000001"
+	};
 	struct err err;
 	int us;
 

@@ -24,7 +24,7 @@
 #define SLOTS 9
 
 struct naive {
-	int slot[ADDRESSES];	/* -1: unknown */
+	int slot[ADDRESSES]; /* -1: unknown */
 	unsigned tick[ADDRESSES];
 	unsigned now;
 	unsigned gone[SLOTS];
@@ -45,8 +45,8 @@ static void check_same(const struct fdb *f, const struct naive *m)
 	uint64_t count = 0;
 
 	for (unsigned n = 0; n < ADDRESSES; n++) {
-		uint16_t want = m->slot[n] < 0 ? FDB_NO_SLOT :
-						 (uint16_t)m->slot[n];
+		uint16_t want =
+			m->slot[n] < 0 ? FDB_NO_SLOT : (uint16_t)m->slot[n];
 
 		assert_int_equal(fdb_lookup(f, mac_of(n)), want);
 		count += m->slot[n] >= 0;
@@ -210,7 +210,8 @@ static void *race(void *arg)
 static void test_threads(void **state)
 {
 	struct fdb *f = fdb_create();
-	struct racer racer[2] = { { f, 1, false, 0, 0 }, { f, 2, false, 0, 0 } };
+	struct racer racer[2] = { { f, 1, false, 0, 0 },
+				  { f, 2, false, 0, 0 } };
 	unsigned gone[4] = { 0 };
 	uint64_t flushed = 0, seen = 0;
 	pthread_t t[2];

@@ -144,12 +144,11 @@ static void test_json_text(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(netdev_parse("{\"type\":\"null\",\"id\":\"n\"}", &n,
-				      &err), 0);
+	assert_int_equal(
+		netdev_parse("{\"type\":\"null\",\"id\":\"n\"}", &n, &err), 0);
 	assert_string_equal(n->common.id, "n");
 	netdev_free(n);
-	assert_int_equal(netdev_parse("{\"type\":\"null\"", &n, &err),
-			 -EINVAL);
+	assert_int_equal(netdev_parse("{\"type\":\"null\"", &n, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "netdev: not JSON at byte 14:"));
 }
 

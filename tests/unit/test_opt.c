@@ -110,7 +110,8 @@ static void test_bad_values(void **state)
 		{ "queues", "", -EINVAL,
 		  "queues=: must be a number from 1 to 64" },
 		{ "queues", "18446744073709551617", -EINVAL,
-		  "queues=18446744073709551617: must be a number from 1 to 64" },
+		  "queues=18446744073709551617: must be a number from 1 to "
+		  "64" },
 		{ "queues", NULL, -EINVAL, "queues: needs a value: queues=N" },
 		{ "noqueues", NULL, -ENOENT,
 		  "unknown option 'noqueues': did you mean queues?" },
@@ -133,8 +134,7 @@ static void test_bad_values(void **state)
 		{ "id", "", -EINVAL, "id=: must be text of 1 to 8 bytes" },
 		{ "id", "123456789", -EINVAL,
 		  "id=123456789: must be text of 1 to 8 bytes" },
-		{ "hostfwd", "", -EINVAL,
-		  "hostfwd=: must be RULE, not empty" },
+		{ "hostfwd", "", -EINVAL, "hostfwd=: must be RULE, not empty" },
 		{ "queus", "1", -ENOENT,
 		  "unknown option 'queus': did you mean queues?" },
 		{ "pth", "1", -ENOENT,
@@ -148,8 +148,9 @@ static void test_bad_values(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_int_equal(opt_set(rows, &c, bad[i].key, bad[i].value,
-					 &err), bad[i].rc);
+		assert_int_equal(
+			opt_set(rows, &c, bad[i].key, bad[i].value, &err),
+			bad[i].rc);
 		assert_string_equal(err.msg, bad[i].msg);
 	}
 	assert_memory_equal(&c, &zero, sizeof(c));
@@ -189,10 +190,14 @@ static void test_split(void **state)
 		{ "", NULL, 0 },
 		{ "user", "user", 0 },
 		{ "user,id=a", "user", 1, { { (char *)"id", (char *)"a" } } },
-		{ "type=user,id=a", NULL, 2,
+		{ "type=user,id=a",
+		  NULL,
+		  2,
 		  { { (char *)"type", (char *)"user" },
 		    { (char *)"id", (char *)"a" } } },
-		{ "tap,path=/a,,b,server,id=", "tap", 3,
+		{ "tap,path=/a,,b,server,id=",
+		  "tap",
+		  3,
 		  { { (char *)"path", (char *)"/a,b" },
 		    { (char *)"server", NULL },
 		    { (char *)"id", (char *)"" } } },

@@ -50,7 +50,10 @@ static const struct plan_case plan_cases[] = {
 	{ { { 100, -1 }, { -1 }, { 45, 44, -1 } }, 3, true, 44, 1 },
 	/* the idlest of several gets it */
 	{ { { 30, 30, 30, -1 }, { 30, -1 }, { 10, -1 }, { 20, -1 } },
-	  4, true, 30, 2 },
+	  4,
+	  true,
+	  30,
+	  2 },
 };
 
 static unsigned plan_fill(const struct plan_case *c, struct balance_queue *q)
@@ -107,11 +110,13 @@ static void test_plan_random(void **state)
 		for (unsigned i = 0; i < n; i++)
 			q[i] = (struct balance_queue){
 				.load = is_equal ? 1000
-						 : rng_below(&r, BALANCE_FULL / 4),
+						 : rng_below(&r,
+							     BALANCE_FULL / 4),
 				.worker = rng_below(&r, workers),
 			};
 		while (balance_pick(q, n, workers, &eager, &m)) {
-			uint32_t from = q[m.queue].worker, before = 0, after = 0;
+			uint32_t from = q[m.queue].worker, before = 0,
+				 after = 0;
 
 			for (unsigned i = 0; i < n; i++) {
 				before += q[i].worker == from ? q[i].load : 0;
@@ -129,11 +134,11 @@ static void test_plan_random(void **state)
 	}
 }
 
-#define SENDERS	 3
-#define QUEUES	 4 /* of each sender */
-#define FLOWS	 5 /* of each queue */
+#define SENDERS	  3
+#define QUEUES	  4 /* of each sender */
+#define FLOWS	  5 /* of each queue */
 #define ALL_FLOWS (SENDERS * QUEUES * FLOWS)
-#define RECEIVER (SENDERS + 1) /* its address */
+#define RECEIVER  (SENDERS + 1) /* its address */
 
 /* The guests: one thread that fills all queues of the senders and reads those
  * of the receiver. */
@@ -144,7 +149,7 @@ struct traffic {
 	unsigned next[ALL_FLOWS]; /* the least serial that may come */
 	unsigned wrong;		  /* others that came */
 	uint64_t frames;	  /* that came */
-	bool stop; /* [atomic] sends no more */
+	bool stop;		  /* [atomic] sends no more */
 	pthread_t thread;
 };
 
@@ -210,14 +215,15 @@ static void *be_guests(void *arg)
 static void start_traffic(struct traffic *t, struct world *w)
 {
 	static const char *const names[] = { "a", "b", "c" };
-	struct port_conf conf = { .max_macs = 9, .full = PORT_FULL_WAIT,
+	struct port_conf conf = { .max_macs = 9,
+				  .full = PORT_FULL_WAIT,
 				  .full_us = 1000000 };
 
 	memset(t, 0, sizeof(*t));
 	t->rng = rng_start();
 	for (unsigned i = 0; i < SENDERS; i++)
-		t->from[i] = add_port_full(w, names[i], "x", PORT_FULL_DROP,
-					   QUEUES);
+		t->from[i] =
+			add_port_full(w, names[i], "x", PORT_FULL_DROP, QUEUES);
 	t->to = add_port_full(w, "to", "x", PORT_FULL_WAIT, 2);
 	port_set_common(&t->to->port, &conf);
 	send_frame(t->to, 9, RECEIVER, 0); /* where it is becomes known */
@@ -394,9 +400,9 @@ static bool never(const struct waiting *x)
 /* Two busy queues on one worker, two idle ones on the other. */
 static void test_automatic(void **state)
 {
-	const struct switch_config config = { .workers = 2, .poll_us = -1,
-					      .mac_age_s = 300,
-					      .rebalance = true };
+	const struct switch_config config = {
+		.workers = 2, .poll_us = -1, .mac_age_s = 300, .rebalance = true
+	};
 	struct world w = start_with(&config);
 	struct fake_port *a = add_port_full(&w, "a", "x", PORT_FULL_DROP, 4);
 	struct fake_port *b = add_port(&w, "b", "x");

@@ -20,7 +20,7 @@ struct rig {
 	struct loop *loop;
 	struct rpc_server *server;
 	pthread_t thread;
-	int fd;			/* the client's end */
+	int fd; /* the client's end */
 	char heard[400000];
 	size_t heard_size;
 	unsigned hooks_run;
@@ -66,9 +66,9 @@ static int on_fail(struct rpc_call *call)
 
 static int on_free_form(struct rpc_call *call)
 {
-	json_object_set_new(call->result, "n",
-			    json_integer((json_int_t)json_object_size(
-				    call->params)));
+	json_object_set_new(
+		call->result, "n",
+		json_integer((json_int_t)json_object_size(call->params)));
 	return 0;
 }
 
@@ -187,10 +187,10 @@ static const char *hear(void)
 	return line;
 }
 
-#define ECHO_REQUEST \
+#define ECHO_REQUEST                                         \
 	"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"echo\"," \
 	"\"params\":{\"text\":\"hi\"}}"
-#define ECHO_REPLY \
+#define ECHO_REPLY                                  \
 	"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":" \
 	"{\"text\":\"hi\",\"times\":1}}"
 
@@ -271,9 +271,10 @@ static void test_requests(void **state)
 
 static void test_not_json(void **state)
 {
-	static const char *const bad[] = { "{nonsense", "{} {}", "\"", "{",
-					   "{\"a\":1,\"a\":1}", "nul",
-					   "\xff\xfe", "[1,2" };
+	static const char *const bad[] = {
+		"{nonsense",	     "{} {}", "\"",	  "{",
+		"{\"a\":1,\"a\":1}", "nul",   "\xff\xfe", "[1,2"
+	};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -388,8 +389,8 @@ static void test_descriptors(void **state)
 	int pair[2];
 
 	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-				    pair), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	tell_with_fd(TAKE_REQUEST, pair[1]);
 	assert_non_null(strstr(hear(), "{\"open\":true}"));
 	/* one that nobody wanted is closed, not given to the next */
@@ -423,8 +424,8 @@ static void test_close(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_requests), TEST(test_not_json),
-		TEST(test_pieces),   TEST(test_too_long),
+		TEST(test_requests),	TEST(test_not_json),
+		TEST(test_pieces),	TEST(test_too_long),
 		TEST(test_slow_reader), TEST(test_descriptors),
 		TEST(test_close),
 	};

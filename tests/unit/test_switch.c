@@ -16,39 +16,41 @@
 static void test_learning(void **state)
 {
 	struct world w = start(1);
-	struct fake_port *a = add_port(&w, "a", "x"), *b = add_port(&w, "b", "x");
-	struct fake_port *c = add_port(&w, "c", "x"), *o = add_port(&w, "o", "y");
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port(&w, "b", "x");
+	struct fake_port *c = add_port(&w, "c", "x"),
+			 *o = add_port(&w, "o", "y");
 
 	(void)state;
-	send_frame(a, 2, 1, 1);		/* unknown: floods */
+	send_frame(a, 2, 1, 1); /* unknown: floods */
 	assert_int_equal(wait_frames(b, 1), 1);
 	assert_int_equal(wait_frames(c, 1), 1);
-	send_frame(b, 1, 2, 2);		/* known: only a */
+	send_frame(b, 1, 2, 2); /* known: only a */
 	assert_int_equal(wait_frames(a, 1), 1);
-	send_frame(a, 2, 1, 3);		/* known: only b */
+	send_frame(a, 2, 1, 3); /* known: only b */
 	assert_int_equal(wait_frames(b, 2), 2);
-	send_frame(c, 1, 2, 4);		/* 2 moved to c */
+	send_frame(c, 1, 2, 4); /* 2 moved to c */
 	assert_int_equal(wait_frames(a, 2), 2);
 	send_frame(a, 2, 1, 5);
 	assert_int_equal(wait_frames(c, 2), 2);
-	send_frame(c, 255, 2, 6);	/* broadcast */
+	send_frame(c, 255, 2, 6); /* broadcast */
 	assert_int_equal(wait_frames(a, 3), 3);
 	assert_int_equal(wait_frames(b, 3), 3);
-	send_frame(a, 0, 1, 6);		/* 02:00:..:00 is nobody's: floods */
+	send_frame(a, 0, 1, 6); /* 02:00:..:00 is nobody's: floods */
 	memset(fifo_next(&a->q[0].in)->data, 0, 64);
 	fifo_next(&a->q[0].in)->len = 100;
-	fifo_push(&a->q[0].in);		/* neither is 00:00:..:00 */
+	fifo_push(&a->q[0].in); /* neither is 00:00:..:00 */
 	fifo_kick(&a->q[0]);
 	assert_int_equal(wait_frames(b, 5), 5);
 	assert_int_equal(wait_frames(c, 4), 4);
-	send_frame(c, 2, 9, 7);		/* to where it comes from */
+	send_frame(c, 2, 9, 7); /* to where it comes from */
 	wait_taken(c);
 	assert_int_equal(c->q[0].rxq.stats.drops[DROP_RX_HAIRPIN], 1);
 	assert_int_equal(shm_load(&a->port.mac_count), 1);
 	assert_int_equal(shm_load(&b->port.mac_count), 0);
 	assert_int_equal(shm_load(&c->port.mac_count), 2);
-	assert_int_equal(o->q[0].out.head, 0);	/* another network */
-	remove_port(&w, c);		/* its addresses go with it */
+	assert_int_equal(o->q[0].out.head, 0); /* another network */
+	remove_port(&w, c);		       /* its addresses go with it */
 	send_frame(a, 2, 1, 8);
 	assert_int_equal(wait_frames(b, 6), 6);
 	assert_int_equal(switch_flush_macs(w.sw, NULL, NULL), 1);
@@ -62,7 +64,8 @@ static void test_learning(void **state)
 static void test_order(void **state)
 {
 	struct world w = start(1);
-	struct fake_port *a = add_port(&w, "a", "x"), *b = add_port(&w, "b", "x");
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port(&w, "b", "x");
 	struct fake_port *c = add_port(&w, "c", "x");
 	struct rng r = rng_start();
 	unsigned serial, n = 0;
@@ -114,7 +117,8 @@ static unsigned bursts_of(struct fake_port *a, struct fake_port *b, unsigned n,
 static void test_burst_size(void **state)
 {
 	struct world w = start(1);
-	struct fake_port *a = add_port(&w, "a", "x"), *b = add_port(&w, "b", "x");
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port(&w, "b", "x");
 
 	(void)state;
 	send_frame(b, 9, 2, 0);
@@ -139,7 +143,7 @@ static void test_drops(void **state)
 	unsigned macs = 0;
 
 	(void)state;
-	send_frame(a, 2, 1, 0);		/* alone */
+	send_frame(a, 2, 1, 0); /* alone */
 	wait_taken(a);
 	assert_int_equal(a->q[0].rxq.stats.drops[DROP_RX_ALONE], 1);
 	b = add_port(&w, "b", "x");
@@ -149,14 +153,14 @@ static void test_drops(void **state)
 	wait_taken(a);
 	assert_int_equal(b->q[0].out.head, 3);
 	assert_int_equal(b->q[0].txq.stats.drops[DROP_TX_FULL], 7);
-	send_frame(b, 9, 2, 0);		/* where 2 is becomes known */
+	send_frame(b, 9, 2, 0); /* where 2 is becomes known */
 	wait_taken(b);
 	port_set_txqs(&b->port, NULL, 0, 0);
 	assert_false(port_link_is_up(&b->port));
 	send_frame(a, 2, 1, 0);
 	wait_taken(a);
 	assert_int_equal(b->port.down_drops, 1);
-	send_frame(a, 255, 1, 0);	/* nobody has a link */
+	send_frame(a, 255, 1, 0); /* nobody has a link */
 	wait_taken(a);
 	assert_int_equal(a->q[0].rxq.stats.drops[DROP_RX_ALONE], 2);
 	/* the bound of learning, 100 */
@@ -172,14 +176,14 @@ static void test_drops(void **state)
 
 static void set_full(struct fake_port *p, uint32_t us)
 {
-	struct port_conf conf = { .max_macs = 100, .full = PORT_FULL_WAIT,
+	struct port_conf conf = { .max_macs = 100,
+				  .full = PORT_FULL_WAIT,
 				  .full_us = us };
 
 	port_set_common(&p->port, &conf);
 }
 
-static void check_serials(const struct fake_port *p, unsigned first,
-			  unsigned n)
+static void check_serials(const struct fake_port *p, unsigned first, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		unsigned serial;
@@ -205,7 +209,8 @@ static unsigned become_known(struct fake_port *b, struct fake_port *c)
 static void test_wait(void **state)
 {
 	struct world w = start(1);
-	struct fake_port *a = add_port(&w, "a", "x"), *c = add_port(&w, "c", "x");
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *c = add_port(&w, "c", "x");
 	struct fake_port *b = add_port_full(&w, "b", "x", PORT_FULL_WAIT, 1);
 	unsigned at;
 
@@ -216,7 +221,7 @@ static void test_wait(void **state)
 	for (unsigned i = 0; i < 200; i++)
 		send_frame(a, 2, 1, i);
 	assert_int_equal(wait_frames(b, at + 3), at + 3);
-	for (unsigned i = 0; i < 50; i++)	/* nobody else stands still */
+	for (unsigned i = 0; i < 50; i++) /* nobody else stands still */
 		send_frame(b, 3, 2, i);
 	assert_int_equal(wait_frames(c, 51), 51);
 	/* only the head of the line was taken from a */
@@ -233,7 +238,8 @@ static void test_wait(void **state)
 	for (unsigned i = 0; i < 300; i++)
 		send_frame(a, 2, 1, i);
 	wait_taken(a);
-	assert_int_equal(stat_read(&b->q[0].txq.stats.drops[DROP_TX_FULL]), 300);
+	assert_int_equal(stat_read(&b->q[0].txq.stats.drops[DROP_TX_FULL]),
+			 300);
 	assert_true(stat_read(&a->q[0].rxq.stats.waits) > 0);
 	/* a broadcast does not wait */
 	set_full(b, 1000000);
@@ -245,7 +251,8 @@ static void test_wait(void **state)
 	stop(&w);
 }
 
-/* The queue of @p that has the frame of @flow; waits for it. All are emptied. */
+/* The queue of @p that has the frame of @flow; waits for it. All are emptied.
+ */
 static int arrived_on(struct fake_port *p, unsigned flow)
 {
 	unsigned got, serial;
@@ -301,7 +308,7 @@ static void test_flows(void **state)
 		used |= 1u << on;
 		assert_int_equal(send_there(a, b, flow), on);
 	}
-	assert_int_equal(used, 15);		/* spread by the hash */
+	assert_int_equal(used, 15); /* spread by the hash */
 	for (unsigned flow = 0; flow < 16; flow++)
 		send_back(a, b, flow, flow / 4);
 	for (unsigned flow = 0; flow < 16; flow++)
@@ -334,7 +341,8 @@ static void push_udp(struct fake_port *a, unsigned flow, unsigned serial)
 static void test_wait_mixed(void **state)
 {
 	struct world w = start(1);
-	struct fake_port *a = add_port(&w, "a", "x"), *c = add_port(&w, "c", "x");
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *c = add_port(&w, "c", "x");
 	struct fake_port *b = add_port_full(&w, "b", "x", PORT_FULL_WAIT, 1);
 	unsigned at_b, at_c, n = 200;
 
@@ -348,7 +356,7 @@ static void test_wait_mixed(void **state)
 	/* all of c's among the first 64 behind those that b took */
 	assert_true(wait_frames(c, at_c + 32) >= at_c + 32);
 	assert_int_equal(wait_frames(b, at_b + 2), at_b + 2);
-	for (unsigned i = 2; i < n; i += 3) {	/* full again and again */
+	for (unsigned i = 2; i < n; i += 3) { /* full again and again */
 		shm_fetch_add(&b->q[0].out_room, 3);
 		assert_true(wait_frames(b, at_b + MIN(i + 3, n)) >=
 			    at_b + MIN(i + 3, n));
@@ -376,7 +384,7 @@ static void test_wait_queues(void **state)
 
 	(void)state;
 	set_full(b, 2000000);
-	send_back(a, b, 0, 0);		/* where b is becomes known */
+	send_back(a, b, 0, 0); /* where b is becomes known */
 	while (send_there(a, b, flow[0]) != 0)
 		flow[0]++;
 	while (send_there(a, b, flow[1]) != 1)
@@ -418,7 +426,8 @@ static void test_wait_queues(void **state)
 static void test_churn(void **state)
 {
 	struct world w = start(2);
-	struct fake_port *a = add_port(&w, "a", "x"), *b = add_port(&w, "b", "x");
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port(&w, "b", "x");
 	unsigned sent = 0;
 
 	(void)state;
@@ -444,7 +453,8 @@ static void test_churn(void **state)
 static void test_polled(void **state)
 {
 	struct world w = start(1);
-	struct fake_port *a = add_port(&w, "a", "x"), *b = add_port(&w, "b", "x");
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port(&w, "b", "x");
 	uint64_t polls;
 
 	(void)state;
@@ -480,7 +490,7 @@ static void send_flows(struct fake_port *p, unsigned dst, unsigned n,
 	put_be16(k.data + k.l3_off + 4, 0);
 	for (unsigned i = 0; i < n; i++) {
 		struct message *m = &p->q[0].in.slot[(p->q[0].in.head + i) &
-						(QUEUE_ROOM - 1)];
+						     (QUEUE_ROOM - 1)];
 		uint8_t *l3 = m->data + k.l3_off, *l4 = m->data + k.l4_off;
 
 		memcpy(m->data, k.data, k.len);

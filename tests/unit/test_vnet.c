@@ -325,8 +325,8 @@ static void round_trip(struct bed *b)
 
 	send_some(b);
 	offer_some(b);
-	n = vnet_rx_burst(&b->from.rig.dev, b->offloads, &b->scratch, 0, b->frames,
-			  BURST_MAX, &chains, &stats);
+	n = vnet_rx_burst(&b->from.rig.dev, b->offloads, &b->scratch, 0,
+			  b->frames, BURST_MAX, &chains, &stats);
 	assert_int_equal(n, b->sent_count);
 	assert_int_equal(chains, b->sent_count);
 	assert_int_equal(stats.bad_frame + stats.bad_offload, 0);

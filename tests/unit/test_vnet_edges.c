@@ -566,8 +566,10 @@ static void test_flags(void **state)
 			offer(r, 1, pieces, 200);
 			prepare(r, 0, 150);
 			r->frame[0].hdr.flags = row[i].sent;
-			assert_int_equal(
-				vnet_tx_burst(&r->rig.dev, &r->choice, r->ptr, 1).taken, 1);
+			assert_int_equal(vnet_tx_burst(&r->rig.dev, &r->choice,
+						       r->ptr, 1)
+						 .taken,
+					 1);
 			assert_int_equal(r->rig.base[0], row[i].seen);
 			receiver_destroy(r);
 		}

@@ -11,14 +11,14 @@
 
 #include "vu_backend.h"
 
-#define RIG_PAIRS 2
-#define RIG_QUEUES (2 * RIG_PAIRS)
+#define RIG_PAIRS    2
+#define RIG_QUEUES   (2 * RIG_PAIRS)
 #define RIG_MEM_SIZE (1u << 20)
-#define RIG_UVA 0x7f0000000000ull /* of the memory, in the front-end */
-#define RIG_GPA 0x40000000ull
+#define RIG_UVA	     0x7f0000000000ull /* of the memory, in the front-end */
+#define RIG_GPA	     0x40000000ull
 
 struct rig_queue {
-	struct vq_dev *vq;	/* while it runs */
+	struct vq_dev *vq; /* while it runs */
 	int kick_fd;
 	bool enabled;
 	unsigned starts, stops, enables;
@@ -27,8 +27,8 @@ struct rig_queue {
 struct rig {
 	struct loop *loop;
 	struct loop_timer timer;
-	struct vu_backend *b;	/* NULL once it was closed */
-	int sock;		/* the front-end's end */
+	struct vu_backend *b; /* NULL once it was closed */
+	int sock;	      /* the front-end's end */
 	int mem_fd;
 	struct rig_queue queue[RIG_QUEUES];
 	uint64_t features;

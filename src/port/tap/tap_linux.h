@@ -15,14 +15,14 @@
 /* An interface with its descriptors, one a queue. */
 struct tap_if {
 	char name[IFNAMSIZ];
-	bool is_created;	/* by us: it vanishes with the descriptors */
-	bool is_passed;		/* descriptors came from somebody else; the
-				 * interface may be in another namespace */
-	bool has_vnet_hdr;	/* 12 bytes in front of each frame */
-	unsigned offloads;	/* OFFLOAD_* the kernel takes from us */
-	bool is_bridged;	/* joined by us */
+	bool is_created;   /* by us: it vanishes with the descriptors */
+	bool is_passed;	   /* descriptors came from somebody else; the
+			    * interface may be in another namespace */
+	bool has_vnet_hdr; /* 12 bytes in front of each frame */
+	unsigned offloads; /* OFFLOAD_* the kernel takes from us */
+	bool is_bridged;   /* joined by us */
 	char bridge[IFNAMSIZ];
-	unsigned count;		/* of descriptors */
+	unsigned count; /* of descriptors */
 	int fd[TAP_MAX_QUEUES];
 };
 

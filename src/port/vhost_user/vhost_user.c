@@ -429,7 +429,8 @@ static const struct opt_row vhost_user_rows[] = {
 	  .max = 65535,
 	  .runtime = true,
 	  .arg = "BYTES",
-	  .help = "MTU the guest is told, from its next start on (default none)" },
+	  .help = "MTU the guest is told, from its next start on (default "
+		  "none)" },
 	{ .key = NULL },
 };
 

@@ -11,48 +11,48 @@
 struct vhost_user_conf {
 	char *path;
 	bool server;
-	uint32_t reconnect;	/* seconds */
+	uint32_t reconnect; /* seconds */
 	uint32_t reconnect_ms;
-	bool has_reconnect_ms;	/* it wins */
-	uint32_t queues;	/* pairs */
-	uint32_t mtu;		/* 0: none is announced */
+	bool has_reconnect_ms; /* it wins */
+	uint32_t queues;       /* pairs */
+	uint32_t mtu;	       /* 0: none is announced */
 };
 
 /* What the guest sends: its transmit queue 2i + 1. */
 struct vu_rxq {
 	struct rxq rxq __cacheline; /* queues may be of different workers */
-	struct vq_dev *vq;	/* [const while attached] the session's */
-	unsigned offloads;	/* [const while attached] OFFLOAD_* it may use */
-	bool is_enabled;	/* [ctl -> worker, atomic] */
-	uint64_t ahead;		/* [worker] frames that were sent before others
-				 * that wait, see ahead.h */
+	struct vq_dev *vq;	    /* [const while attached] the session's */
+	unsigned offloads; /* [const while attached] OFFLOAD_* it may use */
+	bool is_enabled;   /* [ctl -> worker, atomic] */
+	uint64_t ahead;	   /* [worker] frames that were sent before others
+			    * that wait, see ahead.h */
 };
 
 /* What the guest receives: its receive queue 2i. */
 struct vu_txq {
 	struct txq txq __cacheline;
-	struct vq_dev *vq;	/* [const while in the port's txq_set] */
-	bool is_usable;		/* [ctl] started and enabled */
+	struct vq_dev *vq;	   /* [const while in the port's txq_set] */
+	bool is_usable;		   /* [ctl] started and enabled */
 	struct copy_choice choice; /* [holder of txq.lock] */
 };
 
 struct vhost_user_port {
 	struct port port;
 	struct loop *loop;
-	struct vhost_user_conf conf;	/* path is ours */
-	struct unix_listener listener;	/* server=on */
-	struct loop_watch watch;	/* of the listener */
-	struct loop_timer timer;	/* server=off: next try to connect */
-	bool said_waiting;		/* server=off: logged that nobody is there */
-	struct vu_backend *backend;	/* NULL: no front-end */
-	struct vhost_user_port *next;	/* in the list of those that have one */
-	uint64_t features;		/* negotiated; 0: not yet */
-	uint64_t connections;		/* so far */
-	int64_t peer_pid;		/* of the front-end's process */
-	uint32_t peer_mtu;		/* NET_SET_MTU; 0: not told */
-	char last_reason[128];		/* why the last front-end left */
+	struct vhost_user_conf conf;   /* path is ours */
+	struct unix_listener listener; /* server=on */
+	struct loop_watch watch;       /* of the listener */
+	struct loop_timer timer;       /* server=off: next try to connect */
+	bool said_waiting; /* server=off: logged that nobody is there */
+	struct vu_backend *backend;   /* NULL: no front-end */
+	struct vhost_user_port *next; /* in the list of those that have one */
+	uint64_t features;	      /* negotiated; 0: not yet */
+	uint64_t connections;	      /* so far */
+	int64_t peer_pid;	      /* of the front-end's process */
+	uint32_t peer_mtu;	      /* NET_SET_MTU; 0: not told */
+	char last_reason[128];	      /* why the last front-end left */
 	unsigned pairs;
-	struct vu_rxq *rx;		/* pairs of them; heap */
+	struct vu_rxq *rx; /* pairs of them; heap */
 	struct vu_txq *tx;
 };
 

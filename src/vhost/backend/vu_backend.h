@@ -24,7 +24,7 @@
 #include "vu_msg.h"
 
 #define VU_MAX_QUEUE_PAIRS 64
-#define VU_MAX_QUEUES (2 * VU_MAX_QUEUE_PAIRS)
+#define VU_MAX_QUEUES	   (2 * VU_MAX_QUEUE_PAIRS)
 
 struct vu_backend;
 
@@ -54,9 +54,9 @@ struct vu_backend_ops {
 };
 
 struct vu_backend_config {
-	const char *name;	/* of the port, for log lines; borrowed */
-	uint64_t features;	/* device features offered */
-	unsigned queue_pairs;	/* 1..VU_MAX_QUEUE_PAIRS */
+	const char *name;     /* of the port, for log lines; borrowed */
+	uint64_t features;    /* device features offered */
+	unsigned queue_pairs; /* 1..VU_MAX_QUEUE_PAIRS */
 };
 
 /* Takes ownership of the connected socket @sock (made non-blocking). */

@@ -9,49 +9,49 @@
 #include "vu_request.h"
 
 struct vu_queue {
-	struct vq_dev vq __cacheline; /* the owner's data path has it while running */
-	struct vu_vring_addr addr; /* as SET_VRING_ADDR said */
-	uint32_t num;		/* descriptors; 0: not set */
-	uint32_t base;		/* position word where it starts next */
-	uint32_t base_set;	/* as SET_VRING_BASE last said */
+	struct vq_dev vq
+		__cacheline; /* the owner's data path has it while running */
+	struct vu_vring_addr addr;    /* as SET_VRING_ADDR said */
+	uint32_t num;		      /* descriptors; 0: not set */
+	uint32_t base;		      /* position word where it starts next */
+	uint32_t base_set;	      /* as SET_VRING_BASE last said */
 	int kick_fd, call_fd, err_fd; /* owned; -1: none */
 	bool has_addr;
-	bool has_base;		/* SET_VRING_BASE came, or it ran before */
-	bool base_is_told;	/* the base is the front-end's, not our own */
-	bool is_kicked;		/* SET_VRING_KICK came: the front-end wants it
-				 * started */
-	bool is_enabled;	/* SET_VRING_ENABLE */
-	bool is_running;	/* handed to the owner */
-	bool was_stopped;	/* GET_VRING_BASE since it last ran */
-	bool fault_told;	/* logged and signalled */
+	bool has_base;	   /* SET_VRING_BASE came, or it ran before */
+	bool base_is_told; /* the base is the front-end's, not our own */
+	bool is_kicked;	   /* SET_VRING_KICK came: the front-end wants it
+			    * started */
+	bool is_enabled;   /* SET_VRING_ENABLE */
+	bool is_running;   /* handed to the owner */
+	bool was_stopped;  /* GET_VRING_BASE since it last ran */
+	bool fault_told;   /* logged and signalled */
 };
 
 struct vu_backend {
 	const struct vu_backend_ops *ops;
 	void *ctx;
-	const char *name;	/* of the port; borrowed */
+	const char *name; /* of the port; borrowed */
 	struct loop *loop;
 	struct loop_watch watch;
 	int sock;
-	int backend_req_fd;	/* SET_BACKEND_REQ_FD; owned; -1: none */
-	uint64_t offered;	/* device features */
-	uint64_t features;	/* negotiated */
+	int backend_req_fd;	    /* SET_BACKEND_REQ_FD; owned; -1: none */
+	uint64_t offered;	    /* device features */
+	uint64_t features;	    /* negotiated */
 	uint64_t protocol_features; /* negotiated */
-	uint8_t status;		/* virtio device status */
-	bool has_features;	/* SET_FEATURES came */
-	struct gmem *mem;	/* never NULL */
+	uint8_t status;		    /* virtio device status */
+	bool has_features;	    /* SET_FEATURES came */
+	struct gmem *mem;	    /* never NULL */
 	struct vu_rx rx;
 	unsigned queue_count;
 	struct vu_queue queue[];
 };
 
-#define VU_PROTOCOL_FEATURES                                                  \
-	(feat_bit(VU_PROTOCOL_F_MQ) | feat_bit(VU_PROTOCOL_F_RARP) |          \
-	 feat_bit(VU_PROTOCOL_F_REPLY_ACK) |                                  \
-	 feat_bit(VU_PROTOCOL_F_NET_MTU) |                                    \
-	 feat_bit(VU_PROTOCOL_F_BACKEND_REQ) |                                \
-	 feat_bit(VU_PROTOCOL_F_RESET_DEVICE) |                               \
-	 feat_bit(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |                        \
+#define VU_PROTOCOL_FEATURES                                                   \
+	(feat_bit(VU_PROTOCOL_F_MQ) | feat_bit(VU_PROTOCOL_F_RARP) |           \
+	 feat_bit(VU_PROTOCOL_F_REPLY_ACK) | feat_bit(VU_PROTOCOL_F_NET_MTU) | \
+	 feat_bit(VU_PROTOCOL_F_BACKEND_REQ) |                                 \
+	 feat_bit(VU_PROTOCOL_F_RESET_DEVICE) |                                \
+	 feat_bit(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |                         \
 	 feat_bit(VU_PROTOCOL_F_STATUS))
 
 static inline unsigned vu_queue_idx(const struct vu_backend *b,
@@ -114,8 +114,7 @@ int vu_on_reset_owner(struct vu_backend *, struct vu_msg *, struct err *);
 int vu_on_reset_device(struct vu_backend *, struct vu_msg *, struct err *);
 int vu_on_get_queue_num(struct vu_backend *, struct vu_msg *, struct err *);
 int vu_on_set_mem_table(struct vu_backend *, struct vu_msg *, struct err *);
-int vu_on_get_max_mem_slots(struct vu_backend *, struct vu_msg *,
-			    struct err *);
+int vu_on_get_max_mem_slots(struct vu_backend *, struct vu_msg *, struct err *);
 int vu_on_add_mem_reg(struct vu_backend *, struct vu_msg *, struct err *);
 int vu_on_rem_mem_reg(struct vu_backend *, struct vu_msg *, struct err *);
 int vu_on_send_rarp(struct vu_backend *, struct vu_msg *, struct err *);

@@ -14,22 +14,22 @@ struct vu_backend;
 /* Where the payload names a queue. */
 enum vu_index {
 	VU_INDEX_NONE,
-	VU_INDEX_STATE,		/* first member of vu_vring_state, _addr */
-	VU_INDEX_FD,		/* bits 0-7 of the u64; bit 8: no descriptor */
+	VU_INDEX_STATE, /* first member of vu_vring_state, _addr */
+	VU_INDEX_FD,	/* bits 0-7 of the u64; bit 8: no descriptor */
 };
 
 enum vu_reply {
-	VU_REPLY_ACK,		/* only when asked for: 0 or not 0 */
-	VU_REPLY_PAYLOAD,	/* always; the handler leaves it in the message */
+	VU_REPLY_ACK,	  /* only when asked for: 0 or not 0 */
+	VU_REPLY_PAYLOAD, /* always; the handler leaves it in the message */
 };
 
 struct vu_row {
 	const char *name;
-	uint16_t size_min, size_max;	/* of the payload */
+	uint16_t size_min, size_max; /* of the payload */
 	uint8_t fd_min, fd_max;
-	uint8_t index;			/* enum vu_index */
-	uint8_t reply;			/* enum vu_reply */
-	uint16_t reply_size;		/* VU_REPLY_PAYLOAD */
+	uint8_t index;	     /* enum vu_index */
+	uint8_t reply;	     /* enum vu_reply */
+	uint16_t reply_size; /* VU_REPLY_PAYLOAD */
 	/* Legal only when this protocol feature (number) was negotiated; -1:
 	 * always. */
 	int8_t protocol_feature;
@@ -45,7 +45,8 @@ struct vu_row {
 const struct vu_row *vu_row_find(uint32_t request);
 
 /* Does @m agree with its row, for a session with @queue_count queues and these
- * protocol features? 0 or -EPROTO with @err, which does not name the request. */
+ * protocol features? 0 or -EPROTO with @err, which does not name the request.
+ */
 int vu_row_check(const struct vu_row *row, const struct vu_msg *m,
 		 unsigned queue_count, uint64_t protocol_features,
 		 struct err *err);

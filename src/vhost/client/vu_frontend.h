@@ -13,11 +13,11 @@
 struct vu_frontend;
 
 struct vu_frontend_config {
-	uint64_t features;	/* wanted; ANDed with what the back-end has */
+	uint64_t features; /* wanted; ANDed with what the back-end has */
 	uint64_t protocol_features; /* likewise */
 	unsigned queue_pairs;
 	uint32_t queue_size;
-	uint64_t memory_size;	/* of the shared memfd: rings, then buffers */
+	uint64_t memory_size; /* of the shared memfd: rings, then buffers */
 };
 
 /* Takes ownership of the connected @sock. Negotiates, shares memory, sets up
