@@ -6,7 +6,7 @@
 
 #include "cycles.h"
 #include "print.h"
-#include "switch.h"
+#include "workers.h"
 #include "table.h"
 
 static uint64_t num(const json_t *o, const char *key)
@@ -115,9 +115,9 @@ static void print_stages(const json_t *const *w, json_t *const *gone,
 
 void print_workers(const json_t *before, const json_t *now)
 {
-	size_t count = MIN(json_array_size(now), SWITCH_MAX_WORKERS);
-	const json_t *w[SWITCH_MAX_WORKERS];
-	json_t *gone[SWITCH_MAX_WORKERS];
+	size_t count = MIN(json_array_size(now), WORKERS_MAX);
+	const json_t *w[WORKERS_MAX];
+	json_t *gone[WORKERS_MAX];
 	bool any = false;
 
 	for (size_t i = 0; i < count; i++) {

@@ -185,7 +185,7 @@ static int refuse_taken_id(struct daemon *d, const char *id, struct err *err)
 
 int daemon_add_port(struct daemon *d, struct netdev *n, struct err *err)
 {
-	const struct port_env env = { .loop = d->loop, .sw = d->sw };
+	const struct port_env env = switch_port_env(d->sw);
 	struct daemon_port *p = calloc(1, sizeof(*p)), **last;
 	int rc;
 

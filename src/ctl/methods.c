@@ -75,7 +75,7 @@ static int method_show(struct rpc_call *call)
 			show_net(d, switch_net_name(p->port), &j.show);
 	show_end(&j.show);
 	show_array(&j.show, "workers");
-	switch_show_workers(d->sw, &j.show, false);
+	workers_show(switch_workers(d->sw), &j.show, false);
 	show_end(&j.show);
 	return 0;
 }
@@ -99,12 +99,12 @@ static int method_stats(struct rpc_call *call)
 			continue;
 		show_object(&j.show, NULL);
 		show_str(&j.show, "id", p->netdev->common.id);
-		switch_show_stats(p->port, &j.show);
+		port_show_stats(p->port, &j.show);
 		show_end(&j.show);
 	}
 	show_end(&j.show);
 	show_array(&j.show, "workers");
-	switch_show_workers(d->sw, &j.show, true);
+	workers_show(switch_workers(d->sw), &j.show, true);
 	show_end(&j.show);
 	return 0;
 }
@@ -246,7 +246,7 @@ static int method_rebalance(struct rpc_call *call)
 
 	json_show_init(&j, call->result);
 	show_array(&j.show, "moves");
-	switch_rebalance(d->sw, show_move, &j.show);
+	workers_rebalance(switch_workers(d->sw), show_move, &j.show);
 	show_end(&j.show);
 	return 0;
 }

@@ -96,7 +96,7 @@ void port_show_summary(const struct daemon_port *p, struct show *s)
 	show_num(s, "rx_queues", port->rxq_count);
 	show_num(s, "tx_queues", port->txq_count);
 	show_offloads(shm_load(&port->tx_offloads), s);
-	switch_show_stats(port, &b.show);
+	port_show_stats(port, &b.show);
 	if (port->ops->show) {
 		show_object(s, "state");
 		port->ops->show(port, &b.show);
@@ -119,6 +119,6 @@ void port_show_all(const struct daemon_port *p, struct show *s)
 		show_end(s);
 	}
 	show_object(s, "stats");
-	switch_show_stats(port, s);
+	port_show_stats(port, s);
 	show_end(s);
 }

@@ -8,7 +8,6 @@
 
 #include "flow.h"
 #include "rcu.h"
-#include "switch_impl.h"
 
 static const char *const full_choices[] = {
 	[PORT_FULL_WAIT] = "wait", [PORT_FULL_DROP] = "drop", NULL
@@ -90,6 +89,7 @@ int port_init(struct port *p, const struct port_env *env,
 {
 	p->type = type;
 	p->ops = ops;
+	p->workers = env->workers;
 	p->sw = env->sw;
 	port_set_common(p, common);
 	p->name = strdup(common->id);
@@ -156,32 +156,4 @@ int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 	shm_store(&p->tx_offloads, offloads);
 	rcu_publish(p->txqs, set);
 	return 0;
-}
-
-int rxq_attach(struct rxq *q)
-{
-	if (q->worker)
-		return 0;
-	return worker_add(switch_pick_worker(q->port->sw), q);
-}
-
-void rxq_detach(struct rxq *q)
-{
-	if (q->worker)
-		worker_remove(q);
-}
-
-void port_inject(struct port *p, const void *data, uint32_t len)
-{
-	struct forward *fw = p->sw->forward;
-	struct frame *f = &fw->burst.frame[0];
-	struct iovec iov = { (void *)(uintptr_t)data, len };
-
-	if (len < ETH_HLEN || len > FRAME_MAX || !p->rxq_count || !p->rxq[0])
-		return;
-	f->hdr = (struct vnet_hdr){ 0 };
-	frame_from_iov(f, &iov, 1, len, FRAME_SNAP);
-	/* The counters of the port's queue belong to its worker: what is
-	 * injected is counted where it leaves. */
-	forward_frames(fw, p, f, 1, false, &(struct queue_stats){ 0 });
 }

@@ -22,6 +22,7 @@ struct net;
 struct port;
 struct vswitch;
 struct worker;
+struct workers;
 
 /* Why a frame was dropped. Names in drop_reason_name(). */
 enum drop_reason {
@@ -85,6 +86,7 @@ struct rxq {
 			 * queue must be polled for ever */
 	/* set by the switch */
 	struct worker *worker; /* [ctl] NULL while not attached */
+	uint16_t worker_idx;   /* [ctl] its number, while attached */
 	unsigned slot;	       /* [ctl] in the worker's table */
 	unsigned want;	       /* [worker] frames in the next burst, at most */
 	uint64_t idle_since;   /* [worker] cycles; 0 while busy */
@@ -168,6 +170,7 @@ extern const struct opt_row port_conf_rows[];
 
 struct port_env {
 	struct loop *loop; /* the control thread's */
+	struct workers *workers;
 	struct vswitch *sw;
 };
 
@@ -190,15 +193,16 @@ struct port_type {
 struct port {
 	const struct port_type *type;
 	const struct port_ops *ops;
-	char *name; /* heap; the id */
-	struct vswitch *sw;
-	struct net *net;      /* [ctl] NULL while not in the switch */
-	uint32_t slot;	      /* [const while in net] in the topology */
-	uint32_t max_macs;    /* [ctl -> any, atomic] bound of learning */
-	uint32_t mac_count;   /* [any, atomic] learned at present */
-	unsigned tx_offloads; /* [ctl -> any, atomic] OFFLOAD_* it takes */
-	uint64_t full_ns;     /* [ctl -> any, atomic] how long senders wait
-			       * for it; 0: they drop */
+	char *name;		 /* heap; the id */
+	struct workers *workers; /* [const] who its receive queues go to */
+	struct vswitch *sw;	 /* [const] */
+	struct net *net;	 /* [ctl] NULL while not in the switch */
+	uint32_t slot;		 /* [const while in net] in the topology */
+	uint32_t max_macs;	 /* [ctl -> any, atomic] bound of learning */
+	uint32_t mac_count;	 /* [any, atomic] learned at present */
+	unsigned tx_offloads;	 /* [ctl -> any, atomic] OFFLOAD_* it takes */
+	uint64_t full_ns;	 /* [ctl -> any, atomic] how long senders wait
+				  * for it; 0: they drop */
 	struct txq_set *txqs; /* [rcu] NULL: nothing can be sent: link down */
 	struct capture *capture;  /* [rcu] NULL: not captured */
 	uint64_t down_drops;	  /* [any, atomic] frames for it while down */
@@ -226,19 +230,8 @@ void port_set_common(struct port *p, const struct port_conf *common);
 int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 		  unsigned offloads);
 
-/* Gives @q to the least loaded worker, which polls it at once / takes it away:
- * on return no worker touches it. Detaching one that is not attached does
- * nothing. */
-int rxq_attach(struct rxq *q);
-void rxq_detach(struct rxq *q);
-
-/* Has the worker of @q look at it, as an event on event_fd would. Control
- * thread. */
-void rxq_wake(struct rxq *q);
-
-/* Lets @frame into the switch as if @p had received it. Control thread; for
- * announcements on behalf of a guest. */
-void port_inject(struct port *p, const void *frame, uint32_t len);
+/* Counters of a port with its queues. */
+void port_show_stats(const struct port *p, struct show *s);
 
 static inline bool port_link_is_up(const struct port *p)
 {

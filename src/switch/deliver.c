@@ -13,6 +13,7 @@
 
 #include "capture.h"
 #include "clock.h"
+#include "cycles.h"
 #include "offload.h"
 #include "probe.h"
 #include "rcu.h"

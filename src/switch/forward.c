@@ -346,13 +346,13 @@ static void count_rx(struct rxq *q, const struct burst *b, unsigned n,
 	stat_inc(&q->stats.bursts);
 }
 
-struct forward_result forward_poll(struct forward *fw, struct rxq *q)
+struct poll_result forward_poll(void *path, struct rxq *q)
 {
+	struct forward *fw = path;
 	const struct port_ops *ops = q->port->ops;
 	struct burst *b = &fw->burst;
 	unsigned n, held = 0;
 
-	stage_begin();
 	b->want = q->want;
 	n = ops->rx_burst(q, b);
 	b->held_mask = 0;
@@ -372,6 +372,5 @@ struct forward_result forward_poll(struct forward *fw, struct rxq *q)
 		stat_inc(&q->stats.waits);
 	stage_mark(STAGE_OTHER);
 	ops->rx_done(q, b);
-	stage_end(&fw->stages, n - held);
-	return (struct forward_result){ n - held, held };
+	return (struct poll_result){ n - held, held };
 }

@@ -6,10 +6,10 @@
 #ifndef RW_FORWARD_H
 #define RW_FORWARD_H
 
-#include "cycles.h"
 #include "gro.h"
 #include "pairs.h"
 #include "port.h"
+#include "workers.h"
 
 #define SOFT_IOV 1024
 
@@ -27,17 +27,12 @@ struct forward {
 	struct queue_stats *merging;
 	/* Set when a MAC table asked for growth; [worker -> ctl] */
 	bool *grow_wanted;
-	int grow_fd;		    /* eventfd to tell control */
-	struct stage_totals stages; /* [whoever has it -> ctl] */
+	int grow_fd; /* eventfd to tell control */
 };
 
-struct forward_result {
-	unsigned frames; /* dealt with */
-	unsigned held;	 /* left in the queue: their receiver is full */
-};
-
-/* Looks at @q once: takes a burst in, forwards it, gives it back. Worker. */
-struct forward_result forward_poll(struct forward *fw, struct rxq *q);
+/* Looks at @q once with the struct forward @path: takes a burst in, forwards
+ * it, gives it back. Worker. */
+struct poll_result forward_poll(void *path, struct rxq *q);
 
 /* Forwards @n frames that came in at @from. Those that wait for a receiver are
  * marked in fw->burst.held_mask; @can_hold: they are fw->burst's and may.

@@ -123,42 +123,39 @@ static struct forward *forward_init(struct vswitch *sw, struct forward *fw)
 {
 	fw->grow_wanted = &sw->grow_wanted;
 	fw->grow_fd = sw->grow_fd;
-	fw->stages = (struct stage_totals){ 0 };
 	fw->merging = NULL;
 	memset(&fw->pairs, 0, sizeof(fw->pairs));
 	return fw;
 }
 
+static void *path_of(void *ctx, unsigned i)
+{
+	struct vswitch *sw = ctx;
+
+	return forward_init(sw, &sw->path[i]);
+}
+
 static int start_workers(struct vswitch *sw, const struct switch_config *c)
 {
-	size_t size = align_up(c->workers * sizeof(struct worker), CACHE_LINE);
+	const struct workers_config config = {
+		.loop = sw->loop,
+		.count = c->workers,
+		.cpus = c->cpus,
+		.cpu_count = c->cpu_count,
+		.poll_us = c->poll_us,
+		.rebalance = c->rebalance,
+		.poll = forward_poll,
+		.path = path_of,
+		.ctx = sw,
+	};
+	size_t size = (c->workers + 1) * sizeof(struct forward);
 
 	/* Fresh pages from the kernel, untouched until used: not memset(). */
-	sw->worker = aligned_alloc(4096, align_up(size, 4096));
-	if (!sw->worker)
+	sw->path = aligned_alloc(4096, align_up(size, 4096));
+	if (!sw->path)
 		return -ENOMEM;
-	for (unsigned i = 0; i < c->workers; i++) {
-		struct worker *w = &sw->worker[i];
-		int rc;
-
-		memset(w, 0, offsetof(struct worker, forward));
-		w->spin_ns = w->spin_cycles = w->holding_since = 0;
-		w->looked_at = w->look_busy = w->look_idle = 0;
-		w->rounds = w->frames = w->sleeps = w->busy_rounds = 0;
-		w->working = w->polling = 0;
-		w->shown_working = w->shown_ms = w->shown_percent = 0;
-		w->shown_cycles = cycles_now();
-		w->sw = sw;
-		w->idx = i;
-		w->cpu = c->cpu_count ? c->cpus[i % c->cpu_count] : -1;
-		w->spin_limit_ns = c->poll_us < 0 ? -1 : c->poll_us * 1000ll;
-		forward_init(sw, &w->forward);
-		rc = worker_start(w);
-		if (rc)
-			return rc;
-		sw->worker_count++;
-	}
-	return 0;
+	sw->forward = forward_init(sw, &sw->path[c->workers]);
+	return workers_create(&config, &sw->workers);
 }
 
 int switch_create(const struct switch_config *c, struct loop *loop,
@@ -170,20 +167,12 @@ int switch_create(const struct switch_config *c, struct loop *loop,
 	if (!sw)
 		return err_set(err, rc, "out of memory");
 	CDS_INIT_LIST_HEAD(&sw->nets);
-	sw->balancer.fd = -1;
 	sw->loop = loop;
 	sw->mac_age_s = MAX(c->mac_age_s, 1u);
 	sw->tick_s = MAX(sw->mac_age_s / AGE_TICKS, 1u);
 	sw->grow_fd = fd_eventfd();
 	if (sw->grow_fd < 0 || loop_watch_add(loop, &sw->grow_watch,
 					      sw->grow_fd, EPOLLIN, on_grow))
-		goto err_destroy;
-	sw->forward = aligned_alloc(CACHE_LINE, sizeof(*sw->forward));
-	if (!sw->forward)
-		goto err_destroy;
-	forward_init(sw, sw->forward);
-	rc = rebalance_init(sw, c->rebalance && c->workers > 1);
-	if (rc)
 		goto err_destroy;
 	rc = start_workers(sw, c);
 	if (rc)
@@ -202,28 +191,27 @@ void switch_destroy(struct vswitch *sw)
 {
 	struct net *net, *next;
 
-	for (unsigned i = 0; i < sw->worker_count; i++)
-		worker_stop(&sw->worker[i]);
+	workers_destroy(sw->workers);
 	cds_list_for_each_entry_safe(net, next, &sw->nets, node)
 		net_destroy(net);
-	rebalance_fini(sw);
 	loop_timer_disarm(&sw->age_timer);
 	loop_watch_remove(&sw->grow_watch);
 	fd_close(&sw->grow_fd);
-	free(sw->worker);
-	free(sw->forward);
+	free(sw->path);
 	free(sw->port);
 	free(sw);
 }
 
-struct worker *switch_pick_worker(struct vswitch *sw)
+struct port_env switch_port_env(struct vswitch *sw)
 {
-	struct worker *best = &sw->worker[0];
+	return (struct port_env){ .loop = sw->loop,
+				  .workers = sw->workers,
+				  .sw = sw };
+}
 
-	for (unsigned i = 1; i < sw->worker_count; i++)
-		if (sw->worker[i].queue_count < best->queue_count)
-			best = &sw->worker[i];
-	return best;
+struct workers *switch_workers(struct vswitch *sw)
+{
+	return sw->workers;
 }
 
 static int port_list_add(struct vswitch *sw, struct port *p)
@@ -329,14 +317,6 @@ struct port *switch_find_port(struct vswitch *sw, const char *name)
 	return NULL;
 }
 
-void switch_each_port(struct vswitch *sw, bool (*fn)(struct port *, void *),
-		      void *arg)
-{
-	for (unsigned i = 0; i < sw->port_count; i++)
-		if (!fn(sw->port[i], arg))
-			return;
-}
-
 const char *switch_net_name(const struct port *p)
 {
 	return p->net ? p->net->name : "";
@@ -397,4 +377,19 @@ unsigned switch_flush_macs(struct vswitch *sw, const char *name,
 		if (!name || !strcmp(net->name, name))
 			n += fdb_flush(net->fdb, FDB_NO_SLOT, mac_gone, net);
 	return n;
+}
+
+void switch_inject(struct port *p, const void *data, uint32_t len)
+{
+	struct forward *fw = p->sw->forward;
+	struct frame *f = &fw->burst.frame[0];
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+
+	if (len < ETH_HLEN || len > FRAME_MAX || !p->rxq_count || !p->rxq[0])
+		return;
+	f->hdr = (struct vnet_hdr){ 0 };
+	frame_from_iov(f, &iov, 1, len, FRAME_SNAP);
+	/* The counters of the port's queue belong to its worker: what is
+	 * injected is counted where it leaves. */
+	forward_frames(fw, p, f, 1, false, &(struct queue_stats){ 0 });
 }

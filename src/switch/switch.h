@@ -9,11 +9,10 @@
 
 #include "fdb.h"
 #include "port.h"
-
-#define SWITCH_MAX_WORKERS 64
+#include "workers.h"
 
 struct switch_config {
-	unsigned workers;   /* 1..SWITCH_MAX_WORKERS */
+	unsigned workers;   /* 1..WORKERS_MAX */
 	const int *cpus;    /* worker i runs on cpus[i % cpu_count]; borrowed */
 	unsigned cpu_count; /* 0: wherever the scheduler likes */
 	int poll_us;	    /* longest spin without work; -1: adaptive */
@@ -25,6 +24,10 @@ int switch_create(const struct switch_config *config, struct loop *loop,
 		  struct vswitch **out, struct err *err);
 void switch_destroy(struct vswitch *sw); /* no port may be left */
 
+/* What a back-end is created with. */
+struct port_env switch_port_env(struct vswitch *sw);
+struct workers *switch_workers(struct vswitch *sw);
+
 /* Puts @p into the network @net (made when new). -EEXIST: the name is taken
  * anywhere in the switch. From then on it gets frames. */
 int switch_add_port(struct vswitch *sw, struct port *p, const char *net,
@@ -34,9 +37,6 @@ int switch_add_port(struct vswitch *sw, struct port *p, const char *net,
 void switch_remove_port(struct vswitch *sw, struct port *p);
 
 struct port *switch_find_port(struct vswitch *sw, const char *name);
-/* Ports in the order they were added; stops when @fn returns false. */
-void switch_each_port(struct vswitch *sw, bool (*fn)(struct port *, void *),
-		      void *arg);
 const char *switch_net_name(const struct port *p);
 
 /* MAC entries of one network or (NULL) all. */
@@ -52,24 +52,8 @@ void switch_each_mac(struct vswitch *sw, const char *net,
 unsigned switch_flush_macs(struct vswitch *sw, const char *net,
 			   const struct port *p);
 
-/* A receive queue that changed its worker. */
-struct queue_move {
-	const char *port; /* valid during the call */
-	unsigned queue, from, to;
-	unsigned percent; /* of a worker's time that it took */
-};
-/*
- * Spreads the queues over the workers by their load since the last time this
- * was looked at (automatic moves look four times a second while there is much
- * to do). Tells @fn each move made; returns how many.
- */
-unsigned switch_rebalance(struct vswitch *sw,
-			  void (*fn)(const struct queue_move *, void *),
-			  void *arg);
-
-/* Counters of a port with its queues; of the workers, @with_time what they did
- * with it, too. */
-void switch_show_stats(const struct port *p, struct show *s);
-void switch_show_workers(struct vswitch *sw, struct show *s, bool with_time);
+/* Lets @frame into the switch as if @p had received it; for announcements on
+ * behalf of a guest. */
+void switch_inject(struct port *p, const void *frame, uint32_t len);
 
 #endif

@@ -3,29 +3,24 @@
 #ifndef RW_SWITCH_IMPL_H
 #define RW_SWITCH_IMPL_H
 
+#include "forward.h"
 #include "net.h"
-#include "rebalance.h"
 #include "switch.h"
-#include "worker.h"
 
 struct vswitch {
 	struct loop *loop;
 	struct cds_list_head nets; /* of struct net */
 	struct port **port;	   /* in the order they were added; heap */
 	unsigned port_count, port_room;
-	struct worker *worker; /* heap, cache-line aligned */
-	unsigned worker_count;
-	struct forward *forward; /* for what control injects */
+	struct workers *workers;
+	struct forward *path;	 /* one for each worker, then ours; heap */
+	struct forward *forward; /* ours, for what control injects */
 	unsigned mac_age_s;
 	unsigned tick_s; /* seconds of one tick of MAC ageing */
 	struct loop_timer age_timer;
 	struct loop_watch grow_watch;
 	int grow_fd;
 	bool grow_wanted; /* [worker -> ctl, atomic] */
-	struct balancer balancer;
 };
-
-/* The worker with the fewest queues. */
-struct worker *switch_pick_worker(struct vswitch *sw);
 
 #endif

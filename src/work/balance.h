@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside switch/: which queue should move to which worker. Pure. */
+/* Inside work/: which queue should move to which worker. Pure. */
 #ifndef RW_BALANCE_H
 #define RW_BALANCE_H
 

@@ -10,7 +10,7 @@
 #include "cycles.h"
 #include "fd.h"
 #include "log.h"
-#include "switch_impl.h"
+#include "worker.h"
 
 #define LOOK_MS 250 /* so there are at most four automatic moves a second */
 /* A look so soon after the last one would have too little to go by: what that
@@ -43,82 +43,86 @@ static void plan_free(struct plan *p)
 	free(p->queue);
 }
 
-static int plan_make(struct vswitch *sw, bool may_move_again, struct plan *p)
+/* The attached queue behind @q, or the first when @q is NULL; NULL: there are
+ * no more. In the order of workers and their slots. */
+static struct rxq *next_queue(const struct workers *ws, const struct rxq *q)
+{
+	unsigned w = q ? q->worker_idx : 0, slot = q ? q->slot + 1 : 0;
+
+	for (; w < ws->count; w++, slot = 0) {
+		const struct worker_slots *s = ws->worker[w].slots;
+
+		for (; slot < s->count; slot++)
+			if (s->q[slot])
+				return s->q[slot];
+	}
+	return NULL;
+}
+
+static int plan_make(struct workers *ws, bool may_move_again, struct plan *p)
 {
 	uint64_t now = loop_now_ms();
 	unsigned room = 1;
 
-	for (unsigned i = 0; i < sw->port_count; i++)
-		room += sw->port[i]->rxq_count;
+	for (unsigned i = 0; i < ws->count; i++)
+		room += ws->worker[i].queue_count;
 	*p = (struct plan){ .rxq = calloc(room, sizeof(*p->rxq)),
 			    .queue = calloc(room, sizeof(*p->queue)) };
 	if (!p->rxq || !p->queue) {
 		plan_free(p);
 		return -ENOMEM;
 	}
-	for (unsigned i = 0; i < sw->port_count; i++) {
-		const struct port *port = sw->port[i];
+	for (struct rxq *q = next_queue(ws, NULL); q; q = next_queue(ws, q)) {
+		bool moved = q->moved_ms && now - q->moved_ms < STAY_MS;
 
-		for (unsigned k = 0; k < port->rxq_count; k++) {
-			struct rxq *q = port->rxq[k];
-			bool moved = q->moved_ms && now - q->moved_ms < STAY_MS;
-
-			if (!q->worker)
-				continue;
-			p->rxq[p->count] = q;
-			p->queue[p->count++] = (struct balance_queue){
-				.load = q->load + IDLE_LOAD,
-				.worker = q->worker->idx,
-				.is_fixed = moved && !may_move_again,
-			};
-		}
+		p->rxq[p->count] = q;
+		p->queue[p->count++] = (struct balance_queue){
+			.load = q->load + IDLE_LOAD,
+			.worker = q->worker_idx,
+			.is_fixed = moved && !may_move_again,
+		};
 	}
 	return 0;
 }
 
 /* Reads the counters: each queue's load since the last look. */
-static void look(struct vswitch *sw)
+static void look(struct workers *ws)
 {
-	struct balancer *b = &sw->balancer;
+	struct balancer *b = &ws->balancer;
 	uint64_t now = cycles_now(), elapsed = now - b->looked_cycles;
 
 	if (loop_now_ms() - b->looked_ms < LOOK_AGAIN_MS)
 		return;
 	b->looked_ms = loop_now_ms();
 	b->looked_cycles = now;
-	for (unsigned i = 0; i < sw->port_count; i++) {
-		const struct port *port = sw->port[i];
+	for (struct rxq *q = next_queue(ws, NULL); q; q = next_queue(ws, q)) {
+		uint64_t busy = stat_read(&q->busy_cycles);
+		double share =
+			(double)(busy - q->busy_seen) / (double)MAX(elapsed, 1);
 
-		for (unsigned k = 0; k < port->rxq_count; k++) {
-			struct rxq *q = port->rxq[k];
-			uint64_t busy = stat_read(&q->busy_cycles);
-			double share = (double)(busy - q->busy_seen) /
-				       (double)MAX(elapsed, 1);
-
-			q->busy_seen = busy;
-			q->load = (uint32_t)(MIN(share, 1.0) * BALANCE_FULL);
-		}
+		q->busy_seen = busy;
+		q->load = (uint32_t)(MIN(share, 1.0) * BALANCE_FULL);
 	}
 }
 
 /* Makes one move of @p; true: it was made. */
-static bool make_move(struct vswitch *sw, struct plan *p,
+static bool make_move(struct workers *ws, struct plan *p,
 		      const struct balance_rule *rule, struct queue_move *done)
 {
 	struct balance_move m;
 	struct rxq *q;
 	int rc;
 
-	if (!balance_pick(p->queue, p->count, sw->worker_count, rule, &m))
+	if (!balance_pick(p->queue, p->count, ws->count, rule, &m))
 		return false;
 	q = p->rxq[m.queue];
 	*done = (struct queue_move){ .port = q->port->name,
 				     .queue = q->idx,
-				     .from = q->worker->idx,
+				     .from = q->worker_idx,
 				     .to = m.to,
 				     .percent =
 					     q->load / (BALANCE_FULL / 100) };
-	rc = worker_move(q, &sw->worker[m.to]);
+	rc = worker_move(q, &ws->worker[m.to]);
 	if (rc) {
 		log_ratelimited(LOG_LEVEL_WARN,
 				"port=%s q=%u: cannot move to worker %u: error "
@@ -133,65 +137,57 @@ static bool make_move(struct vswitch *sw, struct plan *p,
 	return true;
 }
 
-static bool is_quiet(const struct vswitch *sw)
+static bool is_quiet(const struct workers *ws)
 {
-	uint32_t load[SWITCH_MAX_WORKERS] = { 0 };
+	uint32_t load[WORKERS_MAX] = { 0 };
 
-	for (unsigned i = 0; i < sw->port_count; i++) {
-		const struct port *p = sw->port[i];
-
-		for (unsigned k = 0; k < p->rxq_count; k++) {
-			const struct rxq *q = p->rxq[k];
-
-			if (!q->worker)
-				continue;
-			load[q->worker->idx] += q->load;
-			if (load[q->worker->idx] >= LITTLE)
-				return false;
-		}
+	for (struct rxq *q = next_queue(ws, NULL); q; q = next_queue(ws, q)) {
+		load[q->worker_idx] += q->load;
+		if (load[q->worker_idx] >= LITTLE)
+			return false;
 	}
 	return true;
 }
 
 static void on_look(struct loop_timer *t)
 {
-	struct vswitch *sw = container_of(t, struct vswitch, balancer.timer);
+	struct workers *ws = container_of(t, struct workers, balancer.timer);
 	struct queue_move done;
 	struct plan plan;
 
-	look(sw);
-	if (is_quiet(sw)) {
-		shm_store(&sw->balancer.is_looking, false);
+	look(ws);
+	if (is_quiet(ws)) {
+		shm_store(&ws->balancer.is_looking, false);
 		return;
 	}
-	loop_timer_arm(sw->loop, t, LOOK_MS, on_look);
-	if (plan_make(sw, false, &plan))
+	loop_timer_arm(ws->loop, t, LOOK_MS, on_look);
+	if (plan_make(ws, false, &plan))
 		return;
-	make_move(sw, &plan, &automatic, &done);
+	make_move(ws, &plan, &automatic, &done);
 	plan_free(&plan);
 }
 
 static void on_busy(struct loop_watch *watch, uint32_t events)
 {
-	struct vswitch *sw =
-		container_of(watch, struct vswitch, balancer.watch);
+	struct workers *ws =
+		container_of(watch, struct workers, balancer.watch);
 
 	(void)events;
-	fd_drain(sw->balancer.fd);
-	look(sw); /* what was before does not count */
-	loop_timer_arm(sw->loop, &sw->balancer.timer, LOOK_MS, on_look);
+	fd_drain(ws->balancer.fd);
+	look(ws); /* what was before does not count */
+	loop_timer_arm(ws->loop, &ws->balancer.timer, LOOK_MS, on_look);
 }
 
-void rebalance_notice(struct vswitch *sw)
+void rebalance_notice(struct workers *ws)
 {
-	if (!shm_load(&sw->balancer.is_looking) &&
-	    !shm_exchange(&sw->balancer.is_looking, true))
-		fd_signal(sw->balancer.fd);
+	if (!shm_load(&ws->balancer.is_looking) &&
+	    !shm_exchange(&ws->balancer.is_looking, true))
+		fd_signal(ws->balancer.fd);
 }
 
-int rebalance_init(struct vswitch *sw, bool on)
+int rebalance_init(struct workers *ws, bool on)
 {
-	struct balancer *b = &sw->balancer;
+	struct balancer *b = &ws->balancer;
 
 	b->looked_ms = loop_now_ms();
 	b->looked_cycles = cycles_now();
@@ -204,29 +200,29 @@ int rebalance_init(struct vswitch *sw, bool on)
 	if (b->fd < 0)
 		return -EMFILE;
 	b->is_looking = false;
-	return loop_watch_add(sw->loop, &b->watch, b->fd, EPOLLIN, on_busy);
+	return loop_watch_add(ws->loop, &b->watch, b->fd, EPOLLIN, on_busy);
 }
 
-void rebalance_fini(struct vswitch *sw)
+void rebalance_fini(struct workers *ws)
 {
-	loop_timer_disarm(&sw->balancer.timer);
-	loop_watch_remove(&sw->balancer.watch);
-	fd_close(&sw->balancer.fd);
+	loop_timer_disarm(&ws->balancer.timer);
+	loop_watch_remove(&ws->balancer.watch);
+	fd_close(&ws->balancer.fd);
 }
 
-unsigned switch_rebalance(struct vswitch *sw,
-			  void (*fn)(const struct queue_move *, void *),
-			  void *arg)
+unsigned workers_rebalance(struct workers *ws,
+			   void (*fn)(const struct queue_move *, void *),
+			   void *arg)
 {
 	struct queue_move done;
 	struct plan plan;
 	unsigned n = 0;
 
-	look(sw);
-	if (plan_make(sw, true, &plan))
+	look(ws);
+	if (plan_make(ws, true, &plan))
 		return 0;
 	/* On average each queue once; the end comes long before. */
-	while (n < plan.count && make_move(sw, &plan, &manual, &done)) {
+	while (n < plan.count && make_move(ws, &plan, &manual, &done)) {
 		fn(&done, arg);
 		n++;
 	}

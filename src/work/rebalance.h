@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside switch/: receive queues move from busy workers to others.
+ * Inside work/: receive queues move from busy workers to others.
  *
  * Theory of operation. Workers count the cycles that they spend on each queue's
  * frames. A worker that had frames in many rounds without a sleep says so once;
@@ -16,7 +16,8 @@
 #define RW_REBALANCE_H
 
 #include "loop.h"
-#include "switch.h"
+
+struct workers;
 
 /* A worker says that it is busy after so many rounds with frames. */
 #define REBALANCE_BUSY_ROUNDS 256
@@ -32,10 +33,10 @@ struct balancer {
 };
 
 /* Automatic moves, when @on and there are several workers. */
-int rebalance_init(struct vswitch *sw, bool on);
-void rebalance_fini(struct vswitch *sw);
+int rebalance_init(struct workers *ws, bool on);
+void rebalance_fini(struct workers *ws);
 
 /* This thread's worker has been busy for a while. Worker. */
-void rebalance_notice(struct vswitch *sw);
+void rebalance_notice(struct workers *ws);
 
 #endif

@@ -18,7 +18,6 @@
 #include "log.h"
 #include "probe.h"
 #include "rcu.h"
-#include "rebalance.h"
 
 #define EVENTS_PER_WAIT 64
 #define SLOT_WAKE	UINT64_MAX /* epoll data of wake_fd */
@@ -90,15 +89,17 @@ static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
 		      struct round *r)
 {
 	/* worker:B  acquire: the queue is whole. Pairs with the release in
-	 * worker_add(). */
+	 * fill_slot(). */
 	struct rxq *q = shm_load_acquire(&s->q[slot]);
-	struct forward_result done;
+	struct poll_result done;
 
 	if (!q) {
 		s->awake[slot / 64] &= ~(1ull << (slot & 63));
 		return;
 	}
-	done = forward_poll(&w->forward, q);
+	stage_begin();
+	done = w->poll(w->path, q);
+	stage_end(&w->stages, done.frames);
 	if (done.frames)
 		measure(r, q);
 	r->frames += done.frames;
@@ -271,7 +272,7 @@ static void *worker_main(void *arg)
 		stat_inc(&w->rounds);
 		stat_add(&w->frames, r.frames);
 		if (r.frames && ++w->busy_rounds > REBALANCE_BUSY_ROUNDS)
-			rebalance_notice(w->sw);
+			rebalance_notice(w->all);
 		rcu_quiescent();
 		if (!r.holding || r.frames)
 			w->holding_since = 0;

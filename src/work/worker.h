@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside switch/: a worker thread and the receive queues it owns.
+ * Inside work/: a worker thread and the receive queues it owns.
  *
  * Theory of operation. Control puts queues into the worker's table of slots;
  * the worker keeps, privately, which of them are awake. An awake queue is
@@ -26,7 +26,9 @@
 
 #include <pthread.h>
 
-#include "forward.h"
+#include "cycles.h"
+#include "rebalance.h"
+#include "workers.h"
 
 struct worker_slots {
 	unsigned count;	 /* multiple of 64 */
@@ -40,7 +42,7 @@ struct worker_slots *worker_slots_create(unsigned count);
 void worker_slots_destroy(struct worker_slots *s);
 
 struct worker {
-	struct vswitch *sw;
+	struct workers *all;
 	unsigned idx;
 	int cpu;	       /* -1: any */
 	int64_t spin_limit_ns; /* of poll_us; -1: adaptive */
@@ -51,7 +53,9 @@ struct worker {
 	bool stop;		    /* [ctl -> worker, atomic] */
 	unsigned queue_count;	    /* [ctl] */
 	struct worker_slots *slots; /* [rcu] */
-	struct forward forward;	    /* [worker] */
+	struct poll_result (*poll)(void *path, struct rxq *q); /* [const] */
+	void *path;		    /* [const] working memory of poll() */
+	struct stage_totals stages; /* [worker -> ctl] */
 
 	uint64_t spin_ns;     /* [worker] how long an empty queue is polled */
 	uint64_t spin_cycles; /* [worker] the same in cycles */
@@ -74,13 +78,21 @@ struct worker {
 	unsigned shown_percent;
 };
 
+struct workers {
+	struct loop *loop;
+	struct worker *worker; /* heap, cache-line aligned */
+	unsigned count;	       /* of those that run */
+	struct balancer balancer;
+};
+
 int worker_start(struct worker *w); /* 0 or -errno */
 void worker_stop(struct worker *w); /* no queue may be left */
 
-/* Control. Adds @q (q->worker and q->slot are set here) / removes it and waits
- * until no worker can touch it. */
+/* Control. Adds @q; q->worker and q->slot are set here. 0 or -errno. */
 int worker_add(struct worker *w, struct rxq *q);
-void worker_remove(struct rxq *q);
+/* Control. Takes @q out of its worker's table. The worker may still be in a
+ * poll of it until rcu_wait_workers() returned. */
+void worker_unlink(struct rxq *q);
 
 /*
  * Hands @q, which has a worker, over to @to; in between no worker has it. The

@@ -100,6 +100,7 @@ static int prepare(struct worker *w, const struct rxq *q, unsigned *out)
 static void fill_slot(struct worker *w, unsigned slot, struct rxq *q)
 {
 	q->worker = w;
+	q->worker_idx = (uint16_t)w->idx;
 	q->slot = slot;
 	q->idle_since = 0;
 	q->want = BURST_MAX;
@@ -129,27 +130,19 @@ int worker_move(struct rxq *q, struct worker *to)
 	rc = prepare(to, q, &slot);
 	if (rc)
 		return rc;
-	worker_remove(q);
+	worker_unlink(q);
+	rcu_wait_workers();
 	fill_slot(to, slot, q);
 	return 0;
 }
 
-void worker_remove(struct rxq *q)
+void worker_unlink(struct rxq *q)
 {
 	struct worker *w = q->worker;
 
 	shm_store(&w->slots->q[q->slot], NULL);
 	if (q->event_fd >= 0)
 		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, q->event_fd, NULL);
-	/* May still have @q: this worker, in the poll of this round. An event
-	 * fetched before names the slot only. Others never had it. */
-	rcu_wait_workers();
 	w->queue_count--;
 	q->worker = NULL;
-}
-
-void rxq_wake(struct rxq *q)
-{
-	if (q->worker)
-		wake_slot(q->worker, q->slot);
 }

@@ -43,10 +43,10 @@ static uint64_t now(void)
 #endif
 }
 
-static struct sink *add_sink(struct vswitch *sw, struct loop *loop, unsigned i)
+static struct sink *add_sink(struct vswitch *sw, unsigned i)
 {
 	struct sink *s = aligned_alloc(64, align_up(sizeof(*s), 64));
-	struct port_env env = { loop, sw };
+	struct port_env env = switch_port_env(sw);
 	struct txq *txq = &s->txq;
 	struct err err;
 	char name[16], net[] = "lan";
@@ -133,7 +133,7 @@ int main(int argc, char **argv)
 	fw->grow_fd = -1;
 	assert_int_equal(switch_create(&c, loop, &sw, &err), 0);
 	for (unsigned i = 0; i < PORTS; i++)
-		sink[i] = add_sink(sw, loop, i);
+		sink[i] = add_sink(sw, i);
 	for (unsigned i = 0; i < PORTS; i++) {
 		set_frame(&fw->burst.frame[0], 255, i);
 		forward_frames(fw, &sink[i]->port, fw->burst.frame, 1, false,

@@ -22,7 +22,8 @@
 #include "../unit/fake_port.h"
 #include "../unit/vq_rig.h"
 #include "cycles.h"
-#include "switch_impl.h"
+#include "switch.h"
+#include "worker.h"
 #include "vnet.h"
 
 #define FEATURES (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_NET_F_MRG_RXBUF)
@@ -162,7 +163,7 @@ static struct side *side_create(struct world *w, const char *name,
 				unsigned pairs, bool is_back)
 {
 	struct side *s = aligned_alloc(CACHE_LINE, sizeof(*s));
-	struct port_env env = { w->loop, w->sw };
+	struct port_env env = switch_port_env(w->sw);
 	char net[] = "lan";
 	struct port_conf conf = { .id = (char *)(uintptr_t)name,
 				  .net = net,
@@ -231,8 +232,8 @@ static struct sum sum_up(const struct world *w, struct side *const *side)
 
 	add_side(&sum, side[0]);
 	add_side(&sum, side[1]);
-	for (unsigned i = 0; i < w->sw->worker_count; i++)
-		sum.working += stat_read(&w->sw->worker[i].working);
+	for (unsigned i = 0; i < switch_workers(w->sw)->count; i++)
+		sum.working += stat_read(&switch_workers(w->sw)->worker[i].working);
 	return sum;
 }
 

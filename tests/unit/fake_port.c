@@ -120,7 +120,7 @@ struct fake_port *add_port_full(struct world *w, const char *name,
 {
 	struct fake_port *p;
 	size_t size = align_up(sizeof(*p) + queues * sizeof(p->q[0]), 64);
-	struct port_env env = { w->loop, w->sw };
+	struct port_env env = switch_port_env(w->sw);
 	struct port_conf conf = { (char *)(uintptr_t)name,
 				  (char *)(uintptr_t)net, 100, full, 1000 };
 	struct err err;

@@ -14,7 +14,8 @@
 #include "balance.h"
 #include "clock.h"
 #include "fake_port.h"
-#include "switch_impl.h"
+#include "switch.h"
+#include "worker.h"
 
 #define PERCENT (BALANCE_FULL / 100)
 
@@ -270,7 +271,7 @@ static void test_order(void **state)
 			struct fake_port *p = t.from[rng_below(&r, SENDERS)];
 			struct rxq *q = &p->q[rng_below(&r, QUEUES)].rxq;
 			struct worker *to =
-				&w.sw->worker[rng_below(&r, workers)];
+				&switch_workers(w.sw)->worker[rng_below(&r, workers)];
 
 			moves += q->worker != to;
 			assert_int_equal(worker_move(q, to), 0);
@@ -282,7 +283,7 @@ static void test_order(void **state)
 		end_traffic(&t, &w);
 		assert_true(moves > 10);
 		for (unsigned i = 0; i < workers; i++)
-			least += w.sw->worker[i].frames;
+			least += switch_workers(w.sw)->worker[i].frames;
 		assert_true(least >= t.frames && t.frames > 1000);
 		stop(&w);
 	}
@@ -313,16 +314,16 @@ static void test_manual(void **state)
 	unsigned moves = 0;
 
 	(void)state;
-	assert_int_equal(switch_rebalance(w.sw, note_move, &moves), 0);
+	assert_int_equal(workers_rebalance(switch_workers(w.sw), note_move, &moves), 0);
 	for (unsigned i = 0; i < 8; i++)
-		assert_int_equal(worker_move(&a->q[i].rxq, &w.sw->worker[2]),
+		assert_int_equal(worker_move(&a->q[i].rxq, &switch_workers(w.sw)->worker[2]),
 				 0);
 	assert_int_equal(count_on(a, 2), 8);
-	assert_int_equal(switch_rebalance(w.sw, note_move, &moves), 5);
+	assert_int_equal(workers_rebalance(switch_workers(w.sw), note_move, &moves), 5);
 	assert_int_equal(moves, 5);
 	for (unsigned i = 0; i < 3; i++)
 		assert_in_range(count_on(a, i), 2, 3);
-	assert_int_equal(switch_rebalance(w.sw, note_move, &moves), 0);
+	assert_int_equal(workers_rebalance(switch_workers(w.sw), note_move, &moves), 0);
 	remove_port(&w, a);
 	stop(&w);
 }
@@ -387,8 +388,8 @@ static bool busy_ones_are_apart(const struct waiting *x)
 
 static bool nobody_looks(const struct waiting *x)
 {
-	return !shm_load(&x->w->sw->balancer.is_looking) &&
-	       !x->w->sw->balancer.timer.due_ms;
+	return !shm_load(&switch_workers(x->w->sw)->balancer.is_looking) &&
+	       !switch_workers(x->w->sw)->balancer.timer.due_ms;
 }
 
 static bool never(const struct waiting *x)

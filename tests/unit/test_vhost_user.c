@@ -109,7 +109,7 @@ struct add {
 static void add_on_control(struct world *w, void *arg)
 {
 	const struct port_type *type = &port_vhost_user_type;
-	const struct port_env env = { w->loop, w->sw };
+	const struct port_env env = switch_port_env(w->sw);
 	struct port_conf common = { 0 };
 	struct add *a = arg;
 	void *conf = calloc(1, type->conf_size);

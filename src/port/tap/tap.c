@@ -24,6 +24,7 @@
 #include "offload.h"
 #include "tap_linux.h"
 #include "vnet_hdr.h"
+#include "workers.h"
 
 #define READ_ROOM  (68 * 1024)	   /* for the largest frame and its header */
 #define ARENA_SIZE (8 * READ_ROOM) /* eight of them in a burst */

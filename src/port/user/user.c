@@ -17,6 +17,7 @@
 #include "fd.h"
 #include "log.h"
 #include "types.h"
+#include "workers.h"
 
 struct user_port {
 	struct port port;

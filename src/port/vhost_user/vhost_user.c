@@ -20,6 +20,7 @@
 #include "fd.h"
 #include "log.h"
 #include "parse.h"
+#include "switch.h"
 
 #define FAULT_CHECK_MS 1000
 
@@ -82,7 +83,7 @@ static void on_rarp(void *ctx, const uint8_t mac[6])
 	memcpy(f + 12, fixed, sizeof(fixed));
 	memcpy(f + 22, mac, ETH_ALEN); /* sender, its IPv4 address unknown */
 	memcpy(f + 32, mac, ETH_ALEN); /* target */
-	port_inject(&v->port, f, sizeof(f));
+	switch_inject(&v->port, f, sizeof(f));
 }
 
 static void on_mtu(void *ctx, uint16_t mtu)

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "probe.h"
 #include "vhost_user.h"
+#include "workers.h"
 
 static_assert(sizeof(struct vnet_rx_scratch) <= BURST_SCRATCH,
 	      "a burst's working memory fits into the worker's");

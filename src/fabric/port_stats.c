@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters of ports, queues and workers as `ringway stats` shows them. Control
- * thread; reads what workers write. */
-#include "clock.h"
-#include "cycles.h"
-#include "switch_impl.h"
-
-#define SHOW_AGAIN_MS 100 /* shares of shorter times say little */
+/* Counters of ports and queues as `ringway stats` shows them. Control thread;
+ * reads what workers write. */
+#include "port.h"
 
 static void show_drops(const struct queue_stats *s, struct show *out)
 {
@@ -40,7 +36,7 @@ static void show_rxq(const struct rxq *q, struct show *out)
 	show_num(out, "waits", stat_read(&s->waits));
 	show_num(out, "merged", stat_read(&s->merged));
 	if (q->worker)
-		show_num(out, "worker", q->worker->idx);
+		show_num(out, "worker", q->worker_idx);
 	show_drops(s, out);
 	show_end(out);
 }
@@ -98,7 +94,7 @@ static void show_totals(const struct port *p, struct show *out)
 	show_num(out, "tx_down", stat_read(&p->down_drops));
 }
 
-void switch_show_stats(const struct port *p, struct show *out)
+void port_show_stats(const struct port *p, struct show *out)
 {
 	show_totals(p, out);
 	show_num(out, "macs", shm_load(&p->mac_count));
@@ -110,76 +106,4 @@ void switch_show_stats(const struct port *p, struct show *out)
 	for (unsigned i = 0; i < p->txq_count; i++)
 		show_txq(p->txq[i], out);
 	show_end(out);
-}
-
-/* What the worker did with its time. A sleep that lasts is not in the worker's
- * own account yet, so it is what is left. */
-static void show_time(const struct worker *w, struct show *out)
-{
-	uint64_t working = stat_read(&w->working);
-	uint64_t polling = stat_read(&w->polling);
-	uint64_t all = cycles_now() - w->start_cycles;
-	uint64_t us = (clock_ns() - w->start_ns) / 1000;
-
-	show_num(out, "cycles_per_us", us ? all / us : 0);
-	show_object(out, "cycles");
-	show_num(out, "working", working);
-	show_num(out, "polling", polling);
-	show_num(out, "asleep",
-		 all > working + polling ? all - working - polling : 0);
-	show_end(out);
-}
-
-/* Where the cycles of the measured bursts went. */
-static void show_stages(const struct stage_totals *t, struct show *out)
-{
-	show_object(out, "measured");
-	show_num(out, "frames", stat_read(&t->frames));
-	show_num(out, "bursts", stat_read(&t->bursts));
-	show_object(out, "cycles");
-	for (unsigned s = 0; s < STAGE_COUNT; s++)
-		show_num(out, stage_name(s), stat_read(&t->cycles[s]));
-	show_end(out);
-	show_end(out);
-}
-
-/* How much of its time @w spent on frames since this was last asked. */
-static unsigned busy_percent(struct worker *w)
-{
-	uint64_t now = cycles_now(), working = stat_read(&w->working);
-	uint64_t elapsed = now - w->shown_cycles;
-
-	/* Asked twice in a row: too short to say anything new. */
-	if (loop_now_ms() - w->shown_ms < SHOW_AGAIN_MS || !elapsed)
-		return w->shown_percent;
-	w->shown_ms = loop_now_ms();
-	w->shown_percent = (unsigned)((double)(working - w->shown_working) *
-					      100 / (double)elapsed +
-				      0.5);
-	w->shown_working = working;
-	w->shown_cycles = now;
-	return w->shown_percent;
-}
-
-void switch_show_workers(struct vswitch *sw, struct show *out, bool with_time)
-{
-	for (unsigned i = 0; i < sw->worker_count; i++) {
-		struct worker *w = &sw->worker[i];
-
-		show_object(out, NULL);
-		show_num(out, "worker", w->idx);
-		if (w->cpu >= 0)
-			show_num(out, "cpu", (uint64_t)w->cpu);
-		show_num(out, "queues", w->queue_count);
-		show_num(out, "busy_percent", busy_percent(w));
-		show_num(out, "frames", stat_read(&w->frames));
-		show_num(out, "rounds", stat_read(&w->rounds));
-		show_num(out, "sleeps", stat_read(&w->sleeps));
-		show_num(out, "spin_us", shm_load(&w->spin_ns) / 1000);
-		if (with_time) {
-			show_time(w, out);
-			show_stages(&w->forward.stages, out);
-		}
-		show_end(out);
-	}
 }
