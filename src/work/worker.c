@@ -39,16 +39,6 @@
 #define LOOK_BUSY_NS 20000
 #define LOOK_IDLE_NS 5000
 
-static void merge_woken(struct worker *w, struct worker_slots *s)
-{
-	/* worker:A  acquire: slots and bits stored before the flag are visible
-	 * below. Pairs with the store in wake_slot(). */
-	if (!shm_load(&w->has_woken) || !shm_exchange(&w->has_woken, false))
-		return;
-	for (unsigned i = 0; i < s->count / 64; i++)
-		s->awake[i] |= shm_exchange(&s->woken[i], 0);
-}
-
 /* The queue was empty at @now (cycles). True: it may be left alone until its
  * event. */
 static bool put_to_sleep(struct worker *w, struct rxq *q, uint64_t now)
@@ -266,7 +256,7 @@ static void *worker_main(void *arg)
 		struct worker_slots *s = rcu_read(w->slots);
 		struct round r;
 
-		merge_woken(w, s);
+		worker_slots_merge(s);
 		r = poll_awake(w, s);
 		account(w, r.frames ? &w->working : &w->polling, r.cycles);
 		stat_inc(&w->rounds);

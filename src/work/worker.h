@@ -32,6 +32,7 @@
 
 struct worker_slots {
 	unsigned count;	 /* multiple of 64 */
+	bool has_woken;	 /* [any, atomic] a bit of woken is set */
 	uint64_t *awake; /* [worker] bit per slot: poll it */
 	uint64_t *woken; /* [any, atomic] wake it; merged into awake */
 	struct rxq *q[]; /* [ctl -> worker, atomic] NULL: free */
@@ -41,6 +42,12 @@ struct worker_slots {
 struct worker_slots *worker_slots_create(unsigned count);
 void worker_slots_destroy(struct worker_slots *s);
 
+/* Marks @slot to be polled / takes the marks over into s->awake. The marks and
+ * the flag that tells of them are the table's own: a worker that still has the
+ * table before cannot take what is meant for the next. */
+void worker_slots_wake(struct worker_slots *s, unsigned slot); /* any thread */
+void worker_slots_merge(struct worker_slots *s);	       /* [worker] */
+
 struct worker {
 	struct workers *all;
 	unsigned idx;
@@ -49,7 +56,6 @@ struct worker {
 	pthread_t thread;
 	int epoll_fd;
 	int wake_fd;
-	bool has_woken;		    /* [any, atomic] look at slots->woken */
 	bool stop;		    /* [ctl -> worker, atomic] */
 	unsigned queue_count;	    /* [ctl] */
 	struct worker_slots *slots; /* [rcu] */

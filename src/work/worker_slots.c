@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The queues of a worker, as control gives, moves and takes them; see worker.h.
- * Runs on the control thread; calls RCU and the worker's epoll set.
+ * Runs on the control thread, but for worker_slots_merge(); calls RCU and the
+ * worker's epoll set.
  */
 #include "worker.h"
 
@@ -40,6 +41,23 @@ void worker_slots_destroy(struct worker_slots *s)
 	free(s);
 }
 
+void worker_slots_wake(struct worker_slots *s, unsigned slot)
+{
+	shm_fetch_or(&s->woken[slot / 64], 1ull << (slot & 63));
+	/* worker:A  release: the bit is visible before the flag. */
+	shm_store_release(&s->has_woken, true);
+}
+
+void worker_slots_merge(struct worker_slots *s)
+{
+	/* worker:A  acquire: slots and bits stored before the flag are visible
+	 * below. Pairs with the release in worker_slots_wake(). */
+	if (!shm_load(&s->has_woken) || !shm_exchange(&s->has_woken, false))
+		return;
+	for (unsigned i = 0; i < s->count / 64; i++)
+		s->awake[i] |= shm_exchange(&s->woken[i], 0);
+}
+
 /* Doubles the table. Every queue is polled once afterwards, because which ones
  * were awake is the worker's private knowledge. */
 static int slots_grow(struct worker *w)
@@ -52,25 +70,14 @@ static int slots_grow(struct worker *w)
 	for (unsigned i = 0; i < old->count; i++) {
 		s->q[i] = old->q[i];
 		if (s->q[i])
-			s->woken[i / 64] |= 1ull << (i & 63);
+			worker_slots_wake(s, i);
 	}
 	rcu_publish(w->slots, s);
-	shm_store_release(&w->has_woken, true);
 	fd_signal(w->wake_fd);
 	/* May still have the old table: this worker, in the round it is in. */
 	rcu_wait_workers();
 	worker_slots_destroy(old);
 	return 0;
-}
-
-static void wake_slot(struct worker *w, unsigned slot)
-{
-	struct worker_slots *s = w->slots;
-
-	shm_fetch_or(&s->woken[slot / 64], 1ull << (slot & 63));
-	/* worker:A  release: the bit is visible before the flag. */
-	shm_store_release(&w->has_woken, true);
-	fd_signal(w->wake_fd);
 }
 
 /* Finds a free slot for @q and leads its events there. The slot stays empty
@@ -107,7 +114,8 @@ static void fill_slot(struct worker *w, unsigned slot, struct rxq *q)
 	w->queue_count++;
 	/* worker:B  release: everything in @q before the pointer. */
 	shm_store_release(&w->slots->q[slot], q);
-	wake_slot(w, slot);
+	worker_slots_wake(w->slots, slot);
+	fd_signal(w->wake_fd);
 }
 
 int worker_add(struct worker *w, struct rxq *q)
