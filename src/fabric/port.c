@@ -91,6 +91,7 @@ int port_init(struct port *p, const struct port_env *env,
 	p->ops = ops;
 	p->workers = env->workers;
 	p->sw = env->sw;
+	p->observers = env->observers;
 	port_set_common(p, common);
 	p->name = strdup(common->id);
 	p->rxq = calloc(queues, sizeof(struct rxq *));
@@ -129,6 +130,26 @@ static struct txq_set *txq_set_create(struct txq *const *txqs, unsigned count)
 	return set;
 }
 
+static void tell_link(const struct port *p, bool is_up)
+{
+	/* Before it was added and after it was removed a port is nobody's. */
+	if (p->net)
+		observers_tell(p->observers,
+			       &(struct event){ .kind = EVENT_LINK,
+						.port = p->name,
+						.net = p->net_name,
+						.is_up = is_up });
+}
+
+void port_tell_fault(const struct port *p, unsigned queue, const char *text)
+{
+	observers_tell(p->observers,
+		       &(struct event){ .kind = EVENT_FAULT,
+					.port = p->name,
+					.net = p->net_name,
+					.fault = { queue, text } });
+}
+
 int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 		  unsigned offloads)
 {
@@ -150,10 +171,12 @@ int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 		 * the burst they are in. Control itself is here. */
 		rcu_wait_workers();
 		free(old);
-		if (same_offloads)
-			return 0;
 	}
-	shm_store(&p->tx_offloads, offloads);
-	rcu_publish(p->txqs, set);
+	if (!old || !same_offloads) {
+		shm_store(&p->tx_offloads, offloads);
+		rcu_publish(p->txqs, set);
+	}
+	if (!old != !set)
+		tell_link(p, set);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "err.h"
 #include "frame.h"
 #include "loop.h"
+#include "observer.h"
 #include "opt.h"
 #include "shm.h"
 #include "show.h"
@@ -172,6 +173,7 @@ struct port_env {
 	struct loop *loop; /* the control thread's */
 	struct workers *workers;
 	struct vswitch *sw;
+	struct observers *observers;
 };
 
 /* A kind of port: one row in ctl's table, one file in port/. */
@@ -193,16 +195,18 @@ struct port_type {
 struct port {
 	const struct port_type *type;
 	const struct port_ops *ops;
-	char *name;		 /* heap; the id */
-	struct workers *workers; /* [const] who its receive queues go to */
-	struct vswitch *sw;	 /* [const] */
-	struct net *net;	 /* [ctl] NULL while not in the switch */
-	uint32_t slot;		 /* [const while in net] in the topology */
-	uint32_t max_macs;	 /* [ctl -> any, atomic] bound of learning */
-	uint32_t mac_count;	 /* [any, atomic] learned at present */
-	unsigned tx_offloads;	 /* [ctl -> any, atomic] OFFLOAD_* it takes */
-	uint64_t full_ns;	 /* [ctl -> any, atomic] how long senders wait
-				  * for it; 0: they drop */
+	char *name;		     /* heap; the id */
+	struct workers *workers;     /* [const] who its receive queues go to */
+	struct vswitch *sw;	     /* [const] */
+	struct observers *observers; /* [const] told when the link changes */
+	struct net *net;	     /* [ctl] NULL while not in the switch */
+	const char *net_name;	     /* [ctl] of that; borrowed */
+	uint32_t slot;		     /* [const while in net] in the topology */
+	uint32_t max_macs;    /* [ctl -> any, atomic] bound of learning */
+	uint32_t mac_count;   /* [any, atomic] learned at present */
+	unsigned tx_offloads; /* [ctl -> any, atomic] OFFLOAD_* it takes */
+	uint64_t full_ns;     /* [ctl -> any, atomic] how long senders wait
+			       * for it; 0: they drop */
 	struct txq_set *txqs; /* [rcu] NULL: nothing can be sent: link down */
 	struct capture *capture;  /* [rcu] NULL: not captured */
 	uint64_t down_drops;	  /* [any, atomic] frames for it while down */
@@ -232,6 +236,10 @@ int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 
 /* Counters of a port with its queues. */
 void port_show_stats(const struct port *p, struct show *s);
+
+/* Tells observers that something of @p stopped: its queue @queue, and one
+ * sentence. [ctl] */
+void port_tell_fault(const struct port *p, unsigned queue, const char *text);
 
 static inline bool port_link_is_up(const struct port *p)
 {

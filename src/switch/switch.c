@@ -144,6 +144,7 @@ static int start_workers(struct vswitch *sw, const struct switch_config *c)
 		.cpu_count = c->cpu_count,
 		.poll_us = c->poll_us,
 		.rebalance = c->rebalance,
+		.observers = &sw->observers,
 		.poll = forward_poll,
 		.path = path_of,
 		.ctx = sw,
@@ -206,7 +207,13 @@ struct port_env switch_port_env(struct vswitch *sw)
 {
 	return (struct port_env){ .loop = sw->loop,
 				  .workers = sw->workers,
-				  .sw = sw };
+				  .sw = sw,
+				  .observers = &sw->observers };
+}
+
+struct observers *switch_observers(struct vswitch *sw)
+{
+	return &sw->observers;
 }
 
 struct workers *switch_workers(struct vswitch *sw)
@@ -252,6 +259,13 @@ static void net_release(struct vswitch *sw, struct net *net)
 	net_destroy(net);
 }
 
+static void tell_port(const struct port *p, enum event_kind kind)
+{
+	observers_tell(p->observers, &(struct event){ .kind = kind,
+						      .port = p->name,
+						      .net = p->net_name });
+}
+
 int switch_add_port(struct vswitch *sw, struct port *p, const char *name,
 		    struct err *err)
 {
@@ -283,7 +297,9 @@ int switch_add_port(struct vswitch *sw, struct port *p, const char *name,
 		return err_set(err, rc, "out of memory");
 	}
 	net->port_count++;
+	p->net_name = net->name;
 	rcu_publish(p->net, net);
+	tell_port(p, EVENT_PORT_ADDED);
 	return 0;
 }
 
@@ -305,6 +321,8 @@ void switch_remove_port(struct vswitch *sw, struct port *p)
 	/* Nobody learns for this slot any more. */
 	fdb_flush(net->fdb, (uint16_t)p->slot, NULL, NULL);
 	p->mac_count = 0;
+	tell_port(p, EVENT_PORT_REMOVED);
+	p->net_name = NULL;
 	net->port_count--;
 	net_release(sw, net);
 }
@@ -319,7 +337,7 @@ struct port *switch_find_port(struct vswitch *sw, const char *name)
 
 const char *switch_net_name(const struct port *p)
 {
-	return p->net ? p->net->name : "";
+	return p->net_name ? p->net_name : "";
 }
 
 struct each_mac {

@@ -27,6 +27,8 @@ void switch_destroy(struct vswitch *sw); /* no port may be left */
 /* What a back-end is created with. */
 struct port_env switch_port_env(struct vswitch *sw);
 struct workers *switch_workers(struct vswitch *sw);
+/* Who is told what happens; observer_add() to these. */
+struct observers *switch_observers(struct vswitch *sw);
 
 /* Puts @p into the network @net (made when new). -EEXIST: the name is taken
  * anywhere in the switch. From then on it gets frames. */

@@ -12,6 +12,7 @@ struct vswitch {
 	struct cds_list_head nets; /* of struct net */
 	struct port **port;	   /* in the order they were added; heap */
 	unsigned port_count, port_room;
+	struct observers observers;
 	struct workers *workers;
 	struct forward *path;	 /* one for each worker, then ours; heap */
 	struct forward *forward; /* ours, for what control injects */

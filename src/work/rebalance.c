@@ -132,6 +132,12 @@ static bool make_move(struct workers *ws, struct plan *p,
 	}
 	q->moved_ms = loop_now_ms();
 	p->queue[m.queue].worker = m.to;
+	observers_tell(ws->observers,
+		       &(struct event){ .kind = EVENT_QUEUE_MOVE,
+					.port = done->port,
+					.net = q->port->net_name,
+					.move = { done->queue, done->from,
+						  done->to, done->percent } });
 	log_debug("port=%s q=%u: moved from worker %u to %u, load %u %%",
 		  done->port, done->queue, done->from, done->to, done->percent);
 	return true;

@@ -86,6 +86,7 @@ struct worker {
 
 struct workers {
 	struct loop *loop;
+	struct observers *observers;
 	struct worker *worker; /* heap, cache-line aligned */
 	unsigned count;	       /* of those that run */
 	struct balancer balancer;

@@ -33,6 +33,7 @@ int workers_create(const struct workers_config *c, struct workers **out)
 	if (!ws)
 		return -ENOMEM;
 	ws->loop = c->loop;
+	ws->observers = c->observers;
 	ws->balancer.fd = -1;
 	ws->worker = aligned_alloc(CACHE_LINE, align_up(size, CACHE_LINE));
 	rc = ws->worker ? 0 : -ENOMEM;

@@ -26,6 +26,7 @@ struct workers_config {
 	unsigned cpu_count; /* 0: wherever the scheduler likes */
 	int poll_us;	    /* longest spin without work; -1: adaptive */
 	bool rebalance;	    /* move queues away from overloaded workers */
+	struct observers *observers; /* told of queues that move; borrowed */
 	/* Looks at @q once and forwards what it finds; runs on the worker. */
 	struct poll_result (*poll)(void *path, struct rxq *q);
 	/* Returns the working memory @path of worker @i; borrowed until the
