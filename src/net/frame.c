@@ -2,7 +2,7 @@
 /* Frames: head snapshots and views, see frame.h. Pure; any thread. */
 #include "frame.h"
 
-#include "parse.h"
+#include "key.h"
 
 void frame_gather_head(struct frame *f, struct iovec *iov, unsigned iov_count)
 {

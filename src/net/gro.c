@@ -17,7 +17,7 @@
 #include <netinet/in.h>
 
 #include "offload.h"
-#include "parse.h"
+#include "key.h"
 
 #define TRAINS	     16 /* flows under way at a time */
 #define PARTS_MAX    64 /* of one frame, as many as the kernel makes */

@@ -11,7 +11,7 @@
 
 #include <netinet/in.h>
 
-#include "parse.h"
+#include "key.h"
 
 enum { TCP_FIN = 0x01, TCP_PSH = 0x08, TCP_CWR = 0x80 };
 

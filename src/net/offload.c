@@ -8,7 +8,7 @@
 
 #include <netinet/in.h>
 
-#include "parse.h"
+#include "key.h"
 
 enum { TCP_CSUM_OFFSET = 16, UDP_CSUM_OFFSET = 6 };
 

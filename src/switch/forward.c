@@ -17,7 +17,7 @@
 #include "fd.h"
 #include "flow.h"
 #include "net.h"
-#include "parse.h"
+#include "key.h"
 #include "probe.h"
 #include "rcu.h"
 

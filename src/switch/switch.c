@@ -12,7 +12,7 @@
 #include "cycles.h"
 #include "fd.h"
 #include "log.h"
-#include "parse.h"
+#include "key.h"
 #include "rcu.h"
 
 #define AGE_TICKS 60 /* ticks in a MAC's life: ageing is exact to 1/60 */

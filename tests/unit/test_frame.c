@@ -3,7 +3,7 @@
 #include "pkt.h"
 
 #include "copy.h"
-#include "parse.h"
+#include "key.h"
 
 static void test_copy(void **state)
 {

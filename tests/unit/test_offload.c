@@ -7,7 +7,7 @@
 #include "pkt.h"
 
 #include "offload.h"
-#include "parse.h"
+#include "key.h"
 
 static struct pkt pkt;
 static struct frame frame;

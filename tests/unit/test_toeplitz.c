@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "parse.h"
+#include "key.h"
 #include "pkt.h"
 #include "toeplitz.h"
 

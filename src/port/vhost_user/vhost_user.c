@@ -19,7 +19,7 @@
 
 #include "fd.h"
 #include "log.h"
-#include "parse.h"
+#include "key.h"
 #include "switch.h"
 
 #define FAULT_CHECK_MS 1000

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Header cursors over a frame's head, and the flow hash. Pure; any thread. */
-#ifndef RW_PARSE_H
-#define RW_PARSE_H
+#ifndef RW_KEY_H
+#define RW_KEY_H
 
 #include "frame.h"
 #include "le.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Header cursors, see parse.h. Pure; any thread. Everything read lies in the
+ * Header cursors, see key.h. Pure; any thread. Everything read lies in the
  * private head: each step first checks that its bytes are there.
  */
-#include "parse.h"
+#include "key.h"
 
 #include <netinet/in.h>
 
