@@ -69,15 +69,13 @@ unsigned frame_to_iov(const struct frame *f, struct iovec *out, unsigned max)
 	return 1 + f->iov_count;
 }
 
-static unsigned uso_needed(const struct frame *f)
+static unsigned uso_needed(struct frame *f)
 {
-	struct headers h;
-
-	headers_parse(f, &h);
-	return h.ethertype == ETHERTYPE_V6 ? OFFLOAD_USO6 : OFFLOAD_USO4;
+	return frame_key(f, KEY_L4)->ethertype == ETHERTYPE_V6 ? OFFLOAD_USO6
+							       : OFFLOAD_USO4;
 }
 
-unsigned frame_offloads_find(const struct frame *f)
+unsigned frame_offloads_find(struct frame *f)
 {
 	unsigned need = 0;
 

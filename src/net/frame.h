@@ -25,7 +25,7 @@
 #define ETH_ALEN       6
 
 #define FRAME_MAX      65550 /* 65535 of IP + Ethernet: virtio 5.1.6.3.1 */
-#define FRAME_HEADROOM 96    /* for tags and tunnel headers */
+#define FRAME_HEADROOM 128   /* for tags and tunnel headers */
 #define FRAME_HEAD     192   /* Ethernet, 2 tags, IPv6, TCP with options */
 #define FRAME_SNAP     64    /* of a frame without offloads: no more is read */
 
@@ -72,18 +72,48 @@ enum {
 	OFFLOAD_ALL = (1 << 7) - 1,
 };
 
-/* The members before the head fill the first cache line together with a part of
- * the headroom, so that a head begins on a line of its own: a small frame costs
- * two. */
+/* How far a key is filled. */
+enum key_depth {
+	KEY_NONE,
+	KEY_L2, /* tags and ethertype */
+	KEY_L4, /* everything */
+};
+
+/* What the headers of a frame say; frame_key() fills it (key.h). Offsets are
+ * from the start of the frame, 0 for what is not there or lies beyond the
+ * head. */
+struct key {
+	uint8_t depth; /* enum key_depth */
+	uint8_t tags;  /* VLAN tags (0x8100 or 0x88a8) before the ethertype */
+	uint8_t ip;    /* 4 or 6; 0: not IP, or its header is not whole */
+	uint8_t proto; /* IPPROTO_*, 0 when unknown */
+	uint16_t ethertype; /* behind the tags, host order */
+	uint16_t l3_off;
+	uint16_t l4_off;      /* 0 for fragments other than the first */
+	uint16_t payload_off; /* behind TCP or UDP */
+	bool is_fragment;
+};
+
+struct port;
+
+/* The members before the headroom fill a cache line, and a head begins on a
+ * line of its own: a small frame costs two. */
 struct frame {
 	struct vnet_hdr hdr; /* offload state */
 	uint16_t head_off;   /* of the head in buf */
 	uint16_t head_len;   /* bytes of the head; <= len */
 	uint16_t iov_count;
 	uint32_t len;		 /* Ethernet bytes, head included */
-	uint32_t hash;		 /* its flow_hash(); 0: nobody asked yet */
+	uint16_t tci;		 /* set by the switch in networks with VLANs:
+				  * priority and VLAN of the frame */
+	uint16_t tpid;		 /* likewise: ethertype of the tag that carries
+				  * it in the head; 0: it is untagged */
 	const struct iovec *iov; /* the rest; NULL iff iov_count == 0 */
-	uint8_t buf[FRAME_HEADROOM + FRAME_HEAD];
+	uint32_t hash;		 /* its flow_hash(); 0: nobody asked yet */
+	struct key key;
+	struct port *from; /* where it came in, when the queue serves several
+			    * ports (rxq.is_shared); else not set */
+	uint8_t buf[FRAME_HEADROOM + FRAME_HEAD] __cacheline;
 } __cacheline;
 _Static_assert((offsetof(struct frame, buf) + FRAME_HEADROOM) % CACHE_LINE == 0,
 	       "the head is not aligned");
@@ -103,6 +133,13 @@ static inline bool frame_has_offload(const struct frame *f)
 	return f->hdr.gso_type | (f->hdr.flags & VNET_HDR_F_NEEDS_CSUM);
 }
 
+/* What was worked out of the head is not true any more, since it changed. */
+static inline void frame_forget(struct frame *f)
+{
+	f->hash = 0;
+	f->key.depth = f->key.tags = f->key.ip = f->key.proto = 0;
+}
+
 /* The case of frame_from_iov() in which the head lies in several iovecs. */
 void frame_gather_head(struct frame *f, struct iovec *iov, unsigned iov_count);
 
@@ -119,7 +156,7 @@ static inline void frame_from_iov(struct frame *f, struct iovec *iov,
 	f->head_off = FRAME_HEADROOM;
 	f->head_len = head;
 	f->len = len;
-	f->hash = 0;
+	frame_forget(f);
 	if (unlikely(iov->iov_len < head)) {
 		frame_gather_head(f, iov, iov_count);
 		return;
@@ -147,8 +184,8 @@ unsigned frame_to_iov(const struct frame *f, struct iovec *out, unsigned max);
 
 /* Which OFFLOAD_* a receiver must have to take @f as it is; 0 for a plain
  * frame. The second is for frames that are not plain. */
-unsigned frame_offloads_find(const struct frame *f);
-static inline unsigned frame_offloads_needed(const struct frame *f)
+unsigned frame_offloads_find(struct frame *f);
+static inline unsigned frame_offloads_needed(struct frame *f)
 {
 	return likely(!frame_has_offload(f)) ? 0 : frame_offloads_find(f);
 }

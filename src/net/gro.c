@@ -34,7 +34,7 @@ _Static_assert(BURST_MAX < NO_PART, "parts are named by a byte");
 
 /* What is known of one frame. */
 struct part {
-	const struct frame *f;
+	struct frame *f;
 	const uint8_t *l3, *l4; /* in its head */
 	uint16_t payload_off;
 	uint16_t size; /* of the payload */
@@ -66,16 +66,15 @@ struct merger {
 static bool read_flow(struct part *p)
 {
 	const uint8_t *head = frame_head_const(p->f);
-	struct headers h;
+	const struct key *k = frame_key(p->f, KEY_L4);
 
-	headers_parse(p->f, &h);
-	if (!h.payload_off || h.is_fragment)
+	if (!k->payload_off || k->is_fragment)
 		return false;
-	p->is_v4 = h.ethertype == ETHERTYPE_V4;
-	p->is_tcp = h.l4_proto == IPPROTO_TCP;
-	p->l3 = head + h.l3_off;
-	p->l4 = head + h.l4_off;
-	p->payload_off = h.payload_off;
+	p->is_v4 = k->ip == 4;
+	p->is_tcp = k->proto == IPPROTO_TCP;
+	p->l3 = head + k->l3_off;
+	p->l4 = head + k->l4_off;
+	p->payload_off = k->payload_off;
 	/* neither options nor extension headers */
 	return p->l4 - p->l3 == (p->is_v4 ? 20 : 40);
 }
@@ -304,7 +303,7 @@ static void begin_train(struct merger *m, struct part *p)
 	};
 }
 
-static void take(struct merger *m, struct part *p, const struct frame *f)
+static void take(struct merger *m, struct part *p, struct frame *f)
 {
 	struct train *t;
 	bool fits;
@@ -372,6 +371,10 @@ static unsigned build(struct frame *out, const struct part *parts,
 	out->head_off = first->f->head_off;
 	out->head_len = first->f->head_len;
 	out->len = first->f->len;
+	out->hash = first->f->hash;
+	out->key = first->f->key;
+	out->tci = first->f->tci;
+	out->tpid = first->f->tpid;
 	memcpy(frame_head(out), frame_head_const(first->f), out->head_len);
 	if (count)
 		memcpy(iov, first->f->iov, count * sizeof(*iov));

@@ -15,22 +15,20 @@
 
 enum { TCP_FIN = 0x01, TCP_PSH = 0x08, TCP_CWR = 0x80 };
 
-void gso_iter_init(struct gso_iter *it, const struct frame *f,
-		   unsigned offloads)
+void gso_iter_init(struct gso_iter *it, struct frame *f, unsigned offloads)
 {
-	struct headers h;
+	const struct key *k = frame_key(f, KEY_L4);
 
-	headers_parse(f, &h);
 	*it = (struct gso_iter){
 		.src = f,
 		.offloads = offloads,
-		.l3_off = h.l3_off,
-		.l4_off = h.l4_off,
-		.payload_off = h.payload_off,
+		.l3_off = k->l3_off,
+		.l4_off = k->l4_off,
+		.payload_off = k->payload_off,
 		.step = f->hdr.gso_size,
-		.is_v4 = h.ethertype == ETHERTYPE_V4,
-		.is_tcp = h.l4_proto == IPPROTO_TCP,
-		.part_off = h.payload_off,
+		.is_v4 = k->ethertype == ETHERTYPE_V4,
+		.is_tcp = k->proto == IPPROTO_TCP,
+		.part_off = k->payload_off,
 	};
 }
 
@@ -139,6 +137,10 @@ int gso_iter_next(struct gso_iter *it, struct frame *out, struct iovec *iov,
 	out->len = it->payload_off + size;
 	out->iov = iov;
 	out->iov_count = count;
+	out->hash = 0;
+	out->key = src->key;
+	out->tci = src->tci;
+	out->tpid = src->tpid;
 	memcpy(frame_head(out), frame_head_const(src), it->payload_off);
 	out->hdr = (struct vnet_hdr){
 		.flags = VNET_HDR_F_NEEDS_CSUM,

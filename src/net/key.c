@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Header cursors, see key.h. Pure; any thread. Everything read lies in the
+ * The key of a frame, see key.h. Pure; any thread. Everything read lies in the
  * private head: each step first checks that its bytes are there.
  */
 #include "key.h"
@@ -9,7 +9,6 @@
 
 #include "toeplitz.h"
 
-#define MAX_TAGS       2
 #define MAX_EXTENSIONS 8
 
 #define V4_FRAG_OFFSET 0x1fff
@@ -17,27 +16,27 @@
 #define V6_FRAG_OFFSET 0xfff8
 #define V6_FRAG_MORE   1
 
-static void parse_l4(const struct frame *f, struct headers *h, unsigned off,
+static void parse_l4(const struct frame *f, struct key *k, unsigned off,
 		     uint8_t proto)
 {
 	const uint8_t *p = frame_head_const(f) + off;
 	unsigned left = f->head_len - off;
 
-	h->l4_proto = proto;
+	k->proto = proto;
 	if (!left)
 		return;
-	h->l4_off = off;
+	k->l4_off = off;
 	if (proto == IPPROTO_UDP && left >= 8) {
-		h->payload_off = off + 8;
+		k->payload_off = off + 8;
 	} else if (proto == IPPROTO_TCP && left >= 20) {
 		unsigned size = (p[12] >> 4) * 4;
 
 		if (size >= 20 && size <= left)
-			h->payload_off = off + size;
+			k->payload_off = off + size;
 	}
 }
 
-static void parse_v4(const struct frame *f, struct headers *h, unsigned off)
+static void parse_v4(const struct frame *f, struct key *k, unsigned off)
 {
 	const uint8_t *p = frame_head_const(f) + off;
 	unsigned left = f->head_len - off, size;
@@ -48,23 +47,25 @@ static void parse_v4(const struct frame *f, struct headers *h, unsigned off)
 	size = (p[0] & 15) * 4;
 	if (size < 20 || size > left)
 		return;
-	h->l3_off = off;
+	k->ip = 4;
+	k->l3_off = off;
 	frag = get_be16(p + 6);
-	h->is_fragment = frag & (V4_FRAG_OFFSET | V4_FRAG_MORE);
+	k->is_fragment = frag & (V4_FRAG_OFFSET | V4_FRAG_MORE);
 	if (frag & V4_FRAG_OFFSET)
-		h->l4_proto = p[9];
+		k->proto = p[9];
 	else
-		parse_l4(f, h, off + size, p[9]);
+		parse_l4(f, k, off + size, p[9]);
 }
 
-static void parse_v6(const struct frame *f, struct headers *h, unsigned off)
+static void parse_v6(const struct frame *f, struct key *k, unsigned off)
 {
 	const uint8_t *head = frame_head_const(f);
 	uint8_t proto;
 
 	if (f->head_len - off < 40 || head[off] >> 4 != 6)
 		return;
-	h->l3_off = off;
+	k->ip = 6;
+	k->l3_off = off;
 	proto = head[off + 6];
 	off += 40;
 	for (int i = 0; i <= MAX_EXTENSIONS; i++) {
@@ -79,7 +80,7 @@ static void parse_v6(const struct frame *f, struct headers *h, unsigned off)
 		case IPPROTO_AH:
 			break;
 		default:
-			parse_l4(f, h, off, proto);
+			parse_l4(f, k, off, proto);
 			return;
 		}
 		if (f->head_len - off < 8)
@@ -91,10 +92,10 @@ static void parse_v6(const struct frame *f, struct headers *h, unsigned off)
 			uint16_t frag = get_be16(p + 2);
 
 			size = 8; /* that byte is reserved here */
-			h->is_fragment |=
+			k->is_fragment |=
 				!!(frag & (V6_FRAG_OFFSET | V6_FRAG_MORE));
 			if (frag & V6_FRAG_OFFSET) {
-				h->l4_proto = p[0];
+				k->proto = p[0];
 				return;
 			}
 		}
@@ -105,29 +106,31 @@ static void parse_v6(const struct frame *f, struct headers *h, unsigned off)
 	}
 }
 
-void headers_parse(const struct frame *f, struct headers *h)
+const struct key *frame_key_fill(struct frame *f, enum key_depth depth)
 {
 	const uint8_t *p = frame_head_const(f);
 	unsigned off = 2 * ETH_ALEN;
+	struct key k = { .depth = depth };
 	uint16_t type;
 
-	*h = (struct headers){ 0 };
+	f->key = k;
 	if (f->head_len < ETH_HLEN)
-		return;
+		return &f->key;
 	type = get_be16(p + off);
-	for (int tags = 0; tags < MAX_TAGS; tags++) {
-		if (type != ETHERTYPE_VLAN && type != ETHERTYPE_QINQ)
-			break;
-		off += 4;
-		if (f->head_len < off + 2)
-			return;
+	while (k.tags < KEY_MAX_TAGS &&
+	       (type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ) &&
+	       f->head_len >= off + VLAN_HLEN + 2) {
+		k.tags++;
+		off += VLAN_HLEN;
 		type = get_be16(p + off);
 	}
-	h->ethertype = type;
-	if (type == ETHERTYPE_V4)
-		parse_v4(f, h, off + 2);
-	else if (type == ETHERTYPE_V6)
-		parse_v6(f, h, off + 2);
+	k.ethertype = type;
+	if (depth == KEY_L4 && type == ETHERTYPE_V4)
+		parse_v4(f, &k, off + 2);
+	else if (depth == KEY_L4 && type == ETHERTYPE_V6)
+		parse_v6(f, &k, off + 2);
+	f->key = k;
+	return &f->key;
 }
 
 /* The exclusive or of the 16-bit words at @p in four lanes, as they lie in
@@ -165,31 +168,37 @@ static inline bool has_ports(uint8_t proto)
 	       proto == IPPROTO_SCTP;
 }
 
-static __attribute__((noinline)) uint32_t hash_any(const struct frame *f)
+const uint8_t *key_ports(const struct frame *f)
 {
-	const uint8_t *p = frame_head_const(f);
-	struct headers h;
+	const struct key *k = &f->key;
+
+	/* All fragments of a datagram must be treated alike, and only the first
+	 * has ports. */
+	if (k->is_fragment || !k->l4_off || k->l4_off + 4u > f->head_len ||
+	    !has_ports(k->proto))
+		return NULL;
+	return frame_head_const(f) + k->l4_off;
+}
+
+static __attribute__((noinline)) uint32_t hash_any(struct frame *f)
+{
+	const struct key *k = frame_key(f, KEY_L4);
+	const uint8_t *ports;
 	uint64_t sum;
 
-	headers_parse(f, &h);
-	if (!h.l3_off) {
+	if (!k->ip) {
 		if (f->head_len < ETH_HLEN)
 			return 0;
-		return hash_words(add_words(p, 2 * ETH_ALEN));
+		return hash_words(add_words(frame_head_const(f), 2 * ETH_ALEN));
 	}
-	if (h.ethertype == ETHERTYPE_V4)
-		sum = add_words(p + h.l3_off + 12, 2 * 4);
-	else
-		sum = add_words(p + h.l3_off + 8, 2 * 16);
-	/* all fragments of a datagram must go the same way, and only the first
-	 * has ports */
-	if (!h.is_fragment && h.l4_off && h.l4_off + 4u <= f->head_len &&
-	    has_ports(h.l4_proto))
-		sum ^= add_words(p + h.l4_off, 2 * 2);
+	sum = add_words(key_addresses(f), k->ip == 4 ? 2 * 4 : 2 * 16);
+	ports = key_ports(f);
+	if (ports)
+		sum ^= add_words(ports, 2 * 2);
 	return hash_words(sum);
 }
 
-uint32_t flow_hash(const struct frame *f)
+uint32_t flow_hash(struct frame *f)
 {
 	const uint8_t *ip = frame_head_const(f) + ETH_HLEN;
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Header cursors over a frame's head, and the flow hash. Pure; any thread. */
+/*
+ * The key of a frame: what its headers say, parsed from the private head. This
+ * is the only parser of headers in the tree; struct key stands in frame.h,
+ * since each frame carries its own. Pure; any thread.
+ */
 #ifndef RW_KEY_H
 #define RW_KEY_H
 
@@ -14,20 +18,42 @@ enum {
 	ETHERTYPE_RARP = 0x8035
 };
 
-/* Where the headers of a frame lie; offsets from the start of the frame. 0 for
- * what is not there or lies beyond the head. */
-struct headers {
-	uint16_t ethertype; /* behind the tags, host order */
-	uint16_t l3_off;
-	uint16_t l4_off;      /* 0 for fragments other than the first */
-	uint16_t payload_off; /* behind TCP/UDP */
-	uint8_t l4_proto;     /* IPPROTO_*, 0 when unknown */
-	bool is_fragment;
-};
+#define VLAN_HLEN    4 /* bytes of a tag */
+#define KEY_MAX_TAGS 2 /* tags that are looked behind */
+#define KEY_L4_SNAP \
+	86 /* Ethernet, two tags, IPv6, eight bytes of its payload */
 
-/* Parses what the head holds; never fails, only knows less. IPv6 extension
- * headers are walked up to 8 deep and within the head. */
-void headers_parse(const struct frame *f, struct headers *h);
+/* frame_key() of a frame whose key is not filled that far. */
+const struct key *frame_key_fill(struct frame *f, enum key_depth depth);
+
+/*
+ * Returns the key of @f, filled at least to @depth. Parses at most once, never
+ * fails, and knows only what the head holds: KEY_L4 wants a head with all
+ * headers. IPv6 extension headers are walked up to 8 deep.
+ */
+static inline const struct key *frame_key(struct frame *f, enum key_depth depth)
+{
+	if (likely(f->key.depth >= depth))
+		return &f->key;
+	return frame_key_fill(f, depth);
+}
+
+/* Tag @i of a frame whose key is filled: priority and VLAN, host order. */
+static inline uint16_t key_tci(const struct frame *f, unsigned i)
+{
+	return get_be16(frame_head_const(f) + 2 * ETH_ALEN + VLAN_HLEN * i + 2);
+}
+
+/* Source and destination address, one behind the other: twice 4 bytes with
+ * key.ip == 4, twice 16 with 6. */
+static inline const uint8_t *key_addresses(const struct frame *f)
+{
+	return frame_head_const(f) + f->key.l3_off + (f->key.ip == 4 ? 12 : 8);
+}
+
+/* Source and destination port, one behind the other; NULL: there are none (a
+ * fragment, another protocol), or they are not in the head. */
+const uint8_t *key_ports(const struct frame *f);
 
 /*
  * The flow's Toeplitz hash by the symmetric key (toeplitz.h), the same for both
@@ -36,7 +62,7 @@ void headers_parse(const struct frame *f, struct headers *h);
  * fragments, as it hashes IPv4 and IPv6; of the MAC addresses for what is not
  * IP.
  */
-uint32_t flow_hash(const struct frame *f);
+uint32_t flow_hash(struct frame *f);
 
 /* The same, worked out once. For frames as frame_from_iov() makes them. */
 static inline uint32_t frame_flow_hash(struct frame *f)

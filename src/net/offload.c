@@ -14,63 +14,60 @@ enum { TCP_CSUM_OFFSET = 16, UDP_CSUM_OFFSET = 6 };
 
 /* Do the length fields of the packet reach exactly to the end of the frame?
  * Segmentation computes the new ones from the frame's length. */
-static bool lengths_agree(const struct frame *f, const struct headers *h)
+static bool lengths_agree(const struct frame *f, const struct key *k)
 {
 	const uint8_t *p = frame_head_const(f);
-	uint32_t l3_size = f->len - h->l3_off;
+	uint32_t l3_size = f->len - k->l3_off;
 
-	if (h->ethertype == ETHERTYPE_V4 &&
-	    get_be16(p + h->l3_off + 2) != l3_size)
+	if (k->ethertype == ETHERTYPE_V4 &&
+	    get_be16(p + k->l3_off + 2) != l3_size)
 		return false;
-	if (h->ethertype == ETHERTYPE_V6 &&
-	    get_be16(p + h->l3_off + 4) + 40u != l3_size)
+	if (k->ethertype == ETHERTYPE_V6 &&
+	    get_be16(p + k->l3_off + 4) + 40u != l3_size)
 		return false;
-	return h->l4_proto == IPPROTO_TCP ||
-	       get_be16(p + h->l4_off + 4) == f->len - h->l4_off;
+	return k->proto == IPPROTO_TCP ||
+	       get_be16(p + k->l4_off + 4) == f->len - k->l4_off;
 }
 
-static bool gso_type_fits(uint8_t gso_type, const struct headers *h)
+static bool gso_type_fits(uint8_t gso_type, const struct key *k)
 {
 	switch (gso_type) {
 	case VNET_GSO_TCPV4:
 	case VNET_GSO_TCPV4 | VNET_GSO_ECN:
-		return h->ethertype == ETHERTYPE_V4 &&
-		       h->l4_proto == IPPROTO_TCP;
+		return k->ethertype == ETHERTYPE_V4 && k->proto == IPPROTO_TCP;
 	case VNET_GSO_TCPV6:
 	case VNET_GSO_TCPV6 | VNET_GSO_ECN:
-		return h->ethertype == ETHERTYPE_V6 &&
-		       h->l4_proto == IPPROTO_TCP;
+		return k->ethertype == ETHERTYPE_V6 && k->proto == IPPROTO_TCP;
 	case VNET_GSO_UDP_L4:
-		return (h->ethertype == ETHERTYPE_V4 ||
-			h->ethertype == ETHERTYPE_V6) &&
-		       h->l4_proto == IPPROTO_UDP;
+		return (k->ethertype == ETHERTYPE_V4 ||
+			k->ethertype == ETHERTYPE_V6) &&
+		       k->proto == IPPROTO_UDP;
 	default:
 		return false;
 	}
 }
 
-static bool gso_is_valid(const struct frame *f)
+static bool gso_is_valid(struct frame *f)
 {
+	const struct key *k = frame_key(f, KEY_L4);
 	const struct vnet_hdr *hdr = &f->hdr;
-	struct headers h;
 	uint32_t payload;
 
-	headers_parse(f, &h);
-	if (!h.payload_off || h.is_fragment ||
-	    !gso_type_fits(hdr->gso_type, &h))
+	if (!k->payload_off || k->is_fragment ||
+	    !gso_type_fits(hdr->gso_type, k))
 		return false;
-	if (hdr->csum_start != h.l4_off ||
-	    hdr->csum_offset != (h.l4_proto == IPPROTO_TCP ? TCP_CSUM_OFFSET
-							   : UDP_CSUM_OFFSET))
+	if (hdr->csum_start != k->l4_off ||
+	    hdr->csum_offset != (k->proto == IPPROTO_TCP ? TCP_CSUM_OFFSET
+							 : UDP_CSUM_OFFSET))
 		return false;
-	payload = f->len - h.payload_off;
+	payload = f->len - k->payload_off;
 	if (!payload || !hdr->gso_size ||
 	    payload > hdr->gso_size * (uint32_t)GSO_MAX_SEGMENTS)
 		return false;
-	return lengths_agree(f, &h);
+	return lengths_agree(f, k);
 }
 
-bool offload_is_valid(const struct frame *f)
+bool offload_is_valid(struct frame *f)
 {
 	const struct vnet_hdr *hdr = &f->hdr;
 

@@ -34,7 +34,7 @@ uint64_t csum_frame(const struct frame *f, unsigned off);
  * agree. A header that fails is the sender's fault: drop and count. UFO is
  * refused: nobody was offered it.
  */
-bool offload_is_valid(const struct frame *f);
+bool offload_is_valid(struct frame *f);
 
 /* Fills in the checksum that VNET_HDR_F_NEEDS_CSUM asks for and clears the
  * flag.
@@ -58,8 +58,7 @@ struct gso_iter {
 };
 
 /* @f must have a gso_type. */
-void gso_iter_init(struct gso_iter *it, const struct frame *f,
-		   unsigned offloads);
+void gso_iter_init(struct gso_iter *it, struct frame *f, unsigned offloads);
 
 /*
  * Makes the next segment in @out: own headers, a view of the payload in @iov

@@ -67,8 +67,7 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
  * took none of it, and it is to wait. A frame of which a part was sent does not
  * wait: what is left of it is dropped. */
 static bool transmit_segments(struct forward *fw, struct txq *q,
-			      const struct frame *f, unsigned offloads,
-			      bool can_hold)
+			      struct frame *f, unsigned offloads, bool can_hold)
 {
 	struct frame *batch[BURST_MAX];
 	struct gso_iter it;

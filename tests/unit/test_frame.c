@@ -80,7 +80,7 @@ static void test_parse(void **state)
 	static struct frame f;
 	struct rng rng = rng_start();
 	struct iovec iov;
-	struct headers h;
+	const struct key *h;
 
 	(void)state;
 	for (unsigned i = 0; i < 3 * 2 * 2 * 5; i++) {
@@ -97,32 +97,67 @@ static void test_parse(void **state)
 			s.l3_opt = 40;
 		pkt_build(&k, &s, &rng);
 		frame_from_pkt(&f, &iov, &k, FRAME_HEAD);
-		headers_parse(&f, &h);
-		assert_int_equal(h.ethertype,
+		h = frame_key(&f, KEY_L4);
+		assert_int_equal(h->tags, s.tags);
+		assert_int_equal(h->ip, s.v6 ? 6 : 4);
+		assert_int_equal(h->ethertype,
 				 s.v6 ? ETHERTYPE_V6 : ETHERTYPE_V4);
-		assert_int_equal(h.l3_off, k.l3_off);
-		assert_int_equal(h.l4_off, k.l4_off);
-		assert_int_equal(h.payload_off, k.payload_off);
-		assert_int_equal(h.l4_proto, s.udp ? IPPROTO_UDP : IPPROTO_TCP);
-		assert_false(h.is_fragment);
+		assert_int_equal(h->l3_off, k.l3_off);
+		assert_int_equal(h->l4_off, k.l4_off);
+		assert_int_equal(h->payload_off, k.payload_off);
+		assert_int_equal(h->proto, s.udp ? IPPROTO_UDP : IPPROTO_TCP);
+		assert_false(h->is_fragment);
 		/* knows less of every shorter head, never anything wrong */
 		for (unsigned len = k.payload_off; len-- > 14;) {
 			frame_from_pkt(&f, &iov, &k, len);
-			headers_parse(&f, &h);
-			assert_int_equal(h.payload_off, 0);
-			assert_true(h.l4_off == 0 || h.l4_off == k.l4_off);
-			assert_true(h.l3_off == 0 || h.l3_off == k.l3_off);
-			assert_true(h.l4_off < len && h.l3_off < len);
+			h = frame_key(&f, KEY_L4);
+			assert_int_equal(h->payload_off, 0);
+			assert_true(h->l4_off == 0 || h->l4_off == k.l4_off);
+			assert_true(h->l3_off == 0 || h->l3_off == k.l3_off);
+			assert_true(h->l4_off < len && h->l3_off < len);
 			flow_hash(&f);
 		}
 	}
+}
+
+/* A key is filled as far as somebody asked, and once. */
+static void test_key_depth(void **state)
+{
+	struct pkt_spec spec = { .tags = 2, .payload = 60 };
+	static struct pkt k;
+	static struct frame f;
+	struct rng rng = rng_start();
+	const struct key *key;
+	struct iovec iov;
+
+	(void)state;
+	pkt_build(&k, &spec, &rng);
+	put_be16(k.data + 14, 0x6000 | 77);
+	put_be16(k.data + 18, 42);
+	frame_from_pkt(&f, &iov, &k, FRAME_HEAD);
+	assert_int_equal(f.key.depth, KEY_NONE);
+	key = frame_key(&f, KEY_L2);
+	assert_int_equal(key->tags, 2);
+	assert_int_equal(key->ethertype, ETHERTYPE_V4);
+	assert_int_equal(key->l3_off, 0);
+	assert_int_equal(key_tci(&f, 0), 0x6000 | 77);
+	assert_int_equal(key_tci(&f, 1), 42);
+	key = frame_key(&f, KEY_L4);
+	assert_int_equal(key->l3_off, k.l3_off);
+	assert_memory_equal(key_addresses(&f), k.data + k.l3_off + 12, 8);
+	assert_memory_equal(key_ports(&f), k.data + k.l4_off, 4);
+	/* who asks again gets what was found, not another look */
+	memset(frame_head(&f) + 12, 0, 8);
+	assert_int_equal(frame_key(&f, KEY_L2)->tags, 2);
+	frame_forget(&f);
+	assert_int_equal(frame_key(&f, KEY_L2)->tags, 0);
 }
 
 static void test_parse_random(void **state)
 {
 	struct rng rng = rng_start();
 	static struct frame f;
-	struct headers h;
+	const struct key *h;
 
 	(void)state;
 	for (int round = 0; round < 30000; round++) {
@@ -140,12 +175,13 @@ static void test_parse_random(void **state)
 		put_be16(p + 12, types[rng_below(&rng, 4)]);
 		put_be16(p + 16, types[rng_below(&rng, 4)]);
 		p[14] = rng_below(&rng, 2) ? 0x45 : 0x60;
-		headers_parse(&f, &h);
-		assert_true(h.payload_off <= f.head_len);
-		assert_true(h.l4_off <= f.head_len);
-		assert_true(h.l3_off <= f.head_len);
-		assert_true(!h.payload_off || h.payload_off > h.l4_off);
-		assert_true(!h.l4_off || h.l4_off > h.l3_off);
+		frame_forget(&f);
+		h = frame_key(&f, KEY_L4);
+		assert_true(h->payload_off <= f.head_len);
+		assert_true(h->l4_off <= f.head_len);
+		assert_true(h->l3_off <= f.head_len);
+		assert_true(!h->payload_off || h->payload_off > h->l4_off);
+		assert_true(!h->l4_off || h->l4_off > h->l3_off);
 		flow_hash(&f);
 	}
 }
@@ -231,6 +267,7 @@ int main(void)
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_views),
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_key_depth),
 		cmocka_unit_test(test_parse_random),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_hash_mac),

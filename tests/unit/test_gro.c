@@ -584,7 +584,7 @@ static void came_out(const struct frame *f)
 	fail_msg("a frame came out changed, or not in order");
 }
 
-static void came_out_large(const struct frame *f, unsigned offloads)
+static void came_out_large(struct frame *f, unsigned offloads)
 {
 	static struct frame seg;
 	struct iovec view[GRO_IOV];
