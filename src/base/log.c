@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Log lines to stderr, see log.h. One write(2) a line, so that the lines of
- * several threads never mix. */
+/*
+ * Log lines to stderr, see log.h. One write(2) a line, so that the lines of
+ * several threads never mix.
+ *
+ * Limits with lines left out stand in one list, so that their number is told
+ * even if no further line of that kind ever comes. A timer descriptor says when
+ * the first of them is due: nobody has to look, and a log that is silent costs
+ * nothing. One lock guards the list and all limits; it is never held while
+ * something is written.
+ */
 #include "log.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "shm.h"
 
 enum log_level log_level = LOG_LEVEL_INFO;
+uint64_t log_limit_ms = 10000;
 
 static const char *const level_text[] = {
 	[LOG_LEVEL_ERR] = "error: ",
@@ -19,41 +32,264 @@ static const char *const level_text[] = {
 	[LOG_LEVEL_DEBUG] = "debug: ",
 };
 
-void log_line(enum log_level level, const char *fmt, ...)
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_limit *listed; /* those with lines left out */
+static uint64_t due_ms;		 /* of the first summary; 0: none */
+static int timer_fd = -1;
+
+static uint64_t now_ms(void)
+{
+	return clock_ns() / 1000000;
+}
+
+static bool is_hidden(enum log_level level)
+{
+	return level > shm_load(&log_level);
+}
+
+static void write_line(enum log_level level, const char *text)
 {
 	char line[1024];
-	va_list ap;
-	int n;
+	int n = snprintf(line, sizeof(line) - 1, "ringway: %s%s",
+			 level_text[level], text);
 
-	if (level > shm_load(&log_level))
-		return;
-	n = snprintf(line, sizeof(line), "ringway: %s", level_text[level]);
-	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
-	va_end(ap);
-	n = (int)strlen(line);
+	n = MIN(n, (int)sizeof(line) - 2);
 	line[n++] = '\n';
 	/* A log that cannot be written is no reason to stop forwarding. */
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		return;
 }
 
-#define LINES_PER_SECOND 5
+/* A period that is over and in which lines were left out. */
+struct summary {
+	enum log_level level;
+	unsigned left_out;
+	char like[sizeof(((struct log_kind *)NULL)->like)];
+};
 
-bool log_limit_pass(struct log_limit *l)
+static void write_summary(const struct summary *s)
 {
-	struct timespec now;
+	char text[256];
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (now.tv_sec != l->second) {
-		if (l->suppressed)
-			log_warn("%u similar lines suppressed", l->suppressed);
-		*l = (struct log_limit){ .second = now.tv_sec };
+	if (!s->left_out || is_hidden(s->level))
+		return;
+	snprintf(text, sizeof(text),
+		 s->left_out == 1 ? "%u more line like \"%s\" was left out"
+				  : "%u more lines like \"%s\" were left out",
+		 s->left_out, s->like);
+	write_line(s->level, text);
+}
+
+/* Ends the period of @k and returns what is to be told about it. [lock] */
+static struct summary end_period(struct log_kind *k)
+{
+	struct summary s = { .level = k->level, .left_out = k->left_out };
+
+	memcpy(s.like, k->like, sizeof(s.like));
+	k->fmt = NULL;
+	k->printed = k->left_out = 0;
+	return s;
+}
+
+/* Has the timer go off at @ms; 0: not at all. [lock] */
+static void set_due(uint64_t ms)
+{
+	struct itimerspec when = {
+		.it_value = { .tv_sec = (time_t)(ms / 1000),
+			      .tv_nsec = (long)(ms % 1000) * 1000000 },
+	};
+
+	due_ms = ms;
+	if (timer_fd >= 0)
+		timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* [lock] */
+static void unlist(struct log_limit *l)
+{
+	struct log_limit **at = &listed;
+
+	if (!l->is_listed)
+		return;
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	l->is_listed = false;
+}
+
+/* The first kind of @l that has lines left out, and whose period ended before
+ * @now; the end of the first of the others goes to *@next. [lock] */
+static struct log_kind *find_ended(struct log_limit *l, uint64_t now,
+				   uint64_t *next)
+{
+	for (unsigned i = 0; i < LOG_LIMIT_KINDS; i++) {
+		struct log_kind *k = &l->kind[i];
+
+		if (!k->left_out)
+			continue;
+		if (k->end_ms <= now)
+			return k;
+		*next = MIN(*next, k->end_ms);
 	}
-	if (l->lines >= LINES_PER_SECOND) {
-		l->suppressed++;
-		return false;
+	return NULL;
+}
+
+/* Takes one summary that is due. False: none is, and the timer is set for the
+ * next one. [lock] */
+static bool take_summary(uint64_t now, struct summary *s)
+{
+	uint64_t next = UINT64_MAX;
+	struct log_limit *l, *after;
+
+	for (l = listed; l; l = after) {
+		uint64_t next_here = UINT64_MAX;
+		struct log_kind *k = find_ended(l, now, &next_here);
+
+		after = l->next;
+		if (k) {
+			*s = end_period(k);
+			return true;
+		}
+		if (next_here == UINT64_MAX)
+			unlist(l);
+		next = MIN(next, next_here);
 	}
-	l->lines++;
-	return true;
+	set_due(next == UINT64_MAX ? 0 : next);
+	return false;
+}
+
+void log_summarize(void)
+{
+	struct summary s;
+	bool found;
+
+	do {
+		uint64_t now = now_ms();
+
+		pthread_mutex_lock(&lock);
+		found = due_ms && due_ms <= now && take_summary(now, &s);
+		pthread_mutex_unlock(&lock);
+		if (found)
+			write_summary(&s);
+	} while (found);
+}
+
+int log_summary_fd(void)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	if (timer_fd < 0)
+		timer_fd = timerfd_create(CLOCK_MONOTONIC,
+					  TFD_NONBLOCK | TFD_CLOEXEC);
+	rc = timer_fd < 0 ? -errno : timer_fd;
+	set_due(due_ms);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static void format_and_write(enum log_level level, const char *fmt, va_list ap,
+			     char *text, size_t size)
+{
+	vsnprintf(text, size, fmt, ap);
+	log_summarize();
+	write_line(level, text);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	char text[1000];
+	va_list ap;
+
+	if (is_hidden(level))
+		return;
+	va_start(ap, fmt);
+	format_and_write(level, fmt, ap, text, sizeof(text));
+	va_end(ap);
+}
+
+/* Where lines of format @fmt are counted. A kind whose period is over without
+ * lines left out makes room. [lock] */
+static struct log_kind *find_kind(struct log_limit *l, const char *fmt,
+				  uint64_t now)
+{
+	struct log_kind *free_kind = NULL;
+
+	for (unsigned i = 0; i < LOG_LIMIT_KINDS; i++) {
+		struct log_kind *k = &l->kind[i];
+
+		if (k->fmt && k->end_ms <= now && !k->left_out)
+			end_period(k);
+		if (k->fmt == fmt)
+			return k;
+		if (!k->fmt && !free_kind)
+			free_kind = k;
+	}
+	return free_kind ? free_kind : &l->kind[LOG_LIMIT_KINDS - 1];
+}
+
+/* May a line of @k be printed? Counts it. [lock] */
+static bool pass(struct log_limit *l, struct log_kind *k, const char *fmt,
+		 enum log_level level, uint64_t now)
+{
+	if (!k->fmt) {
+		k->fmt = fmt;
+		k->end_ms = now + shm_load(&log_limit_ms);
+		k->level = level;
+	}
+	if (k->printed < LOG_LIMIT_LINES) {
+		k->printed++;
+		return true;
+	}
+	k->left_out++;
+	if (!l->is_listed) {
+		l->is_listed = true;
+		l->next = listed;
+		listed = l;
+	}
+	if (!due_ms || k->end_ms < due_ms)
+		set_due(k->end_ms);
+	return false;
+}
+
+void log_limited(struct log_limit *l, enum log_level level, const char *fmt,
+		 ...)
+{
+	char text[1000];
+	struct log_kind *k;
+	bool is_passed;
+	uint64_t now;
+	va_list ap;
+
+	if (is_hidden(level))
+		return;
+	/* Before this line is counted: it may begin a new period. */
+	log_summarize();
+	now = now_ms();
+	pthread_mutex_lock(&lock);
+	k = find_kind(l, fmt, now);
+	is_passed = pass(l, k, fmt, level, now);
+	pthread_mutex_unlock(&lock);
+	if (!is_passed)
+		return;
+	va_start(ap, fmt);
+	format_and_write(level, fmt, ap, text, sizeof(text));
+	va_end(ap);
+	pthread_mutex_lock(&lock);
+	if (k->fmt == fmt)
+		snprintf(k->like, sizeof(k->like), "%.79s", text);
+	pthread_mutex_unlock(&lock);
+}
+
+void log_limit_fini(struct log_limit *l)
+{
+	for (unsigned i = 0; i < LOG_LIMIT_KINDS; i++) {
+		struct summary s;
+
+		pthread_mutex_lock(&lock);
+		s = end_period(&l->kind[i]);
+		unlist(l);
+		pthread_mutex_unlock(&lock);
+		write_summary(&s);
+	}
 }

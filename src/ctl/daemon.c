@@ -59,6 +59,21 @@ static int watch_signals(struct daemon *d)
 	return rc;
 }
 
+static void on_log(struct loop_watch *w, uint32_t events)
+{
+	(void)w;
+	(void)events;
+	log_summarize();
+}
+
+static int watch_log(struct daemon *d)
+{
+	int fd = log_summary_fd();
+
+	return fd < 0 ? fd
+		      : loop_watch_add(d->loop, &d->log, fd, EPOLLIN, on_log);
+}
+
 static int create_switch(struct daemon *d, const struct daemon_conf *conf,
 			 struct err *err)
 {
@@ -113,8 +128,11 @@ int daemon_create(struct config *c, const char *control, struct daemon **out,
 		goto err_destroy;
 	}
 	rc = watch_signals(d);
+	if (!rc)
+		rc = watch_log(d);
 	if (rc) {
-		err_set(err, rc, "cannot watch signals: %s", strerror(-rc));
+		err_set(err, rc, "cannot watch signals and the log: %s",
+			strerror(-rc));
 		goto err_destroy;
 	}
 	rc = unix_check("control", control, err);

@@ -29,6 +29,7 @@ struct daemon {
 	struct daemon_port *ports;
 	struct daemon_capture *captures; /* the ended ones too, see capture.c */
 	struct loop_watch signals;
+	struct loop_watch log; /* lines that were left out are to be told */
 	int signal_fd;
 	unsigned workers;
 	uint64_t started_ms;

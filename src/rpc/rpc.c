@@ -52,6 +52,7 @@ struct rpc_server {
 	unsigned conn_count;
 	struct loop_watch listener;
 	struct loop_timer rest;
+	struct log_limit log;
 };
 
 static bool buffer_reserve(struct buffer *b, size_t more)
@@ -351,8 +352,8 @@ static void on_accept(struct loop_watch *w, uint32_t events)
 		return;
 	}
 	if (s->conn_count >= MAX_CONNS || !peer_is_welcome(fd)) {
-		log_ratelimited(LOG_LEVEL_WARN,
-				"control: a connection was refused");
+		log_limited(&s->log, LOG_LEVEL_WARN,
+			    "control: a connection was refused");
 		fd_close(&fd);
 		return;
 	}
@@ -388,6 +389,7 @@ void rpc_server_destroy(struct rpc_server *s)
 		flush(s->conns);
 		conn_destroy(s->conns);
 	}
+	log_limit_fini(&s->log);
 	free(s);
 }
 

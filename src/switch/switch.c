@@ -106,14 +106,15 @@ static void on_age(struct loop_timer *timer)
 static void on_grow(struct loop_watch *w, uint32_t events)
 {
 	struct vswitch *sw = container_of(w, struct vswitch, grow_watch);
+	static struct log_limit limit;
 	struct net *net;
 
 	(void)events;
 	fd_drain(sw->grow_fd);
 	cds_list_for_each_entry(net, &sw->nets, node)
 		if (fdb_wants_growth(net->fdb) && fdb_grow(net->fdb))
-			log_ratelimited(
-				LOG_LEVEL_WARN,
+			log_limited(
+				&limit, LOG_LEVEL_WARN,
 				"network %s: no memory for a larger MAC table",
 				net->name);
 	shm_store_release(&sw->grow_wanted, false);

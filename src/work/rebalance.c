@@ -124,10 +124,11 @@ static bool make_move(struct workers *ws, struct plan *p,
 					     q->load / (BALANCE_FULL / 100) };
 	rc = worker_move(q, &ws->worker[m.to]);
 	if (rc) {
-		log_ratelimited(LOG_LEVEL_WARN,
-				"port=%s q=%u: cannot move to worker %u: error "
-				"%d",
-				done->port, done->queue, done->to, -rc);
+		static struct log_limit limit;
+
+		log_limited(&limit, LOG_LEVEL_WARN,
+			    "port=%s q=%u: cannot move to worker %u: error %d",
+			    done->port, done->queue, done->to, -rc);
 		return false;
 	}
 	q->moved_ms = loop_now_ms();

@@ -82,7 +82,7 @@ static void start(struct guest *g, struct user_conf *c)
 
 	memset(g, 0, sizeof(*g));
 	if (user_net_parse(c, &n, &err) ||
-	    user_slirp_init(&g->slirp, c, &n, &err) ||
+	    user_slirp_init(&g->slirp, "user", c, &n, &err) ||
 	    user_slirp_start(&g->slirp, &err))
 		fail_msg("%s", err.msg);
 }

@@ -288,8 +288,8 @@ static void user_destroy(struct port *p)
 	struct user_port *u = container_of(p, struct user_port, port);
 
 	rxq_detach(&u->rx);
+	user_slirp_fini(&u->slirp); /* while the port has its name */
 	port_fini(p);
-	user_slirp_fini(&u->slirp);
 	clear_list(&u->hostfwd);
 	clear_list(&u->guestfwd);
 	free(u->hostfwd_rule);
@@ -342,7 +342,7 @@ static int user_create(const struct port_env *env,
 		free(u);
 		return rc;
 	}
-	rc = user_slirp_init(&u->slirp, conf, &u->net, err);
+	rc = user_slirp_init(&u->slirp, u->port.name, conf, &u->net, err);
 	if (!rc)
 		rc = set_hostfwd(u, &conf->hostfwd, err);
 	if (!rc)

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <slirp/libslirp.h>
 
+#include "log.h"
 #include "mring.h"
 #include "port.h"
 #include "user_conf.h"
@@ -35,6 +36,7 @@ struct user_change {
 
 /* libslirp with its thread. */
 struct user_slirp {
+	const char *name;  /* [const] the port's id; borrowed */
 	struct mring *in;  /* workers -> thread: frames from guests */
 	struct mring *out; /* thread -> worker: frames to guests */
 	int in_fd;	   /* [const] wakes the thread */
@@ -51,16 +53,19 @@ struct user_slirp {
 	bool has_thread;
 	pthread_t thread;
 	struct user_agents *agents;
+	struct log_limit log; /* of what guests can bring about */
 
 	/* [thread] what is polled; [0] is in_fd */
 	struct pollfd *pfd;
 	unsigned pfd_count, pfd_room;
 };
 
-/* Starts libslirp, without a thread yet. @c and @n are borrowed. 0, or -errno
- * with @err; then user_slirp_fini() cleans up. [ctl] */
-int user_slirp_init(struct user_slirp *s, const struct user_conf *c,
-		    const struct user_net *n, struct err *err);
+/* Starts libslirp, without a thread yet, for the port @name. @c and @n are
+ * needed during the call only. 0, or -errno with @err; then user_slirp_fini()
+ * cleans up. [ctl] */
+int user_slirp_init(struct user_slirp *s, const char *name,
+		    const struct user_conf *c, const struct user_net *n,
+		    struct err *err);
 int user_slirp_start(struct user_slirp *s, struct err *err);
 /* Ends the thread, children, connections; frees everything. [ctl] */
 void user_slirp_fini(struct user_slirp *s);
@@ -84,7 +89,7 @@ int user_agents_add(struct user_agents **agents, const struct user_guestfwd *f,
 		    const char **path);
 /* What to poll / what to do about what poll() found. [thread] */
 void user_agents_fill(struct user_agents *agents, struct user_slirp *s);
-void user_agents_serve(struct user_agents *agents, const struct pollfd *pfd);
+void user_agents_serve(struct user_agents *agents, struct user_slirp *s);
 /* Ends children and connections. [ctl, after the thread] */
 void user_agents_destroy(struct user_agents *agents);
 

@@ -193,7 +193,8 @@ static int start_relay(const struct agent *a, struct conn *c)
 }
 
 /* The guest connected. */
-static void accept_conn(struct user_agents *agents, const struct agent *a)
+static void accept_conn(struct user_agents *agents, const struct agent *a,
+			struct user_slirp *s)
 {
 	int fd = accept4(a->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	struct conn *c;
@@ -203,10 +204,10 @@ static void accept_conn(struct user_agents *agents, const struct agent *a)
 		return;
 	c = agents->conn_count < AGENT_MAX ? add_conn(agents) : NULL;
 	if (!c) {
-		log_ratelimited(LOG_LEVEL_WARN,
-				"user: guestfwd: more than %d connections "
-				"refused",
-				AGENT_MAX);
+		log_limited(&s->log, LOG_LEVEL_WARN,
+			    "port=%s: guestfwd: more than %d connections "
+			    "refused",
+			    s->name, AGENT_MAX);
 		close(fd);
 		return;
 	}
@@ -219,9 +220,10 @@ static void accept_conn(struct user_agents *agents, const struct agent *a)
 		rc = start_relay(a, c);
 	}
 	if (rc) {
-		log_ratelimited(LOG_LEVEL_WARN, "user: guestfwd: %s: %s",
-				a->command ? a->command : "cannot connect",
-				strerror(-rc));
+		log_limited(&s->log, LOG_LEVEL_WARN,
+			    "port=%s: guestfwd: %s: %s", s->name,
+			    a->command ? a->command : "cannot connect",
+			    strerror(-rc));
 		close_conn(c);
 	}
 }
@@ -256,7 +258,7 @@ static bool move_bytes(struct conn *c, int from)
 }
 
 /* The target was connected to, or not. */
-static bool finish_connect(struct conn *c)
+static bool finish_connect(struct conn *c, struct user_slirp *s)
 {
 	int error = 0;
 	socklen_t size = sizeof(error);
@@ -265,14 +267,16 @@ static bool finish_connect(struct conn *c)
 	if (!getsockopt(c->fd[1], SOL_SOCKET, SO_ERROR, &error, &size) &&
 	    !error)
 		return true;
-	log_ratelimited(LOG_LEVEL_WARN, "user: guestfwd: cannot connect: %s",
-			strerror(error));
+	log_limited(&s->log, LOG_LEVEL_WARN,
+		    "port=%s: guestfwd: cannot connect: %s", s->name,
+		    strerror(error));
 	return false;
 }
 
-static bool serve_relay(struct conn *c, short guest_events)
+static bool serve_relay(struct conn *c, struct user_slirp *s,
+			short guest_events)
 {
-	if (c->is_connecting && !finish_connect(c))
+	if (c->is_connecting && !finish_connect(c, s))
 		return false;
 	/* The guest's end is closed, not just shut, and all it sent is on. */
 	if (c->flow[0].is_shut && (guest_events & (POLLHUP | POLLERR)))
@@ -345,29 +349,29 @@ static short found_events(const struct pollfd *pfd, int idx)
 	return idx < 0 ? (short)0 : pfd[idx].revents;
 }
 
-static void serve_conn(struct conn *c, const struct pollfd *pfd)
+static void serve_conn(struct conn *c, struct user_slirp *s)
 {
-	short events[2] = { found_events(pfd, c->poll_idx[0]),
-			    found_events(pfd, c->poll_idx[1]) };
+	short events[2] = { found_events(s->pfd, c->poll_idx[0]),
+			    found_events(s->pfd, c->poll_idx[1]) };
 
 	if (!events[0] && !events[1])
 		return;
 	/* A command that ended leaves nothing running in its group. */
 	if (c->pid)
 		child_end(&c->pid, 1, 0);
-	if (c->pid || !serve_relay(c, events[0]))
+	if (c->pid || !serve_relay(c, s, events[0]))
 		close_conn(c);
 }
 
-void user_agents_serve(struct user_agents *agents, const struct pollfd *pfd)
+void user_agents_serve(struct user_agents *agents, struct user_slirp *s)
 {
 	if (!agents)
 		return;
 	for (struct conn *c = agents->conns; c; c = c->next)
-		serve_conn(c, pfd);
+		serve_conn(c, s);
 	for (struct agent *a = agents->agents; a; a = a->next)
-		if (found_events(pfd, a->poll_idx))
-			accept_conn(agents, a);
+		if (found_events(s->pfd, a->poll_idx))
+			accept_conn(agents, a, s);
 	remove_closed(agents);
 }
 

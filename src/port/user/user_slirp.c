@@ -48,8 +48,10 @@ static ssize_t on_send(const void *buf, size_t len, void *opaque)
 
 static void on_guest_error(const char *msg, void *opaque)
 {
-	(void)opaque;
-	log_ratelimited(LOG_LEVEL_DEBUG, "user: guest's fault: %s", msg);
+	struct user_slirp *s = opaque;
+
+	log_limited(&s->log, LOG_LEVEL_DEBUG, "port=%s: guest's fault: %s",
+		    s->name, msg);
 }
 
 static int64_t now_ns(void *opaque)
@@ -297,7 +299,7 @@ static void *slirp_main(void *arg)
 
 		serve_library(s, rc < 0);
 		if (rc > 0)
-			user_agents_serve(s->agents, s->pfd);
+			user_agents_serve(s->agents, s);
 	}
 	return NULL;
 }
@@ -372,12 +374,13 @@ static int start_library(struct user_slirp *s, const struct user_conf *c,
 	return s->slirp ? 0 : -EINVAL;
 }
 
-int user_slirp_init(struct user_slirp *s, const struct user_conf *c,
-		    const struct user_net *n, struct err *err)
+int user_slirp_init(struct user_slirp *s, const char *name,
+		    const struct user_conf *c, const struct user_net *n,
+		    struct err *err)
 {
 	int rc = -ENOMEM;
 
-	*s = (struct user_slirp){ 0 };
+	*s = (struct user_slirp){ .name = name };
 	pthread_cond_init(&s->change_done, NULL);
 	s->in_fd = fd_eventfd();
 	s->out_fd = fd_eventfd();
@@ -427,6 +430,7 @@ void user_slirp_fini(struct user_slirp *s)
 	fd_close(&s->out_fd);
 	free(s->pfd);
 	pthread_cond_destroy(&s->change_done);
+	log_limit_fini(&s->log);
 }
 
 static int explain_hostfwd(const struct user_hostfwd *f, const char *text,
