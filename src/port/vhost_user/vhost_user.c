@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vhost-user port: a virtual machine (or a DPDK virtio-user application) on a
- * UNIX socket. Control thread; calls vhost/ (the session) and switch/. The
- * queues and the data path are in vhost_user_queue.c.
+ * UNIX socket. Control thread; calls vhost/ (the session) and switch/. Its
+ * queues are vnet/'s pairs.
  *
  * Theory of operation. A port listens or connects for its whole life; a session
  * lives as long as its connection. One front-end at a time: while it is
@@ -10,6 +10,7 @@
  */
 #include "vhost_user.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,9 @@
 #include "switch.h"
 
 #define FAULT_CHECK_MS 1000
+
+static_assert(VU_MAX_QUEUE_PAIRS <= VNET_PAIRS_MAX,
+	      "a session's queues fit into the port's pairs");
 
 /*
  * RING_RESET is not offered: QEMU passes the bit on, but resets a ring without
@@ -150,7 +154,7 @@ static const struct vu_backend_ops backend_ops = {
 static int connect_peer(struct vhost_user_port *v, int sock)
 {
 	struct vu_backend_config config = { .name = v->port.name,
-					    .queue_pairs = v->pairs };
+					    .queue_pairs = v->pairs.count };
 	struct ucred cred = { 0 };
 	socklen_t size = sizeof(cred);
 
@@ -266,8 +270,7 @@ static int open_socket(struct vhost_user_port *v, struct err *err)
 /* Frees @v once nothing refers to it. */
 static void free_port(struct vhost_user_port *v)
 {
-	free(v->rx);
-	free(v->tx);
+	free(v->pairs.pair);
 	free(v->conf.path);
 	free(v);
 }
@@ -303,7 +306,7 @@ static void vhost_user_show(const struct port *p, struct show *s)
 
 	show_str(s, "path", v->conf.path);
 	show_flag(s, "server", v->conf.server);
-	show_num(s, "queue_pairs", v->pairs);
+	show_num(s, "queue_pairs", v->pairs.count);
 	show_flag(s, "connected", v->backend);
 	show_num(s, "connections", v->connections);
 	if (v->last_reason[0])
@@ -317,38 +320,16 @@ static void vhost_user_show(const struct port *p, struct show *s)
 }
 
 static const struct port_ops vhost_user_ops = {
-	.rx_burst = vhost_user_rx_burst,
-	.rx_done = vhost_user_rx_done,
-	.rx_arm = vhost_user_rx_arm,
-	.rx_disarm = vhost_user_rx_disarm,
-	.tx_burst = vhost_user_tx_burst,
+	.rx_burst = vnet_pair_rx_burst,
+	.rx_done = vnet_pair_rx_done,
+	.rx_arm = vnet_pair_rx_arm,
+	.rx_disarm = vnet_pair_rx_disarm,
+	.tx_burst = vnet_pair_tx_burst,
 	.destroy = vhost_user_destroy,
 	.set = vhost_user_set,
 	.show = vhost_user_show,
 	.qemu_args = vhost_user_qemu_args,
 };
-
-static int alloc_queues(struct vhost_user_port *v)
-{
-	v->rx = aligned_alloc(CACHE_LINE, v->pairs * sizeof(*v->rx));
-	v->tx = aligned_alloc(CACHE_LINE, v->pairs * sizeof(*v->tx));
-	return v->rx && v->tx ? 0 : -ENOMEM;
-}
-
-static void init_queues(struct vhost_user_port *v)
-{
-	for (uint16_t i = 0; i < v->pairs; i++) {
-		v->rx[i] = (struct vu_rxq){ .rxq = { .port = &v->port,
-						     .idx = i,
-						     .can_spin = true,
-						     .can_hold = true,
-						     .event_fd = -1 } };
-		v->tx[i] = (struct vu_txq){ .txq = { .port = &v->port,
-						     .idx = i } };
-		v->port.rxq[i] = &v->rx[i].rxq;
-		v->port.txq[i] = &v->tx[i].txq;
-	}
-}
 
 static int vhost_user_create(const struct port_env *env,
 			     const struct port_conf *common, const void *conf_,
@@ -356,22 +337,24 @@ static int vhost_user_create(const struct port_env *env,
 {
 	const struct vhost_user_conf *conf = conf_;
 	struct vhost_user_port *v = calloc(1, sizeof(*v));
+	struct vnet_pair *pair;
 	int rc;
 
 	if (!v)
 		return err_set(err, -ENOMEM, "out of memory");
 	v->loop = env->loop;
-	v->pairs = conf->queues;
 	v->conf = *conf;
 	v->listener.fd = -1;
 	v->conf.path = strdup(conf->path);
-	if (!v->conf.path || alloc_queues(v) ||
+	pair = aligned_alloc(CACHE_LINE, conf->queues * sizeof(*pair));
+	v->pairs.pair = pair;
+	if (!v->conf.path || !pair ||
 	    port_init(&v->port, env, &port_vhost_user_type, &vhost_user_ops,
-		      common, v->pairs)) {
+		      common, conf->queues)) {
 		rc = err_set(err, -ENOMEM, "out of memory");
 		goto err_free;
 	}
-	init_queues(v);
+	vnet_pairs_init(&v->pairs, &v->port, pair, conf->queues);
 	rc = open_socket(v, err);
 	if (rc)
 		goto err_fini;

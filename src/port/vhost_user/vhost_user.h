@@ -5,7 +5,7 @@
 
 #include "types.h"
 #include "unix_sock.h"
-#include "vnet.h"
+#include "vnet_pair.h"
 #include "vu_backend.h"
 
 struct vhost_user_conf {
@@ -16,24 +16,6 @@ struct vhost_user_conf {
 	bool has_reconnect_ms; /* it wins */
 	uint32_t queues;       /* pairs */
 	uint32_t mtu;	       /* 0: none is announced */
-};
-
-/* What the guest sends: its transmit queue 2i + 1. */
-struct vu_rxq {
-	struct rxq rxq __cacheline; /* queues may be of different workers */
-	struct vq_dev *vq;	    /* [const while attached] the session's */
-	unsigned offloads; /* [const while attached] OFFLOAD_* it may use */
-	bool is_enabled;   /* [ctl -> worker, atomic] */
-	uint64_t ahead;	   /* [worker] frames that were sent before others
-			    * that wait, see ahead.h */
-};
-
-/* What the guest receives: its receive queue 2i. */
-struct vu_txq {
-	struct txq txq __cacheline;
-	struct vq_dev *vq;	   /* [const while in the port's txq_set] */
-	bool is_usable;		   /* [ctl] started and enabled */
-	struct copy_choice choice; /* [holder of txq.lock] */
 };
 
 struct vhost_user_port {
@@ -51,20 +33,10 @@ struct vhost_user_port {
 	int64_t peer_pid;	      /* of the front-end's process */
 	uint32_t peer_mtu;	      /* NET_SET_MTU; 0: not told */
 	char last_reason[128];	      /* why the last front-end left */
-	unsigned pairs;
-	struct vu_rxq *rx; /* pairs of them; heap */
-	struct vu_txq *tx;
+	struct vnet_pairs pairs;      /* the array is ours; heap */
 };
 
-/* port_ops of the queues; vhost_user_queue.c */
-unsigned vhost_user_rx_burst(struct rxq *rxq, struct burst *b);
-void vhost_user_rx_done(struct rxq *rxq, struct burst *b);
-bool vhost_user_rx_arm(struct rxq *rxq);
-void vhost_user_rx_disarm(struct rxq *rxq);
-unsigned vhost_user_tx_burst(struct txq *txq, struct frame *const *frames,
-			     unsigned n);
-
-/* vu_backend_ops of the queues; @ctx is the port */
+/* vu_backend_ops of the queues; @ctx is the port. vhost_user_queue.c */
 void vhost_user_queue_start(void *ctx, unsigned idx, struct vq_dev *vq,
 			    int kick_fd, bool enabled);
 void vhost_user_queue_stop(void *ctx, unsigned idx);

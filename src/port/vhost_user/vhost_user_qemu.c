@@ -125,12 +125,12 @@ int vhost_user_qemu_args(const struct port *p, uint64_t memory, char *buf,
 	put_id(&t, p->name);
 	put(&t, "-net,chardev=");
 	put_id(&t, p->name);
-	put(&t, ",queues=%u\n-device\nvirtio-net-pci,netdev=", v->pairs);
+	put(&t, ",queues=%u\n-device\nvirtio-net-pci,netdev=", v->pairs.count);
 	put_id(&t, p->name);
 	put(&t, "-net,mac=");
 	put_mac(&t, p->name);
 	put(&t, ",rx_queue_size=%d,tx_queue_size=%d", QUEUE_SIZE, QUEUE_SIZE);
-	if (v->pairs > 1)
+	if (v->pairs.count > 1)
 		put(&t, ",mq=on");
 	if (v->conf.mtu)
 		put(&t, ",host_mtu=%u", v->conf.mtu);

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queue pairs over rings, see vnet_pair.h. The burst operations and arming run
+ * on workers, the rest on the control thread. Calls work/ to attach queues and
+ * fabric/ to publish them.
+ *
+ * Theory of operation. The owner hands over rings that work and takes them back
+ * before anything under them changes; here each becomes an rxq attached to a
+ * worker, or a txq in the port's set. Both ways out of the data path
+ * (rxq_detach_many(), port_set_txqs()) wait for the workers, so on return from
+ * vnet_pairs_stop() nobody can still hold the ring: not a worker in rx_burst,
+ * not one in tx_burst, and not the control thread, which runs this.
+ *
+ * To be saved with the port: nothing of its own. A ring's position is in its
+ * vq_dev; frames that wait are in the ring, and those sent ahead of them
+ * (ahead) would be sent twice, as after any restart.
+ */
+#include "vnet_pair.h"
+
+#include <assert.h>
+
+#include "probe.h"
+#include "workers.h"
+
+static_assert(sizeof(struct vnet_rx_scratch) <= BURST_SCRATCH,
+	      "a burst's working memory fits into the worker's");
+
+unsigned vnet_pair_rx_burst(struct rxq *rxq, struct burst *b)
+{
+	struct vnet_rxq *q = container_of(rxq, struct vnet_rxq, rxq);
+	struct vnet_rx_stats bad = { 0 };
+	unsigned n;
+
+	n = vnet_rx_burst(q->vq, q->offloads, (void *)b->scratch, q->ahead,
+			  b->frame, b->want, &b->borrowed, &bad);
+	if (unlikely(bad.bad_frame | bad.bad_offload)) {
+		stat_add(&rxq->stats.drops[DROP_RX_BAD_FRAME], bad.bad_frame);
+		stat_add(&rxq->stats.drops[DROP_RX_BAD_OFFLOAD],
+			 bad.bad_offload);
+	}
+	if (unlikely(shm_load(&q->state) != VNET_QUEUE_RUNNING) && n) {
+		/* "Must process and discard any TX packets" (vhost-user,
+		 * "Ring states") */
+		stat_add(&rxq->stats.drops[DROP_RX_DISABLED], n);
+		return 0;
+	}
+	return n;
+}
+
+void vnet_pair_rx_done(struct rxq *rxq, struct burst *b)
+{
+	struct vnet_rxq *q = container_of(rxq, struct vnet_rxq, rxq);
+
+	if (b->borrowed && vnet_rx_done(q->vq, (void *)b->scratch, &q->ahead,
+					b->borrowed, b->held_mask)) {
+		stat_inc(&rxq->stats.calls);
+		PROBE3(call, rxq->port->name, rxq->idx, PROBE_IN);
+	}
+}
+
+bool vnet_pair_rx_arm(struct rxq *rxq)
+{
+	return vq_dev_arm(container_of(rxq, struct vnet_rxq, rxq)->vq);
+}
+
+void vnet_pair_rx_disarm(struct rxq *rxq)
+{
+	vq_dev_disarm(container_of(rxq, struct vnet_rxq, rxq)->vq);
+}
+
+unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
+			    unsigned n)
+{
+	struct vnet_txq *q = container_of(txq, struct vnet_txq, txq);
+	struct vnet_tx_result r = vnet_tx_burst(q->vq, &q->choice, frames, n);
+	unsigned sent = r.taken - r.too_big;
+
+	if (likely(sent)) {
+		stat_add(&txq->stats.frames, sent);
+		stat_add(&txq->stats.bytes, r.bytes);
+		stat_add(&txq->stats.copies, sent);
+		stat_inc(&txq->stats.bursts);
+	}
+	if (r.notified) {
+		stat_inc(&txq->stats.calls);
+		PROBE3(call, txq->port->name, txq->idx, PROBE_OUT);
+	}
+	if (unlikely(r.too_big))
+		stat_add(&txq->stats.drops[DROP_TX_TOO_BIG], r.too_big);
+	return r.taken;
+}
+
+void vnet_pairs_init(struct vnet_pairs *p, struct port *port,
+		     struct vnet_pair *array, unsigned count)
+{
+	assert(count >= 1 && count <= VNET_PAIRS_MAX);
+	*p = (struct vnet_pairs){ port, array, count };
+	for (uint16_t i = 0; i < count; i++) {
+		array[i].rx = (struct vnet_rxq){ .rxq = { .port = port,
+							  .idx = i,
+							  .can_spin = true,
+							  .can_hold = true,
+							  .event_fd = -1 } };
+		array[i].tx =
+			(struct vnet_txq){ .txq = { .port = port, .idx = i } };
+		port->rxq[i] = &array[i].rx.rxq;
+		port->txq[i] = &array[i].tx.txq;
+	}
+}
+
+/* Publishes the receiveqs that run. */
+static int update_txqs(struct vnet_pairs *p)
+{
+	struct txq *running[VNET_PAIRS_MAX];
+	unsigned n = 0, offloads = 0;
+	int rc;
+
+	for (unsigned i = 0; i < p->count; i++) {
+		struct vnet_txq *q = &p->pair[i].tx;
+
+		if (q->state != VNET_QUEUE_RUNNING)
+			continue;
+		/* all rings of a device have the same features */
+		offloads = vnet_offloads_to_driver(q->vq->features);
+		running[n++] = &q->txq;
+	}
+	rc = port_set_txqs(p->port, running, n, offloads);
+	/* None at all needs no memory, and the queue that is about to go must
+	 * not stay in the set. */
+	if (rc)
+		port_set_txqs(p->port, NULL, 0, 0);
+	return rc;
+}
+
+static int start_rx(struct vnet_rxq *q, struct vq_dev *vq, int kick_fd,
+		    enum vnet_queue_state state)
+{
+	q->vq = vq;
+	q->offloads = vnet_offloads_from_driver(vq->features);
+	q->rxq.event_fd = kick_fd;
+	q->ahead = 0;
+	shm_store(&q->state, state);
+	if (!rxq_attach(&q->rxq))
+		return 0;
+	/* Something that cannot be waited for; it can be polled. */
+	q->rxq.event_fd = -1;
+	return rxq_attach(&q->rxq);
+}
+
+static int start_tx(struct vnet_pairs *p, struct vnet_txq *q, struct vq_dev *vq,
+		    enum vnet_queue_state state)
+{
+	q->vq = vq;
+	q->state = state;
+	return state == VNET_QUEUE_RUNNING ? update_txqs(p) : 0;
+}
+
+static enum vnet_queue_state started(bool enabled)
+{
+	return enabled ? VNET_QUEUE_RUNNING : VNET_QUEUE_DRAINING;
+}
+
+int vnet_pairs_start(struct vnet_pairs *p, unsigned idx, struct vq_dev *vq,
+		     int kick_fd, bool enabled)
+{
+	struct vnet_pair *pair = &p->pair[idx / 2];
+
+	if (idx & 1)
+		return start_rx(&pair->rx, vq, kick_fd, started(enabled));
+	return start_tx(p, &pair->tx, vq, started(enabled));
+}
+
+int vnet_pairs_stop(struct vnet_pairs *p, const unsigned *idx, unsigned n)
+{
+	struct rxq *rxq[VNET_PAIRS_MAX];
+	bool is_set_smaller = false;
+	unsigned rxq_count = 0;
+
+	assert(n <= 2 * p->count);
+	for (unsigned i = 0; i < n; i++) {
+		struct vnet_pair *pair = &p->pair[idx[i] / 2];
+
+		if (idx[i] & 1) {
+			rxq[rxq_count++] = &pair->rx.rxq;
+			continue;
+		}
+		is_set_smaller |= pair->tx.state == VNET_QUEUE_RUNNING;
+		pair->tx.state = VNET_QUEUE_STOPPED;
+	}
+	if (rxq_count)
+		rxq_detach_many(rxq, rxq_count);
+	for (unsigned i = 0; i < n; i++)
+		if (idx[i] & 1)
+			shm_store(&p->pair[idx[i] / 2].rx.state,
+				  VNET_QUEUE_STOPPED);
+	return is_set_smaller ? update_txqs(p) : 0;
+}
+
+int vnet_pairs_enable(struct vnet_pairs *p, unsigned idx, bool enabled)
+{
+	struct vnet_pair *pair = &p->pair[idx / 2];
+
+	if (idx & 1) {
+		shm_store(&pair->rx.state, started(enabled));
+		return 0;
+	}
+	pair->tx.state = started(enabled);
+	return update_txqs(p);
+}
