@@ -169,9 +169,10 @@ static void tell_fault(struct vu_backend *b, struct vu_queue *q)
 	 * set in vq_dev_*. */
 	enum vq_fault fault = shm_load_acquire(&q->vq.fault);
 
-	if (!q->is_running || fault == VQ_FAULT_NONE || q->fault_told)
+	if (!vu_state_is_held(q->state) || q->state == VU_QUEUE_FAULTED ||
+	    fault == VQ_FAULT_NONE)
 		return;
-	q->fault_told = true;
+	vu_state_set(q, VU_QUEUE_FAULTED);
 	log_warn("port=%s: queue %u stopped: %s (%u)", b->name,
 		 (unsigned)(q - b->queue), vq_fault_name(fault),
 		 shm_load(&q->vq.fault_detail));

@@ -5,13 +5,16 @@
  * them to its owner (a port), takes them back before anything under them
  * changes.
  *
- * Queue life (vhost-user, "Ring states"):
+ * Queue life (vhost-user, "Ring states"; the table is in vu_backend_impl.h):
  *
- *   unconfigured -> ready -> running <-> draining -> stopped
+ *   unconfigured -> ready -> waiting -> running <-> draining -> stopped
+ *                                          `--> faulted
  *
- * ready: size, addresses, base known; running: kick set (or polled) and
- * enabled; draining: started but disabled (transmit is drained and discarded,
- * nothing is received); stopped: GET_VRING_BASE was answered.
+ * ready: size and addresses known; waiting: SET_VRING_KICK came, and features
+ * or the memory that holds the ring are missing; running: the owner has it and
+ * it is enabled; draining: started but disabled (transmit is drained and
+ * discarded, nothing is received); faulted: the guest broke it; stopped:
+ * GET_VRING_BASE was answered.
  *
  * Control thread only.
  */

@@ -94,7 +94,7 @@ int vu_on_reset_device(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	(void)err;
 	for (unsigned i = 0; i < b->queue_count; i++) {
 		vu_queue_reset(b, &b->queue[i]);
-		b->queue[i].is_enabled = false;
+		b->queue[i].enabled = false;
 	}
 	b->status = 0;
 	return 0;

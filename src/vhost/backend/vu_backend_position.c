@@ -20,7 +20,7 @@
 uint32_t vu_queue_position_word(const struct vu_backend *b,
 				const struct vu_queue *q)
 {
-	if (q->has_base)
+	if (q->base_from != VU_BASE_UNKNOWN)
 		return q->base;
 	return vu_is_packed(b) ? PACKED_START : 0;
 }
@@ -115,7 +115,7 @@ struct vq_position vu_queue_position(const struct vu_backend *b,
 		p.avail_wrap = p.used_wrap;
 	}
 	/* Our own position is exact, only theirs may be a guess. */
-	if (q->base_is_told && !p.used && p.used_wrap &&
+	if (q->base_from == VU_BASE_TOLD && !p.used && p.used_wrap &&
 	    feat_has(b->features, VIRTIO_F_INDIRECT_DESC))
 		return packed_position(b, q, area, p);
 	return p;

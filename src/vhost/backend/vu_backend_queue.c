@@ -28,6 +28,7 @@
 void vu_queue_init(struct vu_queue *q)
 {
 	q->kick_fd = q->call_fd = q->err_fd = -1;
+	q->addr.desc = VU_ADDR_NONE;
 }
 
 /* Host addresses of all three areas in their full extent. */
@@ -59,6 +60,11 @@ static int check_size(const struct vu_backend *b, unsigned idx, uint32_t num,
 		vu_is_packed(b) ? "1 to 32768" : "a power of two up to 32768");
 }
 
+static enum vu_queue_state held_state(const struct vu_queue *q)
+{
+	return q->enabled ? VU_QUEUE_RUNNING : VU_QUEUE_DRAINING;
+}
+
 int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 {
 	struct vq_dev_config config = { .features = b->features,
@@ -68,8 +74,8 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 	unsigned idx = vu_queue_idx(b, q);
 	int rc;
 
-	if (q->is_running || !q->is_kicked || !q->num || !q->has_addr ||
-	    !b->has_features || !b->mem->count)
+	if (q->state != VU_QUEUE_WAITING || !q->num ||
+	    q->addr.desc == VU_ADDR_NONE || !b->has_features || !b->mem->count)
 		return 0;
 	rc = check_size(b, idx, q->num, err);
 	if (rc)
@@ -88,36 +94,36 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 			       "queue %u: ring is not aligned, or its position "
 			       "is wrong",
 			       idx);
-	q->is_running = true;
-	q->was_stopped = false;
-	q->fault_told = false;
-	b->ops->queue_start(b->ctx, idx, &q->vq, q->kick_fd, q->is_enabled);
+	vu_state_set(q, held_state(q));
+	b->ops->queue_start(b->ctx, idx, &q->vq, q->kick_fd, q->enabled);
 	return 0;
 }
 
 void vu_queue_pause(struct vu_backend *b, struct vu_queue *q)
 {
-	if (!q->is_running)
+	if (!vu_state_is_held(q->state))
 		return;
-	q->is_running = false;
 	b->ops->queue_stop(b->ctx, vu_queue_idx(b, q));
+	vu_state_set(q, VU_QUEUE_WAITING);
 	q->base = vq_position_encode(b->features, vq_dev_deactivate(&q->vq));
-	q->has_base = true;
-	q->base_is_told = false;
+	q->base_from = VU_BASE_OWN;
 }
 
 void vu_queue_stop(struct vu_backend *b, struct vu_queue *q)
 {
 	vu_queue_pause(b, q);
-	q->is_kicked = false;
+	if (vu_state_is_asked(q->state))
+		vu_state_set(q, VU_QUEUE_IDLE);
 	fd_close(&q->kick_fd);
 }
 
 void vu_queue_reset(struct vu_backend *b, struct vu_queue *q)
 {
 	vu_queue_stop(b, q);
+	vu_state_set(q, VU_QUEUE_IDLE);
 	q->num = 0;
-	q->has_addr = q->has_base = q->was_stopped = false;
+	q->addr.desc = VU_ADDR_NONE;
+	q->base_from = VU_BASE_UNKNOWN;
 }
 
 void vu_queue_fini(struct vu_backend *b, struct vu_queue *q)
@@ -129,11 +135,14 @@ void vu_queue_fini(struct vu_backend *b, struct vu_queue *q)
 
 void vu_queue_enable(struct vu_backend *b, struct vu_queue *q, bool enable)
 {
-	if (q->is_enabled == enable)
+	if (q->enabled == enable)
 		return;
-	q->is_enabled = enable;
-	if (q->is_running)
-		b->ops->queue_enable(b->ctx, vu_queue_idx(b, q), enable);
+	q->enabled = enable;
+	if (!vu_state_is_held(q->state))
+		return;
+	if (q->state != VU_QUEUE_FAULTED)
+		vu_state_set(q, held_state(q));
+	b->ops->queue_enable(b->ctx, vu_queue_idx(b, q), enable);
 }
 
 void vu_queues_pause(struct vu_backend *b)
@@ -157,15 +166,6 @@ int vu_queues_resume(struct vu_backend *b, struct err *err)
 	return 0;
 }
 
-const char *vu_queue_state(const struct vu_queue *q)
-{
-	if (q->is_running)
-		return q->is_enabled ? "running" : "draining";
-	if (q->was_stopped)
-		return "stopped";
-	return q->num && q->has_addr ? "ready" : "unconfigured";
-}
-
 int vu_on_set_vring_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
 {
 	struct vu_queue *q = &b->queue[m->payload.state.idx];
@@ -179,7 +179,7 @@ int vu_on_set_vring_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
 		return rc;
 	if (num == q->num)
 		return 0;
-	if (q->is_running)
+	if (vu_state_is_held(q->state))
 		vu_queue_stop(b, q);
 	q->num = num;
 	return vu_queue_start(b, q, err);
@@ -195,12 +195,11 @@ int vu_on_set_vring_addr(struct vu_backend *b, struct vu_msg *m,
 		return err_set(err, -EINVAL,
 			       "queue %u: flags 0x%x: logging was not offered",
 			       a->idx, a->flags);
-	if (q->has_addr && q->addr.desc == a->desc && q->addr.used == a->used &&
+	if (q->addr.desc == a->desc && q->addr.used == a->used &&
 	    q->addr.avail == a->avail)
 		return 0;
 	vu_queue_pause(b, q);
 	q->addr = *a;
-	q->has_addr = true;
 	return vu_queue_start(b, q, err);
 }
 
@@ -211,12 +210,13 @@ int vu_on_set_vring_base(struct vu_backend *b, struct vu_msg *m,
 	uint32_t base = m->payload.state.num;
 
 	(void)err;
-	if (q->is_running && base == q->base_set)
-		return 0;
-	if (q->is_running)
+	if (vu_state_is_held(q->state)) {
+		if (base == q->base_set)
+			return 0;
 		vu_queue_stop(b, q);
+	}
 	q->base = q->base_set = base;
-	q->has_base = q->base_is_told = true;
+	q->base_from = VU_BASE_TOLD;
 	return 0;
 }
 
@@ -227,7 +227,7 @@ int vu_on_get_vring_base(struct vu_backend *b, struct vu_msg *m,
 
 	(void)err;
 	vu_queue_stop(b, q);
-	q->was_stopped = true;
+	vu_state_set(q, VU_QUEUE_STOPPED);
 	/* Also for a ring that was never set up: QEMU asks for all it has. */
 	m->payload.state.num = vu_queue_position_word(b, q);
 	return 0;
@@ -275,7 +275,7 @@ int vu_on_set_vring_kick(struct vu_backend *b, struct vu_msg *m,
 		return rc;
 	vu_queue_stop(b, q);
 	q->kick_fd = fd;
-	q->is_kicked = true;
+	vu_state_set(q, VU_QUEUE_WAITING);
 	return vu_queue_start(b, q, err);
 }
 
@@ -291,7 +291,7 @@ int vu_on_set_vring_call(struct vu_backend *b, struct vu_msg *m,
 	if (rc)
 		return rc;
 	q->call_fd = fd;
-	if (q->is_running) {
+	if (vu_state_is_held(q->state)) {
 		/* vq:call  release: pairs with vq_dev_notify(). Who may still
 		 * hold the old one: workers in the middle of that. */
 		shm_store_release(&q->vq.call_fd, fd);

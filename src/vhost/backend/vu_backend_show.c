@@ -79,11 +79,11 @@ static void show_queue(const struct vu_queue *q, unsigned idx, struct show *s)
 
 	show_object(s, NULL);
 	show_num(s, "queue", idx);
-	show_str(s, "state", vu_queue_state(q));
+	show_str(s, "state", vu_state_name(q));
 	show_num(s, "size", q->num);
 	show_flag(s, "kick", q->kick_fd >= 0);
 	show_flag(s, "call", q->call_fd >= 0);
-	if (q->is_running && fault != VQ_FAULT_NONE)
+	if (vu_state_is_held(q->state) && fault != VQ_FAULT_NONE)
 		show_str(s, "fault", vq_fault_name(fault));
 	show_end(s);
 }
