@@ -9,12 +9,14 @@
  * address that never changes; each region points at a reference-counted
  * mapping, which is one mmap(). A new map copies the array and takes a
  * reference on every mapping it keeps, so that host addresses stay the same
- * across ADD_MEM_REG and REM_MEM_REG and nothing is mapped twice. The guard
+ * across ADD_MEM_REG and REM_MEM_REG and nothing is mapped twice. A mapping
+ * keeps its file open, and mappings of one file share the descriptor. The guard
  * against SIGBUS lives in gmem_guard.c and knows the mappings, not the maps.
  */
 #include "gmem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "gmem_mapping.h"
 #include "shm.h"
 
@@ -67,8 +70,43 @@ static int check_file(const struct gmem_desc *d, uint64_t *granule,
 	return 0;
 }
 
-static int map_region(const struct gmem_desc *d, struct gmem_region *r,
-		      struct err *err)
+static void file_put(struct gmem_file *f)
+{
+	if (!f || shm_fetch_sub(&f->ref_count, 1) != 1)
+		return;
+	fd_close(&f->fd);
+	free(f);
+}
+
+/* A reference to the file of @fd: that of a region in @map which is in the same
+ * file, or a new one. NULL with errno. */
+static struct gmem_file *file_get(const struct gmem *map, int fd,
+				  const struct stat *st)
+{
+	struct gmem_file *f;
+
+	for (unsigned i = 0; i < map->count; i++) {
+		f = map->region[i].mapping->file;
+		if (f->dev == st->st_dev && f->ino == st->st_ino) {
+			shm_fetch_add(&f->ref_count, 1);
+			return f;
+		}
+	}
+	f = malloc(sizeof(*f));
+	if (!f)
+		return NULL;
+	*f = (struct gmem_file){ 1, fcntl(fd, F_DUPFD_CLOEXEC, 0), st->st_dev,
+				 st->st_ino };
+	if (f->fd < 0) {
+		free(f);
+		return NULL;
+	}
+	return f;
+}
+
+/* Maps what @d describes, which is to become a region of @map. */
+static int map_region(const struct gmem *map, const struct gmem_desc *d,
+		      struct gmem_region *r, struct err *err)
 {
 	uint64_t granule = 0, offset, length;
 	struct gmem_mapping *m;
@@ -83,12 +121,20 @@ static int map_region(const struct gmem_desc *d, struct gmem_region *r,
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return err_set(err, -ENOMEM, "out of memory");
+	m->file = file_get(map, d->fd, &st);
+	if (!m->file) {
+		rc = -errno;
+		free(m);
+		return err_set(err, rc, "cannot keep guest memory's file: %s",
+			       strerror(-rc));
+	}
 	/* NORESERVE: the pages are the front-end's, it has accounted for them.
 	 */
 	m->base = mmap(NULL, length, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_NORESERVE, d->fd, (off_t)offset);
 	if (m->base == MAP_FAILED) {
 		rc = -errno;
+		file_put(m->file);
 		free(m);
 		return err_set(err, rc,
 			       "cannot map 0x%" PRIx64
@@ -104,8 +150,6 @@ static int map_region(const struct gmem_desc *d, struct gmem_region *r,
 	m->granule = granule;
 	m->lost_from = length;
 	m->offset = d->mmap_offset;
-	m->dev = st.st_dev;
-	m->ino = st.st_ino;
 	gmem_guard_add(m);
 	*r = (struct gmem_region){
 		.gpa = d->gpa,
@@ -123,6 +167,7 @@ static void mapping_put(struct gmem_mapping *m)
 		return;
 	gmem_guard_remove(m);
 	munmap(m->base, m->length);
+	file_put(m->file);
 	free(m);
 }
 
@@ -184,7 +229,7 @@ static int insert_region(struct gmem *m, const struct gmem_desc *d,
 	rc = check_desc(m, d, err);
 	if (rc)
 		return rc;
-	rc = map_region(d, &r, err);
+	rc = map_region(m, d, &r, err);
 	if (rc)
 		return rc;
 	for (at = m->count; at && m->region[at - 1].gpa > r.gpa; at--)
@@ -282,8 +327,19 @@ bool gmem_has(const struct gmem *m, const struct gmem_desc *d)
 
 	return r && r->gpa == d->gpa && r->size == d->size &&
 	       r->uva == d->uva && r->mapping->offset == d->mmap_offset &&
-	       !fstat(d->fd, &st) && st.st_dev == r->mapping->dev &&
-	       st.st_ino == r->mapping->ino;
+	       !fstat(d->fd, &st) && st.st_dev == r->mapping->file->dev &&
+	       st.st_ino == r->mapping->file->ino;
+}
+
+struct gmem_desc gmem_desc_of(const struct gmem *m, unsigned idx)
+{
+	const struct gmem_region *r = &m->region[idx];
+
+	return (struct gmem_desc){ .gpa = r->gpa,
+				   .size = r->size,
+				   .uva = r->uva,
+				   .mmap_offset = r->mapping->offset,
+				   .fd = r->mapping->file->fd };
 }
 
 struct gmem *gmem_get(struct gmem *m)

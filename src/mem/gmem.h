@@ -28,7 +28,8 @@ struct gmem_desc {
 	uint64_t size;	      /* bytes */
 	uint64_t uva;	      /* address in the front-end's own process */
 	uint64_t mmap_offset; /* of the region's start in the file */
-	int fd;		      /* borrowed: gmem duplicates what it needs */
+	int fd; /* of the file; gmem_create() and gmem_add() borrow it and keep
+		 * a duplicate for each file */
 };
 
 struct gmem_mapping; /* reference-counted mmap() */
@@ -41,6 +42,8 @@ struct gmem_region {
 	struct gmem_mapping *mapping;
 };
 
+/* To be saved when a map moves to another process: gmem_desc_of() of every
+ * region. The rest is made again from these. */
 struct gmem {
 	unsigned ref_count; /* [any, atomic] */
 	unsigned count;
@@ -66,6 +69,10 @@ int gmem_remove(const struct gmem *old, uint64_t gpa, uint64_t size,
 /* Does @m have exactly this region, of this very file? QEMU 7.2 adds and
  * removes each region once for every queue pair. */
 bool gmem_has(const struct gmem *m, const struct gmem_desc *desc);
+
+/* Returns the description that region @idx was made from. Its fd is borrowed
+ * from the map, and may be another one of the same file. */
+struct gmem_desc gmem_desc_of(const struct gmem *m, unsigned idx);
 
 struct gmem *gmem_get(struct gmem *m);
 void gmem_put(struct gmem *m); /* NULL is fine; the last put unmaps */

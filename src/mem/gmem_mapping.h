@@ -6,16 +6,24 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct gmem_mapping {
-	unsigned ref_count; /* [any, atomic] maps that have it */
-	uint64_t granule;   /* [const] page size of the file */
-	uint64_t length;    /* [const] a multiple of granule */
-	uint8_t *base;	    /* [const] */
-	uint64_t offset;    /* [const] of the region in the file */
-	dev_t dev;	    /* [const] of the file */
+/* A file behind guest memory, kept open: whoever saves a map passes it on. One
+ * for all regions of a map that lie in the same file. */
+struct gmem_file {
+	unsigned ref_count; /* [any, atomic] mappings that have it */
+	int fd;		    /* [const] owned */
+	dev_t dev;	    /* [const] */
 	ino_t ino;
-	uint64_t lost_from; /* [any, atomic] offset from which on the pages
-			     * are ours, not the file's; length: none */
+};
+
+struct gmem_mapping {
+	unsigned ref_count;	/* [any, atomic] maps that have it */
+	uint64_t granule;	/* [const] page size of the file */
+	uint64_t length;	/* [const] a multiple of granule */
+	uint8_t *base;		/* [const] */
+	uint64_t offset;	/* [const] of the region in the file */
+	struct gmem_file *file; /* [const] one reference */
+	uint64_t lost_from;	/* [any, atomic] offset from which on the pages
+				 * are ours, not the file's; length: none */
 	struct gmem_mapping *next; /* [ctl -> handler, atomic] guard's list */
 };
 

@@ -14,6 +14,8 @@
 #include "gmem.h"
 #include "vq.h"
 
+/* To be saved when a ring moves to another process: the position that
+ * vq_dev_deactivate() returns, and what vq_dev_activate() was given. */
 struct vq_dev {
 	/* hot: the first 72 bytes are what pop and push touch */
 	struct vq_areas area; /* [const after activate] */

@@ -295,6 +295,57 @@ static void test_references(void **state)
 	leaks_assert_none(before);
 }
 
+/* A map can be made again from what it says of its regions, after everybody
+ * else closed the files; one descriptor a file. */
+static void test_kept_files(void **state)
+{
+	struct leaks before = leaks_count();
+	int one = make_file(4 * PAGE), two = make_file(4 * PAGE);
+	struct gmem_desc desc[] = {
+		{ .gpa = 0, .size = PAGE, .uva = 0x1000000, .fd = one },
+		{ .gpa = PAGE, .size = PAGE, .uva = 0x2000000, .fd = two },
+		{ .gpa = 8 * PAGE,
+		  .size = PAGE,
+		  .uva = 0x3000000,
+		  .mmap_offset = 2 * PAGE,
+		  .fd = one },
+	};
+	struct gmem *m, *more, *again;
+	struct gmem_desc said[4];
+	uint8_t c = 42;
+
+	(void)state;
+	assert_int_equal(gmem_create(desc, 3, &m, NULL), 0);
+	close(two);
+	assert_int_equal(leaks_count().fds, before.fds + 2 + 1);
+	/* the same file through another open of it */
+	desc[0] = (struct gmem_desc){ .gpa = 16 * PAGE,
+				      .size = PAGE,
+				      .uva = 0x4000000,
+				      .mmap_offset = 3 * PAGE,
+				      .fd = dup(one) };
+	close(one);
+	assert_int_equal(gmem_add(m, &desc[0], &more, NULL), 0);
+	gmem_put(m);
+	close(desc[0].fd);
+	assert_int_equal(leaks_count().fds, before.fds + 2);
+	for (unsigned i = 0; i < 4; i++)
+		said[i] = gmem_desc_of(more, i);
+	*(uint8_t *)gmem_translate(more, 8 * PAGE + 5, 1) = c;
+	assert_int_equal(gmem_create(said, 4, &again, NULL), 0);
+	gmem_put(more);
+	assert_int_equal(leaks_count().fds, before.fds + 2);
+	assert_int_equal(*(uint8_t *)gmem_translate(again, 8 * PAGE + 5, 1), c);
+	assert_int_equal(gmem_desc_of(again, 2).mmap_offset, 2 * PAGE);
+	assert_true(gmem_has(
+		again, &(struct gmem_desc){ .gpa = PAGE,
+					    .size = PAGE,
+					    .uva = 0x2000000,
+					    .fd = gmem_desc_of(again, 1).fd }));
+	gmem_put(again);
+	leaks_assert_none(before);
+}
+
 static void test_guard(void **state)
 {
 	struct leaks before = leaks_count();
@@ -370,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_kept_files),
 		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_hugetlb),
 	};
