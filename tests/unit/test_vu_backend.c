@@ -267,6 +267,26 @@ static void test_replies(void **state)
 	rig_close(&r);
 }
 
+/* The message that negotiates REPLY_ACK may itself ask for an answer, as
+ * user-mode-linux does; so may the one that gives it up. */
+static void test_ack_of_its_own_negotiation(void **state)
+{
+	struct rig r;
+	struct vu_msg m = rig_u64(VU_SET_PROTOCOL_FEATURES,
+				  1ull << VU_PROTOCOL_F_REPLY_ACK);
+
+	(void)state;
+	rig_open(&r, OFFER);
+	m.hdr.flags |= VU_FLAG_NEED_REPLY;
+	assert_int_equal(rig_call(&r, m).payload.u64, 0);
+	m.payload.u64 = 0;
+	assert_int_equal(rig_call(&r, m).payload.u64, 0);
+	rig_send(&r, m);
+	assert_false(rig_has_reply(&r));
+	assert_int_equal(r.closed, 0);
+	rig_close(&r);
+}
+
 /* The order of set-up does not matter, as long as all of it comes. */
 static void test_start_order(void **state)
 {
@@ -773,6 +793,7 @@ int main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_not_negotiated),
 		cmocka_unit_test(test_replies),
+		cmocka_unit_test(test_ack_of_its_own_negotiation),
 		cmocka_unit_test(test_start_order),
 		cmocka_unit_test(test_enable),
 		cmocka_unit_test(test_duplicates),

@@ -64,9 +64,8 @@ static int send_reply(struct vu_backend *b, struct vu_msg *m, uint32_t size,
 static int handle(struct vu_backend *b, struct vu_msg *m, struct err *err)
 {
 	const struct vu_row *row = vu_row_find(m->hdr.request);
-	bool wants_ack =
-		m->hdr.flags & VU_FLAG_NEED_REPLY &&
-		feat_has(b->protocol_features, VU_PROTOCOL_F_REPLY_ACK);
+	bool wants_ack = m->hdr.flags & VU_FLAG_NEED_REPLY;
+	uint64_t before = b->protocol_features;
 	int rc, sent = 0;
 
 	if (!row)
@@ -81,7 +80,10 @@ static int handle(struct vu_backend *b, struct vu_msg *m, struct err *err)
 		/* After an error the payload says nothing. */
 		if (!rc)
 			sent = send_reply(b, m, row->reply_size, err);
-	} else if (wants_ack) {
+	} else if (wants_ack && feat_has(before | b->protocol_features,
+					 VU_PROTOCOL_F_REPLY_ACK)) {
+		/* The message that negotiates REPLY_ACK may be the first that
+		 * asks: user-mode-linux does so. */
 		m->payload.u64 = rc != 0;
 		sent = send_reply(b, m, sizeof(m->payload.u64),
 				  rc ? NULL : err);
