@@ -40,6 +40,7 @@ variant_args() {
 # gen VARIANT QSIZE vgen-args...   (ROLE = role of the DUT)
 gen() {
   local v=$1 q=$2 srv=; shift 2
+  need_huge 1024 || return 1  # not every device asks for some
   [ "$ROLE" = client ] && { srv=,server=1; rm -f "$S0" "$S1"; }
   local a; a=$(variant_args "$v")
   ( echo "$BASHPID" > "$RUN/gen.pid"; exec taskset -c "$GENCORE" timeout "${GEN_TIMEOUT:-180}" "$BIN/vgen" -l "$GENCORE" $DPDK_MEM -m "${GEN_MEM:-512}" \
