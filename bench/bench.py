@@ -4,18 +4,18 @@
 docs/performance.md.
 
 One generator core, one switch core. The devices are measured in turns, row by
-row, round after round, since the machine's own speed drifts; a cell is the
-median of its windows, a ratio the median of the rounds' ratios. Under fifteen
-minutes; BENCH_QUICK=1 about four. Prints a table with spread, limiting side and
-ratios, and writes JSON.
+row, round after round, with the distance between the two processors before and
+after each window (distance.py). A table for each class of distances: a cell is
+the median of its windows, a ratio the median of the rounds' ratios. Under
+fifteen minutes; BENCH_QUICK=1 about four. Writes JSON.
 
   bench.py [--dut NAME]... [--row NAME]... [--rounds N] [--secs S] [--json FILE]
+           [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
 """
-import os
 import statistics
-import subprocess
-import time
+import sys
 
+import distance
 import harness as h
 
 PEERS = ('testpmd', 'ovs')
@@ -27,14 +27,16 @@ GOAL = {'64': ('testpmd', 1), '64-packed': ('testpmd', 1),
 
 
 def cell(samples, name, row):
-    """'9.31 Mpps +-3%', '43.3 Gbit/s +-1%, 50% lost'"""
+    """'9.31 Mpps +-3% (5)', '43.3 Gbit/s +-1% (5), 50% lost'; the number is
+    that of the samples."""
     value = h.median(samples, name, row.key, row.unit)
     if value is None:
         return '-'
     text = f'{value:.2f} Mpps' if row.unit == 'mpps' else f'{value:.1f} Gbit/s'
-    if len(samples[(name, row.key)]) > 1:
-        v = h.values(samples, name, row.key, row.unit)
+    v = h.values(samples, name, row.key, row.unit)
+    if len(v) > 1:
         text += f' +-{h.spread(v):.0f}%'
+    text += f' ({len(v)})'
     loss = h.median(samples, name, row.key, 'loss')
     return text + (f', {loss:.0f}% lost' if loss >= 1 else '')
 
@@ -58,7 +60,7 @@ def forward_table(samples, names, rows):
         line += [cell(samples, n, row) for n in names]
         for p in peers:
             x = h.ratios(samples, 'ringway', p, row.key, row.unit)
-            line.append(f'{statistics.median(x):.2f}' if x else '-')
+            line.append(f'{statistics.median(x):.2f} ({len(x)})' if x else '-')
         goal = GOAL.get(row.key)
         line.append(f'{goal[1]} x {goal[0]}' if goal else '')
         line.append(limits(samples, names, row))
@@ -66,19 +68,13 @@ def forward_table(samples, names, rows):
     h.print_table(table)
 
 
-def single_table(samples, names):
-    """Round trip, idle CPU, start, memory."""
+def single_table(samples, names, lines):
+    """A line each: title, row, field, form."""
     def number(n, key, field, form):
         v = h.median(samples, n, key, field)
         return '-' if v is None else form.format(v)
     table = [['', *names]]
-    for title, key, field, form in [
-            ('round trip of 64 B, p50', 'rtt', 'p50_us', '{:.2f} us'),
-            ('round trip of 64 B, p99', 'rtt', 'p99_us', '{:.2f} us'),
-            ('idle CPU, two silent ports', 'idle', 'cpu', '{:.2f} %'),
-            ('start to ready', 'idle', 'startup_s', '{:.3f} s'),
-            ('resident memory', 'idle', 'rss_MiB', '{:.0f} MiB'),
-            ('hugepages', 'idle', 'hugepages_MiB', '{:.0f} MiB')]:
+    for title, key, field, form in lines:
         table.append([title, *(number(n, key, field, form) for n in names)])
     if any(c != '-' for line in table[1:] for c in line[1:]):
         print()
@@ -110,16 +106,55 @@ def stage_table(samples, rows):
     h.print_table(table)
 
 
-def report(samples, names, rows):
-    if rows:
-        forward_table(samples, names, rows)
-    single_table(samples, names)
-    stage_table(samples, rows)
-    if ('memcpy', 'libc') in samples:
+ROUND_TRIP = [('round trip of 64 B, p50', 'rtt', 'p50_us', '{:.2f} us'),
+              ('round trip of 64 B, p99', 'rtt', 'p99_us', '{:.2f} us')]
+IDLE = [('idle CPU, two silent ports', 'idle', 'cpu', '{:.2f} %'),
+        ('start to ready', 'idle', 'startup_s', '{:.3f} s'),
+        ('resident memory', 'idle', 'rss_MiB', '{:.0f} MiB'),
+        ('hugepages', 'idle', 'hugepages_MiB', '{:.0f} MiB')]
+
+
+def report(samples, single, names, rows):
+    """@samples: of two processors, by class; @single: of one or none."""
+    for _, mine in h.each_class(samples):
+        shown = [r for r in rows if any((n, r.key) in mine for n in names)]
+        if shown:
+            forward_table(mine, names, shown)
+        single_table(mine, names, ROUND_TRIP)
+        stage_table(mine, shown)
+    single_table(single, names, IDLE)
+    if ('memcpy', 'libc') in single:
         print('\nOne core copying 1500 B chunks, GB/s: ' + '; '.join(
-            f'{m} ' + ', '.join(f'{ws} {h.median(samples, "memcpy", m, ws):.1f}'
+            f'{m} ' + ', '.join(f'{ws} {h.median(single, "memcpy", m, ws):.1f}'
                                 for ws in ('warm', 'l3', 'cold'))
             for m in ('libc', 'nt')))
+
+
+def steps(wanted, secs):
+    """What a round measures: title, row, function, devices."""
+    found = [(f'{r.title}, {r.variant}', r.key,
+              lambda d, r=r: h.measure(d, r, secs), r.duts)
+             for r in h.FORWARD if r.key in wanted]
+    if 'rtt' in wanted:
+        found.append(('round trip', 'rtt', lambda d: h.round_trip(d, secs),
+                      None))
+    return found
+
+
+def rounds(args, devices, wanted, meter, log, samples):
+    """All rounds; why they ended early, or None."""
+    try:
+        for turn in range(args.rounds):
+            for title, key, step, duts in steps(wanted, args.secs):
+                for d in h.in_turn(devices, turn):
+                    if duts and d.dut not in duts:
+                        continue
+                    got = meter.take(samples, (d.name, key), turn,
+                                     lambda d=d: step(d))
+                    log.say(turn, f'{title}: {d.name}', got)
+    except distance.NotReached as e:
+        return str(e)
+    return None
 
 
 def main():
@@ -129,42 +164,32 @@ def main():
     p.add_argument('--row', action='append', choices=keys)
     args = p.parse_args()
     h.check_rights()
-    subprocess.run([os.path.join(h.HERE, 'build.sh'), 'vgen', 'membench'],
-                   check=True)
+    h.build('vgen', 'membench')
     devices = []
     for name in args.dut or h.DEVICES:
         why = h.DEVICES[name].missing()
         print(f'{name} is left out: {why}') if why else \
             devices.append(h.DEVICES[name])
     wanted = args.row or keys
-    rows = [r for r in h.FORWARD if r.key in wanted]
-    steps = [(f'{r.title}, {r.variant}',
-              lambda d, s, r=r: h.measure(d, r, args.secs, s)) for r in rows]
-    if 'rtt' in wanted:
-        steps.append(('round trip',
-                      lambda d, s: h.round_trip(d, args.secs, s)))
-    samples, start = {}, time.monotonic()
-
-    def say(what, ok):
-        print(f'{time.monotonic() - start:5.0f} s  {what}'
-              f'{"" if ok else ": incomplete, see the logs in " + h.OUT}',
-              flush=True)
+    samples, single, log = {}, {}, h.Log(args.rounds)
     with h.Hugepages():
-        for r in range(args.rounds):
-            for title, step in steps:
-                for d in h.in_turn(devices, r):
-                    ok = step(d, samples)
-                    say(f'round {r + 1} of {args.rounds}: {title}: {d.name}',
-                        ok)
-        if 'idle' in wanted:
-            for d in devices:
-                say(f'idle: {d.name}', h.idle(d, 2 if quick else 10, samples))
+        early = rounds(args, devices, wanted, h.meter(args), log, samples)
+        for d in devices if 'idle' in wanted else []:
+            got = h.idle(d, 2 if quick else 10)
+            print(f'{log.seconds():5.0f} s  idle: {d.name}'
+                  f'{"" if got else ": incomplete, see the logs in " + h.OUT}')
+            if got:
+                single[(d.name, 'idle')] = [got]
         if 'memcpy' in wanted:
-            h.memcpy(samples)
-    print()
-    report(samples, [d.name for d in devices], rows)
-    print(f'\n{time.monotonic() - start:.0f} s')
-    h.save(args.json, devices, samples, rounds=args.rounds, seconds=args.secs)
+            h.memcpy(single)
+    report(samples, single, [d.name for d in devices],
+           [r for r in h.FORWARD if r.key in wanted])
+    print(f'\n{log.seconds():.0f} s')
+    h.save(args.json, devices, {**samples, **single}, rounds=args.rounds,
+           seconds=args.secs, bounds=args.bounds)
+    if early:
+        sys.exit(f'bench.py: ended early: {early}')
 
 
-main()
+if __name__ == '__main__':
+    main()

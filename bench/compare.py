@@ -3,24 +3,33 @@
 """Two builds of Ringway, or two runs of the bench.
 
   compare.py OLD NEW [--row NAME]... [--rounds N] [--secs S] [--json FILE]
+             [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
 
-OLD and NEW are ringway binaries: both are measured in this session, in turns,
-each round beginning with the other one, so that the machine's drift hits both.
-Or they are JSON files of earlier runs: their Ringway columns are compared,
-which is only as good as the machine was the same. The ratio is the median of
-the rounds', and counts as a change when it is larger than their spread; of two
-files, that of the medians, and larger than the spread of both.
+OLD and NEW are ringway binaries: both are measured in this session in pairs of
+short windows, one right after the other, each pair beginning with the other
+one. A pair counts when both fell in one class of distances between the
+processors (distance.py); one that did not is measured once more. Or they are
+JSON files of earlier runs: their Ringway columns are compared, which is only as
+good as the machine was the same.
+A line for each row and class. The ratio is the median of the pairs', and counts
+as a change when it is larger than their spread; of two files, that of the
+medians, and larger than the spread of both. Of fewer than five there is no
+verdict.
 """
 import os
 import statistics
-import subprocess
 import sys
-import time
 
+import distance
 import harness as h
 
+# For a verdict. Three pairs of one and the same build lie on one side of 1 in
+# every fourth run, five in every sixteenth.
+AT_LEAST = 5
+WARM = 0.3  # seconds: shorter than bench.py's, so that a pair is near in time
 
-def from_files(old, new):
+
+def from_files(old, new, bounds):
     samples = {}
     for name, path in (('old', old), ('new', new)):
         run, rows = h.restore(path)
@@ -30,8 +39,40 @@ def from_files(old, new):
         ours = 'ringway' if 'ringway' in names else name
         for (device, key), s in rows.items():
             if device == ours:
-                samples[(name, key)] = s
+                samples[(name, key)] = distance.label_all(s, bounds)
     return samples
+
+
+def measure_pair(step, devices, turn, meter, samples, row, log):
+    """Whether both fell in one class. @row: its key and title."""
+    got = []
+    for d in h.in_turn(devices, turn):
+        got.append(meter.take(samples, (d.name, row[0]), turn,
+                              lambda d=d: step(d)))
+        log.say(turn, f'{row[1]}: {d.name}', got[-1])
+    return all(got) and bool(distance.pairs(got[:1], got[1:]))
+
+
+def rounds(args, devices, meter, log, samples):
+    """All rounds; why they ended early, or None."""
+    steps = [((r.key, f'{r.title}, {r.variant}'),
+              lambda d, r=r: h.measure(d, r, args.secs, WARM))
+             for r in h.FORWARD]
+    steps.append((('rtt', 'round trip'),
+                  lambda d: h.round_trip(d, args.secs, WARM)))
+    try:
+        for turn in range(args.rounds):
+            for row, step in steps:
+                if args.row and row[0] not in args.row:
+                    continue
+                # A second try is a pair of its own, with its own number.
+                for again in (turn, args.rounds + turn):
+                    if measure_pair(step, devices, again, meter, samples, row,
+                                    log):
+                        break
+    except distance.NotReached as e:
+        return str(e)
+    return None
 
 
 def from_binaries(old, new, args):
@@ -40,64 +81,76 @@ def from_binaries(old, new, args):
     for d in devices:
         print(f'{d.name}: {d.env["RINGWAY"]}: {d.version()}')
     h.check_rights()
-    subprocess.run([os.path.join(h.HERE, 'build.sh'), 'vgen'], check=True)
-    rows = [r for r in h.FORWARD if not args.row or r.key in args.row]
-    samples, start = {}, time.monotonic()
+    h.build('vgen')
+    samples = {}
     with h.Hugepages():
-        for r in range(args.rounds):
-            for row in rows:
-                for d in h.in_turn(devices, r):
-                    ok = h.measure(d, row, args.secs, samples)
-                    print(f'{time.monotonic() - start:5.0f} s  round {r + 1} '
-                          f'of {args.rounds}: {row.title}, {row.variant}: '
-                          f'{d.name}'
-                          f'{"" if ok else ": incomplete, see " + h.OUT}',
-                          flush=True)
-            if not args.row or 'rtt' in args.row:
-                for d in h.in_turn(devices, r):
-                    h.round_trip(d, args.secs, samples)
-    h.save(args.json, devices, samples, rounds=args.rounds, seconds=args.secs)
-    return samples
+        early = rounds(args, devices, h.meter(args), h.Log(args.rounds),
+                       samples)
+    h.save(args.json, devices, samples, rounds=args.rounds, seconds=args.secs,
+           bounds=args.bounds)
+    return samples, early
 
 
-def verdict(ratio, noise, is_better_up):
+def verdict(ratio, noise, is_better_up, count):
+    if count < AT_LEAST:
+        return 'too few samples'
     if abs(ratio - 1) <= noise:
         return 'the same'
     return 'better' if (ratio > 1) == is_better_up else 'worse'
 
 
 def compare(samples, key, field, is_paired):
-    """The ratio new / old and its spread in percent."""
+    """The ratio new / old, its spread in percent, and of how many: pairs, or
+    samples of the side that has fewer. None where there is nothing."""
     if is_paired:
         x = h.ratios(samples, 'new', 'old', key, field)
-        return statistics.median(x), h.spread(x)
+        return (statistics.median(x), h.spread(x), len(x)) if x else None
     v = [h.values(samples, n, key, field) for n in ('new', 'old')]
+    if not all(v) or not statistics.median(v[1]):
+        return None
     return (statistics.median(v[0]) / statistics.median(v[1]),
-            max(h.spread(x) for x in v))
+            max(h.spread(x) for x in v), min(len(x) for x in v))
+
+
+def line(samples, name, row, is_paired):
+    """Of one row in one class, or None where one side is missing."""
+    key, title, variant, field, is_better_up = row
+    found = compare(samples, key, field, is_paired)
+    if not found:
+        return None
+    ratio, spread, count = found
+    m = [h.median(samples, n, key, field) for n in ('old', 'new')]
+    cycles = [h.median(samples, n, key, 'cycles_frame')
+              for n in ('old', 'new')]
+    return [title, variant, name, str(count), f'{m[0]:.2f}', f'{m[1]:.2f}',
+            f'{ratio:.3f}', f'+-{spread:.0f}%',
+            verdict(ratio, ratio * spread / 100, is_better_up, count),
+            *(f'{c:.0f}' if c else '-' for c in cycles)]
 
 
 def report(samples, is_paired):
-    table = [['row', 'virtqueue', 'old', 'new', 'new / old', 'spread',
-              'verdict', 'cycles old', 'cycles new']]
-    lines = [(r.key, r.title, r.variant, r.unit, True) for r in h.FORWARD]
-    lines.append(('rtt', 'round trip p50, us', 'split-mrg', 'p50_us', False))
-    for key, title, variant, field, is_better_up in lines:
-        m = [h.median(samples, n, key, field) for n in ('old', 'new')]
-        if not m[0] or not m[1]:
-            continue
-        cycles = [h.median(samples, n, key, 'cycles_frame')
-                  for n in ('old', 'new')]
-        ratio, spread = compare(samples, key, field, is_paired)
-        table.append([title, variant, f'{m[0]:.2f}', f'{m[1]:.2f}',
-                      f'{ratio:.3f}', f'+-{spread:.0f}%',
-                      verdict(ratio, ratio * spread / 100, is_better_up),
-                      *(f'{c:.0f}' if c else '-' for c in cycles)])
+    table = [['row', 'virtqueue', 'processors',
+              'pairs' if is_paired else 'samples', 'old', 'new', 'new / old',
+              'spread', 'verdict', 'cycles old', 'cycles new']]
+    rows = [(r.key, r.title, r.variant, r.unit, True) for r in h.FORWARD]
+    rows.append(('rtt', 'round trip p50, us', 'split-mrg', 'p50_us', False))
+    for row in rows:
+        for name in distance.classes(samples):
+            found = line(distance.of_class(samples, name), name, row,
+                         is_paired)
+            if found:
+                table.append(found)
     print()
     h.print_table(table)
+    print()
+    for name in distance.classes(samples):
+        print(distance.title(samples, name))
+    for sentence in distance.remarks(samples):
+        print(sentence)
 
 
 def main():
-    p, _ = h.arguments(__doc__, 'compare', (4, 2), (2.5, 1))
+    p, _ = h.arguments(__doc__, 'compare', (8, 5), (1, 0.7))
     p.add_argument('old')
     p.add_argument('new')
     p.add_argument('--row', action='append',
@@ -112,9 +165,13 @@ def main():
         if not kinds[0] and not os.access(path, os.X_OK):
             sys.exit(f'compare.py: {path}: neither a program nor *.json')
     if kinds[0]:
-        report(from_files(args.old, args.new), False)
-    else:
-        report(from_binaries(args.old, args.new, args), True)
+        report(from_files(args.old, args.new, args.bounds), False)
+        return
+    samples, early = from_binaries(args.old, args.new, args)
+    report(samples, True)
+    if early:
+        sys.exit(f'compare.py: ended early: {early}')
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -7,18 +7,27 @@ import sys
 
 def parse(lines):
     """One dict a run of guests.sh: backend, tso, ..., tcp: what arrived in
-    Mbit/s and the CPU seconds a Gbit of (what is between the guests, QEMU)."""
+    Mbit/s and the CPU seconds a Gbit of (what is between the guests, QEMU).
+    Each tcp and ping: the distance of the processors before and after it, in
+    ns, or None."""
     runs, cur = [], None
+    distance, last = None, {}  # what the next one begins with; the last one
     for line in lines:
         if line.startswith('=='):
             words = re.findall(r'(\w+=(?:\d \d|\S+))', line)
             cur = dict(w.split('=', 1) for w in words) | {
-                'tcp': [], 'rtt': '-', 'sec': None}
+                'tcp': [], 'rtt': '-', 'ping': {}, 'sec': None}
             runs.append(cur)
+            distance, last = None, {}
+        elif line.startswith('G_DISTANCE'):
+            distance = int(line.split()[1]) or None
+            last['distance_after'] = distance
         elif line.startswith('G_FEATURES'):
             cur['off'] = 'on' if 'segmentation-offload: on' in line else 'off'
         elif 'min/avg/max' in line:
             cur['rtt'] = line.split('=')[1].strip().replace(' ms', '')
+            last = cur['ping'] = {'avg_ms': float(cur['rtt'].split('/')[1]),
+                                  'distance_before': distance}
         elif line.startswith('G_TCP'):
             cur['sec'] = 'to' if 'to peer' in line else 'from'
         elif line.startswith('G_UDP'):
@@ -36,8 +45,10 @@ def parse(lines):
             t, v, u = re.search(r'-([\d.]+)\s+sec.* ([\d.]+) ([MG])bits/sec',
                                 line).groups()
             mbps = float(v) * (1000 if u == 'G' else 1)
-            cur['tcp'].append({'way': cur['sec'], 'mbps': mbps,
-                               'gbit': mbps * float(t) / 1000})
+            last = {'way': cur['sec'], 'mbps': mbps,
+                    'gbit': mbps * float(t) / 1000,
+                    'distance_before': distance}
+            cur['tcp'].append(last)
     return runs
 
 

@@ -11,17 +11,24 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 '..', 'scripts'))
 import lab  # noqa: E402
+import harness  # noqa: E402
 from proc import cpu_seconds  # noqa: E402
 
 folder, net1, net2, options, secs, mtu, core1, core2 = sys.argv[1:9]
 switch = os.environ.get('SWITCH_PIDS', '').split()
 guests = []
+meter = harness.meter()
 
 
 def spent():
     """CPU seconds of the processes between the guests, and of QEMU's."""
     return (sum(cpu_seconds(p) for p in switch),
             sum(cpu_seconds(g.process.pid) for g in guests))
+
+
+def tell_distance():
+    """Before and after each measurement: how far apart the processors are."""
+    print('G_DISTANCE', meter.read() or 0)
 
 
 def boot(number, net, core):
@@ -53,7 +60,9 @@ try:
     print('G_FEATURES', features.replace('\n', ' ').replace('\t', ''))
     client.run('for i in 1 2 3 4 5 6 7 8; do ping -c 1 -W 1 10.9.0.1 >/dev/null'
                ' && break; sleep 1; done')
+    tell_distance()
     print(client.run('ping -c 100 -i 0.05 -q 10.9.0.1', check=False)[1])
+    tell_distance()
     # without -O: the CPU time is of all that was sent
     tcp = f'iperf3 -c 10.9.0.1 -t {secs} %s | grep -e sender -e receiver'
     for title, extra in (('TCP to peer', ''), ('TCP to peer', ''),
@@ -63,6 +72,7 @@ try:
         print(client.run(tcp % extra, timeout=30 + 3 * int(secs)))
         cost = [b - a for a, b in zip(before, spent())]
         print('G_CPU switch=%.4f guests=%.4f' % tuple(cost))
+        tell_distance()
     print('G_UDP 64 B payload, unlimited')
     print(client.run('iperf3 -c 10.9.0.1 -u -l 64 -b 0 -t 4 | '
                      'grep -e sender -e receiver', timeout=60))

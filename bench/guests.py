@@ -7,18 +7,21 @@ The backends are measured in turns, round after round (guests.sh, both guests
 booted anew). Without KVM the guests are emulated and the bottleneck; the CPU
 time a Gbit of what lies between them still tells the switches apart. Open
 vSwitch keeps a core busy, so beside it both guests share the other one; Ringway
-is measured like that too.
+is measured like that too. The distance between the processors (distance.py) is
+measured before and after each connection and ping, and a table printed for each
+class. --class waits before the guests are booted.
 
   guests.py [--backend NAME]... [--rounds N] [--secs S] [--json FILE]
+            [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
 """
-import json
 import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
-import time
 
+import distance
 import gtable
 import harness as h
 
@@ -29,6 +32,7 @@ BACKENDS = {
     'ringway, one core': {'BACKEND': 'dut', 'DUT': 'ringway', 'CORES': '0 0'},
     'ovs, one core': {'BACKEND': 'ovs', 'CORES': '0 0'},
 }
+TCP_A_RUN = 3  # connections that guest_pair.py makes
 
 
 def measure(backend, secs):
@@ -47,29 +51,63 @@ def measure(backend, secs):
     return runs[0] if runs else None
 
 
+def samples_of(run, bounds):
+    """What a run has measured, each with the class in which it was: the three
+    TCP connections, told apart by their number, and the ping."""
+    return {'tcp': distance.label_all([t for t in run['tcp'] if 'cost' in t],
+                                      bounds),
+            'ping': distance.label_all([run['ping']] if run['ping'] else [],
+                                       bounds)}
+
+
 def number(values, form):
-    """'476 +-12%'"""
+    """'476 +-12% (9)'"""
     if not values:
         return '-'
     return (f'{form.format(statistics.median(values))} '
-            f'+-{h.spread(values):.0f}%')
+            f'+-{h.spread(values):.0f}% ({len(values)})')
 
 
-def report(samples):
-    table = [['backend', 'TCP, Mbit/s', 'ping avg, ms',
+def report(samples, backends):
+    """A table of one class."""
+    table = [['backend', 'TCP, Mbit/s', 'Ringway / this', 'ping avg, ms',
               'CPU s a Gbit: switch', 'switch and guests']]
-    for name, runs in samples.items():
-        tcp = [t for r in runs for t in r['tcp'] if 'cost' in t]
+    for name in backends:
+        tcp = samples.get((name, 'tcp'), [])
+        x = distance.ratios(samples.get(('ringway', 'tcp'), []), tcp, 'mbps')
+        has_switch = 'DUT' in BACKENDS[name] or \
+            BACKENDS[name]['BACKEND'] == 'ovs'
         table.append([
             name, number([t['mbps'] for t in tcp], '{:.0f}'),
-            number([float(r['rtt'].split('/')[1]) for r in runs
-                    if '/' in r['rtt']], '{:.2f}'),
-            number([t['cost'][0] for t in tcp], '{:.3f}')
-            if 'dut' in runs[0]['backend'] or 'ovs' in runs[0]['backend']
+            f'{statistics.median(x):.2f} ({len(x)})'
+            if x and name != 'ringway' else '-',
+            number([p['avg_ms'] for p in samples.get((name, 'ping'), [])],
+                   '{:.2f}'),
+            number([t['cost'][0] for t in tcp], '{:.3f}') if has_switch
             else 'in QEMU and kernel',
             number([sum(t['cost']) for t in tcp], '{:.2f}')])
-    print()
     h.print_table(table)
+
+
+def rounds(args, backends, meter, samples):
+    """All rounds; why they ended early, or None."""
+    log = h.Log(args.rounds)
+    try:
+        for turn in range(args.rounds):
+            for name in backends:
+                meter.wait()
+                run = measure(name, args.secs)
+                found = samples_of(run, args.bounds) if run else {}
+                for kind, those in found.items():
+                    for i, s in enumerate(those):
+                        s['round'] = turn * TCP_A_RUN + i
+                        samples.setdefault((name, kind), []).append(s)
+                        log.say(turn, f'{name}: {kind}', s)
+                if not run:
+                    log.say(turn, name, None)
+    except distance.NotReached as e:
+        return str(e)
+    return None
 
 
 def main():
@@ -77,22 +115,18 @@ def main():
     p.add_argument('--backend', action='append', choices=list(BACKENDS))
     args = p.parse_args()
     h.check_rights()
-    samples, start = {}, time.monotonic()
+    h.build()
+    samples, backends = {}, args.backend or list(BACKENDS)
     with h.Hugepages():
-        for r in range(args.rounds):
-            for name in args.backend or BACKENDS:
-                run = measure(name, args.secs)
-                if run:
-                    samples.setdefault(name, []).append(run)
-                print(f'{time.monotonic() - start:5.0f} s  round {r + 1} of '
-                      f'{args.rounds}: {name}'
-                      f'{"" if run else ": failed, see the logs in " + h.OUT}',
-                      flush=True)
-    report(samples)
-    with open(args.json, 'w') as f:
-        json.dump({'commit': h.commit(), 'machine': h.machine(),
-                   'runs': samples}, f, indent=1)
-    print(f'JSON: {os.path.relpath(args.json)}')
+        early = rounds(args, backends, h.meter(args), samples)
+    for _, mine in h.each_class(samples):
+        report(mine, [b for b in backends
+                      if any(name == b for name, _ in mine)])
+    h.save(args.json, [], samples, rounds=args.rounds, seconds=args.secs,
+           bounds=args.bounds)
+    if early:
+        sys.exit(f'guests.py: ended early: {early}')
 
 
-main()
+if __name__ == '__main__':
+    main()

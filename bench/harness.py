@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What bench.py and compare.py share: the rows of the table, measuring one of
-them once, and what a run's JSON says."""
+"""What the programs here share: the rows of the table, measuring one of them
+once, where the processors are meanwhile (distance.py), and what a run's JSON
+says."""
 import argparse
 import csv
 import json
@@ -12,6 +13,8 @@ import statistics
 import subprocess
 import tempfile
 import time
+
+import distance
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
@@ -118,12 +121,10 @@ def account(res, row):
         return {}
 
 
-def measure(device, row, secs, samples):
-    """One start of the device and one window of the row. Returns whether it
-    came out."""
-    if row.duts and device.dut not in row.duts:
-        return True
-    env = {'SECS': str(secs), 'WARM': '0.5', 'REPEAT': '1', 'EXTRA': row.vgen,
+def measure(device, row, secs, warm=0.5):
+    """One start of the device and one window of the row: a sample, or None."""
+    env = {'SECS': str(secs), 'WARM': str(warm), 'REPEAT': '1',
+           'EXTRA': row.vgen,
            'CELLS': f'{row.variant}:{row.size}'}
     if row.tso:
         env.update(TSO='1', GEN_MEM='1024')
@@ -135,14 +136,14 @@ def measure(device, row, secs, samples):
             found = list(csv.DictReader(f))
     except OSError:
         found = []
+    sample = None
     for c in found:
-        samples.setdefault((device.name, row.key), []).append({
-            'mpps': float(c['mpps']), 'gbps': float(c['gbps']),
-            'txfull': float(c['txfull_pct']),
-            'loss': float(c['loss_pct']), 'limit': c['limit'],
-            **account(res, row)})
+        sample = {'mpps': float(c['mpps']), 'gbps': float(c['gbps']),
+                  'txfull': float(c['txfull_pct']),
+                  'loss': float(c['loss_pct']), 'limit': c['limit'],
+                  **account(res, row)}
     shutil.rmtree(res, ignore_errors=True)
-    return bool(found)
+    return sample
 
 
 def in_turn(items, turn):
@@ -157,9 +158,10 @@ def fields(text):
             re.findall(r'(\w+)=(-?\d*\.?\d+)%?(?=\s|$)', text)}
 
 
-def round_trip(device, secs, samples):
+def round_trip(device, secs, warm=0.5):
+    """One window of round trips: a sample, or None."""
     res = run('latency.sh', device, {'GAPS': '0', 'VARIANTS': 'split-mrg',
-                                     'SECS': str(secs), 'WARM': '0.5',
+                                     'SECS': str(secs), 'WARM': str(warm),
                                      'REPEAT': '1'})
     try:
         with open(f'{res}/latency.txt') as f:
@@ -167,12 +169,11 @@ def round_trip(device, secs, samples):
     except OSError:
         got = {}
     shutil.rmtree(res, ignore_errors=True)
-    if 'p50_us' in got:
-        samples.setdefault((device.name, 'rtt'), []).append(got)
-    return 'p50_us' in got
+    return got if 'p50_us' in got else None
 
 
-def idle(device, secs, samples):
+def idle(device, secs):
+    """CPU and memory without work: a sample, or None."""
     res = run('idle.sh', device, {'SECS': str(secs)})
     got = {}
     try:
@@ -182,9 +183,7 @@ def idle(device, secs, samples):
     except OSError:
         pass
     shutil.rmtree(res, ignore_errors=True)
-    if 'cpu' in got:
-        samples.setdefault((device.name, 'idle'), []).append(got)
-    return 'cpu' in got
+    return got if 'cpu' in got else None
 
 
 def memcpy(samples):
@@ -208,22 +207,27 @@ def median(samples, name, key, field):
 
 
 def ratios(samples, ours, other, key, field):
-    """Round by round: what a round measures of two devices lies seconds apart,
-    the machine's speed changes by the minute. One of the medians where a round
-    is not complete."""
-    a = values(samples, ours, key, field)
-    b = values(samples, other, key, field)
-    if not a or not b or 0 in b:
-        return []
-    if len(a) != len(b):
-        return [statistics.median(a) / statistics.median(b)]
-    return [x / y for x, y in zip(a, b)]
+    """Round by round, of those rounds in which both were measured in the same
+    class of distances."""
+    return distance.ratios(samples.get((ours, key), []),
+                           samples.get((other, key), []), field)
 
 
 def spread(v):
     """Half of the range, in percent of the median."""
     m = statistics.median(v) if v else 0
     return 50 * (max(v) - min(v)) / m if m else 0
+
+
+def each_class(samples):
+    """Prints a head for each class; yields it and its samples. Then what was
+    left out."""
+    for name in distance.classes(samples):
+        print(f'\n{distance.title(samples, name)}:\n')
+        yield name, distance.of_class(samples, name)
+    print()
+    for sentence in distance.remarks(samples):
+        print(sentence)
 
 
 def print_table(rows):
@@ -296,7 +300,38 @@ def arguments(doc, kind, rounds, secs):
     p.add_argument('--secs', type=float, default=secs[quick])
     p.add_argument('--json', default=os.path.join(
         OUT, time.strftime(f'{kind}-%Y%m%d-%H%M%S.json')))
+    distance.add_arguments(p)
     return p, quick
+
+
+def build(*programs):
+    """Those of src/, and what measures the distance."""
+    subprocess.run([os.path.join(HERE, 'build.sh'), 'linebench', *programs],
+                   check=True)
+
+
+def meter(args=None, cpus=None):
+    """Measures between the generator's core and the device's, or @cpus."""
+    cpus = cpus or (os.environ.get('GENCORE', '0'),
+                    os.environ.get('DUTCORE', '1'))
+    return distance.Meter(os.path.join(OUT, 'bin', 'linebench'), cpus, args)
+
+
+class Log:
+    """A line on each sample: when, what, where the processors were."""
+
+    def __init__(self, rounds):
+        self.start, self.rounds = time.monotonic(), rounds
+
+    def seconds(self):
+        return time.monotonic() - self.start
+
+    def say(self, turn, what, sample):
+        where = distance.told(sample) if sample else \
+            f'incomplete, see the logs in {OUT}'
+        again = ', again' if turn >= self.rounds else ''
+        print(f'{self.seconds():5.0f} s  round {turn % self.rounds + 1} of '
+              f'{self.rounds}{again}: {what}: {where}', flush=True)
 
 
 def check_rights():

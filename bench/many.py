@@ -5,10 +5,12 @@ which 50 are busy, beside a daemon with 2.
 
 Starts the daemon with that many vhost-user ports, connects a front-end to each
 (build/tests/bench/many_bench, one thread), measures the rate of the busy ones,
-then the CPU time of the silent daemon. Runs the two shapes in turns. Needs no
-root and no hugepages.
+then the CPU time of the silent daemon. Runs the two shapes in turns; a table
+for each class of distances between the processors (distance.py). Needs no root
+and no hugepages.
 
   many.py [--ports N] [--busy N] [--rounds N] [--secs S] [--idle S] [--json FILE]
+          [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
 """
 import argparse
 import json
@@ -21,6 +23,8 @@ import sys
 import tempfile
 import time
 
+import distance
+import harness as h
 from proc import cpu_seconds, memory_kib, queued_seconds
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -55,9 +59,11 @@ def line_of(pipe, word):
     return float(line.split('=')[1])
 
 
-def measure(ports, busy, secs, idle, cpus):
-    """One daemon with its guests; a dict of what was seen."""
+def measure(ports, busy, secs, idle, cpus, meter):
+    """One daemon with its guests; a dict of what was seen. The distance
+    belongs to the rate, so it is not measured after the idle time."""
     r = {'ports': ports, 'busy': busy}
+    ns = meter.wait()
     tmp = tempfile.mkdtemp(prefix='rw-many.')
     control = os.path.join(tmp, 'ctl')
     prefix = os.path.join(tmp, 'p')
@@ -91,6 +97,7 @@ def measure(ports, busy, secs, idle, cpus):
         queued = queued_seconds(daemon.pid) + queued_seconds(guests.pid)
         r['mpps'] = line_of(guests.stdout, 'RATE')
         after = stats(control)
+        r.update(distance.label(ns, meter.read(), meter.bounds))
         r['queued_percent'] = 100 / secs * (
             queued_seconds(daemon.pid) + queued_seconds(guests.pid) - queued)
         frames = after['frames'] - before['frames']
@@ -119,6 +126,31 @@ def measure(ports, busy, secs, idle, cpus):
     return r
 
 
+def report(samples, few, most):
+    """Of one class: a table, stages, and the rate of the shape @most as a part
+    of that of @few."""
+    print('| ports | busy | samples | Mpps | cycles/frame | start s | connect s'
+          ' | RSS MiB | own MiB | descriptors | idle CPU % | stop s |')
+    print('|---' * 12 + '|')
+    for s, mine in samples.items():
+        def med(key):
+            return statistics.median(x.get(key, 0) for x in mine)
+        print(f'| {s[0]} | {s[1]} | {len(mine)} | {med("mpps"):.2f} '
+              f'| {med("cycles_frame"):.0f} | {med("start_s"):.3f} '
+              f'| {med("connect_s"):.2f} | {med("rss_kib") / 1024:.1f} '
+              f'| {med("own_kib") / 1024:.1f} '
+              f'| {med("fds"):.0f} | {med("idle_cpu_percent"):.3f} '
+              f'| {med("stop_s"):.2f} |')
+    print('\nCycles a frame by stage:')
+    for s, mine in samples.items():
+        print(f'  {s[0]} ports, {s[1]} busy: ' + ', '.join(
+            f'{k} {v:.0f}' for k, v in mine[-1].get('stages', {}).items() if v))
+    x = distance.ratios(samples.get(most, []), samples.get(few, []), 'mpps')
+    if x:
+        print(f'\nrate with {most[0]} ports, {most[1]} busy, against {few[0]}, '
+              f'median of {len(x)} rounds: {statistics.median(x):.2f}')
+
+
 def main():
     quick = os.environ.get('BENCH_QUICK', '0') not in ('', '0')
     p = argparse.ArgumentParser(description=__doc__,
@@ -129,7 +161,9 @@ def main():
     p.add_argument('--secs', type=float, default=1 if quick else 3)
     p.add_argument('--idle', type=float, default=2 if quick else 5)
     p.add_argument('--json')
+    distance.add_arguments(p)
     args = p.parse_args()
+    h.build()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < 10 * args.ports:
@@ -137,41 +171,29 @@ def main():
                  f'descriptors, the hard limit is {hard} (ulimit -Hn)')
     cpus = sorted(os.sched_getaffinity(0))
     shapes = [(2, 2), (args.busy, args.busy), (args.ports, args.busy)]
-    samples = {s: [] for s in shapes}
-    for _ in range(args.rounds):
-        for s in shapes:
-            samples[s].append(measure(*s, args.secs, args.idle, cpus))
-    print('| ports | busy | Mpps | cycles/frame | start s | connect s | RSS MiB'
-          ' | own MiB | descriptors | idle CPU % | stop s |')
-    print('|---' * 11 + '|')
-
-    def med(s, key):
-        return statistics.median(x.get(key, 0) for x in samples[s])
-    for s in shapes:
-        print(f'| {s[0]} | {s[1]} | {med(s, "mpps"):.2f} '
-              f'| {med(s, "cycles_frame"):.0f} | {med(s, "start_s"):.3f} '
-              f'| {med(s, "connect_s"):.2f} | {med(s, "rss_kib") / 1024:.1f} '
-              f'| {med(s, "own_kib") / 1024:.1f} '
-              f'| {med(s, "fds"):.0f} | {med(s, "idle_cpu_percent"):.3f} '
-              f'| {med(s, "stop_s"):.2f} |')
-    print('\nCycles a frame by stage:')
-    for s in shapes:
-        last = samples[s][-1].get('stages', {})
-        print(f'  {s[0]} ports, {s[1]} busy: ' +
-              ', '.join(f'{k} {v:.0f}' for k, v in last.items() if v))
-    ratio = statistics.median(
-        a['mpps'] / b['mpps']
-        for a, b in zip(samples[shapes[-1]], samples[shapes[0]]))
-    print(f'\nrate with {args.ports} ports, {args.busy} busy, against 2, median '
-          f'of the rounds: {ratio:.2f}')
-    queued = max(x.get('queued_percent', 0) for s in shapes
-                 for x in samples[s])
+    samples, early = {}, None
+    meter = h.meter(args, (cpus * 2)[:2])
+    try:
+        for turn in range(args.rounds):
+            for s in shapes:
+                samples.setdefault(s, []).append(
+                    {'round': turn, **measure(*s, args.secs, args.idle, cpus,
+                                              meter)})
+    except distance.NotReached as e:
+        early = str(e)
+    for _, mine in h.each_class(samples):
+        report(mine, shapes[0], shapes[-1])
+    queued = max([x.get('queued_percent', 0) for v in samples.values()
+                  for x in v], default=0)
     if queued > 5:
         print(f'WARNING: the machine was busy with other things: daemon or '
               f'guests waited {queued:.0f} % of a window for a processor')
     if args.json:
         with open(args.json, 'w') as f:
-            json.dump([x for s in shapes for x in samples[s]], f, indent=1)
+            json.dump([x for v in samples.values() for x in v], f, indent=1)
+    if early:
+        sys.exit(f'many.py: ended early: {early}')
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -4,42 +4,56 @@
 processors, and in instructions beyond.
 
 Runs build/tests/bench/scale_bench: two ports send 64-byte frames of many flows
-to each other on all their queue pairs; the workers play the guests as well. The
-rate is the median of some rounds in turns. Instructions are counted by
-valgrind (callgrind) inside forward_poll(), the path of a burst, without the
-guests' part. No root needed.
+to each other on all their queue pairs; the workers play the guests as well. A
+table for each class of distances between the two processors (distance.py): the
+rate is the median of some rounds in turns, its ratio to one worker's the median
+of the rounds'. Instructions are counted by valgrind (callgrind) inside
+forward_poll(), the path of a burst, without the guests' part. No root needed.
 
-  scaling.py [--rounds N] [--secs S] [--no-count]
+  scaling.py [--rounds N] [--secs S] [--no-count] [--json FILE]
+             [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
 """
-import argparse
 import os
 import re
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-BENCH = os.path.join(HERE, '..', 'build', 'tests', 'bench', 'scale_bench')
+import distance
+import harness as h
+
+BENCH = os.path.join(h.TOP, 'build', 'tests', 'bench', 'scale_bench')
 STEPS = (1, 2, 4)
 GUEST = ('guest_send', 'guest_receive')
 
 
 def run(argv):
-    """The table that scale_bench prints: {(pairs, workers): [numbers]}"""
+    """The line that scale_bench prints for one shape, as numbers."""
     out = subprocess.run(argv, check=True, capture_output=True,
                          text=True).stdout
-    rows = [line.split() for line in out.splitlines()[1:]]
-    return {(int(r[0]), int(r[1])): [float(v) for v in r[2:]] for r in rows}
+    return [float(v) for v in out.splitlines()[1].split()[2:]]
 
 
-def rates(rounds, secs):
-    found = {}
-    for _ in range(rounds):
-        for key, (mpps, cycles, *_) in run([BENCH, str(secs)]).items():
-            found.setdefault(key, []).append((mpps, cycles))
-    return {k: [statistics.median(x) for x in zip(*v)]
-            for k, v in found.items()}
+def measure(pairs, workers, secs):
+    mpps, cycles, *_ = run([BENCH, str(secs), str(pairs), str(workers)])
+    return {'mpps': mpps, 'cycles_frame': cycles}
+
+
+def rates(args, meter, cpus, samples):
+    """All rounds; why they ended early, or None."""
+    try:
+        for turn in range(args.rounds):
+            for pairs in STEPS:
+                for workers in STEPS:
+                    if workers <= cpus:
+                        meter.take(samples, (pairs, workers), turn,
+                                   lambda p=pairs, w=workers: measure(
+                                       p, w, args.secs))
+    except distance.NotReached as e:
+        return str(e)
+    return None
 
 
 def instructions(pairs, workers):
@@ -50,7 +64,7 @@ def instructions(pairs, workers):
                 '--toggle-collect=forward_poll',
                 f'--callgrind-out-file={out}', BENCH, '1', str(pairs),
                 str(workers)]
-        frames = run(argv)[(pairs, workers)][3]
+        frames = run(argv)[3]
         text = subprocess.run(
             ['callgrind_annotate', '--inclusive=yes', '--threshold=100', out],
             check=True, capture_output=True, text=True).stdout
@@ -62,28 +76,51 @@ def instructions(pairs, workers):
     return (count['forward_poll'] - sum(count[g] for g in GUEST)) / frames
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__,
-                                formatter_class=argparse.RawTextHelpFormatter)
-    p.add_argument('--rounds', type=int, default=5)
-    p.add_argument('--secs', type=float, default=0.5)
-    p.add_argument('--no-count', action='store_true')
-    args = p.parse_args()
-    rate = rates(args.rounds, args.secs)
-    can_count = not args.no_count and shutil.which('valgrind')
-    if not can_count and not args.no_count:
-        print('instructions are left out: valgrind is not installed')
-    print('| queue pairs | workers | Mpps | of one worker | cycles a frame | '
-          'instructions a frame |')
-    print('|---' * 6 + '|')
+def rate_table(samples):
+    table = [['queue pairs', 'workers', 'samples', 'Mpps', 'of one worker',
+              'cycles a frame']]
+    for (pairs, workers), mine in samples.items():
+        x = distance.ratios(mine, samples.get((pairs, 1), []), 'mpps')
+        table.append([
+            str(pairs), str(workers), str(len(mine)),
+            f'{h.median(samples, pairs, workers, "mpps"):.2f}',
+            f'{statistics.median(x):.2f}' if x else '-',
+            f'{h.median(samples, pairs, workers, "cycles_frame"):.0f}'])
+    h.print_table(table)
+
+
+def count_table():
+    table = [['queue pairs', 'workers', 'instructions a frame']]
     for pairs in STEPS:
         for workers in STEPS:
-            mpps, cycles = rate.get((pairs, workers), (None, None))
-            cells = [f'{mpps:.2f}', f'{mpps / rate[(pairs, 1)][0]:.2f}',
-                     f'{cycles:.0f}'] if mpps else ['-'] * 3
-            count = f'{instructions(pairs, workers):.0f}' if can_count else '-'
-            print(f'| {pairs} | {workers} | ' + ' | '.join(cells) +
-                  f' | {count} |', flush=True)
+            table.append([str(pairs), str(workers),
+                          f'{instructions(pairs, workers):.0f}'])
+    print()
+    h.print_table(table)
 
 
-main()
+def main():
+    p, _ = h.arguments(__doc__, 'scaling', (5, 2), (0.5, 0.3))
+    p.add_argument('--no-count', action='store_true')
+    args = p.parse_args()
+    h.build()
+    cpus = sorted(os.sched_getaffinity(0))
+    meter = h.meter(args, (cpus[0], cpus[-1] if len(cpus) < 2 else cpus[1]))
+    samples = {}
+    early = rates(args, meter, len(cpus), samples)
+    for _, mine in h.each_class(samples):
+        rate_table(mine)
+    if args.no_count:
+        pass
+    elif shutil.which('valgrind'):
+        count_table()
+    else:
+        print('instructions are left out: valgrind is not installed')
+    h.save(args.json, [], samples, rounds=args.rounds, seconds=args.secs,
+           bounds=args.bounds)
+    if early:
+        sys.exit(f'scaling.py: ended early: {early}')
+
+
+if __name__ == '__main__':
+    main()
