@@ -4,6 +4,7 @@
 #   make demo     two guests on a switch with a way out
 #   make check    every test; final line: N passed, N failed, N skipped
 #   make bench    forwarding rate beside DPDK testpmd and Open vSwitch
+#                 (BENCH_CLASS=apart: while the processors are so; all bench-*)
 #   make bench-compare OLD=ringway NEW=ringway   two builds (or two *.json runs)
 #   make bench-many   1,000 ports in one daemon
 #   make bench-guests   two real guests: Ringway, tap + bridge, stream, OVS
