@@ -130,6 +130,29 @@ static struct txq_set *txq_set_create(struct txq *const *txqs, unsigned count)
 	return set;
 }
 
+void rxq_update_snap(struct rxq *q)
+{
+	uint32_t snap = MAX(q->port->snap, (uint32_t)FRAME_SNAP);
+
+	shm_store(&q->snap, q->wants_gro ? FRAME_HEAD : snap);
+}
+
+void rxq_set_gro(struct rxq *q, bool on)
+{
+	/* Whoever merges must find all headers in the heads: first the one,
+	 * then the other. A burst between the two merges less. */
+	shm_store(&q->wants_gro, on);
+	rxq_update_snap(q);
+}
+
+void port_set_snap(struct port *p, uint32_t snap)
+{
+	p->snap = snap;
+	for (unsigned i = 0; i < p->rxq_count; i++)
+		if (p->rxq[i])
+			rxq_update_snap(p->rxq[i]);
+}
+
 static void tell_link(const struct port *p, bool is_up)
 {
 	/* Before it was added and after it was removed a port is nobody's. */

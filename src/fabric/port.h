@@ -81,11 +81,14 @@ struct rxq {
 	bool can_hold;	/* rx_done puts frames back: the queue may wait
 			 * for a receiver that is full */
 	bool wants_gro; /* [ctl -> worker, atomic] merge small frames for
-			 * receivers of large ones. Heads must hold all
-			 * headers: FRAME_HEAD is to be snapshot */
+			 * receivers of large ones; rxq_set_gro() */
 	int event_fd;	/* becomes readable when there is work; -1: the
 			 * queue must be polled for ever */
+	bool is_shared; /* its frames may come in at several ports; frame.from
+			 * says which */
 	/* set by the switch */
+	uint32_t snap; /* [ctl -> worker, atomic] bytes that the head of a
+			* plain frame is to have, at most FRAME_HEAD */
 	struct worker *worker; /* [ctl] NULL while not attached */
 	uint16_t worker_idx;   /* [ctl] its number, while attached */
 	unsigned slot;	       /* [ctl] in the worker's table */
@@ -104,6 +107,8 @@ struct txq {
 	uint16_t idx;
 	struct spinlock lock;	  /* held by the switch around tx_burst */
 	uint64_t full_since;	  /* [holder of lock] ns; 0: took all it got */
+	uint32_t dropped;	  /* [holder of lock] by this tx_burst ... */
+	uint64_t dropped_bytes;	  /* ... and how large they were */
 	struct queue_stats stats; /* [holder of lock] */
 };
 
@@ -132,9 +137,10 @@ struct port_ops {
 	/*
 	 * Copies up to @n frames out and returns how many it is done with; the
 	 * caller still owns all of them and decides about the rest (counted
-	 * DROP_TX_FULL). Counts frames, bytes, calls, copies and its own drops
-	 * in q->stats. Every frame is covered by port->tx_offloads. Any worker,
-	 * with q->lock held; never sleeps.
+	 * DROP_TX_FULL). Those that it drops itself go through txq_drop(); what
+	 * it sent is counted by the caller. Counts in q->stats: calls, and
+	 * copies it made of a frame. Every frame is covered by
+	 * port->tx_offloads. Any worker, with q->lock held; never sleeps.
 	 */
 	unsigned (*tx_burst)(struct txq *q, struct frame *const *frames,
 			     unsigned n);
@@ -212,6 +218,7 @@ struct port {
 	uint64_t down_drops;	  /* [any, atomic] frames for it while down */
 	struct flow_table *flows; /* queue of each flow; heap; NULL: the port
 				   * has one queue pair */
+	uint32_t snap;		  /* [ctl] bytes its network needs of heads */
 	struct rxq **rxq;	  /* [ctl] all queues, for statistics; heap */
 	struct txq **txq;
 	unsigned rxq_count, txq_count;
@@ -233,6 +240,24 @@ void port_set_common(struct port *p, const struct port_conf *common);
  * pointers are copied. */
 int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 		  unsigned offloads);
+
+/* Works out q->snap anew: from what the port's network, its rules and merging
+ * need. For who attaches @q or changes one of these. [ctl] */
+void rxq_update_snap(struct rxq *q);
+void rxq_set_gro(struct rxq *q, bool on); /* [ctl] */
+
+/* The heads of frames that come in at @p need @snap bytes for what its network
+ * does with them. 0: nothing special. [ctl] */
+void port_set_snap(struct port *p, uint32_t snap);
+
+/* Counts @n frames of @bytes that tx_burst takes and does not send. */
+static inline void txq_drop(struct txq *q, enum drop_reason r, unsigned n,
+			    uint64_t bytes)
+{
+	stat_add(&q->stats.drops[r], n);
+	q->dropped += n;
+	q->dropped_bytes += bytes;
+}
 
 /* Counters of a port with its queues. */
 void port_show_stats(const struct port *p, struct show *s);

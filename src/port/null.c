@@ -32,13 +32,8 @@ static const struct opt_row null_rows[] = {
 static unsigned null_tx_burst(struct txq *q, struct frame *const *frames,
 			      unsigned n)
 {
-	uint64_t bytes = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		bytes += frames[i]->len;
-	stat_add(&q->stats.frames, n);
-	stat_add(&q->stats.bytes, bytes);
-	stat_inc(&q->stats.bursts);
+	(void)q;
+	(void)frames;
 	return n;
 }
 

@@ -33,6 +33,26 @@ static bool may_wait(struct txq *q, unsigned taken)
 	return now - q->full_since < limit;
 }
 
+/* The back-end took @taken of @frames. */
+static void count_tx(struct txq *q, struct frame *const *frames, unsigned taken)
+{
+	unsigned sent = taken - q->dropped;
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < taken; i++)
+		bytes += frames[i]->len;
+	if (unlikely(q->dropped)) {
+		bytes -= q->dropped_bytes;
+		q->dropped = 0;
+		q->dropped_bytes = 0;
+	}
+	if (unlikely(!sent))
+		return;
+	stat_add(&q->stats.frames, sent);
+	stat_add(&q->stats.bytes, bytes);
+	stat_inc(&q->stats.bursts);
+}
+
 /*
  * Gives frames that the receiver takes as they are to its queue. Returns with
  * how many it is done, sent or dropped; fewer than @n only when @can_hold: the
@@ -48,6 +68,7 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 	spin_lock(&q->lock);
 	stage_mark(STAGE_LOOKUP);
 	taken = port->ops->tx_burst(q, frames, n);
+	count_tx(q, frames, taken);
 	PROBE3(push, port->name, q->idx, taken);
 	if (likely(taken == n)) {
 		if (unlikely(q->full_since))

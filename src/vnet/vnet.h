@@ -10,11 +10,11 @@
 #ifndef RW_VNET_H
 #define RW_VNET_H
 
-#include "ahead.h"
 #include "copy_choice.h"
 #include "frame.h"
 #include "vq_dev.h"
 #include "virtio.h"
+#include "waiting.h"
 
 /* Size of the header in front of each frame: 12 with VERSION_1 or MRG_RXBUF,
  * else 10 (legacy, clause 5.1.6.1). */
@@ -28,7 +28,6 @@ unsigned vnet_offloads_to_driver(uint64_t features);
 
 /* Working memory of one receive burst; part of the worker's scratch area. */
 struct vnet_rx_scratch {
-	uint8_t chain_of[BURST_MAX]; /* of each frame handed out */
 	struct vq_chain chain[BURST_MAX];
 	struct vq_done done[BURST_MAX];
 	struct iovec iov[VQ_BURST_IOV];
@@ -43,28 +42,30 @@ struct vnet_rx_stats {
 
 /*
  * Borrows up to @n frames (n <= BURST_MAX) from the guest's transmit queue.
+ * Heads of plain frames are @snap bytes long, those of others FRAME_HEAD.
  * Chains that hold no good frame are counted, and given back with the others.
  * *@chain_count says how many chains are borrowed; pass it to vnet_rx_done().
- * @ahead belongs to the queue, 0 when that is created.
+ * @waiting belongs to the queue, zeroed when that is created.
  */
 unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
-		       struct vnet_rx_scratch *s, uint64_t ahead,
-		       struct frame *frames, unsigned n, unsigned *chain_count,
-		       struct vnet_rx_stats *stats);
+		       struct vnet_rx_scratch *s, struct waiting *waiting,
+		       uint32_t snap, struct frame *frames, unsigned n,
+		       unsigned *chain_count, struct vnet_rx_stats *stats);
 
 /* Gives the borrowed chains back: one publication, at most one notification
  * (true when it was sent). The frames in the mask @held stay in the ring, and
  * what is behind the first of them with them; the next burst begins there and
  * returns those of @held again, but none of the others. */
-bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s, uint64_t *ahead,
-		  unsigned chain_count, uint64_t held);
+bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s,
+		  struct waiting *waiting, unsigned chain_count, uint64_t held);
 
 /* Counters of one transmit burst; the caller adds them up. */
 struct vnet_tx_result {
 	unsigned taken;	  /* frames given to the guest or dropped for good */
 	unsigned too_big; /* of these: dropped, larger than any buffer
 			   * the guest could ever offer (no mergeable) */
-	uint64_t bytes;	  /* Ethernet bytes copied */
+	uint64_t too_big_bytes; /* of those */
+	uint64_t bytes;		/* Ethernet bytes copied */
 	bool notified;
 };
 

@@ -13,7 +13,7 @@
  *
  * To be saved with the port: nothing of its own. A ring's position is in its
  * vq_dev; frames that wait are in the ring, and those sent ahead of them
- * (ahead) would be sent twice, as after any restart.
+ * (waiting.ahead) would be sent twice, as after any restart.
  */
 #include "vnet_pair.h"
 
@@ -31,8 +31,9 @@ unsigned vnet_pair_rx_burst(struct rxq *rxq, struct burst *b)
 	struct vnet_rx_stats bad = { 0 };
 	unsigned n;
 
-	n = vnet_rx_burst(q->vq, q->offloads, (void *)b->scratch, q->ahead,
-			  b->frame, b->want, &b->borrowed, &bad);
+	n = vnet_rx_burst(q->vq, q->offloads, (void *)b->scratch, &q->waiting,
+			  shm_load(&rxq->snap), b->frame, b->want, &b->borrowed,
+			  &bad);
 	if (unlikely(bad.bad_frame | bad.bad_offload)) {
 		stat_add(&rxq->stats.drops[DROP_RX_BAD_FRAME], bad.bad_frame);
 		stat_add(&rxq->stats.drops[DROP_RX_BAD_OFFLOAD],
@@ -51,7 +52,7 @@ void vnet_pair_rx_done(struct rxq *rxq, struct burst *b)
 {
 	struct vnet_rxq *q = container_of(rxq, struct vnet_rxq, rxq);
 
-	if (b->borrowed && vnet_rx_done(q->vq, (void *)b->scratch, &q->ahead,
+	if (b->borrowed && vnet_rx_done(q->vq, (void *)b->scratch, &q->waiting,
 					b->borrowed, b->held_mask)) {
 		stat_inc(&rxq->stats.calls);
 		PROBE3(call, rxq->port->name, rxq->idx, PROBE_IN);
@@ -73,20 +74,14 @@ unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
 {
 	struct vnet_txq *q = container_of(txq, struct vnet_txq, txq);
 	struct vnet_tx_result r = vnet_tx_burst(q->vq, &q->choice, frames, n);
-	unsigned sent = r.taken - r.too_big;
 
-	if (likely(sent)) {
-		stat_add(&txq->stats.frames, sent);
-		stat_add(&txq->stats.bytes, r.bytes);
-		stat_add(&txq->stats.copies, sent);
-		stat_inc(&txq->stats.bursts);
-	}
+	stat_add(&txq->stats.copies, r.taken - r.too_big);
 	if (r.notified) {
 		stat_inc(&txq->stats.calls);
 		PROBE3(call, txq->port->name, txq->idx, PROBE_OUT);
 	}
 	if (unlikely(r.too_big))
-		stat_add(&txq->stats.drops[DROP_TX_TOO_BIG], r.too_big);
+		txq_drop(txq, DROP_TX_TOO_BIG, r.too_big, r.too_big_bytes);
 	return r.taken;
 }
 
@@ -138,7 +133,7 @@ static int start_rx(struct vnet_rxq *q, struct vq_dev *vq, int kick_fd,
 	q->vq = vq;
 	q->offloads = vnet_offloads_from_driver(vq->features);
 	q->rxq.event_fd = kick_fd;
-	q->ahead = 0;
+	q->waiting = (struct waiting){ 0 };
 	shm_store(&q->state, state);
 	if (!rxq_attach(&q->rxq))
 		return 0;

@@ -42,8 +42,7 @@ struct vnet_rxq {
 	struct vq_dev *vq;	    /* [const while attached] its owner's */
 	unsigned offloads; /* [const while attached] OFFLOAD_* it may use */
 	enum vnet_queue_state state; /* [ctl -> worker, atomic] */
-	uint64_t ahead;		     /* [worker] frames that were sent before
-				      * others that wait, see ahead.h */
+	struct waiting waiting;	     /* [worker] */
 };
 
 /* What the guest receives: a receiveq. */

@@ -75,7 +75,7 @@ static __attribute__((noinline)) bool take_offload(
 /* Makes @f the frame in @c; false when it holds none, which is counted. */
 static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 			      unsigned hdr_size, unsigned offloads,
-			      struct vnet_rx_stats *stats)
+			      uint32_t snap, struct vnet_rx_stats *stats)
 {
 	uint32_t len = c->readable_size - hdr_size;
 	unsigned count = c->readable_count;
@@ -105,14 +105,14 @@ static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 		return false;
 	}
 	f->hdr = (struct vnet_hdr){ 0 };
-	frame_from_iov(f, iov, count, len, FRAME_SNAP);
+	frame_from_iov(f, iov, count, len, snap);
 	return true;
 }
 
 unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
-		       struct vnet_rx_scratch *s, uint64_t ahead,
-		       struct frame *frames, unsigned n, unsigned *chain_count,
-		       struct vnet_rx_stats *stats)
+		       struct vnet_rx_scratch *s, struct waiting *waiting,
+		       uint32_t snap, struct frame *frames, unsigned n,
+		       unsigned *chain_count, struct vnet_rx_stats *stats)
 {
 	unsigned hdr_size = vnet_hdr_size(vq->features), taken = 0;
 
@@ -126,10 +126,10 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 		if (i + PREFETCH_AHEAD < n)
 			prefetch_chain(&s->chain[i + PREFETCH_AHEAD]);
 		s->done[i] = (struct vq_done){ c->id, c->slot_count, 0 };
-		if (unlikely(ahead) && ahead_is_finished(ahead, i))
+		if (unlikely(waiting_is_finished(waiting, i)))
 			continue;
-		s->chain_of[taken] = i;
-		taken += take_frame(&frames[taken], c, hdr_size, offloads,
+		waiting_note(waiting, taken, i);
+		taken += take_frame(&frames[taken], c, hdr_size, offloads, snap,
 				    stats);
 	}
 	stage_mark(STAGE_SNAPSHOT);
@@ -137,32 +137,16 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 	return taken;
 }
 
-/* Puts the chains of the frames in @held back. Returns how many there are
- * before the first of them. */
-static __attribute__((noinline)) unsigned hold(struct vq_dev *vq,
-					       struct vnet_rx_scratch *s,
-					       uint64_t *ahead,
-					       unsigned chain_count,
-					       uint64_t held)
+bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s,
+		  struct waiting *waiting, unsigned chain_count, uint64_t held)
 {
-	uint64_t again = 0;
-	unsigned first;
+	unsigned back = waiting_end(waiting, chain_count, held);
 
-	for (; held; held &= held - 1)
-		again |= 1ull << s->chain_of[__builtin_ctzll(held)];
-	first = ahead_settle(ahead, chain_count, again);
-	vq_dev_unpop(vq, s->chain + first, chain_count - first);
-	return first;
-}
-
-bool vnet_rx_done(struct vq_dev *vq, struct vnet_rx_scratch *s, uint64_t *ahead,
-		  unsigned chain_count, uint64_t held)
-{
-	if (unlikely(held | *ahead))
-		chain_count = hold(vq, s, ahead, chain_count, held);
-	if (!chain_count)
+	if (unlikely(back < chain_count))
+		vq_dev_unpop(vq, s->chain + back, chain_count - back);
+	if (!back)
 		return false;
-	vq_dev_push_burst(vq, s->done, chain_count);
+	vq_dev_push_burst(vq, s->done, back);
 	stage_mark(STAGE_PUBLISH);
 	if (!vq_dev_should_notify(vq)) {
 		stage_mark(STAGE_NOTIFY);

@@ -258,6 +258,7 @@ static __attribute__((noinline)) bool put_slow(struct window *w,
 		return true;
 	case FIT_NEVER:
 		res->too_big++;
+		res->too_big_bytes += f->len;
 		return true;
 	default:
 		return false;

@@ -75,6 +75,7 @@ int rxq_attach(struct rxq *q)
 {
 	if (q->worker)
 		return 0;
+	rxq_update_snap(q);
 	return worker_add(pick(q->port->workers), q);
 }
 

@@ -27,7 +27,7 @@ struct sink {
 static unsigned take_all(struct txq *q, struct frame *const *frames, unsigned n)
 {
 	(void)frames;
-	stat_add(&q->stats.frames, n);
+	(void)q;
 	return n;
 }
 

@@ -40,7 +40,7 @@ struct queue_pair {
 	struct rxq rxq;
 	struct vq_rig out_of_guest; /* the guest's transmitq */
 	struct vnet_rx_stats bad;
-	uint64_t ahead;
+	struct waiting waiting;
 	unsigned next;	      /* slot to send */
 	uint64_t send_cycles; /* the guest's part in rx_burst ... */
 	struct txq txq __cacheline;
@@ -102,15 +102,15 @@ static unsigned rx_burst(struct rxq *rxq, struct burst *b)
 	guest_send(p);
 	stat_add(&p->send_cycles, cycles_now() - since);
 	return vnet_rx_burst(&p->out_of_guest.dev, 0, (void *)b->scratch,
-			     p->ahead, b->frame, b->want, &b->borrowed,
-			     &p->bad);
+			     &p->waiting, rxq->snap, b->frame, b->want,
+			     &b->borrowed, &p->bad);
 }
 
 static void rx_done(struct rxq *rxq, struct burst *b)
 {
 	struct queue_pair *p = container_of(rxq, struct queue_pair, rxq);
 
-	vnet_rx_done(&p->out_of_guest.dev, (void *)b->scratch, &p->ahead,
+	vnet_rx_done(&p->out_of_guest.dev, (void *)b->scratch, &p->waiting,
 		     b->borrowed, b->held_mask);
 }
 
@@ -123,7 +123,6 @@ static unsigned tx_burst(struct txq *txq, struct frame *const *frames,
 	guest_receive(p);
 	stat_add(&p->receive_cycles, cycles_now() - since);
 	n = vnet_tx_burst(&p->into_guest.dev, &p->choice, frames, n).taken;
-	stat_add(&txq->stats.frames, n);
 	return n;
 }
 
@@ -233,7 +232,8 @@ static struct sum sum_up(const struct world *w, struct side *const *side)
 	add_side(&sum, side[0]);
 	add_side(&sum, side[1]);
 	for (unsigned i = 0; i < switch_workers(w->sw)->count; i++)
-		sum.working += stat_read(&switch_workers(w->sw)->worker[i].working);
+		sum.working +=
+			stat_read(&switch_workers(w->sw)->worker[i].working);
 	return sum;
 }
 

@@ -62,7 +62,7 @@ struct bench {
 	unsigned next_from, next_to;   /* buffers, round and round */
 	unsigned slots_from, slots_to; /* so many */
 	struct copy_choice choice;
-	uint64_t ahead;
+	struct waiting waiting;
 	struct vnet_rx_scratch scratch;
 	struct frame frames[BURST_MAX];
 	struct frame *ptr[BURST_MAX];
@@ -153,12 +153,12 @@ static void one_burst(struct bench *b, unsigned idx)
 	guest_send(b);
 	guest_offer(b);
 	t[0] = now();
-	n = vnet_rx_burst(&b->from.dev, 0, &b->scratch, 0, b->frames, BURST_MAX,
-			  &chains, &stats);
+	n = vnet_rx_burst(&b->from.dev, 0, &b->scratch, &b->waiting, FRAME_SNAP,
+			  b->frames, BURST_MAX, &chains, &stats);
 	t[1] = now();
 	r = vnet_tx_burst(&b->to.dev, &b->choice, b->ptr, n);
 	t[2] = now();
-	vnet_rx_done(&b->from.dev, &b->scratch, &b->ahead, chains, 0);
+	vnet_rx_done(&b->from.dev, &b->scratch, &b->waiting, chains, 0);
 	t[3] = now();
 	assert_int_equal(n, b->burst);
 	assert_int_equal(r.taken, n);

@@ -31,7 +31,7 @@ static unsigned fake_rx_burst(struct rxq *rxq, struct burst *b)
 		iov[2 * n + 1] = (struct iovec){ padding, q->rx_padding };
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
 		frame_from_iov(&b->frame[n], &iov[2 * n], q->rx_padding ? 2 : 1,
-			       m->len + q->rx_padding, FRAME_SNAP);
+			       m->len + q->rx_padding, rxq->snap);
 		n++;
 	}
 	b->borrowed = n;
@@ -71,7 +71,6 @@ static unsigned fake_tx_burst(struct txq *txq, struct frame *const *frames,
 
 		m->len = MIN(frames[i]->len, sizeof(m->data));
 		frame_copy(frames[i], 0, m->data, m->len);
-		stat_inc(&txq->stats.frames);
 		shm_store_release(&q->out.head, q->out.head + 1);
 	}
 	shm_fetch_sub(&q->out_room, i);

@@ -271,7 +271,8 @@ static void test_order(void **state)
 			struct fake_port *p = t.from[rng_below(&r, SENDERS)];
 			struct rxq *q = &p->q[rng_below(&r, QUEUES)].rxq;
 			struct worker *to =
-				&switch_workers(w.sw)->worker[rng_below(&r, workers)];
+				&switch_workers(w.sw)
+					 ->worker[rng_below(&r, workers)];
 
 			moves += q->worker != to;
 			assert_int_equal(worker_move(q, to), 0);
@@ -314,16 +315,20 @@ static void test_manual(void **state)
 	unsigned moves = 0;
 
 	(void)state;
-	assert_int_equal(workers_rebalance(switch_workers(w.sw), note_move, &moves), 0);
+	assert_int_equal(
+		workers_rebalance(switch_workers(w.sw), note_move, &moves), 0);
 	for (unsigned i = 0; i < 8; i++)
-		assert_int_equal(worker_move(&a->q[i].rxq, &switch_workers(w.sw)->worker[2]),
+		assert_int_equal(worker_move(&a->q[i].rxq,
+					     &switch_workers(w.sw)->worker[2]),
 				 0);
 	assert_int_equal(count_on(a, 2), 8);
-	assert_int_equal(workers_rebalance(switch_workers(w.sw), note_move, &moves), 5);
+	assert_int_equal(
+		workers_rebalance(switch_workers(w.sw), note_move, &moves), 5);
 	assert_int_equal(moves, 5);
 	for (unsigned i = 0; i < 3; i++)
 		assert_in_range(count_on(a, i), 2, 3);
-	assert_int_equal(workers_rebalance(switch_workers(w.sw), note_move, &moves), 0);
+	assert_int_equal(
+		workers_rebalance(switch_workers(w.sw), note_move, &moves), 0);
 	remove_port(&w, a);
 	stop(&w);
 }

@@ -44,7 +44,7 @@ struct bed {
 	struct guest from, to;
 	uint64_t features;
 	bool is_mergeable;
-	uint64_t ahead;
+	struct waiting waiting;
 	unsigned offloads;
 	uint32_t buf_max; /* receive buffer lists: largest of a round */
 	struct copy_choice choice;
@@ -325,15 +325,16 @@ static void round_trip(struct bed *b)
 
 	send_some(b);
 	offer_some(b);
-	n = vnet_rx_burst(&b->from.rig.dev, b->offloads, &b->scratch, 0,
-			  b->frames, BURST_MAX, &chains, &stats);
+	n = vnet_rx_burst(&b->from.rig.dev, b->offloads, &b->scratch,
+			  &b->waiting, FRAME_SNAP, b->frames, BURST_MAX,
+			  &chains, &stats);
 	assert_int_equal(n, b->sent_count);
 	assert_int_equal(chains, b->sent_count);
 	assert_int_equal(stats.bad_frame + stats.bad_offload, 0);
 	check_frames(b);
 	copy_choice_fix(&b->choice, rng_below(&b->rng, COPY_METHODS));
 	r = vnet_tx_burst(&b->to.rig.dev, &b->choice, b->ptr, n);
-	vnet_rx_done(&b->from.rig.dev, &b->scratch, &b->ahead, chains, 0);
+	vnet_rx_done(&b->from.rig.dev, &b->scratch, &b->waiting, chains, 0);
 	drain_sender(b);
 	check_result(b, r);
 	/* nothing beyond what was said */

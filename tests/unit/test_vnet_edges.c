@@ -52,7 +52,7 @@ struct sender {
 	struct vnet_rx_stats stats;
 	struct frame frame[BURST_MAX];
 	unsigned chains;
-	uint64_t ahead;
+	struct waiting waiting;
 };
 
 static struct sender *sender_create(uint64_t features)
@@ -91,8 +91,9 @@ static unsigned send_raw(struct sender *s, uint32_t len, uint32_t hdr_part,
 	unsigned n;
 
 	assert_int_equal(vq_drv_push_burst(s->rig.drv, &buf, 1), 1);
-	n = vnet_rx_burst(&s->rig.dev, offloads, &s->scratch, 0, s->frame,
-			  BURST_MAX, &s->chains, &s->stats);
+	n = vnet_rx_burst(&s->rig.dev, offloads, &s->scratch, &s->waiting,
+			  FRAME_SNAP, s->frame, BURST_MAX, &s->chains,
+			  &s->stats);
 	assert_int_equal(s->chains, 1);
 	return n;
 }
@@ -101,7 +102,7 @@ static void send_done(struct sender *s)
 {
 	struct vq_drv_used used;
 
-	vnet_rx_done(&s->rig.dev, &s->scratch, &s->ahead, s->chains, 0);
+	vnet_rx_done(&s->rig.dev, &s->scratch, &s->waiting, s->chains, 0);
 	assert_int_equal(vq_drv_pop_burst(s->rig.drv, &used, 1), 1);
 	assert_int_equal(used.size, 0);
 	assert_int_equal(s->rig.dev.fault, VQ_FAULT_NONE);
@@ -155,8 +156,9 @@ static void test_writable_only(void **state)
 
 	(void)state;
 	assert_int_equal(vq_drv_push_burst(s->rig.drv, &buf, 1), 1);
-	assert_int_equal(vnet_rx_burst(&s->rig.dev, 0, &s->scratch, 0, s->frame,
-				       BURST_MAX, &s->chains, &s->stats),
+	assert_int_equal(vnet_rx_burst(&s->rig.dev, 0, &s->scratch, &s->waiting,
+				       FRAME_SNAP, s->frame, BURST_MAX,
+				       &s->chains, &s->stats),
 			 0);
 	assert_int_equal(s->stats.bad_frame, 1);
 	send_done(s);
@@ -193,8 +195,9 @@ static void check_held(uint64_t features)
 			memcpy(p + 12 + 20, &pushed, sizeof(pushed));
 			pushed++;
 		}
-		n = vnet_rx_burst(&s->rig.dev, 0, &s->scratch, s->ahead,
-				  s->frame, want, &s->chains, &s->stats);
+		n = vnet_rx_burst(&s->rig.dev, 0, &s->scratch, &s->waiting,
+				  FRAME_SNAP, s->frame, want, &s->chains,
+				  &s->stats);
 		for (unsigned i = 0; i < n; i++) {
 			unsigned serial;
 
@@ -213,14 +216,14 @@ static void check_held(uint64_t features)
 				held |= 1ull << i;
 			}
 		}
-		vnet_rx_done(&s->rig.dev, &s->scratch, &s->ahead, s->chains,
+		vnet_rx_done(&s->rig.dev, &s->scratch, &s->waiting, s->chains,
 			     held);
 		reaped += vq_drv_pop_burst(s->rig.drv, used, 64);
 		assert_true(++rounds < 100 * COUNT);
 	}
 	assert_int_equal(seen, COUNT - (COUNT + 6) / 7);
 	assert_int_equal(s->stats.bad_frame, (COUNT + 6) / 7);
-	assert_int_equal(s->ahead, 0);
+	assert_int_equal(s->waiting.ahead, 0);
 	assert_int_equal(s->rig.dev.fault, VQ_FAULT_NONE);
 	sender_destroy(s);
 }
@@ -257,8 +260,9 @@ static void test_truncated(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(iov); i++)
 		iov[i] = (struct iovec){ s->rig.base + i, 1 };
 	assert_int_equal(vq_drv_push_burst(s->rig.drv, &buf, 1), 1);
-	assert_int_equal(vnet_rx_burst(&s->rig.dev, 0, &s->scratch, 0, s->frame,
-				       BURST_MAX, &s->chains, &s->stats),
+	assert_int_equal(vnet_rx_burst(&s->rig.dev, 0, &s->scratch, &s->waiting,
+				       FRAME_SNAP, s->frame, BURST_MAX,
+				       &s->chains, &s->stats),
 			 0);
 	assert_int_equal(s->stats.bad_frame, 1);
 	send_done(s);

@@ -24,6 +24,7 @@
 #include "offload.h"
 #include "tap_linux.h"
 #include "vnet_hdr.h"
+#include "waiting.h"
 #include "workers.h"
 
 #define READ_ROOM  (68 * 1024)	   /* for the largest frame and its header */
@@ -48,8 +49,9 @@ struct tap_queue {
 	uint8_t *arena;		     /* [const] ARENA_SIZE, then BOUNCE */
 	bool has_more;		     /* [worker] the last burst stopped early */
 	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
-	struct iovec raw[BURST_MAX]; /* [worker] the same frames as read */
-	unsigned raw_count;	     /* [worker] after rx_done: those held */
+	struct iovec raw[BURST_MAX]; /* [worker] what was read */
+	unsigned raw_count;	     /* [worker] after rx_done: left of it */
+	struct waiting waiting;	     /* [worker] of these */
 };
 
 struct tap_port {
@@ -124,17 +126,23 @@ static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
 /* The frames that the burst before could not get rid of; fit, as then. */
 static unsigned take_held(struct tap_queue *q, struct burst *b, uint32_t snap)
 {
-	for (unsigned i = 0; i < q->raw_count; i++)
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < q->raw_count; i++) {
+		if (waiting_is_finished(&q->waiting, i))
+			continue;
 		take_frame(q, q->raw[i].iov_base, q->raw[i].iov_len, snap,
-			   &b->frame[i], &q->iov[i]);
-	return q->raw_count;
+			   &b->frame[n], &q->iov[n]);
+		waiting_note(&q->waiting, n++, i);
+	}
+	return n;
 }
 
 /* Reads until the kernel has no more, for the event is edge-triggered. */
 static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 {
 	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
-	uint32_t snap = shm_load(&rx->wants_gro) ? FRAME_HEAD : FRAME_SNAP;
+	uint32_t snap = shm_load(&rx->snap);
 	unsigned n = 0, bad = 0;
 	size_t off = 0;
 
@@ -151,6 +159,7 @@ static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 			q->raw[n].iov_base = q->arena + off;
 			q->raw[n].iov_len = (size_t)got;
 			off = align_up(off + (size_t)got, CACHE_LINE);
+			waiting_note(&q->waiting, n, n);
 			n++;
 		} else if (++bad == BAD_MAX) {
 			q->has_more = true;
@@ -176,11 +185,12 @@ static bool tap_rx_arm(struct rxq *rx)
 static void tap_rx_done(struct rxq *rx, struct burst *b)
 {
 	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
-	unsigned count = 0;
+	unsigned back = waiting_end(&q->waiting, q->raw_count, b->held_mask);
 
-	for (uint64_t m = b->held_mask; unlikely(m); m &= m - 1)
-		q->raw[count++] = q->raw[__builtin_ctzll(m)];
-	q->raw_count = count;
+	q->raw_count -= back;
+	if (unlikely(q->raw_count))
+		memmove(q->raw, q->raw + back,
+			q->raw_count * sizeof(q->raw[0]));
 }
 
 /* 0 or -errno. */
@@ -204,6 +214,7 @@ static int write_frame(struct tap_queue *q, const struct frame *f)
 		uint8_t *bounce = q->arena + ARENA_SIZE;
 
 		frame_copy(f, 0, bounce, f->len);
+		stat_inc(&q->tx.stats.copies);
 		iov[1] = (struct iovec){ bounce, f->len };
 		count = 1;
 	}
@@ -218,29 +229,18 @@ static unsigned tap_tx_burst(struct txq *tx, struct frame *const *frames,
 {
 	struct tap_queue *q = container_of(tx, struct tap_queue, tx);
 	struct queue_stats *s = &tx->stats;
-	unsigned i, sent = 0;
-	uint64_t bytes = 0;
+	unsigned i;
 
 	for (i = 0; i < n; i++) {
 		int rc = write_frame(q, frames[i]);
 
 		if (rc == -EAGAIN || rc == -ENOBUFS)
 			break;
-		if (likely(!rc)) {
-			sent++;
-			bytes += frames[i]->len;
-		} else if (rc == -EIO) {
-			/* the interface is down */
-			stat_inc(&s->drops[DROP_TX_DOWN]);
-		} else {
-			stat_inc(&s->drops[DROP_TX_ERROR]);
-		}
-	}
-	if (sent) {
-		stat_add(&s->frames, sent);
-		stat_add(&s->bytes, bytes);
-		stat_add(&s->copies, sent);
-		stat_inc(&s->bursts);
+		if (likely(!rc))
+			stat_inc(&s->copies);
+		else /* -EIO: the interface is down */
+			txq_drop(tx, rc == -EIO ? DROP_TX_DOWN : DROP_TX_ERROR,
+				 1, frames[i]->len);
 	}
 	return i;
 }
@@ -340,7 +340,7 @@ static void tap_destroy(struct port *p)
 static void set_gro(struct tap_port *t, bool on)
 {
 	for (unsigned i = 0; i < t->count; i++)
-		shm_store(&t->q[i]->rx.wants_gro, on);
+		rxq_set_gro(&t->q[i]->rx, on);
 }
 
 static int tap_set(struct port *p, const void *conf_, struct err *err)

@@ -13,21 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ahead.h"
 #include "fd.h"
 #include "log.h"
 #include "types.h"
+#include "waiting.h"
 #include "workers.h"
 
 struct user_port {
 	struct port port;
 	struct rxq rx;
 	struct txq tx;
-	struct iovec iov[BURST_MAX];   /* [worker] rx_burst to rx_done */
-	void *message[BURST_MAX];      /* [worker] likewise, those looked at */
-	uint8_t message_of[BURST_MAX]; /* [worker] of each frame */
-	uint64_t ahead; /* [worker] messages that were sent before others that
-			 * wait, see ahead.h */
+	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
+	void *message[BURST_MAX];    /* [worker] likewise, those looked at */
+	struct waiting waiting;	     /* [worker] of messages */
 	struct user_slirp slirp;
 	/* [ctl] */
 	struct user_net net;
@@ -48,12 +46,12 @@ static unsigned user_rx_burst(struct rxq *rx, struct burst *b)
 		if (!p)
 			break;
 		u->message[looked] = p;
-		if (unlikely(ahead_is_finished(u->ahead, looked++)))
+		if (unlikely(waiting_is_finished(&u->waiting, looked++)))
 			continue;
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
-		u->message_of[n] = (uint8_t)(looked - 1);
+		waiting_note(&u->waiting, n, looked - 1);
 		u->iov[n] = (struct iovec){ p, size };
-		frame_from_iov(&b->frame[n], &u->iov[n], 1, size, FRAME_SNAP);
+		frame_from_iov(&b->frame[n], &u->iov[n], 1, size, rx->snap);
 		n++;
 	}
 	b->borrowed = looked;
@@ -63,12 +61,8 @@ static unsigned user_rx_burst(struct rxq *rx, struct burst *b)
 static void user_rx_done(struct rxq *rx, struct burst *b)
 {
 	struct user_port *u = container_of(rx, struct user_port, rx);
-	uint64_t again = 0;
-	unsigned back;
+	unsigned back = waiting_end(&u->waiting, b->borrowed, b->held_mask);
 
-	for (uint64_t m = b->held_mask; unlikely(m); m &= m - 1)
-		again |= 1ull << u->message_of[__builtin_ctzll(m)];
-	back = ahead_settle(&u->ahead, b->borrowed, again);
 	if (unlikely(back < b->borrowed))
 		mring_unpeek(u->slirp.out, u->message[back]);
 	mring_release(u->slirp.out);
@@ -90,7 +84,6 @@ static unsigned user_tx_burst(struct txq *tx, struct frame *const *frames,
 	struct user_port *u = container_of(tx, struct user_port, tx);
 	struct queue_stats *s = &tx->stats;
 	bool must_signal = false;
-	uint64_t bytes = 0;
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
@@ -101,18 +94,12 @@ static unsigned user_tx_burst(struct txq *tx, struct frame *const *frames,
 			break;
 		frame_copy(f, 0, p, f->len);
 		must_signal |= mring_commit(u->slirp.in);
-		bytes += f->len;
 	}
 	if (must_signal) {
 		fd_signal(u->slirp.in_fd);
 		stat_inc(&s->calls);
 	}
-	if (i) {
-		stat_add(&s->frames, i);
-		stat_add(&s->bytes, bytes);
-		stat_add(&s->copies, i);
-		stat_inc(&s->bursts);
-	}
+	stat_add(&s->copies, i);
 	return i;
 }
 

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "ahead.h"
 #include "util.h"
+#include "waiting.h"
 
 #define ENTRIES 5000
 
@@ -13,16 +13,16 @@ static void run(struct rng *rng, unsigned finish_percent)
 {
 	static bool is_finished[ENTRIES];
 	unsigned front = 0, rounds = 0;
-	uint64_t ahead = 0;
+	struct waiting w = { 0 };
 
 	memset(is_finished, 0, sizeof(is_finished));
 	while (front < ENTRIES) {
-		unsigned looked = 1 + rng_below(rng, AHEAD_MAX), back;
+		unsigned looked = 1 + rng_below(rng, WAITING_MAX), back;
 		uint64_t again = 0;
 
 		looked = MIN(looked, ENTRIES - front);
 		for (unsigned i = 0; i < looked; i++) {
-			assert_int_equal(ahead_is_finished(ahead, i),
+			assert_int_equal(waiting_is_finished(&w, i),
 					 is_finished[front + i]);
 			if (is_finished[front + i])
 				continue;
@@ -31,14 +31,35 @@ static void run(struct rng *rng, unsigned finish_percent)
 			else
 				again |= 1ull << i;
 		}
-		back = ahead_settle(&ahead, looked, again);
+		back = waiting_settle(&w, looked, again);
 		for (unsigned i = 0; i < back; i++)
 			assert_true(is_finished[front + i]);
 		assert_true(back == looked || !is_finished[front + back]);
 		front += back;
 		assert_true(++rounds < 100 * ENTRIES);
 	}
-	assert_int_equal(ahead, 0);
+	assert_int_equal(w.ahead, 0);
+}
+
+/* Frames are named, entries come back: passed over are those that gave no frame
+ * and those that are finished. */
+static void test_frames(void **state)
+{
+	struct waiting w = { 0 };
+
+	(void)state;
+	assert_int_equal(waiting_end(&w, 10, 0), 10);
+	/* entries 0, 2 and 5 of 6 are frames; the second waits */
+	waiting_note(&w, 0, 0);
+	waiting_note(&w, 1, 2);
+	waiting_note(&w, 2, 5);
+	assert_int_equal(waiting_end(&w, 6, 1 << 1), 2);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(waiting_is_finished(&w, i), i > 0 && i < 4);
+	/* it goes this time */
+	waiting_note(&w, 0, 0);
+	assert_int_equal(waiting_end(&w, 5, 0), 5);
+	assert_int_equal(w.ahead, 0);
 }
 
 static void test_random(void **state)
@@ -52,7 +73,10 @@ static void test_random(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_random),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
