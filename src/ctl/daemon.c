@@ -275,12 +275,16 @@ int daemon_change_port(struct daemon_port *p, struct netdev *changed,
 		       struct err *err)
 {
 	struct port *port = p->port;
-	int rc;
+	int rc = switch_set_vlan(port, &changed->common.vlan, err);
 
-	if (port->ops->set) {
+	if (rc)
+		return rc;
+	if (port->ops->set)
 		rc = port->ops->set(port, changed->conf, err);
-		if (rc)
-			return rc;
+	if (rc) {
+		/* as it was, which is less than there is memory for now */
+		switch_set_vlan(port, &p->netdev->common.vlan, NULL);
+		return rc;
 	}
 	port_set_common(port, &changed->common);
 	netdev_free(p->netdev);

@@ -133,6 +133,8 @@ static int finish(struct netdev *n, int rc, struct err *err)
 	if (!rc)
 		rc = check_name("net", n->common.net, err);
 	if (!rc)
+		rc = port_conf_check(&n->common, err);
+	if (!rc)
 		rc = opt_check(n->type->rows, n->conf, err);
 	if (rc)
 		err_prefix(err, rc, "netdev %.64s",

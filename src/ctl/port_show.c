@@ -23,6 +23,19 @@ static void show_offloads(unsigned offloads, struct show *s)
 	show_end(s);
 }
 
+/* Only what is set. */
+static void show_vlan(const struct vlan_conf *c, struct show *s)
+{
+	if (vlan_conf_is_set(c->vlan))
+		show_str(s, "vlan", c->vlan);
+	if (vlan_conf_is_set(c->trunk))
+		show_str(s, "trunk", c->trunk);
+	if (vlan_conf_is_set(c->native))
+		show_str(s, "native", c->native);
+	if (c->dot1ad)
+		show_flag(s, "dot1ad", true);
+}
+
 static void show_head(const struct daemon_port *p, struct show *s)
 {
 	const struct port *port = p->port;
@@ -32,6 +45,7 @@ static void show_head(const struct daemon_port *p, struct show *s)
 	show_str(s, "net", switch_net_name(port));
 	show_flag(s, "link", port_link_is_up(port));
 	show_flag(s, "captured", p->capture != NULL);
+	show_vlan(&p->netdev->common.vlan, s);
 }
 
 /*

@@ -54,8 +54,41 @@ const struct opt_row port_conf_rows[] = {
 	  .runtime = true,
 	  .offset = offsetof(struct port_conf, full_us),
 	  .help = "with full=wait: at most so long, then drop" },
+	{ .key = "vlan",
+	  .kind = OPT_STRING,
+	  .arg = "N",
+	  .runtime = true,
+	  .offset = offsetof(struct port_conf, vlan.vlan),
+	  .help = "access port: its untagged frames are in this VLAN" },
+	{ .key = "trunk",
+	  .kind = OPT_STRING,
+	  .arg = "N:N-N:...",
+	  .runtime = true,
+	  .offset = offsetof(struct port_conf, vlan.trunk),
+	  .help = "trunk port: these VLANs pass, tagged" },
+	{ .key = "native",
+	  .kind = OPT_STRING,
+	  .arg = "N",
+	  .runtime = true,
+	  .offset = offsetof(struct port_conf, vlan.native),
+	  .help = "VLAN of the trunk whose frames are untagged" },
+	{ .key = "dot1ad",
+	  .kind = OPT_BOOL,
+	  .def = "off",
+	  .runtime = true,
+	  .offset = offsetof(struct port_conf, vlan.dot1ad),
+	  .help = "tags are 802.1ad (0x88a8) instead of 802.1Q (0x8100)" },
 	{ .key = NULL },
 };
+
+int port_conf_check(const struct port_conf *common, struct err *err)
+{
+	struct port_vlan *vlan;
+	int rc = port_vlan_parse(&common->vlan, &vlan, err);
+
+	free(vlan);
+	return rc;
+}
 
 static const char *const drop_names[DROP_COUNT] = {
 	[DROP_TX_FULL] = "tx-full",
@@ -67,6 +100,8 @@ static const char *const drop_names[DROP_COUNT] = {
 	[DROP_RX_DISABLED] = "rx-disabled",
 	[DROP_RX_ALONE] = "rx-no-receiver",
 	[DROP_RX_HAIRPIN] = "rx-hairpin",
+	[DROP_RX_VLAN] = "rx-vlan",
+	[DROP_TX_VLAN] = "tx-vlan",
 };
 
 const char *drop_reason_name(enum drop_reason r)
@@ -99,7 +134,8 @@ int port_init(struct port *p, const struct port_env *env,
 	p->rxq_count = p->txq_count = queues;
 	if (queues > 1)
 		p->flows = calloc(1, sizeof(*p->flows));
-	if (p->name && p->rxq && p->txq && (queues == 1 || p->flows))
+	if (p->name && p->rxq && p->txq && (queues == 1 || p->flows) &&
+	    !port_vlan_parse(&common->vlan, &p->vlan, NULL))
 		return 0;
 	port_fini(p);
 	return -ENOMEM;
@@ -112,6 +148,8 @@ void port_fini(struct port *p)
 	free(p->rxq);
 	free(p->txq);
 	free(p->flows);
+	free(p->vlan);
+	p->vlan = NULL;
 	p->name = NULL;
 	p->rxq = NULL;
 	p->txq = NULL;

@@ -16,6 +16,7 @@
 #include "opt.h"
 #include "shm.h"
 #include "show.h"
+#include "vlan.h"
 
 struct capture;
 struct flow_table;
@@ -36,6 +37,8 @@ enum drop_reason {
 	DROP_RX_DISABLED,    /* sent on a queue that is not enabled */
 	DROP_RX_ALONE,	     /* no other port to go to */
 	DROP_RX_HAIRPIN,     /* destination is where it came from */
+	DROP_RX_VLAN,	     /* in a VLAN that the port is not a member of */
+	DROP_TX_VLAN,	     /* the same of a receiver, while rules change */
 	DROP_COUNT,
 };
 const char *drop_reason_name(enum drop_reason r);
@@ -168,6 +171,7 @@ struct port_conf {
 	uint32_t max_macs; /* addresses it may have learned at a time */
 	int full;	   /* enum port_full */
 	uint32_t full_us;  /* PORT_FULL_WAIT: at most so long */
+	struct vlan_conf vlan;
 };
 
 /* What becomes of a frame for one receiver that has no buffers. Flooded frames
@@ -208,12 +212,14 @@ struct port {
 	struct net *net;	     /* [ctl] NULL while not in the switch */
 	const char *net_name;	     /* [ctl] of that; borrowed */
 	uint32_t slot;		     /* [const while in net] in the topology */
-	uint32_t max_macs;    /* [ctl -> any, atomic] bound of learning */
-	uint32_t mac_count;   /* [any, atomic] learned at present */
-	unsigned tx_offloads; /* [ctl -> any, atomic] OFFLOAD_* it takes */
-	uint64_t full_ns;     /* [ctl -> any, atomic] how long senders wait
-			       * for it; 0: they drop */
-	struct txq_set *txqs; /* [rcu] NULL: nothing can be sent: link down */
+	uint32_t max_macs;	/* [ctl -> any, atomic] bound of learning */
+	uint32_t mac_count;	/* [any, atomic] learned at present */
+	unsigned tx_offloads;	/* [ctl -> any, atomic] OFFLOAD_* it takes */
+	uint64_t full_ns;	/* [ctl -> any, atomic] how long senders wait
+				 * for it; 0: they drop */
+	struct port_vlan *vlan; /* [rcu] what it does with tags; heap; NULL: it
+				 * has no rules */
+	struct txq_set *txqs;	/* [rcu] NULL: nothing can be sent: link down */
 	struct capture *capture;  /* [rcu] NULL: not captured */
 	uint64_t down_drops;	  /* [any, atomic] frames for it while down */
 	struct flow_table *flows; /* queue of each flow; heap; NULL: the port
@@ -224,6 +230,9 @@ struct port {
 	unsigned rxq_count, txq_count;
 };
 
+/* Can these options stand together? 0, or -EINVAL with @err. Pure. */
+int port_conf_check(const struct port_conf *common, struct err *err);
+
 /* Fills in the common part. @p is zeroed memory. Allocates the name and tables
  * for @queues receive and transmit queues, whose pointers the back-end then
  * stores. 0 or -ENOMEM. */
@@ -232,7 +241,8 @@ int port_init(struct port *p, const struct port_env *env,
 	      const struct port_conf *common, unsigned queues);
 void port_fini(struct port *p);
 
-/* Applies the common options that may change while the port lives. */
+/* Applies the common options that may change while the port lives, but for
+ * those about VLANs: switch_set_vlan(). */
 void port_set_common(struct port *p, const struct port_conf *common);
 
 /* Tells which transmit queues work and what they take. @count 0: link down.

@@ -88,4 +88,10 @@ static inline uint64_t mac_to_u64(const uint8_t *mac)
 	return le32_to_cpu(lo) | (uint64_t)le16_to_cpu(hi) << 32;
 }
 
+static inline void mac_from_u64(uint8_t mac[ETH_ALEN], uint64_t v)
+{
+	for (unsigned i = 0; i < ETH_ALEN; i++)
+		mac[i] = (uint8_t)(v >> 8 * i);
+}
+
 #endif

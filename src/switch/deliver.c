@@ -4,16 +4,20 @@
  * working memory; calls the port's tx_burst, the software offloads and the
  * capture. Allocates nothing, logs nothing.
  *
- * Layers, from the outside in: deliver() merges small frames where their source
- * wants that, send_group() looks whether the receiver takes the frames as they
- * are, transmit_soft() does for it what it cannot do, transmit() hands them
- * over and decides about what the receiver has no buffers for.
+ * Layers, from the outside in: deliver_edited() gives each frame the tags that
+ * the receiver wants, send_group() merges small frames where their source wants
+ * that and looks whether the receiver takes the frames as they are,
+ * transmit_soft() makes checksums and segments for one that does not,
+ * transmit() hands them over and decides about what the receiver has no buffers
+ * for.
  */
 #include "deliver.h"
 
 #include "capture.h"
 #include "clock.h"
 #include "cycles.h"
+#include "edit.h"
+#include "key.h"
 #include "offload.h"
 #include "probe.h"
 #include "rcu.h"
@@ -33,14 +37,20 @@ static bool may_wait(struct txq *q, unsigned taken)
 	return now - q->full_since < limit;
 }
 
-/* The back-end took @taken of @frames. */
-static void count_tx(struct txq *q, struct frame *const *frames, unsigned taken)
+static uint64_t bytes_of(struct frame *const *frames, unsigned n)
 {
-	unsigned sent = taken - q->dropped;
 	uint64_t bytes = 0;
 
-	for (unsigned i = 0; i < taken; i++)
+	for (unsigned i = 0; i < n; i++)
 		bytes += frames[i]->len;
+	return bytes;
+}
+
+/* The back-end took @taken frames of @bytes. */
+static void count_tx(struct txq *q, unsigned taken, uint64_t bytes)
+{
+	unsigned sent = taken - q->dropped;
+
 	if (unlikely(q->dropped)) {
 		bytes -= q->dropped_bytes;
 		q->dropped = 0;
@@ -54,12 +64,12 @@ static void count_tx(struct txq *q, struct frame *const *frames, unsigned taken)
 }
 
 /*
- * Gives frames that the receiver takes as they are to its queue. Returns with
- * how many it is done, sent or dropped; fewer than @n only when @can_hold: the
- * receiver is full and may be waited for.
+ * Gives frames, of @bytes together, that the receiver takes as they are to its
+ * queue. Returns with how many it is done, sent or dropped; fewer than @n only
+ * when @can_hold: the receiver is full and may be waited for.
  */
 static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
-			 bool can_hold)
+			 uint64_t bytes, bool can_hold)
 {
 	struct port *port = q->port;
 	struct capture *cap = rcu_read(port->capture);
@@ -68,7 +78,9 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 	spin_lock(&q->lock);
 	stage_mark(STAGE_LOOKUP);
 	taken = port->ops->tx_burst(q, frames, n);
-	count_tx(q, frames, taken);
+	if (unlikely(taken < n))
+		bytes = bytes_of(frames, taken);
+	count_tx(q, taken, bytes);
 	PROBE3(push, port->name, q->idx, taken);
 	if (likely(taken == n)) {
 		if (unlikely(q->full_since))
@@ -118,11 +130,14 @@ static bool transmit_segments(struct forward *fw, struct txq *q,
 
 			stage_mark(STAGE_OFFLOAD);
 			if (is_first)
-				done = transmit(q, batch, 1, true);
+				done = transmit(q, batch, 1, batch[0]->len,
+						true);
 			if (is_first && !done)
 				return false;
 			if (n > done)
-				transmit(q, batch + done, n - done, false);
+				transmit(q, batch + done, n - done,
+					 bytes_of(batch + done, n - done),
+					 false);
 			is_first = false;
 			n = iov = 0;
 		}
@@ -152,7 +167,9 @@ static unsigned transmit_soft(struct forward *fw, struct txq *q,
 			continue;
 		}
 		if (i > sent) {
-			done = transmit(q, frames + sent, i - sent, can_hold);
+			done = transmit(q, frames + sent, i - sent,
+					bytes_of(frames + sent, i - sent),
+					can_hold);
 			if (done < i - sent)
 				return sent + done;
 		}
@@ -163,58 +180,131 @@ static unsigned transmit_soft(struct forward *fw, struct txq *q,
 	return n;
 }
 
-/* Sends @n frames, all for @q, in order; as transmit(). @needed: the union of
- * the offloads they need. */
-static unsigned send_group(struct forward *fw, struct txq *q,
-			   struct frame *const *frames, unsigned n,
-			   bool can_hold, unsigned needed)
-{
-	unsigned offloads = shm_load(&q->port->tx_offloads);
+/* Frames on their way to one queue: as the receiver gets them, and as they are
+ * in the burst. */
+struct group {
+	struct frame *const *frame;
+	struct frame *const *of_burst;
+	unsigned count;
+	bool can_hold;
+	unsigned needed; /* offloads of all, or more */
+	uint64_t bytes;
+};
 
-	if (likely(!(needed & ~offloads)))
-		return transmit(q, frames, n, can_hold);
-	return transmit_soft(fw, q, frames, n, can_hold, offloads);
-}
-
-static void hold(struct forward *fw, const struct frame *f)
+/* With small frames merged. What is held back are the parts of a large frame
+ * that could not be sent. Merging adds no need for offloads that the receiver
+ * lacks. */
+static __attribute__((noinline)) void send_merged(struct forward *fw,
+						  struct txq *q,
+						  const struct group *g,
+						  unsigned offloads)
 {
-	fw->burst.held_mask |= 1ull << (f - fw->burst.frame);
-}
-
-/* As send_group() with small frames merged. What is held back are the parts of
- * a large frame that could not be sent. Merging adds no need for offloads that
- * the receiver lacks. */
-static void send_merged(struct forward *fw, struct txq *q,
-			struct frame *const *frames, unsigned n, bool can_hold,
-			unsigned needed)
-{
-	unsigned offloads = shm_load(&q->port->tx_offloads), done, left;
 	struct frame *large[BURST_MAX];
+	unsigned done, left;
 	uint64_t parts = 0;
 
-	left = gro_merge(&fw->gro, frames, n, offloads, large);
-	done = send_group(fw, q, large, left, can_hold, needed);
+	left = gro_merge(&fw->gro, g->frame, g->count, offloads, large);
+	if (g->needed & ~offloads)
+		done = transmit_soft(fw, q, large, left, g->can_hold, offloads);
+	else
+		done = transmit(q, large, left, bytes_of(large, left),
+				g->can_hold);
 	for (unsigned i = done; i < left; i++)
-		parts |= gro_parts(&fw->gro, large[i], frames, n);
-	for (unsigned i = 0; i < n; i++)
+		parts |= gro_parts(&fw->gro, large[i], g->frame, g->count);
+	for (unsigned i = 0; i < g->count; i++)
 		if (parts >> i & 1)
-			hold(fw, frames[i]);
-	n -= (unsigned)__builtin_popcountll(parts);
-	stat_add(&fw->merging->merged, n - done);
+			forward_hold(fw, g->of_burst[i]);
+	stat_add(&fw->merging->merged,
+		 g->count - (unsigned)__builtin_popcountll(parts) - done);
+}
+
+static inline void send_group(struct forward *fw, struct txq *q,
+			      struct group *g)
+{
+	unsigned offloads = shm_load(&q->port->tx_offloads), done;
+
+	for (unsigned i = 0; i < g->count; i++) {
+		g->needed |= frame_offloads_needed(g->frame[i]);
+		g->bytes += g->frame[i]->len;
+	}
+	if (unlikely(fw->merging)) {
+		send_merged(fw, q, g, offloads);
+		return;
+	}
+	if (likely(!(g->needed & ~offloads)))
+		done = transmit(q, g->frame, g->count, g->bytes, g->can_hold);
+	else
+		done = transmit_soft(fw, q, g->frame, g->count, g->can_hold,
+				     offloads);
+	for (; unlikely(done < g->count); done++)
+		forward_hold(fw, g->of_burst[done]);
+}
+
+/* The frame @f as a receiver with the rules @v gets it; @copy is room for one
+ * of its own. NULL: the receiver is not in its VLAN. */
+static struct frame *edit_for(const struct port_vlan *v, struct frame *f,
+			      struct frame *copy)
+{
+	unsigned vlan = f->tci & VLAN_VID_MASK;
+	uint16_t tpid = vlan == v->pvid ? 0 : v->tpid;
+
+	if (unlikely(!port_vlan_has(v, vlan)))
+		return NULL;
+	/* The tag it has is the one that is wanted; a priority tag says VLAN
+	 * 0. */
+	if (f->tpid == tpid &&
+	    (!tpid || (key_tci(f, 0) & VLAN_VID_MASK) == vlan))
+		return f;
+	edit_copy(copy, f);
+	copy->tpid = tpid;
+	if (!f->tpid)
+		edit_push_tag(copy, tpid, f->tci);
+	else if (!tpid)
+		edit_pop_tag(copy);
+	else
+		edit_set_tag(copy, tpid, f->tci);
+	return copy;
+}
+
+/* The edit stage: each receiver gets tags as its rules say, on a copy of the
+ * head where they differ from those that the frame has. */
+static __attribute__((noinline)) void deliver_edited(
+	struct forward *fw, struct txq *q, struct frame *const *frames,
+	unsigned n, bool can_hold)
+{
+	const struct port_vlan *v = rcu_read(q->port->vlan);
+	struct frame *edited[BURST_MAX], *of_burst[BURST_MAX];
+	struct group g = { .frame = edited,
+			   .of_burst = of_burst,
+			   .can_hold = can_hold };
+
+	if (!v)
+		v = &port_vlan_plain;
+	for (unsigned i = 0; i < n; i++) {
+		struct frame *f = edit_for(v, frames[i], &fw->edited[i]);
+
+		if (unlikely(!f)) {
+			spin_lock(&q->lock);
+			stat_inc(&q->stats.drops[DROP_TX_VLAN]);
+			spin_unlock(&q->lock);
+			continue;
+		}
+		of_burst[g.count] = frames[i];
+		edited[g.count++] = f;
+	}
+	if (g.count)
+		send_group(fw, q, &g);
 }
 
 void deliver(struct forward *fw, struct txq *q, struct frame *const *frames,
 	     unsigned n, bool can_hold)
 {
-	unsigned needed = 0, done;
-
-	for (unsigned i = 0; i < n; i++)
-		needed |= frame_offloads_needed(frames[i]);
-	if (unlikely(fw->merging)) {
-		send_merged(fw, q, frames, n, can_hold, needed);
-		return;
-	}
-	done = send_group(fw, q, frames, n, can_hold, needed);
-	for (; unlikely(done < n); done++)
-		hold(fw, frames[done]);
+	if (unlikely(fw->has_vlans))
+		deliver_edited(fw, q, frames, n, can_hold);
+	else
+		send_group(fw, q,
+			   &(struct group){ .frame = frames,
+					    .of_burst = frames,
+					    .count = n,
+					    .can_hold = can_hold });
 }

@@ -25,7 +25,6 @@
 #include "util.h"
 
 #define WAYS	    7
-#define MIN_BUCKETS 64
 #define MAX_BUCKETS (1u << 20) /* 64 MiB, seven million addresses */
 
 #define HUGE_PAGE   (2u << 20)
@@ -54,7 +53,7 @@ struct fdb {
 };
 
 /* Versions of a table begin so far behind those of the one before it. */
-#define VERSIONS (1ull << 40)
+#define VERSIONS (1ull << 38)
 
 struct place {
 	struct bucket *first, *second;
@@ -114,7 +113,7 @@ static void table_destroy(struct table *t)
 	free(t);
 }
 
-struct fdb *fdb_create(void)
+struct fdb *fdb_create(uint32_t buckets)
 {
 	static uint64_t tables; /* [ctl] */
 	struct fdb *f = calloc(1, sizeof(*f));
@@ -122,7 +121,7 @@ struct fdb *fdb_create(void)
 	if (!f)
 		return NULL;
 	f->version = ++tables * VERSIONS;
-	f->table = table_create(MIN_BUCKETS);
+	f->table = table_create(buckets);
 	if (!f->table) {
 		free(f);
 		return NULL;

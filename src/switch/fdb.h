@@ -23,7 +23,9 @@ struct fdb;
 
 #define FDB_NO_SLOT UINT16_MAX /* so at most 65535 ports in a network */
 
-struct fdb *fdb_create(void);	 /* small; NULL: out of memory */
+/* Begins with @buckets (a power of two, at least 2) of seven addresses each.
+ * NULL: out of memory. */
+struct fdb *fdb_create(uint32_t buckets);
 void fdb_destroy(struct fdb *f); /* no worker may have it */
 
 /* Slot of @mac (mac_to_u64), or FDB_NO_SLOT. Worker, inside its loop. */

@@ -106,11 +106,13 @@ static void flood(struct forward *fw, const struct topology *topo,
 		count_drop(rx, DROP_RX_ALONE, n);
 }
 
+#define NO_ADDRESS UINT64_MAX /* has more than 48 bits */
+
 /* What a worker remembers from frame to frame of a burst: most go the same
  * way. */
 struct recent {
 	uint64_t version;  /* of the MAC table */
-	uint64_t src, dst; /* 0: nothing yet; no valid address is 0 */
+	uint64_t src, dst; /* NO_ADDRESS: nothing yet */
 	uint16_t dst_slot;
 	bool src_is_known;	   /* to be where it came from */
 	const struct txq_set *set; /* for all between the two; NULL: look */
@@ -137,79 +139,106 @@ static void ask_for_growth(struct forward *fw)
 		fd_signal(fw->grow_fd);
 }
 
-/* Remembers where @src is. True: it was known there. */
-static bool learn(struct forward *fw, struct net *net, struct port *from,
-		  const struct topology *topo, uint64_t src,
-		  struct recent *recent)
+/* What classifying the frames of a burst needs. */
+struct place {
+	struct forward *fw;
+	const struct net *net;
+	const struct domain *domain;
+	const struct topology *topo; /* of the domain */
+	struct port *from;
+};
+
+static void tell_mac(const struct place *at, uint64_t mac, uint16_t old_slot)
 {
+	if (unlikely(mac_news_wanted(at->fw->mac_news)))
+		mac_news_put(at->fw->mac_news, at->net, at->domain->vlan, mac,
+			     (uint16_t)at->from->slot, old_slot);
+}
+
+/* An address is no longer behind @slot. Its port may have left this domain, not
+ * the network. */
+static void uncount(const struct net *net, uint16_t slot)
+{
+	const struct topology *all = rcu_read(net->all);
+
+	if (slot < all->count && all->port[slot])
+		shm_fetch_sub(&all->port[slot]->mac_count, 1);
+}
+
+/* Remembers where @src is. True: it was known there. */
+static bool learn(const struct place *at, uint64_t src, struct recent *recent)
+{
+	struct port *from = at->from;
 	bool may_add = shm_load(&from->mac_count) < shm_load(&from->max_macs);
+	struct fdb *fdb = at->domain->fdb;
 	uint16_t old_slot;
 
-	switch (fdb_learn(net->fdb, src, (uint16_t)from->slot, may_add,
-			  &old_slot)) {
+	switch (fdb_learn(fdb, src, (uint16_t)from->slot, may_add, &old_slot)) {
 	case FDB_KNOWN:
 		return true;
 	case FDB_MOVED:
-		if (old_slot < topo->count && topo->port[old_slot])
-			shm_fetch_sub(&topo->port[old_slot]->mac_count, 1);
+		uncount(at->net, old_slot);
 		shm_fetch_add(&from->mac_count, 1);
-		recent->version = fdb_version(net->fdb);
-		recent->dst = 0; /* it may be this one */
+		recent->version = fdb_version(fdb);
+		recent->dst = NO_ADDRESS; /* it may be this one */
+		tell_mac(at, src, old_slot);
 		return false;
 	case FDB_ADDED:
 		shm_fetch_add(&from->mac_count, 1);
-		recent->dst = 0;
+		recent->dst = NO_ADDRESS;
+		tell_mac(at, src, FDB_NO_SLOT);
 		break;
 	case FDB_FULL:
 		break;
 	}
-	if (may_add && fdb_wants_growth(net->fdb))
-		ask_for_growth(fw);
+	if (may_add && fdb_wants_growth(fdb))
+		ask_for_growth(at->fw);
 	return false;
 }
 
 /* Learns where @f came from and finds where its destination is: recent->src,
  * ->dst, ->dst_slot. Of a multicast destination the slot means nothing. */
-static void resolve(struct forward *fw, struct net *net, struct port *from,
-		    const struct topology *topo, const struct frame *f,
+static void resolve(const struct place *at, const struct frame *f,
 		    struct recent *recent, uint64_t src, uint64_t dst)
 {
 	const uint8_t *head = frame_head_const(f);
+	struct forward *fw = at->fw;
+	uint16_t slot = (uint16_t)at->from->slot;
 
-	if (src && pairs_find(&fw->pairs, recent->version, src,
-			      (uint16_t)from->slot, dst, &recent->dst_slot)) {
+	if (src && pairs_find(&fw->pairs, recent->version, src, slot, dst,
+			      &recent->dst_slot)) {
 		recent->src = src;
 		recent->src_is_known = true;
 		recent->dst = dst;
 		return;
 	}
-	if (recent->end && recent->src)
-		look_ahead(net->fdb, f, recent);
+	if (recent->end && recent->src != NO_ADDRESS)
+		look_ahead(at->domain->fdb, f, recent);
 	if (src != recent->src) {
 		recent->src = src;
+		/* 0 is nobody's address, and stands for a free entry */
 		recent->src_is_known = src &&
 				       !mac_is_multicast(head + ETH_ALEN) &&
-				       learn(fw, net, from, topo, src, recent);
+				       learn(at, src, recent);
 	}
 	if (mac_is_multicast(head))
 		return;
 	if (dst != recent->dst) {
 		recent->dst = dst;
-		recent->dst_slot = fdb_lookup(net->fdb, dst);
+		recent->dst_slot = fdb_lookup(at->domain->fdb, dst);
 	}
 	if (recent->src_is_known && recent->dst_slot != FDB_NO_SLOT)
-		pairs_add(&fw->pairs, recent->version, src,
-			  (uint16_t)from->slot, dst, recent->dst_slot);
+		pairs_add(&fw->pairs, recent->version, src, slot, dst,
+			  recent->dst_slot);
 }
 
 /* Decides where @f goes and learns where it came from. */
-static struct txq *classify(struct forward *fw, struct net *net,
-			    struct port *from, const struct topology *topo,
-			    struct frame *f, struct recent *recent,
-			    struct queue_stats *rx)
+static struct txq *classify(const struct place *at, struct frame *f,
+			    struct recent *recent, struct queue_stats *rx)
 {
 	const uint8_t *head = frame_head_const(f);
 	uint64_t dst = mac_to_u64(head), src = mac_to_u64(head + ETH_ALEN);
+	const struct topology *topo = at->topo;
 	const struct txq_set *set;
 	struct port *to;
 
@@ -217,13 +246,13 @@ static struct txq *classify(struct forward *fw, struct net *net,
 		return pick_txq(recent->set, f);
 	recent->set = NULL;
 	if (src != recent->src || dst != recent->dst)
-		resolve(fw, net, from, topo, f, recent, src, dst);
+		resolve(at, f, recent, src, dst);
 	if (mac_is_multicast(head))
 		return TO_ALL;
 	if (recent->dst_slot >= topo->count ||
 	    !(to = topo->port[recent->dst_slot]))
 		return TO_ALL;
-	if (unlikely(to == from)) {
+	if (unlikely(to == at->from)) {
 		count_drop(rx, DROP_RX_HAIRPIN, 1);
 		return TO_NOBODY;
 	}
@@ -238,37 +267,37 @@ static struct txq *classify(struct forward *fw, struct net *net,
 
 /* Holds the frames from @i on, which have a receiver: others before them wait,
  * and what goes to one receiver is to keep its order. */
-static void hold_rest(struct forward *fw, struct txq *const *to, unsigned i,
-		      unsigned n)
+static void hold_rest(struct forward *fw, struct txq *const *to,
+		      struct frame *const *f, unsigned i, unsigned n)
 {
 	for (; i < n; i++)
 		if (to[i] != TO_NOBODY)
-			fw->burst.held_mask |= 1ull << i;
+			forward_hold(fw, f[i]);
 }
 
-void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
-		    unsigned n, bool can_hold, struct queue_stats *rx)
+/* Forwards @n frames that are in @domain. */
+static void forward_domain(struct forward *fw, const struct net *net,
+			   const struct domain *domain, struct port *from,
+			   struct frame *frames, unsigned n, bool can_hold,
+			   struct queue_stats *rx)
 {
-	struct net *net = rcu_read(from->net);
-	const struct topology *topo;
-	struct recent recent = { .dst_slot = FDB_NO_SLOT, .end = frames + n };
+	const struct place at = { fw, net, domain, rcu_read(domain->topology),
+				  from };
+	struct recent recent = { .src = NO_ADDRESS,
+				 .dst = NO_ADDRESS,
+				 .dst_slot = FDB_NO_SLOT,
+				 .end = frames + n };
 	struct frame *f[BURST_MAX];
 	struct txq *to[BURST_MAX];
 	unsigned start = 0;
 	bool is_uniform = true;
 
-	fw->burst.held_mask = 0;
-	if (unlikely(!net)) {
-		count_drop(rx, DROP_RX_ALONE, n);
-		return;
-	}
-	topo = rcu_read(net->topology);
 	/* After the topology: where a slot has a new port, the addresses of the
 	 * one before are gone in this version. */
-	recent.version = fdb_version(net->fdb);
+	recent.version = fdb_version(domain->fdb);
 	for (unsigned i = 0; i < n; i++) {
 		f[i] = &frames[i];
-		to[i] = classify(fw, net, from, topo, f[i], &recent, rx);
+		to[i] = classify(&at, f[i], &recent, rx);
 		is_uniform &= to[i] == to[0];
 	}
 	/* the usual burst, which needs no grouping */
@@ -283,37 +312,118 @@ void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
 		while (end < n && (to[end] == TO_ALL) == floods)
 			end++;
 		if (floods)
-			flood(fw, topo, from, f + start, end - start, rx);
+			flood(fw, at.topo, from, f + start, end - start, rx);
 		else
 			send_groups(fw, f + start, to + start, end - start,
 				    can_hold);
 		start = end;
 		if (unlikely(fw->burst.held_mask)) {
-			hold_rest(fw, to, start, n);
+			hold_rest(fw, to, f, start, n);
 			break;
 		}
 	}
 }
 
-/* Of the @n frames of the burst those that are not held back. */
-static unsigned dealt_with(struct burst *b, unsigned n,
+/* The domain of a frame that came in at a port with the rules @v, and with that
+ * f->tci and f->tpid; NULL: it is in none that the port is in (IEEE 802.1Q,
+ * clause 6.9). */
+static const struct domain *domain_of(const struct net *net,
+				      const struct vlans *vlans,
+				      const struct port_vlan *v,
+				      struct frame *f)
+{
+	const uint8_t *tag = frame_head_const(f) + 2 * ETH_ALEN;
+	unsigned vlan = v->pvid;
+
+	f->tpid = 0;
+	f->tci = (uint16_t)vlan;
+	if (get_be16(tag) == v->tpid) {
+		/* the tag, and the ethertype behind it */
+		if (f->head_len < ETH_HLEN + VLAN_HLEN)
+			return NULL;
+		f->tpid = v->tpid;
+		f->tci = get_be16(tag + 2);
+		if (f->tci & VLAN_VID_MASK)
+			vlan = f->tci & VLAN_VID_MASK;
+		else if (vlan != VLAN_NONE)
+			f->tci |= (uint16_t)vlan; /* had a priority only */
+	}
+	if (vlan == VLAN_NONE || !port_vlan_has(v, vlan))
+		return NULL;
+	return vlan ? &vlans->domain[vlan] : &net->base;
+}
+
+/* In a network with VLANs: neighbours of one domain are forwarded together.
+ * When one frame has to wait, so do all behind it: they may be of its flow. */
+static __attribute__((noinline)) void forward_vlans(
+	struct forward *fw, const struct net *net, const struct vlans *vlans,
+	struct port *from, struct frame *frames, unsigned n, bool can_hold,
+	struct queue_stats *rx)
+{
+	const struct port_vlan *v = rcu_read(from->vlan);
+	const struct domain *domain[BURST_MAX];
+	unsigned start, end;
+
+	if (!v)
+		v = &port_vlan_plain;
+	for (unsigned i = 0; i < n; i++)
+		domain[i] = domain_of(net, vlans, v, &frames[i]);
+	for (start = 0; start < n && !fw->burst.held_mask; start = end) {
+		end = start + 1;
+		while (end < n && domain[end] == domain[start])
+			end++;
+		if (!domain[start])
+			count_drop(rx, DROP_RX_VLAN, end - start);
+		else
+			forward_domain(fw, net, domain[start], from,
+				       &frames[start], end - start, can_hold,
+				       rx);
+	}
+	for (; unlikely(start < n); start++)
+		if (domain[start])
+			forward_hold(fw, &frames[start]);
+}
+
+void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
+		    unsigned n, bool can_hold, struct queue_stats *rx)
+{
+	struct net *net = rcu_read(from->net);
+	const struct vlans *vlans;
+
+	fw->burst.held_mask = 0;
+	if (unlikely(!net)) {
+		count_drop(rx, DROP_RX_ALONE, n);
+		return;
+	}
+	vlans = rcu_read(net->vlans);
+	fw->has_vlans = vlans;
+	if (likely(!vlans))
+		forward_domain(fw, net, &net->base, from, frames, n, can_hold,
+			       rx);
+	else
+		forward_vlans(fw, net, vlans, from, frames, n, can_hold, rx);
+}
+
+/* Of the @n frames from @first on those that are not held back. */
+static unsigned dealt_with(struct burst *b, unsigned first, unsigned n,
 			   struct frame *f[BURST_MAX])
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = first; i < first + n; i++)
 		if (!(b->held_mask >> i & 1))
 			f[count++] = &b->frame[i];
 	return count;
 }
 
-static void capture_rx(struct port *port, struct burst *b, unsigned n)
+static void capture_rx(struct port *port, struct burst *b, unsigned first,
+		       unsigned n)
 {
 	struct capture *cap = rcu_read(port->capture);
 	struct frame *f[BURST_MAX];
 
 	if (unlikely(cap))
-		capture_frames(cap, true, f, dealt_with(b, n, f));
+		capture_frames(cap, true, f, dealt_with(b, first, n, f));
 }
 
 /*
@@ -331,27 +441,71 @@ static void set_want(struct rxq *q, unsigned n, uint64_t bytes)
 		q->want = MIN(2 * q->want, BURST_MAX);
 }
 
-static void count_rx(struct rxq *q, const struct burst *b, unsigned n,
-		     unsigned held)
+/* Counts frames[first..first + n) but for those held; returns their bytes with
+ * those held. */
+static uint64_t count_rx(struct queue_stats *s, const struct burst *b,
+			 unsigned first, unsigned n)
 {
+	uint64_t all = 0, held_bytes = 0, mask;
+	unsigned held = 0;
+
+	for (unsigned i = first; i < first + n; i++)
+		all += b->frame[i].len;
+	mask = b->held_mask >> first;
+	for (; unlikely(mask); mask &= mask - 1, held++)
+		held_bytes += b->frame[first + __builtin_ctzll(mask)].len;
+	stat_add(&s->frames, n - held);
+	stat_add(&s->bytes, all - held_bytes);
+	stat_inc(&s->bursts);
+	return all;
+}
+
+/* Forwards frames[first..first + n) of the burst, which came in at @port;
+ * returns their bytes. */
+static uint64_t forward_run(struct forward *fw, struct rxq *q,
+			    struct port *port, struct queue_stats *stats,
+			    unsigned first, unsigned n)
+{
+	struct burst *b = &fw->burst;
+	uint64_t bytes;
+
+	forward_frames(fw, port, b->frame + first, n, q->can_hold, stats);
+	bytes = count_rx(stats, b, first, n);
+	capture_rx(port, b, first, n);
+	return bytes;
+}
+
+/* The frames of a queue that serves several ports: neighbours from one are
+ * forwarded together. When one has to wait, so do all behind it. */
+static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
+							 struct rxq *q,
+							 unsigned n)
+{
+	struct frame *f = fw->burst.frame;
+	unsigned start = 0, end;
 	uint64_t bytes = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		bytes += b->frame[i].len;
-	set_want(q, n, bytes);
-	for (uint64_t m = b->held_mask; unlikely(m); m &= m - 1)
-		bytes -= b->frame[__builtin_ctzll(m)].len;
-	stat_add(&q->stats.frames, n - held);
-	stat_add(&q->stats.bytes, bytes);
-	stat_inc(&q->stats.bursts);
+	for (; start < n && !fw->burst.held_mask; start = end) {
+		struct port *port = f[start].from;
+
+		end = start + 1;
+		while (end < n && f[end].from == port)
+			end++;
+		bytes += forward_run(fw, q, port, &port->rxq[0]->stats, start,
+				     end - start);
+	}
+	for (; start < n; start++)
+		forward_hold(fw, &f[start]);
+	return bytes;
 }
 
 struct poll_result forward_poll(void *path, struct rxq *q)
 {
-	struct forward *fw = path;
 	const struct port_ops *ops = q->port->ops;
+	struct forward *fw = path;
 	struct burst *b = &fw->burst;
 	unsigned n, held = 0;
+	uint64_t bytes;
 
 	b->want = q->want;
 	n = ops->rx_burst(q, b);
@@ -361,11 +515,12 @@ struct poll_result forward_poll(void *path, struct rxq *q)
 		if (q->port->flows)
 			learn_flows(q, b->frame, n);
 		fw->merging = shm_load(&q->wants_gro) ? &q->stats : NULL;
-		forward_frames(fw, q->port, b->frame, n, q->can_hold,
-			       &q->stats);
+		if (likely(!q->is_shared))
+			bytes = forward_run(fw, q, q->port, &q->stats, 0, n);
+		else
+			bytes = forward_shared(fw, q, n);
+		set_want(q, n, bytes);
 		held = (unsigned)__builtin_popcountll(b->held_mask);
-		count_rx(q, b, n, held);
-		capture_rx(q->port, b, n);
 		PROBE3(forward, q->port->name, q->idx, n - held);
 	}
 	if (unlikely(held))

@@ -7,6 +7,7 @@
 #define RW_FORWARD_H
 
 #include "gro.h"
+#include "mac_news.h"
 #include "pairs.h"
 #include "port.h"
 #include "workers.h"
@@ -25,10 +26,21 @@ struct forward {
 	/* counters of the queue at hand when it wants its small frames merged,
 	 * else NULL */
 	struct queue_stats *merging;
+	/* Whether the frames at hand are in a network with VLANs, and private
+	 * copies of those whose tags one receiver wants otherwise. */
+	bool has_vlans;
+	struct frame edited[BURST_MAX];
+	struct mac_news *mac_news; /* [const] */
 	/* Set when a MAC table asked for growth; [worker -> ctl] */
 	bool *grow_wanted;
 	int grow_fd; /* eventfd to tell control */
 };
+
+/* @f, a frame of fw->burst, is to wait. */
+static inline void forward_hold(struct forward *fw, const struct frame *f)
+{
+	fw->burst.held_mask |= 1ull << (f - fw->burst.frame);
+}
 
 /* Looks at @q once with the struct forward @path: takes a burst in, forwards
  * it, gives it back. Worker. */

@@ -27,53 +27,6 @@ static struct net *net_find(struct vswitch *sw, const char *name)
 	return NULL;
 }
 
-static void net_destroy(struct net *net)
-{
-	fdb_destroy(net->fdb);
-	free(net->topology);
-	free(net->name);
-	free(net);
-}
-
-static struct net *net_create(struct vswitch *sw, const char *name)
-{
-	struct net *net = calloc(1, sizeof(*net));
-
-	if (!net)
-		return NULL;
-	CDS_INIT_LIST_HEAD(&net->node);
-	net->name = strdup(name);
-	net->fdb = fdb_create();
-	net->topology = calloc(1, sizeof(*net->topology));
-	if (!net->name || !net->fdb || !net->topology) {
-		net_destroy(net);
-		return NULL;
-	}
-	cds_list_add_tail(&net->node, &sw->nets);
-	return net;
-}
-
-/* Publishes a topology with @p at @slot (NULL: nobody), waits until the old one
- * is out of use and frees it. */
-static int topology_set(struct net *net, unsigned slot, struct port *p)
-{
-	struct topology *old = net->topology, *t;
-	unsigned count = MAX(old->count, slot + 1);
-
-	t = calloc(1, sizeof(*t) + count * sizeof(struct port *));
-	if (!t)
-		return -ENOMEM;
-	t->count = count;
-	memcpy(t->port, old->port, old->count * sizeof(struct port *));
-	t->port[slot] = p;
-	rcu_publish(net->topology, t);
-	/* May still use the old topology, and through it @slot's former port:
-	 * workers in forward_frames() of the burst they are in. */
-	rcu_wait_workers();
-	free(old);
-	return 0;
-}
-
 static unsigned topology_free_slot(const struct topology *t)
 {
 	unsigned slot = 0;
@@ -83,23 +36,17 @@ static unsigned topology_free_slot(const struct topology *t)
 	return slot;
 }
 
-static void mac_gone(uint16_t slot, void *arg)
-{
-	const struct topology *t = ((struct net *)arg)->topology;
-
-	if (slot < t->count && t->port[slot])
-		shm_fetch_sub(&t->port[slot]->mac_count, 1);
-}
-
 static void on_age(struct loop_timer *timer)
 {
 	struct vswitch *sw = container_of(timer, struct vswitch, age_timer);
 	struct net *net;
 
 	cds_list_for_each_entry(net, &sw->nets, node)
-		if (fdb_count(net->fdb))
-			fdb_age(net->fdb, MAX(sw->mac_age_s / sw->tick_s, 1u),
-				mac_gone, net);
+		for (struct domain *d = NULL; (d = net_next_domain(net, d));)
+			if (fdb_count(d->fdb))
+				fdb_age(d->fdb,
+					MAX(sw->mac_age_s / sw->tick_s, 1u),
+					net_mac_gone, net);
 	loop_timer_arm(sw->loop, timer, sw->tick_s * 1000ull, on_age);
 }
 
@@ -112,11 +59,12 @@ static void on_grow(struct loop_watch *w, uint32_t events)
 	(void)events;
 	fd_drain(sw->grow_fd);
 	cds_list_for_each_entry(net, &sw->nets, node)
-		if (fdb_wants_growth(net->fdb) && fdb_grow(net->fdb))
-			log_limited(
-				&limit, LOG_LEVEL_WARN,
-				"network %s: no memory for a larger MAC table",
-				net->name);
+		for (struct domain *d = NULL; (d = net_next_domain(net, d));)
+			if (fdb_wants_growth(d->fdb) && fdb_grow(d->fdb))
+				log_limited(&limit, LOG_LEVEL_WARN,
+					    "network %s: no memory for a "
+					    "larger MAC table",
+					    net->name);
 	shm_store_release(&sw->grow_wanted, false);
 }
 
@@ -125,6 +73,8 @@ static struct forward *forward_init(struct vswitch *sw, struct forward *fw)
 	fw->grow_wanted = &sw->grow_wanted;
 	fw->grow_fd = sw->grow_fd;
 	fw->merging = NULL;
+	fw->has_vlans = false;
+	fw->mac_news = &sw->mac_news;
 	memset(&fw->pairs, 0, sizeof(fw->pairs));
 	return fw;
 }
@@ -176,6 +126,9 @@ int switch_create(const struct switch_config *c, struct loop *loop,
 	if (sw->grow_fd < 0 || loop_watch_add(loop, &sw->grow_watch,
 					      sw->grow_fd, EPOLLIN, on_grow))
 		goto err_destroy;
+	rc = mac_news_init(&sw->mac_news, loop, &sw->observers);
+	if (rc)
+		goto err_destroy;
 	rc = start_workers(sw, c);
 	if (rc)
 		goto err_destroy;
@@ -198,6 +151,7 @@ void switch_destroy(struct vswitch *sw)
 		net_destroy(net);
 	loop_timer_disarm(&sw->age_timer);
 	loop_watch_remove(&sw->grow_watch);
+	mac_news_fini(&sw->mac_news);
 	fd_close(&sw->grow_fd);
 	free(sw->path);
 	free(sw->port);
@@ -250,14 +204,29 @@ static void port_list_remove(struct vswitch *sw, const struct port *p)
 		(sw->port_count - i) * sizeof(struct port *));
 }
 
-static void net_release(struct vswitch *sw, struct net *net)
+static void net_release(struct net *net)
 {
-	(void)sw;
 	if (net->port_count)
 		return;
 	cds_list_del(&net->node);
 	/* The last port left with a wait: no worker knows the network. */
 	net_destroy(net);
+}
+
+/* Heads of frames in a network with VLANs hold the headers behind two tags:
+ * what chooses among the queues of a receiver is there. */
+static void update_snap(struct net *net)
+{
+	uint32_t snap = net->vlans ? KEY_L4_SNAP : 0;
+
+	for (unsigned i = 0; i < net->all->count; i++)
+		if (net->all->port[i] && net->all->port[i]->snap != snap)
+			port_set_snap(net->all->port[i], snap);
+}
+
+static bool is_same_vlan(const struct port_vlan *a, const struct port_vlan *b)
+{
+	return a == b || (a && b && !memcmp(a, b, sizeof(*a)));
 }
 
 static void tell_port(const struct port *p, enum event_kind kind)
@@ -278,28 +247,27 @@ int switch_add_port(struct vswitch *sw, struct port *p, const char *name,
 		return err_set(err, -EEXIST, "id=%s is in use by another port",
 			       p->name);
 	net = net_find(sw, name);
-	if (!net)
-		net = net_create(sw, name);
+	if (!net) {
+		net = net_create(name);
+		if (net)
+			cds_list_add_tail(&net->node, &sw->nets);
+	}
 	if (!net)
 		return err_set(err, -ENOMEM, "out of memory");
-	slot = topology_free_slot(net->topology);
-	if (slot >= FDB_NO_SLOT) {
+	slot = topology_free_slot(net->all);
+	if (slot >= FDB_NO_SLOT)
 		return err_set(err, -ENOSPC, "network %s has %u ports already",
 			       name, slot);
-	}
 	rc = port_list_add(sw, p);
-	if (!rc) {
-		p->slot = slot;
-		rc = topology_set(net, slot, p);
-	}
-	if (rc) {
+	if (!rc && (rc = net_add_port(net, p, slot)))
 		port_list_remove(sw, p);
-		net_release(sw, net);
+	if (rc) {
+		net_release(net);
 		return err_set(err, rc, "out of memory");
 	}
-	net->port_count++;
 	p->net_name = net->name;
 	rcu_publish(p->net, net);
+	update_snap(net);
 	tell_port(p, EVENT_PORT_ADDED);
 	return 0;
 }
@@ -312,20 +280,39 @@ void switch_remove_port(struct vswitch *sw, struct port *p)
 	if (!net)
 		return;
 	rcu_publish(p->net, NULL);
-	while (topology_set(net, p->slot, NULL)) {
-		/* No memory for a copy: change the live one, a pointer store
-		 * that workers see or do not, then wait as the copy would. */
-		shm_store(&net->topology->port[p->slot], NULL);
-		rcu_wait_workers();
-		break;
-	}
-	/* Nobody learns for this slot any more. */
-	fdb_flush(net->fdb, (uint16_t)p->slot, NULL, NULL);
-	p->mac_count = 0;
+	/* On return nobody learns for its slot any more. */
+	net_remove_port(net, p);
+	mac_news_drain(&sw->mac_news);
 	tell_port(p, EVENT_PORT_REMOVED);
 	p->net_name = NULL;
-	net->port_count--;
-	net_release(sw, net);
+	update_snap(net);
+	net_release(net);
+}
+
+int switch_set_vlan(struct port *p, const struct vlan_conf *conf,
+		    struct err *err)
+{
+	struct port_vlan *vlan;
+	int rc = port_vlan_parse(conf, &vlan, err);
+
+	if (rc)
+		return rc;
+	if (!p->net) {
+		free(p->vlan);
+		p->vlan = vlan;
+		return 0;
+	}
+	if (is_same_vlan(p->vlan, vlan)) {
+		free(vlan);
+		return 0;
+	}
+	rc = net_set_vlan(p->net, p, vlan);
+	if (rc) {
+		free(vlan);
+		return err_set(err, rc, "out of memory");
+	}
+	update_snap(p->net);
+	return 0;
 }
 
 struct port *switch_find_port(struct vswitch *sw, const char *name)
@@ -344,6 +331,7 @@ const char *switch_net_name(const struct port *p)
 struct each_mac {
 	struct vswitch *sw;
 	struct net *net;
+	const struct domain *domain;
 	bool (*fn)(const struct mac_entry *, void *);
 	void *arg;
 	bool go_on;
@@ -353,15 +341,15 @@ static bool each_mac_entry(uint64_t mac, uint16_t slot, unsigned ticks,
 			   void *arg)
 {
 	struct each_mac *each = arg;
-	const struct topology *t = each->net->topology;
+	const struct topology *t = each->net->all;
 	struct mac_entry e = { .net = each->net->name,
+			       .vlan = each->domain->vlan,
 			       .age_s = ticks * each->sw->tick_s };
 
 	if (slot >= t->count || !t->port[slot])
 		return true;
 	e.port = t->port[slot]->name;
-	for (unsigned i = 0; i < 6; i++)
-		e.mac[i] = (uint8_t)(mac >> 8 * i);
+	mac_from_u64(e.mac, mac);
 	each->go_on = each->fn(&e, each->arg);
 	return each->go_on;
 }
@@ -376,9 +364,12 @@ void switch_each_mac(struct vswitch *sw, const char *name,
 	cds_list_for_each_entry(each.net, &sw->nets, node) {
 		if (name && strcmp(each.net->name, name))
 			continue;
-		fdb_each(each.net->fdb, each_mac_entry, &each);
-		if (!each.go_on)
-			return;
+		each.domain = NULL;
+		while ((each.domain = net_next_domain(each.net, each.domain))) {
+			fdb_each(each.domain->fdb, each_mac_entry, &each);
+			if (!each.go_on)
+				return;
+		}
 	}
 }
 
@@ -389,12 +380,10 @@ unsigned switch_flush_macs(struct vswitch *sw, const char *name,
 	struct net *net;
 
 	if (p)
-		return p->net ? fdb_flush(p->net->fdb, (uint16_t)p->slot,
-					  mac_gone, p->net)
-			      : 0;
+		return p->net ? net_flush(p->net, p) : 0;
 	cds_list_for_each_entry(net, &sw->nets, node)
 		if (!name || !strcmp(net->name, name))
-			n += fdb_flush(net->fdb, FDB_NO_SLOT, mac_gone, net);
+			n += net_flush(net, NULL);
 	return n;
 }
 
@@ -407,7 +396,7 @@ void switch_inject(struct port *p, const void *data, uint32_t len)
 	if (len < ETH_HLEN || len > FRAME_MAX || !p->rxq_count || !p->rxq[0])
 		return;
 	f->hdr = (struct vnet_hdr){ 0 };
-	frame_from_iov(f, &iov, 1, len, FRAME_SNAP);
+	frame_from_iov(f, &iov, 1, len, FRAME_HEAD);
 	/* The counters of the port's queue belong to its worker: what is
 	 * injected is counted where it leaves. */
 	forward_frames(fw, p, f, 1, false, &(struct queue_stats){ 0 });

@@ -38,6 +38,12 @@ int switch_add_port(struct vswitch *sw, struct port *p, const char *net,
  * its addresses are forgotten. An empty network goes away. */
 void switch_remove_port(struct vswitch *sw, struct port *p);
 
+/* Gives @p the rules about VLANs that @conf says, while it is in use or not. 0,
+ * -EINVAL with @err for what is wrong in them, -ENOMEM; then the port keeps
+ * what it had. */
+int switch_set_vlan(struct port *p, const struct vlan_conf *conf,
+		    struct err *err);
+
 struct port *switch_find_port(struct vswitch *sw, const char *name);
 const char *switch_net_name(const struct port *p);
 
@@ -45,6 +51,7 @@ const char *switch_net_name(const struct port *p);
 struct mac_entry {
 	uint8_t mac[6];
 	const char *net, *port; /* valid during the call */
+	uint16_t vlan;		/* 0: none */
 	unsigned age_s;
 };
 void switch_each_mac(struct vswitch *sw, const char *net,

@@ -13,6 +13,7 @@ struct vswitch {
 	struct port **port;	   /* in the order they were added; heap */
 	unsigned port_count, port_room;
 	struct observers observers;
+	struct mac_news mac_news;
 	struct workers *workers;
 	struct forward *path;	 /* one for each worker, then ours; heap */
 	struct forward *forward; /* ours, for what control injects */

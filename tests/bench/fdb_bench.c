@@ -25,7 +25,7 @@ static uint64_t mac_of(uint64_t n)
 
 static struct fdb *fill(unsigned entries)
 {
-	struct fdb *f = fdb_create();
+	struct fdb *f = fdb_create(64);
 	unsigned missing = entries;
 
 	/* An entry that was in the way of growth is learned again, as in the

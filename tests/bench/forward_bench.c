@@ -12,8 +12,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "forward.h"
-#include "switch.h"
+#include "switch_impl.h"
 
 #define PORTS	   65
 #define BURST	   32
@@ -113,25 +112,22 @@ int main(int argc, char **argv)
 	struct switch_config c = { .workers = 1,
 				   .poll_us = -1,
 				   .mac_age_s = 300 };
-	struct forward *fw = aligned_alloc(64, align_up(sizeof(*fw), 64));
 	struct loop *loop = loop_create();
 	struct queue_stats stats = { 0 };
 	struct sink *sink[PORTS];
 	struct vswitch *sw;
+	struct forward *fw;
 	uint32_t *cycles;
 	struct err err;
-	bool grow = true;
 
-	if (!bursts || bursts > BURSTS_MAX || !fw) {
+	if (!bursts || bursts > BURSTS_MAX) {
 		fprintf(stderr, "usage: forward_bench [BURSTS <= %d]\n",
 			BURSTS_MAX);
 		return 2;
 	}
 	cycles = calloc(bursts, sizeof(*cycles));
-	memset(fw, 0, sizeof(*fw));
-	fw->grow_wanted = &grow;
-	fw->grow_fd = -1;
 	assert_int_equal(switch_create(&c, loop, &sw, &err), 0);
+	fw = sw->forward; /* of the control thread, which this is */
 	for (unsigned i = 0; i < PORTS; i++)
 		sink[i] = add_sink(sw, i);
 	for (unsigned i = 0; i < PORTS; i++) {
@@ -153,6 +149,5 @@ int main(int argc, char **argv)
 	switch_destroy(sw);
 	loop_destroy(loop);
 	free(cycles);
-	free(fw);
 	return 0;
 }

@@ -116,7 +116,7 @@ static void model_flush(struct fdb *f, struct naive *m, uint16_t slot)
 static void test_model(void **state)
 {
 	struct rng r = rng_start();
-	struct fdb *f = fdb_create();
+	struct fdb *f = fdb_create(64);
 	struct naive *m = calloc(1, sizeof(*m));
 
 	(void)state;
@@ -143,7 +143,7 @@ static void test_model(void **state)
 /* TOTAL addresses fit, are all found, and none of a million others are. */
 static void test_million(void **state)
 {
-	struct fdb *f = fdb_create();
+	struct fdb *f = fdb_create(64);
 	const unsigned total = TOTAL;
 	uint16_t old;
 
@@ -209,7 +209,7 @@ static void *race(void *arg)
  * number of entries always equals additions minus removals. */
 static void test_threads(void **state)
 {
-	struct fdb *f = fdb_create();
+	struct fdb *f = fdb_create(64);
 	struct racer racer[2] = { { f, 1, false, 0, 0 },
 				  { f, 2, false, 0, 0 } };
 	unsigned gone[4] = { 0 };

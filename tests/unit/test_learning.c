@@ -112,7 +112,7 @@ static void entry_gone(uint16_t slot, void *arg)
 static void disturb(struct model *m)
 {
 	unsigned port = rng_below(&m->rng, PORTS);
-	struct fdb *fdb = m->port[0]->port.net->fdb;
+	struct fdb *fdb = m->port[0]->port.net->base.fdb;
 
 	switch (rng_below(&m->rng, 5)) {
 	case 0:
@@ -184,9 +184,9 @@ static void test_used_ones_stay(void **state)
 		}
 		wait_taken(m.port[0]);
 		wait_taken(m.port[1]);
-		fdb_age(m.port[0]->port.net->fdb, 3, entry_gone, &m);
+		fdb_age(m.port[0]->port.net->base.fdb, 3, entry_gone, &m);
 	}
-	assert_int_equal(fdb_count(m.port[0]->port.net->fdb), 2);
+	assert_int_equal(fdb_count(m.port[0]->port.net->base.fdb), 2);
 	assert_int_equal(m.port[2]->port.mac_count, 0);
 	for (unsigned i = 0; i < PORTS; i++)
 		remove_port(&m.w, m.port[i]);

@@ -30,19 +30,20 @@ static void test_good(void **state)
 	static const struct {
 		const char *text, *says;
 	} good[] = {
-		{ "null,id=n", "{\"type\":\"null\",\"id\":\"n\","
-			       "\"net\":\"default\",\"max-macs\":16384,"
-			       "\"full\":\"wait\",\"full-us\":10000,"
-			       "\"offload\":true}" },
+		{ "null,id=n",
+		  "{\"type\":\"null\",\"id\":\"n\","
+		  "\"net\":\"default\",\"max-macs\":16384,"
+		  "\"full\":\"wait\",\"full-us\":10000,\"dot1ad\":false,"
+		  "\"offload\":true}" },
 		{ "type=null,id=n,net=a-b.c,max-macs=3,offload=off",
 		  "{\"type\":\"null\",\"id\":\"n\",\"net\":\"a-b.c\","
 		  "\"max-macs\":3,\"full\":\"wait\","
-		  "\"full-us\":10000,\"offload\":false}" },
-		{ "null,nooffload,id=n",
-		  "{\"type\":\"null\",\"id\":\"n\","
-		  "\"net\":\"default\","
-		  "\"max-macs\":16384,\"full\":\"wait\",\"full-us\":10000,"
-		  "\"offload\":false}" },
+		  "\"full-us\":10000,\"dot1ad\":false,\"offload\":false}" },
+		{ "null,nooffload,id=n", "{\"type\":\"null\",\"id\":\"n\","
+					 "\"net\":\"default\","
+					 "\"max-macs\":16384,\"full\":\"wait\","
+					 "\"full-us\":10000,\"dot1ad\":false,"
+					 "\"offload\":false}" },
 	};
 	struct netdev *n, *copy;
 	struct err err;
@@ -106,10 +107,10 @@ static void test_bad(void **state)
 		  "netdev n: offload=7: must be on or off" },
 		{ "null,id=n,offlod=on",
 		  "netdev n: unknown option 'offlod': did you mean offload?" },
-		{ "null,id=n,zzzzzz=1",
-		  "netdev n: unknown option 'zzzzzz': "
-		  "valid are id, net, max-macs, full, full-us, "
-		  "offload" },
+		{ "null,id=n,zzzzzz=1", "netdev n: unknown option 'zzzzzz': "
+					"valid are id, net, max-macs, full, "
+					"full-us, vlan, trunk, native, dot1ad, "
+					"offload" },
 		{ "null,id=", "netdev : id=: must be 1 to 63" },
 		{ "null,id=a b", "netdev a b: id=a b: must be 1 to 63" },
 		{ "null,id=a/b", "netdev a/b: id=a/b: must be 1 to 63" },
@@ -166,7 +167,7 @@ static void test_json(void **state)
 	text = told(n);
 	assert_string_equal(text, "{\"type\":\"null\",\"id\":\"n\","
 				  "\"net\":\"default\",\"max-macs\":7,\"full\":"
-				  "\"wait\",\"full-us\":10000,"
+				  "\"wait\",\"full-us\":10000,\"dot1ad\":false,"
 				  "\"offload\":false}");
 	free(text);
 	netdev_free(n);
