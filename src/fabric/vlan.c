@@ -92,8 +92,9 @@ static int parse_trunk(const char *text, struct vlan_set *set, struct err *err)
 			if (!take_vlan(&p, &last))
 				return bad_trunk(text, at, "is no range", err);
 			if (last < first)
-				return bad_trunk(text, at, "runs backwards",
-						 err);
+				return err_set(err, -EINVAL,
+					       "trunk=%s: a range rises: %u-%u",
+					       text, last, first);
 		}
 		if (*p && *p != ',' && *p != ':')
 			return bad_trunk(text, at, "is no VLAN", err);
@@ -132,10 +133,12 @@ static int parse(const struct vlan_conf *c, struct port_vlan *v,
 			err, -EINVAL,
 			"native=%s: needs trunk=, the VLANs it is one of",
 			c->native);
-	if (!vlan_conf_is_set(c->trunk))
-		return err_set(err, -EINVAL,
-			       "dot1ad=on: needs vlan= or trunk=, whose tags "
-			       "it is about");
+	if (!vlan_conf_is_set(c->trunk)) {
+		/* as a port without rules, with tags of the other kind */
+		v->pvid = port_vlan_plain.pvid;
+		v->members = port_vlan_plain.members;
+		return 0;
+	}
 	rc = parse_trunk(c->trunk, &v->members, err);
 	if (rc || !vlan_conf_is_set(c->native))
 		return rc;

@@ -201,7 +201,8 @@ static void publish_all(struct change *c, bool in_place)
 		remove_in_place(c, net->all);
 		remove_in_place(c, net->base.topology);
 	}
-	publish(c, &net->all, net->all->instead);
+	if (!c->before != !c->after)
+		publish(c, &net->all, net->all->instead);
 	publish(c, &net->base.topology,
 		!c->vlans	      ? net->all
 		: comes_or_goes(c, 0) ? net->base.topology->instead
