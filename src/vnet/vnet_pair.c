@@ -89,7 +89,7 @@ void vnet_pairs_init(struct vnet_pairs *p, struct port *port,
 		     struct vnet_pair *array, unsigned count)
 {
 	assert(count >= 1 && count <= VNET_PAIRS_MAX);
-	*p = (struct vnet_pairs){ port, array, count };
+	*p = (struct vnet_pairs){ port, array, count, false };
 	for (uint16_t i = 0; i < count; i++) {
 		array[i].rx = (struct vnet_rxq){ .rxq = { .port = port,
 							  .idx = i,
@@ -103,13 +103,15 @@ void vnet_pairs_init(struct vnet_pairs *p, struct port *port,
 	}
 }
 
-/* Publishes the receiveqs that run. */
-static int update_txqs(struct vnet_pairs *p)
+int vnet_pairs_publish(struct vnet_pairs *p)
 {
 	struct txq *running[VNET_PAIRS_MAX];
 	unsigned n = 0, offloads = 0;
 	int rc;
 
+	if (!p->is_changed)
+		return 0;
+	p->is_changed = false;
 	for (unsigned i = 0; i < p->count; i++) {
 		struct vnet_txq *q = &p->pair[i].tx;
 
@@ -127,14 +129,21 @@ static int update_txqs(struct vnet_pairs *p)
 	return rc;
 }
 
-static int start_rx(struct vnet_rxq *q, struct vq_dev *vq, int kick_fd,
-		    enum vnet_queue_state state)
+static enum vnet_queue_state started(bool enabled)
 {
-	q->vq = vq;
-	q->offloads = vnet_offloads_from_driver(vq->features);
-	q->rxq.event_fd = kick_fd;
-	q->waiting = (struct waiting){ 0 };
-	shm_store(&q->state, state);
+	return enabled ? VNET_QUEUE_RUNNING : VNET_QUEUE_DRAINING;
+}
+
+static int start_rx(struct vnet_rxq *q, const struct vnet_ring *ring)
+{
+	q->vq = ring->vq;
+	q->offloads = vnet_offloads_from_driver(q->vq->features);
+	q->rxq.event_fd = ring->kick_fd;
+	/* relative to the position: right where the ring goes on, else about
+	 * other frames */
+	if (!ring->is_resumed)
+		q->waiting = (struct waiting){ 0 };
+	shm_store(&q->state, started(ring->enabled));
 	if (!rxq_attach(&q->rxq))
 		return 0;
 	/* Something that cannot be waited for; it can be polled. */
@@ -142,33 +151,22 @@ static int start_rx(struct vnet_rxq *q, struct vq_dev *vq, int kick_fd,
 	return rxq_attach(&q->rxq);
 }
 
-static int start_tx(struct vnet_pairs *p, struct vnet_txq *q, struct vq_dev *vq,
-		    enum vnet_queue_state state)
-{
-	q->vq = vq;
-	q->state = state;
-	return state == VNET_QUEUE_RUNNING ? update_txqs(p) : 0;
-}
-
-static enum vnet_queue_state started(bool enabled)
-{
-	return enabled ? VNET_QUEUE_RUNNING : VNET_QUEUE_DRAINING;
-}
-
-int vnet_pairs_start(struct vnet_pairs *p, unsigned idx, struct vq_dev *vq,
-		     int kick_fd, bool enabled)
+int vnet_pairs_start(struct vnet_pairs *p, unsigned idx,
+		     const struct vnet_ring *ring)
 {
 	struct vnet_pair *pair = &p->pair[idx / 2];
 
 	if (idx & 1)
-		return start_rx(&pair->rx, vq, kick_fd, started(enabled));
-	return start_tx(p, &pair->tx, vq, started(enabled));
+		return start_rx(&pair->rx, ring);
+	pair->tx.vq = ring->vq;
+	pair->tx.state = started(ring->enabled);
+	p->is_changed |= ring->enabled;
+	return 0;
 }
 
 int vnet_pairs_stop(struct vnet_pairs *p, const unsigned *idx, unsigned n)
 {
 	struct rxq *rxq[VNET_PAIRS_MAX];
-	bool is_set_smaller = false;
 	unsigned rxq_count = 0;
 
 	assert(n <= 2 * p->count);
@@ -179,7 +177,7 @@ int vnet_pairs_stop(struct vnet_pairs *p, const unsigned *idx, unsigned n)
 			rxq[rxq_count++] = &pair->rx.rxq;
 			continue;
 		}
-		is_set_smaller |= pair->tx.state == VNET_QUEUE_RUNNING;
+		p->is_changed |= pair->tx.state == VNET_QUEUE_RUNNING;
 		pair->tx.state = VNET_QUEUE_STOPPED;
 	}
 	if (rxq_count)
@@ -188,17 +186,17 @@ int vnet_pairs_stop(struct vnet_pairs *p, const unsigned *idx, unsigned n)
 		if (idx[i] & 1)
 			shm_store(&p->pair[idx[i] / 2].rx.state,
 				  VNET_QUEUE_STOPPED);
-	return is_set_smaller ? update_txqs(p) : 0;
+	return vnet_pairs_publish(p);
 }
 
-int vnet_pairs_enable(struct vnet_pairs *p, unsigned idx, bool enabled)
+void vnet_pairs_enable(struct vnet_pairs *p, unsigned idx, bool enabled)
 {
 	struct vnet_pair *pair = &p->pair[idx / 2];
 
 	if (idx & 1) {
 		shm_store(&pair->rx.state, started(enabled));
-		return 0;
+		return;
 	}
+	p->is_changed |= pair->tx.state != started(enabled);
 	pair->tx.state = started(enabled);
-	return update_txqs(p);
 }

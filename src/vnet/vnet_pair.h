@@ -28,7 +28,7 @@
  *   RUNNING    yes          enter the switch        are written
  *
  * vnet_pairs_start() leads from STOPPED to one of the others, _enable() between
- * those, _stop() back.
+ * those, _stop() back; _publish() is to follow the first two.
  */
 enum vnet_queue_state {
 	VNET_QUEUE_STOPPED,
@@ -63,6 +63,18 @@ struct vnet_pairs {
 	struct port *port;	/* its owner */
 	struct vnet_pair *pair; /* [ctl] the owner's array */
 	unsigned count;
+	bool is_changed; /* [ctl] a receiveq runs or stands still that was not
+			  * published so */
+};
+
+/* A ring that is handed in. */
+struct vnet_ring {
+	struct vq_dev *vq;
+	int kick_fd;  /* -1: the ring is polled */
+	bool enabled; /* RUNNING, else DRAINING */
+	/* It is the ring that was taken back here last, at the position where
+	 * it stood: what was sent ahead of frames that wait is known. */
+	bool is_resumed;
 };
 
 /* Makes @array, which stays the caller's and is aligned to CACHE_LINE, the
@@ -72,13 +84,13 @@ void vnet_pairs_init(struct vnet_pairs *p, struct port *port,
 		     struct vnet_pair *array, unsigned count);
 
 /*
- * Lets the data path have ring @idx until vnet_pairs_stop(). @kick_fd (-1: the
- * ring is polled) is borrowed for the same time. With @enabled it is RUNNING,
- * else DRAINING. 0, or -errno: a transmitq has no worker, a receiveq is not
- * used and the link is down. Stop it in any case.
+ * Lets the data path have @ring as number @idx until vnet_pairs_stop(), a
+ * receiveq from the next vnet_pairs_publish() on. What is in @ring is borrowed
+ * for the same time. 0, or -errno: a transmitq has no worker. Stop it in any
+ * case.
  */
-int vnet_pairs_start(struct vnet_pairs *p, unsigned idx, struct vq_dev *vq,
-		     int kick_fd, bool enabled);
+int vnet_pairs_start(struct vnet_pairs *p, unsigned idx,
+		     const struct vnet_ring *ring);
 
 /* Takes the @n rings @idx[] back, with one wait for all transmitqs and one for
  * all receiveqs: on return no worker touches them or their kick_fds. A ring
@@ -86,9 +98,13 @@ int vnet_pairs_start(struct vnet_pairs *p, unsigned idx, struct vq_dev *vq,
  * down. */
 int vnet_pairs_stop(struct vnet_pairs *p, const unsigned *idx, unsigned n);
 
-/* Lets frames pass, or no more, on ring @idx, which is not STOPPED. 0, or
+/* Lets frames pass, or no more, on ring @idx, which is not STOPPED; on a
+ * receiveq from the next vnet_pairs_publish() on. */
+void vnet_pairs_enable(struct vnet_pairs *p, unsigned idx, bool enabled);
+
+/* Makes what was started and enabled take effect, all of it in one go. 0, or
  * -ENOMEM: the link is down. */
-int vnet_pairs_enable(struct vnet_pairs *p, unsigned idx, bool enabled);
+int vnet_pairs_publish(struct vnet_pairs *p);
 
 /* port_ops of the queues */
 unsigned vnet_pair_rx_burst(struct rxq *rxq, struct burst *b);

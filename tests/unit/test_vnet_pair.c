@@ -72,8 +72,21 @@ static void start_ring(struct card *c, unsigned idx, bool enabled)
 	struct vq_rig *r = &c->rig[idx];
 
 	assert_int_equal(
-		vnet_pairs_start(&c->pairs, idx, &r->dev, r->kick_fd, enabled),
+		vnet_pairs_start(&c->pairs, idx,
+				 &(struct vnet_ring){ &r->dev, r->kick_fd,
+						      enabled, false }),
 		0);
+	assert_int_equal(vnet_pairs_publish(&c->pairs), 0);
+}
+
+/* A ring that was stopped goes on where it stood. */
+static void resume_ring(struct card *c, unsigned idx)
+{
+	struct vq_rig *r = &c->rig[idx];
+	struct vnet_ring ring = { &r->dev, r->kick_fd, true, true };
+
+	assert_int_equal(vnet_pairs_start(&c->pairs, idx, &ring), 0);
+	assert_int_equal(vnet_pairs_publish(&c->pairs), 0);
 }
 
 static void stop_ring(struct card *c, unsigned idx)
@@ -83,7 +96,8 @@ static void stop_ring(struct card *c, unsigned idx)
 
 static void enable_ring(struct card *c, unsigned idx, bool enabled)
 {
-	assert_int_equal(vnet_pairs_enable(&c->pairs, idx, enabled), 0);
+	vnet_pairs_enable(&c->pairs, idx, enabled);
+	assert_int_equal(vnet_pairs_publish(&c->pairs), 0);
 }
 
 static void card_remove(struct world *w, struct card *c)
@@ -334,15 +348,17 @@ static void test_states(void **state)
 }
 
 /* What waits for a receiver without buffers stays in the sender's ring, what is
- * for others overtakes it once, and nothing comes twice. */
+ * for others overtakes it once, and nothing comes twice, even when the ring is
+ * taken back and goes on meanwhile. */
 static void test_held(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+	for (unsigned i = 0; i < 2 * ARRAY_SIZE(formats); i++) {
+		uint64_t features = formats[i / 2];
 		struct world w = start(1);
-		struct card *a = card_add(&w, "a", formats[i], 10000000);
-		struct card *b = card_add(&w, "b", formats[i], 10000000);
-		struct card *c = card_add(&w, "c", formats[i], 10000000);
+		struct card *a = card_add(&w, "a", features, 10000000);
+		struct card *b = card_add(&w, "b", features, 10000000);
+		struct card *c = card_add(&w, "c", features, 10000000);
 
 		start_pair(b, 0);
 		start_pair(c, 0);
@@ -353,7 +369,7 @@ static void test_held(void **state)
 		stop_ring(b, 0);
 		vq_rig_fini(&b->rig[0]);
 		vq_rig_init(&b->rig[0],
-			    &(struct vq_rig_config){ .features = formats[i],
+			    &(struct vq_rig_config){ .features = features,
 						     .count = RING,
 						     .size = RING * SLOT,
 						     .regions = 1 });
@@ -362,6 +378,11 @@ static void test_held(void **state)
 			send_one(a, 0, 2 + k % 2, 1, 10 + k / 2);
 		start_ring(a, 1, true);
 		expect(c, 0, 10, 10);
+		for (unsigned k = 0; k < 3 && i % 2; k++) {
+			stop_ring(a, 1);
+			resume_ring(a, 1);
+			expect_nothing(c, 0);
+		}
 		take_back(a, 0);
 		assert_int_equal(a->out[0], 20);
 		offer(b, 0, 0, RING);
@@ -415,9 +436,10 @@ static void test_no_kick(void **state)
 	(void)state;
 	start_pair(b, 0);
 	for (unsigned i = 0; i < 2; i++) {
-		assert_int_equal(vnet_pairs_start(&a->pairs, 1, &a->rig[1].dev,
-						  i ? file : -1, true),
-				 0);
+		struct vnet_ring ring = { &a->rig[1].dev, i ? file : -1, true,
+					  false };
+
+		assert_int_equal(vnet_pairs_start(&a->pairs, 1, &ring), 0);
 		send_one(a, 0, 255, 1, i);
 		expect(b, 0, i, 1);
 		assert_int_equal(a->pair[0].rx.rxq.event_fd, -1);

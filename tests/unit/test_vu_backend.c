@@ -161,7 +161,7 @@ static void try_message(unsigned i, bool in_use, bool want_ack)
 	rig_open(&r, OFFER);
 	rig_negotiate(&r, V1 | PROTO);
 	rig_send(&r, rig_mem_table(&r));
-	for (uint32_t q = 0; in_use && q < RIG_QUEUES; q++)
+	for (uint32_t q = 0; in_use && q < RIG_CONTROL; q++)
 		rig_set_up_queue(&r, q);
 	memcpy(m.payload.raw, messages[i].word, sizeof(messages[i].word));
 	for (; m.fd_count < messages[i].fds; m.fd_count++)
@@ -776,7 +776,7 @@ static void test_disappear(void **state)
 		fd_close(&r.sock);
 		rig_step(&r);
 		assert_int_equal(r.closed, 1);
-		for (unsigned i = 0; i < RIG_QUEUES; i++) {
+		for (unsigned i = 0; i < RIG_CONTROL; i++) {
 			assert_int_equal(r.queue[i].starts, r.queue[i].stops);
 			assert_true(cut < total || i > 1 || r.queue[i].starts);
 		}

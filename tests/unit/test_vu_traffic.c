@@ -140,17 +140,20 @@ static void on_features(void *ctx, uint64_t features)
 	(void)features;
 }
 
-static void on_start(void *ctx, unsigned idx, struct vq_dev *vq, int kick_fd,
-		     bool enabled)
+static void on_start(void *ctx, unsigned idx, const struct vu_ring *ring)
 {
-	(void)kick_fd;
-	(void)enabled;
-	set_queue(ctx, idx, vq);
+	set_queue(ctx, idx, ring->vq);
 }
 
-static void on_stop(void *ctx, unsigned idx)
+static void on_stop(void *ctx, const unsigned *idx, unsigned n)
 {
-	set_queue(ctx, idx, NULL);
+	for (unsigned i = 0; i < n; i++)
+		set_queue(ctx, idx[i], NULL);
+}
+
+static void on_changed(void *ctx)
+{
+	(void)ctx;
 }
 
 static void on_enable(void *ctx, unsigned idx, bool enabled)
@@ -173,8 +176,9 @@ static void on_closed(void *ctx, const char *reason)
 static const struct vu_backend_ops ops = {
 	.features_set = on_features,
 	.queue_start = on_start,
-	.queue_stop = on_stop,
 	.queue_enable = on_enable,
+	.queues_changed = on_changed,
+	.queues_stop = on_stop,
 	.closed = on_closed,
 };
 

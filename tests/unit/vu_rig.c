@@ -24,26 +24,59 @@ static void on_features(void *ctx, uint64_t features)
 	r->features_set++;
 }
 
-static void on_start(void *ctx, unsigned idx, struct vq_dev *vq, int kick_fd,
-		     bool enabled)
+static void take_ring(struct rig *r, unsigned idx, const struct vu_ring *ring)
 {
-	struct rig *r = ctx;
-
 	assert_true(r->features_set > 0);
 	assert_null(r->queue[idx].vq);
-	r->queue[idx].vq = vq;
-	r->queue[idx].kick_fd = kick_fd;
-	r->queue[idx].enabled = enabled;
+	r->queue[idx].vq = ring->vq;
+	r->queue[idx].kick_fd = ring->kick_fd;
+	r->queue[idx].enabled = ring->enabled;
+	r->queue[idx].is_resumed = ring->is_resumed;
 	r->queue[idx].starts++;
 }
 
-static void on_stop(void *ctx, unsigned idx)
+static void on_start(void *ctx, unsigned idx, const struct vu_ring *ring)
 {
 	struct rig *r = ctx;
 
+	assert_true(idx < 2 * RIG_PAIRS);
+	take_ring(r, idx, ring);
+	r->unsettled++;
+}
+
+static void give_ring(struct rig *r, unsigned idx)
+{
 	assert_non_null(r->queue[idx].vq);
 	r->queue[idx].vq = NULL;
 	r->queue[idx].stops++;
+}
+
+static void on_stop(void *ctx, const unsigned *idx, unsigned n)
+{
+	struct rig *r = ctx;
+
+	r->stop_calls++;
+	for (unsigned i = 0; i < n; i++)
+		give_ring(r, idx[i]);
+}
+
+static void on_changed(void *ctx)
+{
+	struct rig *r = ctx;
+
+	assert_true(r->unsettled > 0);
+	r->unsettled = 0;
+	r->changed++;
+}
+
+static void on_control_start(void *ctx, const struct vu_ring *ring)
+{
+	take_ring(ctx, RIG_CONTROL, ring);
+}
+
+static void on_control_stop(void *ctx)
+{
+	give_ring(ctx, RIG_CONTROL);
 }
 
 static void on_enable(void *ctx, unsigned idx, bool enabled)
@@ -54,6 +87,7 @@ static void on_enable(void *ctx, unsigned idx, bool enabled)
 	assert_true(r->queue[idx].enabled != enabled);
 	r->queue[idx].enabled = enabled;
 	r->queue[idx].enables++;
+	r->unsettled++;
 }
 
 static void on_rarp(void *ctx, const uint8_t mac[6])
@@ -81,12 +115,22 @@ static void on_closed(void *ctx, const char *reason)
 static const struct vu_backend_ops ops = {
 	.features_set = on_features,
 	.queue_start = on_start,
-	.queue_stop = on_stop,
 	.queue_enable = on_enable,
+	.queues_changed = on_changed,
+	.queues_stop = on_stop,
 	.rarp = on_rarp,
 	.mtu = on_mtu,
 	.closed = on_closed,
 };
+
+static struct vu_backend_ops ops_with_control(void)
+{
+	struct vu_backend_ops with = ops;
+
+	with.control_start = on_control_start;
+	with.control_stop = on_control_stop;
+	return with;
+}
 
 static void connect_session(struct rig *r, uint64_t features)
 {
@@ -98,7 +142,9 @@ static void connect_session(struct rig *r, uint64_t features)
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock), 0);
 	r->sock = sock[0];
-	r->b = vu_backend_create(r->loop, sock[1], &config, &ops, r);
+	r->ops = features & 1ull << VIRTIO_NET_F_CTRL_VQ ? ops_with_control()
+							 : ops;
+	r->b = vu_backend_create(r->loop, sock[1], &config, &r->ops, r);
 	assert_non_null(r->b);
 }
 
@@ -146,6 +192,7 @@ void rig_send(struct rig *r, struct vu_msg m)
 	assert_int_equal(vu_msg_send(r->sock, &m, 1000), 0);
 	vu_msg_fini(&m);
 	rig_step(r);
+	assert_int_equal(r->unsettled, 0);
 }
 
 bool rig_has_reply(struct rig *r)

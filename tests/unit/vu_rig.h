@@ -11,8 +11,10 @@
 
 #include "vu_backend.h"
 
-#define RIG_PAIRS    2
-#define RIG_QUEUES   (2 * RIG_PAIRS)
+#define RIG_PAIRS 2
+/* Index of the control queue, behind the pairs. */
+#define RIG_CONTROL  (2 * RIG_PAIRS)
+#define RIG_QUEUES   (RIG_CONTROL + 1)
 #define RIG_MEM_SIZE (1u << 20)
 #define RIG_UVA	     0x7f0000000000ull /* of the memory, in the front-end */
 #define RIG_GPA	     0x40000000ull
@@ -20,7 +22,7 @@
 struct rig_queue {
 	struct vq_dev *vq; /* while it runs */
 	int kick_fd;
-	bool enabled;
+	bool enabled, is_resumed;
 	unsigned starts, stops, enables;
 };
 
@@ -31,13 +33,18 @@ struct rig {
 	int sock;	      /* the front-end's end */
 	int mem_fd;
 	struct rig_queue queue[RIG_QUEUES];
+	struct vu_backend_ops ops;
 	uint64_t features;
+	unsigned unsettled;  /* starts and enables before queues_changed() */
+	unsigned changed;    /* calls of queues_changed() */
+	unsigned stop_calls; /* calls of queues_stop() */
 	unsigned features_set, closed;
 	uint8_t mac[6];
 	uint16_t mtu;
 	char reason[512];
 };
 
+/* The owner serves a control queue when @features has CTRL_VQ. */
 void rig_open(struct rig *r, uint64_t features);
 void rig_close(struct rig *r);
 /* Runs the loop until the session waits for more. */

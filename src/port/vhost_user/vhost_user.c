@@ -143,8 +143,9 @@ static void on_closed(void *ctx, const char *reason)
 static const struct vu_backend_ops backend_ops = {
 	.features_set = on_features,
 	.queue_start = vhost_user_queue_start,
-	.queue_stop = vhost_user_queue_stop,
 	.queue_enable = vhost_user_queue_enable,
+	.queues_changed = vhost_user_queues_changed,
+	.queues_stop = vhost_user_queues_stop,
 	.rarp = on_rarp,
 	.mtu = on_mtu,
 	.closed = on_closed,

@@ -37,10 +37,10 @@ struct vhost_user_port {
 };
 
 /* vu_backend_ops of the queues; @ctx is the port. vhost_user_queue.c */
-void vhost_user_queue_start(void *ctx, unsigned idx, struct vq_dev *vq,
-			    int kick_fd, bool enabled);
-void vhost_user_queue_stop(void *ctx, unsigned idx);
+void vhost_user_queue_start(void *ctx, unsigned idx, const struct vu_ring *r);
 void vhost_user_queue_enable(void *ctx, unsigned idx, bool enabled);
+void vhost_user_queues_changed(void *ctx);
+void vhost_user_queues_stop(void *ctx, const unsigned *idx, unsigned n);
 
 /* port_ops.qemu_args; vhost_user_qemu.c */
 int vhost_user_qemu_args(const struct port *p, uint64_t memory, char *buf,

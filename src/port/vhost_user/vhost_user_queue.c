@@ -9,36 +9,43 @@
 #include "vhost_user.h"
 #include "workers.h"
 
-static void log_failure(const struct vhost_user_port *v, unsigned idx, int rc)
+void vhost_user_queue_start(void *ctx, unsigned idx, const struct vu_ring *r)
 {
-	if (!rc)
-		return;
-	if (idx & 1)
+	const struct vnet_ring ring = { .vq = r->vq,
+					.kick_fd = r->kick_fd,
+					.enabled = r->enabled,
+					.is_resumed = r->is_resumed };
+	struct vhost_user_port *v = ctx;
+	int rc = vnet_pairs_start(&v->pairs, idx, &ring);
+
+	if (rc)
 		log_err("port=%s: queue %u: no worker takes it: %s",
-			v->port.name, idx / 2, strerror(-rc));
-	else
+			v->port.name, idx, strerror(-rc));
+}
+
+static void say_down(const struct vhost_user_port *v, int rc)
+{
+	if (rc)
 		log_err("port=%s: link down: %s", v->port.name, strerror(-rc));
 }
 
-void vhost_user_queue_start(void *ctx, unsigned idx, struct vq_dev *vq,
-			    int kick_fd, bool enabled)
+void vhost_user_queues_stop(void *ctx, const unsigned *idx, unsigned n)
 {
 	struct vhost_user_port *v = ctx;
 
-	log_failure(v, idx,
-		    vnet_pairs_start(&v->pairs, idx, vq, kick_fd, enabled));
-}
-
-void vhost_user_queue_stop(void *ctx, unsigned idx)
-{
-	struct vhost_user_port *v = ctx;
-
-	log_failure(v, idx, vnet_pairs_stop(&v->pairs, &idx, 1));
+	say_down(v, vnet_pairs_stop(&v->pairs, idx, n));
 }
 
 void vhost_user_queue_enable(void *ctx, unsigned idx, bool enabled)
 {
 	struct vhost_user_port *v = ctx;
 
-	log_failure(v, idx, vnet_pairs_enable(&v->pairs, idx, enabled));
+	vnet_pairs_enable(&v->pairs, idx, enabled);
+}
+
+void vhost_user_queues_changed(void *ctx)
+{
+	struct vhost_user_port *v = ctx;
+
+	say_down(v, vnet_pairs_publish(&v->pairs));
 }

@@ -26,6 +26,7 @@
 /* Gives everything back but the struct itself. */
 static void release(struct vu_backend *b)
 {
+	vu_queues_pause(b);
 	for (unsigned i = 0; i < b->queue_count; i++)
 		vu_queue_fini(b, &b->queue[i]);
 	gmem_put(b->mem);
@@ -73,6 +74,7 @@ static int handle(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	rc = vu_row_check(row, m, b->queue_count, b->protocol_features, err);
 	if (!rc)
 		rc = row->handler(b, m, err);
+	vu_queues_settle(b);
 	if (rc > 0)
 		log_info("port=%s: %s: %s: refused", b->name, row->name,
 			 err->msg);
@@ -127,7 +129,8 @@ struct vu_backend *vu_backend_create(struct loop *loop, int sock,
 				     const struct vu_backend_ops *ops,
 				     void *ctx)
 {
-	const unsigned queues = 2 * config->queue_pairs;
+	const unsigned queues =
+		2 * config->queue_pairs + (ops->control_start != NULL);
 	const size_t size =
 		sizeof(struct vu_backend) + queues * sizeof(struct vu_queue);
 	struct vu_backend *b;
@@ -146,6 +149,7 @@ struct vu_backend *vu_backend_create(struct loop *loop, int sock,
 	b->backend_req_fd = -1;
 	b->offered =
 		config->features | feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
+	b->pair_count = config->queue_pairs;
 	b->queue_count = queues;
 	for (unsigned i = 0; i < queues; i++)
 		vu_queue_init(&b->queue[i]);

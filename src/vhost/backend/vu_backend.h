@@ -29,24 +29,43 @@
 #define VU_MAX_QUEUE_PAIRS 64
 #define VU_MAX_QUEUES	   (2 * VU_MAX_QUEUE_PAIRS)
 
+/* The control queue, when the owner serves one, comes behind these. */
+#define VU_MAX_RINGS (VU_MAX_QUEUES + 1)
+
 struct vu_backend;
+
+/* A queue of the front-end that works from now on. All of it is borrowed until
+ * the owner is told to stop it. */
+struct vu_ring {
+	struct vq_dev *vq;
+	int kick_fd;  /* -1: must be polled */
+	bool enabled; /* as SET_VRING_ENABLE last said */
+	/* It goes on where the owner left it; false: the front-end said where,
+	 * and what it left there may be something else. */
+	bool is_resumed;
+};
 
 struct vu_backend_ops {
 	/* Features were agreed; comes before the first queue_start and again
 	 * whenever they change (no queue runs then). */
 	void (*features_set)(void *ctx, uint64_t features);
-	/*
-	 * Queue @idx works from now on. @vq stays valid and is owned by the
-	 * receiver's data path until queue_stop(). @kick_fd (-1: must be
-	 * polled) is borrowed for the same time. @enabled as SET_VRING_ENABLE
-	 * last said.
+	/* Queue @idx works; the owner's data path has it until queues_stop().
 	 */
-	void (*queue_start)(void *ctx, unsigned idx, struct vq_dev *vq,
-			    int kick_fd, bool enabled);
-	/* On return no worker touches the queue or its kick_fd any more. */
-	void (*queue_stop)(void *ctx, unsigned idx);
+	void (*queue_start)(void *ctx, unsigned idx,
+			    const struct vu_ring *ring);
 	/* While running; not called when nothing changes. */
 	void (*queue_enable)(void *ctx, unsigned idx, bool enabled);
+	/* Follows one or more of the two above, which must have taken effect
+	 * on return. */
+	void (*queues_changed)(void *ctx);
+	/* On return no worker touches the @n queues @idx[] or their kick_fds
+	 * any more. */
+	void (*queues_stop)(void *ctx, const unsigned *idx, unsigned n);
+	/* The control queue works, or no more: the same for the one queue that
+	 * is no part of a pair (virtio 1.2, clause 5.1.2). Few front-ends hand
+	 * it over, most serve it themselves. NULL, both: none is accepted. */
+	void (*control_start)(void *ctx, const struct vu_ring *ring);
+	void (*control_stop)(void *ctx);
 	/* The guest moved here: announce @mac on its behalf (SEND_RARP). */
 	void (*rarp)(void *ctx, const uint8_t mac[6]);
 	void (*mtu)(void *ctx, uint16_t mtu);

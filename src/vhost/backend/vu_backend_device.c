@@ -92,6 +92,7 @@ int vu_on_reset_device(struct vu_backend *b, struct vu_msg *m, struct err *err)
 {
 	(void)m;
 	(void)err;
+	vu_queues_pause(b);
 	for (unsigned i = 0; i < b->queue_count; i++) {
 		vu_queue_reset(b, &b->queue[i]);
 		b->queue[i].enabled = false;
@@ -104,7 +105,7 @@ int vu_on_get_queue_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
 {
 	(void)err;
 	/* For network devices the number counts pairs. */
-	m->payload.u64 = b->queue_count / 2;
+	m->payload.u64 = b->pair_count;
 	return 0;
 }
 
@@ -225,9 +226,11 @@ int vu_on_set_status(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	 * touched any more. But QEMU 7.2 writes it when it only pauses the
 	 * guest, and asks for the positions afterwards: so they stay, as does
 	 * what SET_VRING_ENABLE said. Who starts again says the rest anew. */
-	if (!b->status)
-		for (unsigned i = 0; i < b->queue_count; i++)
-			vu_queue_stop(b, &b->queue[i]);
+	if (b->status)
+		return 0;
+	vu_queues_pause(b);
+	for (unsigned i = 0; i < b->queue_count; i++)
+		vu_queue_stop(b, &b->queue[i]);
 	return 0;
 }
 

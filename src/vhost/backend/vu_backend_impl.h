@@ -91,9 +91,11 @@ struct vu_backend {
 	uint64_t protocol_features; /* negotiated */
 	uint8_t status;		    /* virtio device status */
 	bool has_features;	    /* SET_FEATURES came */
+	bool has_changes;	    /* the owner waits for queues_changed() */
 	struct gmem *mem;	    /* never NULL */
 	struct vu_rx rx;
-	unsigned queue_count;
+	unsigned pair_count;
+	unsigned queue_count; /* 2 * pair_count, and the control queue */
 	struct vu_queue queue[];
 };
 
@@ -145,13 +147,16 @@ void vu_queue_fini(struct vu_backend *b, struct vu_queue *q);
 int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err);
 /* Takes @q back, keeping its position. */
 void vu_queue_pause(struct vu_backend *b, struct vu_queue *q);
+/* The same with all queues, in one go. */
+void vu_queues_pause(struct vu_backend *b);
 /* The same, until the next SET_VRING_KICK. */
 void vu_queue_stop(struct vu_backend *b, struct vu_queue *q);
 void vu_queue_enable(struct vu_backend *b, struct vu_queue *q, bool enable);
 /* Takes @q back and forgets its ring; notification descriptors stay. */
 void vu_queue_reset(struct vu_backend *b, struct vu_queue *q);
-void vu_queues_pause(struct vu_backend *b);
 int vu_queues_resume(struct vu_backend *b, struct err *err);
+/* Has the owner make effective what was started and enabled. */
+void vu_queues_settle(struct vu_backend *b);
 
 int vu_on_set_vring_num(struct vu_backend *, struct vu_msg *, struct err *);
 int vu_on_set_vring_addr(struct vu_backend *, struct vu_msg *, struct err *);

@@ -60,6 +60,41 @@ static int check_size(const struct vu_backend *b, unsigned idx, uint32_t num,
 		vu_is_packed(b) ? "1 to 32768" : "a power of two up to 32768");
 }
 
+/* Is @q the control queue? Without MQ it follows the first pair, with it the
+ * last (virtio 1.2, clause 5.1.2). */
+static bool is_control(const struct vu_backend *b, const struct vu_queue *q)
+{
+	unsigned pairs =
+		feat_has(b->features, VIRTIO_NET_F_MQ) ? b->pair_count : 1;
+
+	return b->ops->control_start &&
+	       feat_has(b->features, VIRTIO_NET_F_CTRL_VQ) &&
+	       vu_queue_idx(b, q) == 2 * pairs;
+}
+
+static void hand_over(struct vu_backend *b, struct vu_queue *q)
+{
+	struct vu_ring ring = { .vq = &q->vq,
+				.kick_fd = q->kick_fd,
+				.enabled = q->enabled,
+				.is_resumed = q->base_from == VU_BASE_OWN };
+
+	if (is_control(b, q)) {
+		b->ops->control_start(b->ctx, &ring);
+		return;
+	}
+	b->ops->queue_start(b->ctx, vu_queue_idx(b, q), &ring);
+	b->has_changes = true;
+}
+
+void vu_queues_settle(struct vu_backend *b)
+{
+	if (!b->has_changes)
+		return;
+	b->has_changes = false;
+	b->ops->queues_changed(b->ctx);
+}
+
 static enum vu_queue_state held_state(const struct vu_queue *q)
 {
 	return q->enabled ? VU_QUEUE_RUNNING : VU_QUEUE_DRAINING;
@@ -77,6 +112,11 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 	if (q->state != VU_QUEUE_WAITING || !q->num ||
 	    q->addr.desc == VU_ADDR_NONE || !b->has_features || !b->mem->count)
 		return 0;
+	if (idx == 2 * b->pair_count && !is_control(b, q))
+		return err_set(err, -EINVAL,
+			       "queue %u: neither of a pair nor, with these "
+			       "features, the control queue",
+			       idx);
 	rc = check_size(b, idx, q->num, err);
 	if (rc)
 		return rc;
@@ -95,18 +135,44 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 			       "is wrong",
 			       idx);
 	vu_state_set(q, held_state(q));
-	b->ops->queue_start(b->ctx, idx, &q->vq, q->kick_fd, q->enabled);
+	hand_over(b, q);
 	return 0;
+}
+
+/* Takes the @count queues from @first on back, all in one go. */
+static void take_back(struct vu_backend *b, struct vu_queue *first,
+		      unsigned count)
+{
+	unsigned idx[VU_MAX_RINGS], n = 0;
+
+	for (struct vu_queue *q = first; q < first + count; q++) {
+		if (!vu_state_is_held(q->state))
+			continue;
+		if (is_control(b, q))
+			b->ops->control_stop(b->ctx);
+		else
+			idx[n++] = vu_queue_idx(b, q);
+	}
+	if (n)
+		b->ops->queues_stop(b->ctx, idx, n);
+	for (struct vu_queue *q = first; q < first + count; q++) {
+		if (!vu_state_is_held(q->state))
+			continue;
+		vu_state_set(q, VU_QUEUE_WAITING);
+		q->base = vq_position_encode(b->features,
+					     vq_dev_deactivate(&q->vq));
+		q->base_from = VU_BASE_OWN;
+	}
 }
 
 void vu_queue_pause(struct vu_backend *b, struct vu_queue *q)
 {
-	if (!vu_state_is_held(q->state))
-		return;
-	b->ops->queue_stop(b->ctx, vu_queue_idx(b, q));
-	vu_state_set(q, VU_QUEUE_WAITING);
-	q->base = vq_position_encode(b->features, vq_dev_deactivate(&q->vq));
-	q->base_from = VU_BASE_OWN;
+	take_back(b, q, 1);
+}
+
+void vu_queues_pause(struct vu_backend *b)
+{
+	take_back(b, b->queue, b->queue_count);
 }
 
 void vu_queue_stop(struct vu_backend *b, struct vu_queue *q)
@@ -142,13 +208,10 @@ void vu_queue_enable(struct vu_backend *b, struct vu_queue *q, bool enable)
 		return;
 	if (q->state != VU_QUEUE_FAULTED)
 		vu_state_set(q, held_state(q));
+	if (is_control(b, q))
+		return; /* works either way: there is nothing to drain */
 	b->ops->queue_enable(b->ctx, vu_queue_idx(b, q), enable);
-}
-
-void vu_queues_pause(struct vu_backend *b)
-{
-	for (unsigned i = 0; i < b->queue_count; i++)
-		vu_queue_pause(b, &b->queue[i]);
+	b->has_changes = true;
 }
 
 int vu_queues_resume(struct vu_backend *b, struct err *err)
@@ -182,6 +245,9 @@ int vu_on_set_vring_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	if (vu_state_is_held(q->state))
 		vu_queue_stop(b, q);
 	q->num = num;
+	/* Another ring: where the old one stood says nothing about it. */
+	if (q->base_from == VU_BASE_OWN)
+		q->base_from = VU_BASE_TOLD;
 	return vu_queue_start(b, q, err);
 }
 
