@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -118,11 +120,12 @@ int vu_msg_send(int sock, const struct vu_msg *m, int timeout_ms)
 	return 0;
 }
 
-/* Moves the descriptors of @mh into @m; false when there are too many. */
+/* Moves the descriptors of @mh into @m; false when there are more than it
+ * holds. */
 static bool take_fds(struct msghdr *mh, struct vu_msg *m)
 {
-	bool all = !(mh->msg_flags & MSG_CTRUNC);
 	struct cmsghdr *c;
+	bool all = true;
 
 	for (c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
 		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -143,6 +146,37 @@ static bool take_fds(struct msghdr *mh, struct vu_msg *m)
 		}
 	}
 	return all;
+}
+
+/* The kernel left descriptors of a message out: more than there is room for, or
+ * it could not give them to this process. */
+static int explain_lost_fds(const struct vu_msg *m, struct err *err)
+{
+	struct rlimit limit = { 0 };
+	int fd;
+
+	if (m->fd_count == VU_MAX_FDS)
+		return err_set(err, -EPROTO,
+			       "more than %d descriptors with one message",
+			       VU_MAX_FDS);
+	/* Is there room for one? */
+	fd = eventfd(0, EFD_CLOEXEC);
+	if (fd >= 0) {
+		fd_close(&fd);
+		return err_set(err, -EACCES,
+			       "only %u of its descriptors arrived: the kernel "
+			       "refused the others",
+			       m->fd_count);
+	}
+	if (errno != EMFILE)
+		return err_set(err, -errno,
+			       "only %u of its descriptors arrived: %s",
+			       m->fd_count, strerror(errno));
+	getrlimit(RLIMIT_NOFILE, &limit);
+	return err_set(err, -EMFILE,
+		       "only %u of its descriptors arrived: this process has "
+		       "its %llu open (ulimit -n), raise the limit",
+		       m->fd_count, (unsigned long long)limit.rlim_cur);
 }
 
 static int check_header(const struct vu_header *h, struct err *err)
@@ -182,6 +216,8 @@ static ssize_t receive(int sock, struct vu_rx *rx, void *to, size_t size,
 		return err_set(err, -EPROTO,
 			       "more than %d descriptors with one message",
 			       VU_MAX_FDS);
+	if (mh.msg_flags & MSG_CTRUNC)
+		return explain_lost_fds(&rx->msg, err);
 	if (!n && rx->have)
 		return err_set(err, -EPROTO,
 			       "the peer closed inside a message");

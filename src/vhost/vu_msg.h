@@ -158,7 +158,8 @@ int vu_msg_send(int sock, const struct vu_msg *m, int timeout_ms);
  * when it says -EAGAIN. Returns 1 with a whole message in rx->msg (the caller
  * then resets with vu_rx_next()), 0 when the peer closed between messages,
  * -EAGAIN, -EPROTO with @err for a header no request could have (version, size
- * over the payload, truncated descriptors, closed inside a message), or -errno.
+ * over the payload, too many descriptors, closed inside a message), or -errno;
+ * -EMFILE with @err when this process had no room for the descriptors.
  */
 struct vu_rx {
 	struct vu_msg msg;

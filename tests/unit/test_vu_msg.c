@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -183,6 +184,35 @@ static void test_too_many_fds(void **state)
 }
 
 /* Descriptors may come with any piece, but not more than eight together. */
+/* Descriptors that this process has no room for are not the sender's fault. */
+static void test_no_room_for_fds(void **state)
+{
+	struct leaks before = leaks_count();
+	struct err err = { "" };
+	struct rlimit old, low;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	for (unsigned room = 0; room < 3; room++) {
+		struct pair p = pair_open();
+		struct vu_msg m = make(VU_SET_MEM_TABLE, 8, 3);
+		int next;
+
+		assert_int_equal(vu_msg_send(p.tx, &m, 0), 0);
+		vu_msg_fini(&m);
+		next = dup(0);
+		close(next);
+		low = (struct rlimit){ (rlim_t)next + room, old.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+		assert_int_equal(vu_rx_poll(p.rx, &p.in, &err), -EMFILE);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+		assert_int_equal(p.in.msg.fd_count, room);
+		assert_non_null(strstr(err.msg, "ulimit -n"));
+		pair_close(&p);
+	}
+	leaks_assert_none(before);
+}
+
 static void test_fds_in_pieces(void **state)
 {
 	struct leaks before = leaks_count();
@@ -258,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_queued),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_too_many_fds),
+		cmocka_unit_test(test_no_room_for_fds),
 		cmocka_unit_test(test_fds_in_pieces),
 		cmocka_unit_test(test_bad_header),
 		cmocka_unit_test(test_full_socket),
