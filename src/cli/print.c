@@ -76,7 +76,9 @@ static void add_peer(struct table *t, const json_t *state)
 	const json_t *connected = json_object_get(state, "connected");
 	uint64_t pid = num(state, "peer_pid");
 
-	if (json_is_false(connected))
+	if (json_is_false(connected) && *str(state, "path_is"))
+		table_add(t, "socket %s", str(state, "path_is"));
+	else if (json_is_false(connected))
 		table_add(t, "%s", "not connected");
 	else if (json_is_true(connected) && pid)
 		table_add(t, "pid %" PRIu64, pid);

@@ -106,6 +106,9 @@ static inline bool gmem_region_holds(const struct gmem_region *r, uint64_t gpa,
  * A SIGBUS anywhere else keeps its default action. 0 or -errno.
  */
 int gmem_guard_install(void);
+/* Has the eventfd @fd signalled whenever pages were replaced; -1: none. On
+ * return the one before is no longer used. */
+void gmem_guard_report_to(int fd);
 uint64_t gmem_lost_pages(void);
 
 /* Did the guard have to replace pages of @m? Its owner should end the session

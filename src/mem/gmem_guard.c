@@ -3,7 +3,8 @@
  * The guard against a front-end that shrinks the file behind its memory.
  *
  * Threads: add and remove by whoever makes maps (the control thread); the
- * handler by any thread that copies. The handler calls mmap() and atomics only.
+ * handler by any thread that copies. The handler calls mmap(), write() and
+ * atomics only.
  *
  * Theory of operation. All mappings are in a list that the handler walks
  * without a lock. From the page that raised the signal to the end of its
@@ -27,6 +28,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include "fd.h"
 #include "gmem_mapping.h"
 #include "shm.h"
 
@@ -34,6 +36,7 @@ static struct gmem_mapping *guard_list; /* [ctl -> handler, atomic] */
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER; /* writers */
 static unsigned guard_inside;		/* [any, atomic] handlers at work */
 static uint64_t guard_lost_pages;	/* [any, atomic] */
+static int guard_report_fd = -1;	/* [ctl -> handler, atomic] borrowed */
 static struct sigaction guard_previous; /* [const after install] */
 
 void gmem_guard_add(struct gmem_mapping *m)
@@ -46,6 +49,18 @@ void gmem_guard_add(struct gmem_mapping *m)
 	pthread_mutex_unlock(&guard_lock);
 }
 
+/* Returns when no handler has what was taken away before. */
+static void wait_for_handlers(void)
+{
+	/* guard:B  the caller's store before the look at guard_inside. Pairs
+	 * with the increment in on_sigbus(): either we see the handler inside
+	 * or it does not see what was taken away. Without it both could miss.
+	 */
+	shm_fence();
+	while (shm_load_acquire(&guard_inside))
+		sched_yield();
+}
+
 void gmem_guard_remove(struct gmem_mapping *m)
 {
 	struct gmem_mapping **at;
@@ -55,12 +70,13 @@ void gmem_guard_remove(struct gmem_mapping *m)
 		;
 	shm_store_release(at, m->next);
 	pthread_mutex_unlock(&guard_lock);
-	/* guard:B  the store above before the look at guard_inside. Pairs with
-	 * the increment in on_sigbus(): either we see the handler inside or it
-	 * does not see the mapping. Without it both could miss. */
-	shm_fence();
-	while (shm_load_acquire(&guard_inside))
-		sched_yield();
+	wait_for_handlers();
+}
+
+void gmem_guard_report_to(int fd)
+{
+	shm_store_release(&guard_report_fd, fd);
+	wait_for_handlers();
 }
 
 static struct gmem_mapping *find_mapping(const uint8_t *addr)
@@ -92,6 +108,8 @@ static bool replace_pages(struct gmem_mapping *m, const uint8_t *addr)
 				      (before - off) / m->granule);
 			break;
 		}
+	if (shm_load_acquire(&guard_report_fd) >= 0)
+		fd_signal(shm_load(&guard_report_fd));
 	return true;
 }
 

@@ -58,6 +58,7 @@ int vq_dev_activate(struct vq_dev *vq, const struct vq_dev_config *c)
 		.has_indirect = feat_has(c->features, VIRTIO_F_INDIRECT_DESC),
 		.unsignalled = VQ_UNSIGNALLED_ALL,
 		.call_fd = c->call_fd,
+		.report_fd = c->report_fd,
 		.features = c->features,
 	};
 	vq_dev_put_off(vq);
@@ -119,6 +120,41 @@ unsigned vq_dev_pending(const struct vq_dev *vq, unsigned limit)
 	return vq_dev_split_pending(vq, limit);
 }
 
+void vq_dev_fail(struct vq_dev *vq, enum vq_fault fault, uint32_t detail)
+{
+	vq->fault_detail = detail;
+	shm_store_release(&vq->fault, fault);
+	if (vq->report_fd)
+		fd_signal(*vq->report_fd);
+}
+
+/* Was anything pushed or popped since the ring began at its first slot? */
+static bool is_at_start(const struct vq_dev *vq)
+{
+	return vq->unsignalled == VQ_UNSIGNALLED_ALL && !vq->next_avail &&
+	       (!vq->is_packed || vq->avail_wrap);
+}
+
+static void count_idle_look(struct vq_dev *vq)
+{
+	uint32_t n = vq->idle_looks + 1;
+
+	shm_store(&vq->idle_looks, n);
+	if (vq->report_fd && n % VQ_IDLE_LOOKS == 0 &&
+	    is_power_of_two(n / VQ_IDLE_LOOKS))
+		fd_signal(*vq->report_fd);
+}
+
+bool vq_dev_is_untouched(const struct vq_dev *vq)
+{
+	const struct vq_packed_desc *desc = vq->area.desc;
+	const struct vq_avail *avail = vq->area.driver;
+
+	if (vq->is_packed)
+		return !(le16_to_cpu(shm_load(&desc->flags)) & VQ_DESC_F_AVAIL);
+	return !le16_to_cpu(shm_load(&avail->idx));
+}
+
 bool vq_dev_arm(struct vq_dev *vq)
 {
 	if (vq->fault)
@@ -131,8 +167,11 @@ bool vq_dev_arm(struct vq_dev *vq)
 			     vq->has_event_idx, vq->next_avail);
 	vq->is_armed = true;
 	/* vq:E  the wish was stored before this look (fence in *_arm) */
-	if (vq_dev_pending(vq, 1) == 0)
+	if (vq_dev_pending(vq, 1) == 0) {
+		if (unlikely(is_at_start(vq)))
+			count_idle_look(vq);
 		return true;
+	}
 	vq_dev_put_off(vq);
 	return false;
 }

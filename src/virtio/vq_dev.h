@@ -40,11 +40,17 @@ struct vq_dev {
 			      * threads read it with shm_load() */
 
 	uint32_t unsignalled;  /* used slots since the last should_notify */
-	uint32_t fault_detail; /* the offending index or length */
+	uint32_t fault_detail; /* the offending index or length; written before
+				* the fault */
 	int call_fd;	       /* [any, atomic] eventfd to the driver, or -1;
 				* borrowed, the session owns it */
 	uint64_t features;     /* [const after activate] */
 	uint64_t call_count;   /* notifications sent */
+	uint64_t fault_addr;   /* VQ_FAULT_ADDRESS: guest address of the buffer;
+				* written before the fault */
+	const int *report_fd;  /* [const after activate] from the config */
+	uint32_t idle_looks;   /* [worker -> ctl] times it was armed before the
+				* driver made a chain available */
 };
 
 struct vq_dev_config {
@@ -54,7 +60,15 @@ struct vq_dev_config {
 	struct gmem *mem;     /* a reference is taken */
 	struct vq_position position;
 	int call_fd; /* or -1 */
+	/* An eventfd of the owner's own, signalled when there is something to
+	 * look at: the fault, when it is set, and idle_looks, when it is high
+	 * and at each doubling. Borrowed until deactivate. NULL: nobody. */
+	const int *report_fd;
 };
+
+/* From so many idle_looks on it is reported: armed once when the queue started,
+ * and again after two kicks. */
+#define VQ_IDLE_LOOKS 3
 
 /* 0, -EINVAL for a size, alignment or position the format does not allow.
  * Starts with the driver's kicks suppressed (disarmed). */
@@ -97,6 +111,10 @@ bool vq_dev_should_notify(struct vq_dev *vq);
 
 /* Sends the notification (one write to call_fd, if there is one). */
 void vq_dev_notify(struct vq_dev *vq);
+
+/* Is the ring as the driver finds it: was nothing ever made available? Reads
+ * the ring only. Any thread. */
+bool vq_dev_is_untouched(const struct vq_dev *vq);
 
 /* Chains the driver has made available and that are not popped, at most
  * @limit. For diagnostics and tests; costs a look at the ring. */

@@ -51,6 +51,7 @@ enum vq_fault vq_walk_buffer(struct vq_walk *w, uint64_t addr, uint32_t len,
 	bool is_writable = flags & VQ_DESC_F_WRITE;
 
 	w->detail = len;
+	w->addr = addr;
 	if (!is_writable && w->chain->writable_count)
 		return VQ_FAULT_ORDER;
 	if (len > UINT32_MAX - w->size)
@@ -119,6 +120,7 @@ enum vq_fault vq_walk_table(struct vq_walk *w, uint64_t addr, uint32_t size)
 	uint32_t idx = 0, walked = 0;
 
 	w->detail = size;
+	w->addr = addr;
 	if (count == 0 || count > TABLE_MAX || size % sizeof(struct vq_desc))
 		return VQ_FAULT_INDIRECT_SIZE;
 	if (size > UINT64_MAX - addr)
@@ -130,8 +132,11 @@ enum vq_fault vq_walk_table(struct vq_walk *w, uint64_t addr, uint32_t size)
 		uint16_t flags;
 
 		if (!read_desc(w->vq->mem, &r, addr + idx * sizeof(desc),
-			       &desc))
+			       &desc)) {
+			w->addr = addr;
+			w->detail = size;
 			return VQ_FAULT_ADDRESS;
+		}
 		/* Packed tables have the flags where split ones have next, and
 		 * are read from end to end (clause 2.8.7). */
 		flags = le16_to_cpu(w->vq->is_packed ? desc.next : desc.flags);
@@ -207,8 +212,8 @@ bool vq_walk_finish(struct vq_walk *w, enum vq_fault fault, bool is_first)
 	if (fault == VQ_FAULT_NONE && !w->is_truncated && w->size == 0)
 		fault = VQ_FAULT_EMPTY;
 	if (fault) {
-		w->vq->fault_detail = w->detail;
-		shm_store_release(&w->vq->fault, fault);
+		w->vq->fault_addr = w->addr;
+		vq_dev_fail(w->vq, fault, w->detail);
 		return false;
 	}
 	if (c->writable_count || w->is_truncated)

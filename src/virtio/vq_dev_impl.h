@@ -22,6 +22,9 @@ void vq_dev_packed_push(struct vq_dev *vq, const struct vq_done *done,
 unsigned vq_dev_split_pending(const struct vq_dev *vq, unsigned limit);
 unsigned vq_dev_packed_pending(const struct vq_dev *vq, unsigned limit);
 
+/* Stops the queue and reports it. */
+void vq_dev_fail(struct vq_dev *vq, enum vq_fault fault, uint32_t detail);
+
 /* Tells the driver not to kick, whatever it was told before. */
 void vq_dev_put_off(struct vq_dev *vq);
 
@@ -162,6 +165,7 @@ struct vq_walk {
 	unsigned room;	   /* iovecs left; empty buffers cost one too, so
 			    * it bounds the walk as well */
 	uint32_t size;	   /* bytes so far, both directions */
+	uint64_t addr;	   /* guest address of the last buffer or table */
 	uint32_t detail;   /* what the fault is about */
 	bool is_truncated; /* room came to its end */
 };

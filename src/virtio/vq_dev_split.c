@@ -28,9 +28,10 @@ static unsigned look(struct vq_dev *vq, unsigned n)
 	vq->avail_seen = le16_to_cpu(shm_load_acquire(&avail->idx));
 	pending = (uint16_t)(vq->avail_seen - vq->next_avail);
 	if (unlikely(pending > vq->count)) {
-		vq->fault_detail = vq->avail_seen;
+		uint16_t said = vq->avail_seen;
+
 		vq->avail_seen = vq->next_avail;
-		shm_store_release(&vq->fault, VQ_FAULT_AVAIL_RANGE);
+		vq_dev_fail(vq, VQ_FAULT_AVAIL_RANGE, said);
 		return 0;
 	}
 	if (vq->has_event_idx && !vq->is_armed &&

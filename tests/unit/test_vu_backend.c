@@ -660,12 +660,19 @@ static void test_fault(void **state)
 	rig_set_up_queue(&r, 0);
 	rig_set_up_queue(&r, 1);
 	rig_send(&r, rig_fd(VU_SET_VRING_ERR, 1, dup(err_fd)));
-	vu_backend_check_faults(r.b);
+	vu_backend_check(r.b);
+	assert_int_equal(read(r.report_fd, &v, 8), -1);
 	/* available index of queue 1 beyond its size */
 	assert_int_equal(pwrite(r.mem_fd, &idx, 2, 0x10000 + 0x4002), 2);
 	assert_int_equal(vq_dev_pop_burst(r.queue[1].vq, chain, 4, iov, 16), 0);
-	vu_backend_check_faults(r.b);
-	vu_backend_check_faults(r.b);
+	assert_int_equal(vq_dev_pop_burst(r.queue[1].vq, chain, 4, iov, 16), 0);
+	/* reported, and once */
+	assert_int_equal(read(r.report_fd, &v, 8), 8);
+	assert_int_equal(v, 1);
+	assert_string_equal(r.fault, "");
+	vu_backend_check(r.b);
+	assert_non_null(strstr(r.fault, "available index"));
+	vu_backend_check(r.b);
 	assert_int_equal(read(err_fd, &v, 8), 8);
 	assert_int_equal(v, 1);
 	assert_int_equal(r.closed, 0);
@@ -683,6 +690,7 @@ static void test_lost_memory(void **state)
 {
 	struct leaks before = leaks_count();
 	struct rig r;
+	uint64_t v;
 
 	(void)state;
 	assert_int_equal(gmem_guard_install(), 0);
@@ -690,9 +698,13 @@ static void test_lost_memory(void **state)
 	rig_negotiate(&r, V1 | PROTO);
 	rig_send(&r, rig_mem_table(&r));
 	rig_set_up_queue(&r, 1);
+	gmem_guard_report_to(r.report_fd);
 	assert_int_equal(ftruncate(r.mem_fd, 4096), 0);
 	assert_int_equal(vq_dev_pending(r.queue[1].vq, 1), 0);
-	vu_backend_check_faults(r.b);
+	gmem_guard_report_to(-1);
+	assert_int_equal(read(r.report_fd, &v, 8), 8);
+	assert_int_equal(v, 1);
+	vu_backend_check(r.b);
 	assert_int_equal(r.closed, 1);
 	assert_non_null(strstr(r.reason, "memory"));
 	rig_close(&r);

@@ -163,10 +163,11 @@ static void on_enable(void *ctx, unsigned idx, bool enabled)
 	(void)enabled;
 }
 
-static void on_closed(void *ctx, const char *reason)
+static void on_closed(void *ctx, bool by_error, const char *reason)
 {
 	struct device *d = ctx;
 
+	(void)by_error;
 	(void)reason;
 	vu_backend_destroy(d->b);
 	d->b = NULL;
@@ -184,7 +185,9 @@ static const struct vu_backend_ops ops = {
 
 static void connect_on_control(void *arg)
 {
+	static struct log_limit limit;
 	const struct vu_backend_config config = { .name = "traffic",
+						  .log = &limit,
 						  .features = OFFER,
 						  .queue_pairs = PAIRS };
 	struct device *d = arg;

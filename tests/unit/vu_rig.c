@@ -90,6 +90,19 @@ static void on_enable(void *ctx, unsigned idx, bool enabled)
 	r->unsettled++;
 }
 
+static void on_fault(void *ctx, unsigned idx, const char *text)
+{
+	struct rig *r = ctx;
+
+	assert_non_null(r->queue[idx].vq);
+	snprintf(r->fault, sizeof(r->fault), "%s", text);
+}
+
+static uint64_t on_queue_kicks(void *ctx, unsigned idx)
+{
+	return ((struct rig *)ctx)->kicks[idx];
+}
+
 static void on_rarp(void *ctx, const uint8_t mac[6])
 {
 	memcpy(((struct rig *)ctx)->mac, mac, 6);
@@ -100,13 +113,14 @@ static void on_mtu(void *ctx, uint16_t mtu)
 	((struct rig *)ctx)->mtu = mtu;
 }
 
-static void on_closed(void *ctx, const char *reason)
+static void on_closed(void *ctx, bool by_error, const char *reason)
 {
 	struct rig *r = ctx;
 
 	for (unsigned i = 0; i < RIG_QUEUES; i++)
 		assert_null(r->queue[i].vq);
 	r->closed++;
+	assert_int_equal(by_error, !strstr(reason, "front-end left"));
 	snprintf(r->reason, sizeof(r->reason), "%s", reason);
 	vu_backend_destroy(r->b);
 	r->b = NULL;
@@ -118,6 +132,8 @@ static const struct vu_backend_ops ops = {
 	.queue_enable = on_enable,
 	.queues_changed = on_changed,
 	.queues_stop = on_stop,
+	.fault = on_fault,
+	.queue_kicks = on_queue_kicks,
 	.rarp = on_rarp,
 	.mtu = on_mtu,
 	.closed = on_closed,
@@ -135,7 +151,9 @@ static struct vu_backend_ops ops_with_control(void)
 static void connect_session(struct rig *r, uint64_t features)
 {
 	const struct vu_backend_config config = { .name = "test",
+						  .log = &r->log,
 						  .features = features,
+						  .report_fd = &r->report_fd,
 						  .queue_pairs = RIG_PAIRS };
 	int sock[2];
 
@@ -152,6 +170,7 @@ void rig_open(struct rig *r, uint64_t features)
 {
 	*r = (struct rig){ .loop = loop_create() };
 	assert_non_null(r->loop);
+	r->report_fd = fd_eventfd();
 	r->mem_fd = memfd_create("rig", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(r->mem_fd, RIG_MEM_SIZE), 0);
 	connect_session(r, features);
@@ -170,6 +189,8 @@ void rig_close(struct rig *r)
 	vu_backend_destroy(r->b);
 	fd_close(&r->sock);
 	fd_close(&r->mem_fd);
+	fd_close(&r->report_fd);
+	log_limit_fini(&r->log);
 	loop_destroy(r->loop);
 }
 

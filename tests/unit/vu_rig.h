@@ -29,6 +29,8 @@ struct rig_queue {
 struct rig {
 	struct loop *loop;
 	struct loop_timer timer;
+	struct log_limit log;
+	int report_fd;
 	struct vu_backend *b; /* NULL once it was closed */
 	int sock;	      /* the front-end's end */
 	int mem_fd;
@@ -42,6 +44,8 @@ struct rig {
 	uint8_t mac[6];
 	uint16_t mtu;
 	char reason[512];
+	char fault[256];	    /* what the session said of the last one */
+	uint64_t kicks[RIG_QUEUES]; /* what the owner says */
 };
 
 /* The owner serves a control queue when @features has CTRL_VQ. */

@@ -43,6 +43,20 @@ void vhost_user_queue_enable(void *ctx, unsigned idx, bool enabled)
 	vnet_pairs_enable(&v->pairs, idx, enabled);
 }
 
+uint64_t vhost_user_queue_kicks(void *ctx, unsigned idx)
+{
+	struct vhost_user_port *v = ctx;
+
+	return idx & 1 ? stat_read(&v->port.rxq[idx / 2]->stats.kicks) : 0;
+}
+
+void vhost_user_fault(void *ctx, unsigned idx, const char *text)
+{
+	struct vhost_user_port *v = ctx;
+
+	port_tell_fault(&v->port, idx, text);
+}
+
 void vhost_user_queues_changed(void *ctx)
 {
 	struct vhost_user_port *v = ctx;

@@ -33,18 +33,18 @@ static void release(struct vu_backend *b)
 	b->mem = NULL;
 	vu_msg_fini(&b->rx.msg);
 	fd_close(&b->backend_req_fd);
+	loop_timer_disarm(&b->second_look);
 	loop_watch_remove(&b->watch);
 	fd_close(&b->sock);
 }
 
-/* The owner may free @b inside closed(): nothing may follow a call of this. */
-static void end_session(struct vu_backend *b, enum log_level level,
-			const char *reason)
+void vu_backend_end(struct vu_backend *b, enum log_level level,
+		    const char *reason)
 {
-	/* Not rate-limited: one line a connection, and each names its port. */
-	log_line(level, "port=%s: %s: connection closed", b->name, reason);
+	log_limited(b->log, level, "port=%s: %s: connection closed", b->name,
+		    reason);
 	release(b);
-	b->ops->closed(b->ctx, reason);
+	b->ops->closed(b->ctx, level != LOG_LEVEL_INFO, reason);
 }
 
 static int send_reply(struct vu_backend *b, struct vu_msg *m, uint32_t size,
@@ -76,8 +76,8 @@ static int handle(struct vu_backend *b, struct vu_msg *m, struct err *err)
 		rc = row->handler(b, m, err);
 	vu_queues_settle(b);
 	if (rc > 0)
-		log_info("port=%s: %s: %s: refused", b->name, row->name,
-			 err->msg);
+		log_limited(b->log, LOG_LEVEL_INFO, "port=%s: %s: %s: refused",
+			    b->name, row->name, err->msg);
 	if (row->reply == VU_REPLY_PAYLOAD) {
 		/* After an error the payload says nothing. */
 		if (!rc)
@@ -105,7 +105,7 @@ static void on_readable(struct loop_watch *w, uint32_t events)
 		if (rc == -EAGAIN)
 			return;
 		if (rc == 0) {
-			end_session(b, LOG_LEVEL_INFO, "front-end left");
+			vu_backend_end(b, LOG_LEVEL_INFO, "front-end left");
 			return;
 		}
 		if (rc > 0) {
@@ -117,7 +117,7 @@ static void on_readable(struct loop_watch *w, uint32_t events)
 					   vu_request_name(request));
 		}
 		if (rc) {
-			end_session(b, LOG_LEVEL_WARN, err.msg);
+			vu_backend_end(b, LOG_LEVEL_WARN, err.msg);
 			return;
 		}
 		vu_rx_next(&b->rx);
@@ -144,6 +144,8 @@ struct vu_backend *vu_backend_create(struct loop *loop, int sock,
 	b->ops = ops;
 	b->ctx = ctx;
 	b->name = config->name;
+	b->log = config->log;
+	b->report_fd = config->report_fd;
 	b->loop = loop;
 	b->sock = sock;
 	b->backend_req_fd = -1;
@@ -167,30 +169,4 @@ void vu_backend_destroy(struct vu_backend *b)
 		return;
 	release(b);
 	free(b);
-}
-
-static void tell_fault(struct vu_backend *b, struct vu_queue *q)
-{
-	/* The fault before its detail; pairs with the releases where a fault is
-	 * set in vq_dev_*. */
-	enum vq_fault fault = shm_load_acquire(&q->vq.fault);
-
-	if (!vu_state_is_held(q->state) || q->state == VU_QUEUE_FAULTED ||
-	    fault == VQ_FAULT_NONE)
-		return;
-	vu_state_set(q, VU_QUEUE_FAULTED);
-	log_warn("port=%s: queue %u stopped: %s (%u)", b->name,
-		 (unsigned)(q - b->queue), vq_fault_name(fault),
-		 shm_load(&q->vq.fault_detail));
-	if (q->err_fd >= 0)
-		fd_signal(q->err_fd);
-}
-
-void vu_backend_check_faults(struct vu_backend *b)
-{
-	for (unsigned i = 0; i < b->queue_count; i++)
-		tell_fault(b, &b->queue[i]);
-	if (b->mem && gmem_is_lost(b->mem))
-		end_session(b, LOG_LEVEL_WARN,
-			    "the file behind guest memory was cut short");
 }

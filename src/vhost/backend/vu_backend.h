@@ -21,6 +21,7 @@
 #ifndef RW_VU_BACKEND_H
 #define RW_VU_BACKEND_H
 
+#include "log.h"
 #include "loop.h"
 #include "show.h"
 #include "vq_dev.h"
@@ -66,19 +67,30 @@ struct vu_backend_ops {
 	 * it over, most serve it themselves. NULL, both: none is accepted. */
 	void (*control_start)(void *ctx, const struct vu_ring *ring);
 	void (*control_stop)(void *ctx);
+	/* The guest broke queue @idx, which stopped; logged already. May be
+	 * NULL. */
+	void (*fault)(void *ctx, unsigned idx, const char *text);
+	/* Returns how often the driver kicked queue @idx so far, in whatever
+	 * session; of a receiveq 0. NULL: kicks are not counted. */
+	uint64_t (*queue_kicks)(void *ctx, unsigned idx);
 	/* The guest moved here: announce @mac on its behalf (SEND_RARP). */
 	void (*rarp)(void *ctx, const uint8_t mac[6]);
 	void (*mtu)(void *ctx, uint16_t mtu);
-	/* The connection is over (@reason: one line, already logged); every
-	 * queue was stopped. The owner calls vu_backend_destroy(), now or
-	 * later, never from inside another callback. */
-	void (*closed)(void *ctx, const char *reason);
+	/* The connection is over (@reason: one line, already logged; not
+	 * @by_error: the front-end left); every queue was stopped. The owner
+	 * calls vu_backend_destroy(), now or later, never from inside another
+	 * callback. */
+	void (*closed)(void *ctx, bool by_error, const char *reason);
 };
 
 struct vu_backend_config {
-	const char *name;     /* of the port, for log lines; borrowed */
-	uint64_t features;    /* device features offered */
-	unsigned queue_pairs; /* 1..VU_MAX_QUEUE_PAIRS */
+	const char *name;      /* of the port, for log lines; borrowed */
+	struct log_limit *log; /* of the port, for what a front-end or its
+				* guest can bring about; borrowed */
+	uint64_t features;     /* device features offered */
+	unsigned queue_pairs;  /* 1..VU_MAX_QUEUE_PAIRS */
+	const int *report_fd;  /* see vq_dev.h: after each event the owner
+				* calls vu_backend_check(); borrowed */
 };
 
 /* Takes ownership of the connected socket @sock (made non-blocking). */
@@ -91,9 +103,10 @@ struct vu_backend *vu_backend_create(struct loop *loop, int sock,
  * not call closed(). NULL is fine. */
 void vu_backend_destroy(struct vu_backend *b);
 
-/* Polls the queues' faults: signals each one's error eventfd once and logs.
- * The owner calls it from a timer or when a worker reports. */
-void vu_backend_check_faults(struct vu_backend *b);
+/* Looks after the queues when something was reported: signals the error eventfd
+ * of each that broke and logs, ends the session whose memory was cut. May call
+ * closed(). */
+void vu_backend_check(struct vu_backend *b);
 
 /* Negotiated features, protocol features, status, memory, state and fault of
  * each queue. */

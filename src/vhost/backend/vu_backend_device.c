@@ -179,7 +179,8 @@ int vu_on_rem_mem_reg(struct vu_backend *b, struct vu_msg *m, struct err *err)
 
 	if (rc == -ENOENT) {
 		/* The same: gone already. */
-		log_debug("port=%s: REM_MEM_REG: %s", b->name, err->msg);
+		log_limited(b->log, LOG_LEVEL_DEBUG, "port=%s: REM_MEM_REG: %s",
+			    b->name, err->msg);
 		return 0;
 	}
 	return rc ? rc : set_mem(b, mem, err);

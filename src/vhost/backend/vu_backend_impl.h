@@ -49,6 +49,13 @@ enum vu_base_from {
 	VU_BASE_OWN,	 /* the ring ran here before: exact */
 };
 
+/* Whether kicks without a chain were noticed on a queue. */
+enum vu_suspicion {
+	VU_SUSPICION_NONE,
+	VU_SUSPICION_FRESH, /* a second look is to come */
+	VU_SUSPICION_TOLD,  /* logged */
+};
+
 /* An address that no ring can have: SET_VRING_ADDR did not come yet. */
 #define VU_ADDR_NONE UINT64_MAX
 
@@ -61,13 +68,15 @@ struct vu_queue {
 	struct vq_dev vq
 		__cacheline; /* the owner's data path has it while running */
 	enum vu_queue_state state;
-	struct vu_vring_addr addr;    /* as SET_VRING_ADDR said; desc
-				       * VU_ADDR_NONE: not yet */
-	uint32_t num;		      /* descriptors; 0: not set */
-	uint32_t base;		      /* position word where it starts next */
-	enum vu_base_from base_from;  /* who said base */
-	uint32_t base_set;	      /* as SET_VRING_BASE last said */
-	bool enabled;		      /* as SET_VRING_ENABLE last said */
+	struct vu_vring_addr addr;   /* as SET_VRING_ADDR said; desc
+				      * VU_ADDR_NONE: not yet */
+	uint32_t num;		     /* descriptors; 0: not set */
+	uint32_t base;		     /* position word where it starts next */
+	enum vu_base_from base_from; /* who said base */
+	uint32_t base_set;	     /* as SET_VRING_BASE last said */
+	bool enabled;		     /* as SET_VRING_ENABLE last said */
+	enum vu_suspicion suspicion; /* that the guest's memory is private */
+	uint64_t kicks_before;	     /* of the queue, when it was handed over */
 	int kick_fd, call_fd, err_fd; /* owned; -1: none */
 };
 
@@ -81,9 +90,12 @@ struct vu_queue {
 struct vu_backend {
 	const struct vu_backend_ops *ops;
 	void *ctx;
-	const char *name; /* of the port; borrowed */
+	const char *name;      /* of the port; borrowed */
+	struct log_limit *log; /* borrowed */
+	const int *report_fd;  /* borrowed */
 	struct loop *loop;
 	struct loop_watch watch;
+	struct loop_timer second_look;
 	int sock;
 	int backend_req_fd;	    /* SET_BACKEND_REQ_FD; owned; -1: none */
 	uint64_t offered;	    /* device features */
@@ -117,6 +129,17 @@ static inline bool vu_is_packed(const struct vu_backend *b)
 {
 	return feat_has(b->features, VIRTIO_F_RING_PACKED);
 }
+
+/* vu_backend.c */
+/* Ends the session for @reason. The owner may free @b inside closed(): nothing
+ * may follow a call of this. */
+void vu_backend_end(struct vu_backend *b, enum log_level level,
+		    const char *reason);
+
+/* vu_backend_watch.c */
+/* Was it said of @q, and is it still so, that the guest's kicks are in vain? */
+bool vu_queue_seems_private(const struct vu_backend *b,
+			    const struct vu_queue *q);
 
 /* vu_state.c */
 /* Takes @q to @state, which its present one must allow. */

@@ -28,8 +28,9 @@ uint32_t vu_queue_position_word(const struct vu_backend *b,
 static void say_corrected(const struct vu_backend *b, const struct vu_queue *q,
 			  unsigned idx)
 {
-	log_info("port=%s: queue %u: goes on at %u, not at 0 as said", b->name,
-		 vu_queue_idx(b, q), idx);
+	log_limited(b->log, LOG_LEVEL_INFO,
+		    "port=%s: queue %u: goes on at %u, not at 0 as said",
+		    b->name, vu_queue_idx(b, q), idx);
 }
 
 /* The used index is what the driver waits for, no other start can work; what

@@ -45,7 +45,9 @@ static int translate_areas(const struct vu_backend *b, const struct vu_queue *q,
 	return err_set(err, -EFAULT,
 		       "queue %u: ring of %u outside memory: "
 		       "descriptors 0x%" PRIx64 " available 0x%" PRIx64
-		       " used 0x%" PRIx64,
+		       " used 0x%" PRIx64
+		       ": is every memory object of the guest shared "
+		       "(share=on)?",
 		       vu_queue_idx(b, q), q->num, (uint64_t)q->addr.desc,
 		       (uint64_t)q->addr.avail, (uint64_t)q->addr.used);
 }
@@ -79,10 +81,14 @@ static void hand_over(struct vu_backend *b, struct vu_queue *q)
 				.enabled = q->enabled,
 				.is_resumed = q->base_from == VU_BASE_OWN };
 
+	q->suspicion = VU_SUSPICION_NONE;
 	if (is_control(b, q)) {
 		b->ops->control_start(b->ctx, &ring);
 		return;
 	}
+	if (b->ops->queue_kicks)
+		q->kicks_before =
+			b->ops->queue_kicks(b->ctx, vu_queue_idx(b, q));
 	b->ops->queue_start(b->ctx, vu_queue_idx(b, q), &ring);
 	b->has_changes = true;
 }
@@ -105,7 +111,8 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 	struct vq_dev_config config = { .features = b->features,
 					.count = q->num,
 					.mem = b->mem,
-					.call_fd = q->call_fd };
+					.call_fd = q->call_fd,
+					.report_fd = b->report_fd };
 	unsigned idx = vu_queue_idx(b, q);
 	int rc;
 
@@ -222,7 +229,8 @@ int vu_queues_resume(struct vu_backend *b, struct err *err)
 		/* Memory may be exchanged in several steps: the ring waits for
 		 * the one that brings its pages back. */
 		if (rc == -EFAULT)
-			log_debug("port=%s: waiting: %s", b->name, err->msg);
+			log_limited(b->log, LOG_LEVEL_DEBUG,
+				    "port=%s: waiting: %s", b->name, err->msg);
 		else if (rc)
 			return rc;
 	}

@@ -73,7 +73,8 @@ static void show_bits(struct show *s, const char *key, uint64_t bits,
 	show_end(s);
 }
 
-static void show_queue(const struct vu_queue *q, unsigned idx, struct show *s)
+static void show_queue(const struct vu_backend *b, const struct vu_queue *q,
+		       unsigned idx, struct show *s)
 {
 	enum vq_fault fault = shm_load(&q->vq.fault);
 
@@ -85,6 +86,10 @@ static void show_queue(const struct vu_queue *q, unsigned idx, struct show *s)
 	show_flag(s, "call", q->call_fd >= 0);
 	if (vu_state_is_held(q->state) && fault != VQ_FAULT_NONE)
 		show_str(s, "fault", vq_fault_name(fault));
+	if (vu_queue_seems_private(b, q))
+		show_str(s, "hint",
+			 "kicked, and empty at position 0: memory not shared "
+			 "(share=on)?");
 	show_end(s);
 }
 
@@ -104,6 +109,6 @@ void vu_backend_show(const struct vu_backend *b, struct show *s)
 	show_array(s, "queues");
 	for (unsigned i = 0; i < b->queue_count; i++)
 		if (b->queue[i].num || b->queue[i].call_fd >= 0)
-			show_queue(&b->queue[i], i, s);
+			show_queue(b, &b->queue[i], i, s);
 	show_end(s);
 }

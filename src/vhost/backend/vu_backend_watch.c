@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a back-end session notices about its rings: faults of the guest, memory
+ * that was cut, and a guest whose memory is not shared. Control thread.
+ *
+ * Theory of operation. Nothing is polled: a worker that finds something signals
+ * the owner's report descriptor, and the owner calls vu_backend_check().
+ *
+ * Memory that is not shared cannot be seen, since a private mapping of the same
+ * file looks like any other. But the driver then writes its ring into pages of
+ * its own: it kicks, and the ring here stays as it was made. A healthy
+ * front-end may kick an empty ring too, when it starts or resets the device. So
+ * what is said of such a queue is said after two kicks and a second look later.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "fd.h"
+#include "shm.h"
+#include "vu_backend_impl.h"
+
+#define SECOND_LOOK_MS 1000
+#define IDLE_KICKS     2
+
+static const char not_shared[] =
+	"is every memory object of the guest shared (share=on)?";
+
+/* The region of @m that is nearest to @gpa, below or above; NULL: there is
+ * none. */
+static const struct gmem_region *nearest_region(const struct gmem *m,
+						uint64_t gpa)
+{
+	const struct gmem_region *best = NULL;
+	uint64_t best_distance = UINT64_MAX;
+
+	for (unsigned i = 0; i < m->count; i++) {
+		const struct gmem_region *r = &m->region[i];
+		uint64_t off = gpa - r->gpa, distance = 0;
+
+		if (gpa < r->gpa)
+			distance = r->gpa - gpa;
+		else if (off >= r->size)
+			distance = off - (r->size - 1);
+		if (best && distance >= best_distance)
+			continue;
+		best = r;
+		best_distance = distance;
+	}
+	return best;
+}
+
+/* What is wrong with @q, which has @fault. */
+static void describe_fault(const struct vu_backend *b, const struct vu_queue *q,
+			   enum vq_fault fault, char *text, size_t size)
+{
+	const struct gmem_region *near;
+	uint32_t detail = shm_load(&q->vq.fault_detail);
+	uint64_t addr = shm_load(&q->vq.fault_addr);
+
+	near = fault == VQ_FAULT_ADDRESS ? nearest_region(b->mem, addr) : NULL;
+	if (near)
+		snprintf(text, size,
+			 "%s: 0x%" PRIx64 "+0x%" PRIx32
+			 ", nearest is 0x%" PRIx64 "+0x%" PRIx64 ": %s",
+			 vq_fault_name(fault), addr, detail, near->gpa,
+			 near->size, not_shared);
+	else
+		snprintf(text, size, "%s (%" PRIu32 ")", vq_fault_name(fault),
+			 detail);
+}
+
+static void check_fault(struct vu_backend *b, struct vu_queue *q)
+{
+	/* The fault before its detail; pairs with the release in
+	 * vq_dev_fail(). */
+	enum vq_fault fault = shm_load_acquire(&q->vq.fault);
+	char text[256];
+
+	if (q->state == VU_QUEUE_FAULTED || fault == VQ_FAULT_NONE)
+		return;
+	vu_state_set(q, VU_QUEUE_FAULTED);
+	describe_fault(b, q, fault, text, sizeof(text));
+	log_limited(b->log, LOG_LEVEL_WARN, "port=%s: queue %u stopped: %s",
+		    b->name, vu_queue_idx(b, q), text);
+	if (b->ops->fault)
+		b->ops->fault(b->ctx, vu_queue_idx(b, q), text);
+	if (q->err_fd >= 0)
+		fd_signal(q->err_fd);
+}
+
+/* Did the guest kick @q, and no chain ever came? */
+static bool is_kicked_in_vain(const struct vu_backend *b,
+			      const struct vu_queue *q)
+{
+	return b->ops->queue_kicks && vu_state_is_held(q->state) &&
+	       shm_load(&q->vq.idle_looks) >= VQ_IDLE_LOOKS &&
+	       vq_dev_is_untouched(&q->vq) &&
+	       b->ops->queue_kicks(b->ctx, vu_queue_idx(b, q)) -
+			       q->kicks_before >=
+		       IDLE_KICKS;
+}
+
+bool vu_queue_seems_private(const struct vu_backend *b,
+			    const struct vu_queue *q)
+{
+	return q->suspicion == VU_SUSPICION_TOLD && is_kicked_in_vain(b, q);
+}
+
+static void second_look(struct loop_timer *t)
+{
+	struct vu_backend *b = container_of(t, struct vu_backend, second_look);
+
+	for (unsigned i = 0; i < b->queue_count; i++) {
+		struct vu_queue *q = &b->queue[i];
+
+		if (q->suspicion != VU_SUSPICION_FRESH)
+			continue;
+		if (!is_kicked_in_vain(b, q)) {
+			q->suspicion = VU_SUSPICION_NONE;
+			continue;
+		}
+		q->suspicion = VU_SUSPICION_TOLD;
+		log_limited(b->log, LOG_LEVEL_WARN,
+			    "port=%s: queue %u: the guest kicks, and its ring "
+			    "stays empty at position 0: %s",
+			    b->name, i, not_shared);
+	}
+}
+
+void vu_backend_check(struct vu_backend *b)
+{
+	for (unsigned i = 0; i < b->queue_count; i++) {
+		struct vu_queue *q = &b->queue[i];
+
+		if (!vu_state_is_held(q->state))
+			continue;
+		check_fault(b, q);
+		if (q->suspicion != VU_SUSPICION_NONE ||
+		    !is_kicked_in_vain(b, q))
+			continue;
+		q->suspicion = VU_SUSPICION_FRESH;
+		loop_timer_arm(b->loop, &b->second_look, SECOND_LOOK_MS,
+			       second_look);
+	}
+	if (b->mem && gmem_is_lost(b->mem))
+		vu_backend_end(b, LOG_LEVEL_WARN,
+			       "the file behind guest memory was cut short");
+}
