@@ -59,6 +59,7 @@ int vq_dev_activate(struct vq_dev *vq, const struct vq_dev_config *c)
 		.unsignalled = VQ_UNSIGNALLED_ALL,
 		.call_fd = c->call_fd,
 		.report_fd = c->report_fd,
+		.on_miss = c->on_miss,
 		.features = c->features,
 	};
 	vq_dev_put_off(vq);
@@ -78,6 +79,27 @@ struct vq_position vq_dev_deactivate(struct vq_dev *vq)
 	vq->mem = NULL;
 	vq->hot = vq->warm = &no_region;
 	return p;
+}
+
+bool vq_dev_miss(const struct vq_dev *vq, struct vq_miss *miss)
+{
+	/* vq:M  its size before the rest of it */
+	miss->size = shm_load_acquire(&vq->miss.size);
+	if (!miss->size)
+		return false;
+	miss->gpa = vq->miss.gpa;
+	miss->access = vq->miss.access;
+	return true;
+}
+
+void vq_dev_resume(struct vq_dev *vq, struct gmem *mem)
+{
+	struct gmem *old = vq->mem;
+
+	vq->mem = gmem_get(mem);
+	vq->hot = vq->warm = &no_region; /* were in the old map */
+	gmem_put(old);
+	shm_store(&vq->miss.size, 0);
 }
 
 unsigned vq_dev_pop_burst(struct vq_dev *vq, struct vq_chain *chains,
@@ -128,6 +150,19 @@ void vq_dev_fail(struct vq_dev *vq, enum vq_fault fault, uint32_t detail)
 		fd_signal(*vq->report_fd);
 }
 
+void vq_dev_ask(struct vq_dev *vq, uint64_t gpa, uint64_t size, uint8_t access)
+{
+	if (shm_load(&vq->miss.size))
+		return;
+	vq->miss.gpa = gpa;
+	vq->miss.access = access;
+	/* vq:M  the rest of it before its size. Pairs with the acquire in
+	 * vq_dev_miss(). */
+	shm_store_release(&vq->miss.size, size);
+	if (vq->report_fd)
+		fd_signal(*vq->report_fd);
+}
+
 /* Was anything pushed or popped since the ring began at its first slot? */
 static bool is_at_start(const struct vq_dev *vq)
 {
@@ -157,8 +192,8 @@ bool vq_dev_is_untouched(const struct vq_dev *vq)
 
 bool vq_dev_arm(struct vq_dev *vq)
 {
-	if (vq->fault)
-		return true; /* nothing will ever be popped */
+	if (vq->fault || shm_load(&vq->miss.size))
+		return true; /* nothing will be popped, ever or until then */
 	if (vq->is_packed)
 		vq_packed_arm(vq->area.device, vq->has_event_idx,
 			      vq->next_avail, vq->avail_wrap);

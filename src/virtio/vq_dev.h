@@ -14,12 +14,28 @@
 #include "gmem.h"
 #include "vq.h"
 
+/* What an address that the memory map does not hold means. */
+enum vq_on_miss {
+	VQ_MISS_FAULTS, /* VQ_FAULT_ADDRESS: there is no other memory */
+	VQ_MISS_ASKS,	/* behind an IOMMU: the owner asks for a translation
+			 * and the chain is popped again, see vq_dev_miss() */
+};
+
+enum { VQ_ACCESS_READ = 1, VQ_ACCESS_WRITE = 2 };
+
+/* What does not translate yet. */
+struct vq_miss {
+	uint64_t gpa;	/* first byte without a translation */
+	uint64_t size;	/* so many, to the end of the buffer or table */
+	uint8_t access; /* VQ_ACCESS_* that is needed */
+};
+
 /* To be saved when a ring moves to another process: the position that
  * vq_dev_deactivate() returns, and what vq_dev_activate() was given. */
 struct vq_dev {
 	/* hot: the first 72 bytes are what pop and push touch */
-	struct vq_areas area; /* [const after activate] */
-	struct gmem *mem;     /* [const after activate] one reference */
+	struct vq_areas area;		/* [const after activate] */
+	struct gmem *mem;		/* [const until resume] one reference */
 	const struct gmem_region *hot;	/* region of the last buffer */
 	const struct gmem_region *warm; /* the one before it */
 	uint16_t next_avail; /* next slot to pop; split: free-running */
@@ -51,6 +67,9 @@ struct vq_dev {
 	const int *report_fd;  /* [const after activate] from the config */
 	uint32_t idle_looks;   /* [worker -> ctl] times it was armed before the
 				* driver made a chain available */
+	enum vq_on_miss on_miss; /* [const after activate] */
+	struct vq_miss miss; /* [worker -> any] written before its size, which
+			      * is atomic; size 0: none */
 };
 
 struct vq_dev_config {
@@ -61,9 +80,11 @@ struct vq_dev_config {
 	struct vq_position position;
 	int call_fd; /* or -1 */
 	/* An eventfd of the owner's own, signalled when there is something to
-	 * look at: the fault, when it is set, and idle_looks, when it is high
-	 * and at each doubling. Borrowed until deactivate. NULL: nobody. */
+	 * look at: a fault or a miss, when it is set, and idle_looks, when it
+	 * is high and at each doubling. Borrowed until deactivate. NULL:
+	 * nobody. */
 	const int *report_fd;
+	enum vq_on_miss on_miss;
 };
 
 /* From so many idle_looks on it is reported: armed once when the queue started,
@@ -82,8 +103,9 @@ struct vq_position vq_dev_deactivate(struct vq_dev *vq);
 /*
  * Takes up to @n chains the driver made available. Their iovecs go to
  * @iov[0..iov_count). Returns the number of chains; 0 when there is none or
- * the queue has a fault (vq->fault). A fault in the middle still returns the
- * good chains before it.
+ * the queue has a fault (vq->fault) or a miss (vq_dev_miss()). Either of them
+ * in the middle still returns the good chains before it; after a miss the next
+ * pop begins with the chain that has it.
  */
 unsigned vq_dev_pop_burst(struct vq_dev *vq, struct vq_chain *chains,
 			  unsigned n, struct iovec *iov, unsigned iov_count);
@@ -99,9 +121,19 @@ void vq_dev_unpop(struct vq_dev *vq, const struct vq_chain *chains, unsigned n);
 void vq_dev_push_burst(struct vq_dev *vq, const struct vq_done *done,
 		       unsigned n);
 
-/* Asks the driver for a kick at the next chain. True: armed, nothing is
- * pending. False: a chain came meanwhile, pop again (the ring is left
- * disarmed). Never loses a wake-up. */
+/* Returns whether a chain waits for a translation, and which one in *@miss.
+ * Any thread. Only with VQ_MISS_ASKS. */
+bool vq_dev_miss(const struct vq_dev *vq, struct vq_miss *miss);
+
+/* Lets the queue go on after its miss, with the map @mem (a reference is taken,
+ * the old one given back). No popped chain may be out. Pop again, or have the
+ * queue's worker do it: no event comes for chains that are there already. */
+void vq_dev_resume(struct vq_dev *vq, struct gmem *mem);
+
+/* Asks the driver for a kick at the next chain. True: armed and nothing is
+ * pending, or nothing can be popped because of a fault or a miss. False: a
+ * chain came meanwhile, pop again (the ring is left disarmed). Never loses a
+ * wake-up. */
 bool vq_dev_arm(struct vq_dev *vq);
 void vq_dev_disarm(struct vq_dev *vq);
 

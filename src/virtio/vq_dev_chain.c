@@ -30,6 +30,16 @@ static const struct gmem_region *region_of(struct vq_dev *vq, uint64_t addr)
 	return r;
 }
 
+/* [@gpa, @gpa + @size) is outside the map: a fault, or to be asked about. */
+static enum vq_fault miss(struct vq_dev *vq, uint64_t gpa, uint64_t size,
+			  uint8_t access)
+{
+	if (vq->on_miss == VQ_MISS_FAULTS)
+		return VQ_FAULT_ADDRESS;
+	vq_dev_ask(vq, gpa, size, access);
+	return VQ_WALK_MISS;
+}
+
 static void add_iov(struct vq_walk *w, void *base, size_t size,
 		    bool is_writable)
 {
@@ -73,7 +83,9 @@ enum vq_fault vq_walk_buffer(struct vq_walk *w, uint64_t addr, uint32_t len,
 			return VQ_FAULT_NONE;
 		r = region_of(w->vq, addr);
 		if (!r)
-			return VQ_FAULT_ADDRESS;
+			return miss(w->vq, addr, len,
+				    is_writable ? VQ_ACCESS_WRITE
+						: VQ_ACCESS_READ);
 		off = addr - r->gpa;
 		part = MIN(len, r->size - off);
 		add_iov(w, r->host + off, part, is_writable);
@@ -85,9 +97,9 @@ enum vq_fault vq_walk_buffer(struct vq_walk *w, uint64_t addr, uint32_t len,
 
 /* Copies the descriptor at @addr, which needs no alignment and may lie across
  * two regions. @r: region of the last one, its own cache because tables and
- * buffers rarely lie together. */
+ * buffers rarely lie together. False: no region holds the byte at *@missed. */
 static bool read_desc(const struct gmem *m, const struct gmem_region **r,
-		      uint64_t addr, struct vq_desc *desc)
+		      uint64_t addr, struct vq_desc *desc, uint64_t *missed)
 {
 	uint8_t *to = (uint8_t *)desc;
 	uint64_t left = sizeof(*desc);
@@ -98,8 +110,10 @@ static bool read_desc(const struct gmem *m, const struct gmem_region **r,
 		if (!gmem_region_holds(*r, addr, 1)) {
 			const struct gmem_region *found = gmem_find(m, addr);
 
-			if (!found)
+			if (!found) {
+				*missed = addr;
 				return false;
+			}
 			*r = found;
 		}
 		off = addr - (*r)->gpa;
@@ -118,6 +132,7 @@ enum vq_fault vq_walk_table(struct vq_walk *w, uint64_t addr, uint32_t size)
 	const struct gmem_region *r = w->vq->hot;
 	uint32_t count = size / sizeof(struct vq_desc);
 	uint32_t idx = 0, walked = 0;
+	uint64_t missed;
 
 	w->detail = size;
 	w->addr = addr;
@@ -131,11 +146,12 @@ enum vq_fault vq_walk_table(struct vq_walk *w, uint64_t addr, uint32_t size)
 		enum vq_fault fault;
 		uint16_t flags;
 
-		if (!read_desc(w->vq->mem, &r, addr + idx * sizeof(desc),
-			       &desc)) {
+		if (!read_desc(w->vq->mem, &r, addr + idx * sizeof(desc), &desc,
+			       &missed)) {
 			w->addr = addr;
 			w->detail = size;
-			return VQ_FAULT_ADDRESS;
+			return miss(w->vq, missed, addr + size - missed,
+				    VQ_ACCESS_READ);
 		}
 		/* Packed tables have the flags where split ones have next, and
 		 * are read from end to end (clause 2.8.7). */
@@ -211,6 +227,8 @@ bool vq_walk_finish(struct vq_walk *w, enum vq_fault fault, bool is_first)
 
 	if (fault == VQ_FAULT_NONE && !w->is_truncated && w->size == 0)
 		fault = VQ_FAULT_EMPTY;
+	if (fault == VQ_WALK_MISS)
+		return false;
 	if (fault) {
 		w->vq->fault_addr = w->addr;
 		vq_dev_fail(w->vq, fault, w->detail);

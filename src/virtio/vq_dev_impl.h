@@ -24,6 +24,9 @@ unsigned vq_dev_packed_pending(const struct vq_dev *vq, unsigned limit);
 
 /* Stops the queue and reports it. */
 void vq_dev_fail(struct vq_dev *vq, enum vq_fault fault, uint32_t detail);
+/* Publishes a miss and reports it. The first one counts until it was answered.
+ */
+void vq_dev_ask(struct vq_dev *vq, uint64_t gpa, uint64_t size, uint8_t access);
 
 /* Tells the driver not to kick, whatever it was told before. */
 void vq_dev_put_off(struct vq_dev *vq);
@@ -157,6 +160,10 @@ uint32_t vq_shape_table(struct vq_shape *s, struct vq_dev *vq,
 			struct iovec *iov, unsigned room, uint64_t addr,
 			uint32_t size, uint16_t *count);
 
+/* What a walk says beside faults: an address does not translate yet. The miss
+ * was published, and the chain stays in the ring. */
+#define VQ_WALK_MISS VQ_FAULT_COUNT
+
 /* A chain while it is walked. */
 struct vq_walk {
 	struct vq_dev *vq;
@@ -180,8 +187,8 @@ enum vq_fault vq_walk_table(struct vq_walk *w, uint64_t addr, uint32_t size);
 
 /*
  * After the last buffer: is there a chain for the caller? No: either the queue
- * has a fault now, or the chain is to be the first of the next burst because
- * room was left only for a part of it.
+ * has a fault or a miss now, or the chain is to be the first of the next burst
+ * because room was left only for a part of it.
  */
 bool vq_walk_finish(struct vq_walk *w, enum vq_fault fault, bool is_first);
 

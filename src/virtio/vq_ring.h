@@ -15,6 +15,8 @@
  *         whether the other wants to hear of it; the other says that it wants
  *         to, fence, looks for work. Without both, each may miss the other's
  *         store and both sleep.
+ *
+ * vq:M (a miss, from the worker to whoever asks) is inside the device side.
  */
 #ifndef RW_VQ_RING_H
 #define RW_VQ_RING_H
