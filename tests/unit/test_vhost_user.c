@@ -25,7 +25,7 @@
 #include "types.h"
 #include "unix_sock.h"
 #include "virtio.h"
-#include "vu_frontend.h"
+#include "vu_client.h"
 
 #define BIT(name) (1ull << VIRTIO_##name)
 #define PROTO	  (1ull << VHOST_USER_F_PROTOCOL_FEATURES)
@@ -180,7 +180,7 @@ static void wait_link(struct port *p, bool up)
 
 /* A guest: one queue pair. */
 struct guest {
-	struct vu_frontend *f;
+	struct vu_client *f;
 	uint8_t *mem;
 	unsigned sent;
 };
@@ -191,7 +191,7 @@ static void offer(struct guest *g, unsigned slot)
 	struct vq_drv_buf buf = { .iov = &iov,
 				  .writable_count = 1,
 				  .cookie = (void *)(uintptr_t)(slot + 1) };
-	struct vq_drv *vq = vu_frontend_queue(g->f, 0);
+	struct vq_drv *vq = vu_client_queue(g->f, 0);
 
 	assert_int_equal(vq_drv_push_burst(vq, &buf, 1), 1);
 	if (vq_drv_should_notify(vq))
@@ -200,7 +200,7 @@ static void offer(struct guest *g, unsigned slot)
 
 static void guest_start(struct guest *g, int sock, uint64_t features)
 {
-	const struct vu_frontend_config config = {
+	const struct vu_client_config config = {
 		.features = features,
 		.protocol_features = UINT64_MAX,
 		.queue_pairs = 1,
@@ -210,11 +210,11 @@ static void guest_start(struct guest *g, int sock, uint64_t features)
 	struct err err = { "" };
 	uint64_t size;
 
-	*g = (struct guest){ .f = vu_frontend_create(sock, &config, &err) };
+	*g = (struct guest){ .f = vu_client_create(sock, &config, &err) };
 	if (!g->f)
 		fail_msg("%s", err.msg);
-	assert_true(vu_frontend_features(g->f) == features);
-	g->mem = vu_frontend_memory(g->f, &size);
+	assert_true(vu_client_features(g->f) == features);
+	g->mem = vu_client_memory(g->f, &size);
 	for (unsigned i = 0; i < SLOTS; i++)
 		offer(g, i);
 }
@@ -234,7 +234,7 @@ static void guest_connect(struct world *w, struct guest *g, struct port *p,
 
 static void guest_leave(struct guest *g, struct port *p)
 {
-	vu_frontend_destroy(g->f);
+	vu_client_destroy(g->f);
 	wait_link(p, false);
 }
 
@@ -247,7 +247,7 @@ static void send_frame(struct guest *g, uint8_t to, uint8_t from, uint32_t word)
 	struct vq_drv_buf buf = { .iov = &iov,
 				  .readable_count = 1,
 				  .cookie = (void *)(uintptr_t)(slot + 1) };
-	struct vq_drv *vq = vu_frontend_queue(g->f, 1);
+	struct vq_drv *vq = vu_client_queue(g->f, 1);
 	struct vq_drv_used used[8];
 
 	memset(p, 0, SLOT);
@@ -270,7 +270,7 @@ static void send_frame(struct guest *g, uint8_t to, uint8_t from, uint32_t word)
 static bool receive(struct guest *g, unsigned ms, uint32_t *word,
 		    uint16_t *type)
 {
-	struct vq_drv *vq = vu_frontend_queue(g->f, 0);
+	struct vq_drv *vq = vu_client_queue(g->f, 0);
 	struct vq_drv_used used;
 
 	for (unsigned i = 0; i < ms * 10; i++) {
@@ -348,7 +348,7 @@ static void test_two_guests(void **state)
 		expect_dropped(pb, i + 1);
 	}
 	expect_nothing(&a);
-	vu_frontend_destroy(a.f);
+	vu_client_destroy(a.f);
 	remove_port(&w, pa);
 	remove_port(&w, pb);
 	world_close(&w);
@@ -363,7 +363,7 @@ static void send_state(struct guest *g, uint32_t request, uint32_t idx,
 			    .payload.state = { idx, num } };
 	struct vu_msg reply;
 
-	assert_int_equal(vu_frontend_raw(g->f, &m, &reply), 0);
+	assert_int_equal(vu_client_raw(g->f, &m, &reply), 0);
 	assert_int_equal(reply.payload.u64, 0);
 }
 
@@ -404,8 +404,8 @@ static void test_disable(void **state)
 	wait_link(pb, true);
 	send_frame(&a, 0, 1, 4);
 	expect(&b, 4);
-	vu_frontend_destroy(a.f);
-	vu_frontend_destroy(b.f);
+	vu_client_destroy(a.f);
+	vu_client_destroy(b.f);
 	remove_port(&w, pa);
 	remove_port(&w, pb);
 	world_close(&w);
@@ -427,14 +427,14 @@ static void test_rarp(void **state)
 	pb = add_port(&w, "b");
 	guest_connect(&w, &a, pa, SPLIT);
 	guest_connect(&w, &b, pb, SPLIT);
-	assert_int_equal(vu_frontend_raw(a.f, &m, NULL), 0);
+	assert_int_equal(vu_client_raw(a.f, &m, NULL), 0);
 	assert_true(receive(&b, 3000, &word, &type));
 	assert_int_equal(type, 0x8035);
 	/* the switch learned where it is */
 	send_frame(&b, 1, 9, 5);
 	expect(&a, 5);
-	vu_frontend_destroy(a.f);
-	vu_frontend_destroy(b.f);
+	vu_client_destroy(a.f);
+	vu_client_destroy(b.f);
 	remove_port(&w, pa);
 	remove_port(&w, pb);
 	world_close(&w);
@@ -460,8 +460,8 @@ static void test_remove_busy(void **state)
 		for (uint32_t n = 0; n < SLOTS; n++)
 			send_frame(&a, 0, 1, n);
 		remove_port(&w, round & 1 ? pb : pa);
-		vu_frontend_destroy(a.f);
-		vu_frontend_destroy(b.f);
+		vu_client_destroy(a.f);
+		vu_client_destroy(b.f);
 	}
 	world_close(&w);
 	leaks_assert_none(before);
@@ -575,7 +575,7 @@ static void test_sockets_in_the_way(void **state)
 /* 64 queue pairs in each of two ports. */
 static void test_many_queues(void **state)
 {
-	const struct vu_frontend_config config = {
+	const struct vu_client_config config = {
 		.features = PACKED,
 		.protocol_features = UINT64_MAX,
 		.queue_pairs = 64,
@@ -596,19 +596,19 @@ static void test_many_queues(void **state)
 	pb = add_port(&w, "b");
 	guest_connect(&w, &b, pb, SPLIT);
 	for (unsigned round = 0; round < 2; round++) {
-		struct vu_frontend *f;
+		struct vu_client *f;
 		struct err err = { "" };
 
-		f = vu_frontend_create(unix_connect("path", path, NULL),
-				       &config, &err);
+		f = vu_client_create(unix_connect("path", path, NULL), &config,
+				     &err);
 		if (!f)
 			fail_msg("%s", err.msg);
 		wait_link(a.port, true);
 		send_frame(&b, 0, 2, 1);
-		vu_frontend_destroy(f);
+		vu_client_destroy(f);
 		wait_link(a.port, false);
 	}
-	vu_frontend_destroy(b.f);
+	vu_client_destroy(b.f);
 	remove_port(&w, a.port);
 	remove_port(&w, pb);
 	world_close(&w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Front-end session of vhost-user, see vu_frontend.h. One thread; waits for
+ * Front-end session of vhost-user, see vu_client.h. One thread; waits for
  * answers. Calls virtio/'s driver side.
  *
  * Theory of operation. One memfd holds everything the device may see: first
@@ -9,7 +9,7 @@
  * REPLY_ACK every request asks for an answer, so that a refusal is known where
  * it happened.
  */
-#include "vu_frontend.h"
+#include "vu_client.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -34,7 +34,7 @@ struct frontend_queue {
 	int kick_fd, call_fd;
 };
 
-struct vu_frontend {
+struct vu_client {
 	int sock;
 	int mem_fd;
 	uint8_t *mem;
@@ -47,7 +47,7 @@ struct vu_frontend {
 	struct frontend_queue queue[];
 };
 
-static int receive_reply(struct vu_frontend *f, uint32_t request,
+static int receive_reply(struct vu_client *f, uint32_t request,
 			 struct vu_msg *reply)
 {
 	struct pollfd p = { .fd = f->sock, .events = POLLIN };
@@ -75,8 +75,8 @@ static int receive_reply(struct vu_frontend *f, uint32_t request,
 	return 0;
 }
 
-int vu_frontend_raw(struct vu_frontend *f, const struct vu_msg *m,
-		    struct vu_msg *reply)
+int vu_client_raw(struct vu_client *f, const struct vu_msg *m,
+		  struct vu_msg *reply)
 {
 	int rc = vu_msg_send(f->sock, m, REPLY_TIMEOUT_MS);
 
@@ -87,7 +87,7 @@ int vu_frontend_raw(struct vu_frontend *f, const struct vu_msg *m,
 
 /* Sends a request without reply of its own; asks for an acknowledgement when
  * the back-end gives any. */
-static int request(struct vu_frontend *f, uint32_t what, struct vu_msg *m,
+static int request(struct vu_client *f, uint32_t what, struct vu_msg *m,
 		   uint32_t size)
 {
 	bool ack = feat_has(f->protocol_features, VU_PROTOCOL_F_REPLY_ACK);
@@ -99,21 +99,21 @@ static int request(struct vu_frontend *f, uint32_t what, struct vu_msg *m,
 				     .size = size };
 	if (ack)
 		m->hdr.flags |= VU_FLAG_NEED_REPLY;
-	rc = vu_frontend_raw(f, m, ack ? &reply : NULL);
+	rc = vu_client_raw(f, m, ack ? &reply : NULL);
 	if (rc || !ack)
 		return rc;
 	vu_msg_fini(&reply);
 	return reply.payload.u64 ? -EPROTO : 0;
 }
 
-static int request_u64(struct vu_frontend *f, uint32_t what, uint64_t v)
+static int request_u64(struct vu_client *f, uint32_t what, uint64_t v)
 {
 	struct vu_msg m = { .payload.u64 = v };
 
 	return request(f, what, &m, sizeof(v));
 }
 
-static int request_state(struct vu_frontend *f, uint32_t what, unsigned idx,
+static int request_state(struct vu_client *f, uint32_t what, unsigned idx,
 			 uint32_t num)
 {
 	struct vu_msg m = { .payload.state = { idx, num } };
@@ -122,8 +122,7 @@ static int request_state(struct vu_frontend *f, uint32_t what, unsigned idx,
 }
 
 /* A negative @fd: none, the other side polls. */
-static int request_fd(struct vu_frontend *f, uint32_t what, unsigned idx,
-		      int fd)
+static int request_fd(struct vu_client *f, uint32_t what, unsigned idx, int fd)
 {
 	struct vu_msg m = { .payload.u64 = idx };
 
@@ -136,12 +135,12 @@ static int request_fd(struct vu_frontend *f, uint32_t what, unsigned idx,
 	return request(f, what, &m, sizeof(m.payload.u64));
 }
 
-static int get_u64(struct vu_frontend *f, uint32_t what, uint64_t *v)
+static int get_u64(struct vu_client *f, uint32_t what, uint64_t *v)
 {
 	const struct vu_msg m = { .hdr = { .request = what,
 					   .flags = VU_VERSION } };
 	struct vu_msg reply;
-	int rc = vu_frontend_raw(f, &m, &reply);
+	int rc = vu_client_raw(f, &m, &reply);
 
 	if (rc)
 		return rc;
@@ -150,7 +149,7 @@ static int get_u64(struct vu_frontend *f, uint32_t what, uint64_t *v)
 	return reply.hdr.size == sizeof(*v) ? 0 : -EPROTO;
 }
 
-static int negotiate(struct vu_frontend *f, const struct vu_frontend_config *c,
+static int negotiate(struct vu_client *f, const struct vu_client_config *c,
 		     struct err *err)
 {
 	const uint64_t protocol = feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
@@ -187,7 +186,7 @@ static int negotiate(struct vu_frontend *f, const struct vu_frontend_config *c,
 }
 
 /* Takes @size bytes from the memory's front. NULL: there is no more. */
-static void *carve(struct vu_frontend *f, uint64_t size)
+static void *carve(struct vu_client *f, uint64_t size)
 {
 	uint64_t at = f->buffers;
 
@@ -198,7 +197,7 @@ static void *carve(struct vu_frontend *f, uint64_t size)
 	return f->mem + at;
 }
 
-static int lay_out_queue(struct vu_frontend *f, struct frontend_queue *q)
+static int lay_out_queue(struct vu_client *f, struct frontend_queue *q)
 {
 	struct vq_area_sizes size = vq_area_sizes(f->features, f->queue_size);
 
@@ -215,7 +214,7 @@ static int lay_out_queue(struct vu_frontend *f, struct frontend_queue *q)
 	return q->kick_fd < 0 || q->call_fd < 0 ? -EMFILE : 0;
 }
 
-static int create_driver(struct vu_frontend *f, struct frontend_queue *q)
+static int create_driver(struct vu_client *f, struct frontend_queue *q)
 {
 	const struct vq_drv_config config = {
 		.features = f->features,
@@ -233,7 +232,7 @@ static int create_driver(struct vu_frontend *f, struct frontend_queue *q)
 	return q->drv ? 0 : -ENOMEM;
 }
 
-static int map_memory(struct vu_frontend *f, uint64_t size)
+static int map_memory(struct vu_client *f, uint64_t size)
 {
 	f->mem_size = align_up(size, PAGE);
 	f->mem_fd = memfd_create("ringway-frontend", MFD_CLOEXEC);
@@ -248,7 +247,7 @@ static int map_memory(struct vu_frontend *f, uint64_t size)
 	return 0;
 }
 
-static int share_memory(struct vu_frontend *f)
+static int share_memory(struct vu_client *f)
 {
 	const struct vu_mem_region region = {
 		.gpa = FRONTEND_GPA,
@@ -267,7 +266,7 @@ static int share_memory(struct vu_frontend *f)
 	return request(f, VU_SET_MEM_TABLE, &m, 8 + sizeof(region));
 }
 
-int vu_frontend_queue_start(struct vu_frontend *f, unsigned idx, uint32_t base)
+int vu_client_queue_start(struct vu_client *f, unsigned idx, uint32_t base)
 {
 	struct frontend_queue *q = &f->queue[idx];
 	struct vu_msg m = { .payload.addr = {
@@ -291,7 +290,7 @@ int vu_frontend_queue_start(struct vu_frontend *f, unsigned idx, uint32_t base)
 	return rc;
 }
 
-static int set_up_queues(struct vu_frontend *f, struct err *err)
+static int set_up_queues(struct vu_client *f, struct err *err)
 {
 	const struct vq_position start = { .avail_wrap = true,
 					   .used_wrap = true };
@@ -308,7 +307,7 @@ static int set_up_queues(struct vu_frontend *f, struct err *err)
 	if (rc)
 		return err_set(err, rc, "sharing memory: %s", strerror(-rc));
 	for (unsigned i = 0; i < f->queue_count; i++) {
-		rc = vu_frontend_queue_start(f, i, base);
+		rc = vu_client_queue_start(f, i, base);
 		if (rc)
 			return err_set(err, rc, "queue %u: %s", i,
 				       strerror(-rc));
@@ -316,12 +315,12 @@ static int set_up_queues(struct vu_frontend *f, struct err *err)
 	return 0;
 }
 
-struct vu_frontend *vu_frontend_create(int sock,
-				       const struct vu_frontend_config *config,
-				       struct err *err)
+struct vu_client *vu_client_create(int sock,
+				   const struct vu_client_config *config,
+				   struct err *err)
 {
 	const unsigned queues = 2 * config->queue_pairs;
-	struct vu_frontend *f;
+	struct vu_client *f;
 	int rc;
 
 	f = calloc(1, sizeof(*f) + queues * sizeof(f->queue[0]));
@@ -345,11 +344,11 @@ struct vu_frontend *vu_frontend_create(int sock,
 		goto err_destroy;
 	return f;
 err_destroy:
-	vu_frontend_destroy(f);
+	vu_client_destroy(f);
 	return NULL;
 }
 
-void vu_frontend_destroy(struct vu_frontend *f)
+void vu_client_destroy(struct vu_client *f)
 {
 	if (!f)
 		return;
@@ -367,28 +366,28 @@ void vu_frontend_destroy(struct vu_frontend *f)
 	free(f);
 }
 
-uint64_t vu_frontend_features(const struct vu_frontend *f)
+uint64_t vu_client_features(const struct vu_client *f)
 {
 	return f->features;
 }
 
-struct vq_drv *vu_frontend_queue(struct vu_frontend *f, unsigned idx)
+struct vq_drv *vu_client_queue(struct vu_client *f, unsigned idx)
 {
 	return f->queue[idx].drv;
 }
 
-int vu_frontend_call_fd(const struct vu_frontend *f, unsigned idx)
+int vu_client_call_fd(const struct vu_client *f, unsigned idx)
 {
 	return f->queue[idx].call_fd;
 }
 
-uint8_t *vu_frontend_memory(struct vu_frontend *f, uint64_t *size)
+uint8_t *vu_client_memory(struct vu_client *f, uint64_t *size)
 {
 	*size = f->mem_size - f->buffers;
 	return f->mem + f->buffers;
 }
 
-int64_t vu_frontend_queue_stop(struct vu_frontend *f, unsigned idx)
+int64_t vu_client_queue_stop(struct vu_client *f, unsigned idx)
 {
 	const struct vu_msg m = {
 		.hdr = { .request = VU_GET_VRING_BASE,
@@ -397,7 +396,7 @@ int64_t vu_frontend_queue_stop(struct vu_frontend *f, unsigned idx)
 		.payload.state.idx = idx,
 	};
 	struct vu_msg reply;
-	int rc = vu_frontend_raw(f, &m, &reply);
+	int rc = vu_client_raw(f, &m, &reply);
 
 	if (rc)
 		return rc;
