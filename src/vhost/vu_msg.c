@@ -11,12 +11,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "fd.h"
 
@@ -35,24 +33,6 @@ void vu_msg_fini(struct vu_msg *m)
 	for (unsigned i = 0; i < m->fd_count; i++)
 		fd_close(&m->fd[i]);
 	m->fd_count = 0;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static int wait_writable(int sock, int64_t until)
-{
-	struct pollfd p = { .fd = sock, .events = POLLOUT };
-	int64_t left = until - now_ms();
-
-	if (left <= 0 || poll(&p, 1, (int)left) == 0)
-		return -ETIMEDOUT;
-	return 0;
 }
 
 /* The parts of @m behind its first @skip bytes. */
@@ -88,36 +68,36 @@ static void attach_fds(struct msghdr *mh, union fd_control *control,
 	memcpy(CMSG_DATA(c), m->fd, size);
 }
 
-int vu_msg_send(int sock, const struct vu_msg *m, int timeout_ms)
+int vu_tx_poll(int sock, const struct vu_msg *m, uint32_t *sent)
 {
-	const size_t size = sizeof(m->hdr) + m->hdr.size;
-	const int64_t until = now_ms() + timeout_ms;
-	size_t sent = 0;
+	const uint32_t size = (uint32_t)sizeof(m->hdr) + m->hdr.size;
 
-	while (sent < size) {
+	while (*sent < size) {
 		union fd_control control;
 		struct iovec iov[2];
 		struct msghdr mh = {
 			.msg_iov = iov,
-			.msg_iovlen = message_iov(m, sent, iov),
+			.msg_iovlen = message_iov(m, *sent, iov),
 		};
 		ssize_t n;
 
-		if (m->fd_count && !sent)
+		if (m->fd_count && !*sent)
 			attach_fds(&mh, &control, m);
 		n = sendmsg(sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n >= 0) {
-			sent += (size_t)n;
-		} else if (errno == EAGAIN) {
-			int rc = wait_writable(sock, until);
-
-			if (rc)
-				return rc;
-		} else if (errno != EINTR) {
+		if (n >= 0)
+			*sent += (uint32_t)n;
+		else if (errno != EINTR)
 			return -errno;
-		}
 	}
 	return 0;
+}
+
+int vu_msg_send(int sock, const struct vu_msg *m)
+{
+	uint32_t sent = 0;
+	int rc = vu_tx_poll(sock, m, &sent);
+
+	return rc == -EAGAIN ? -ETIMEDOUT : rc;
 }
 
 /* Moves the descriptors of @mh into @m; false when there are more than it

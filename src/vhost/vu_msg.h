@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vhost-user on the wire (QEMU, docs/interop/vhost-user.rst): header, payloads,
- * file descriptors in SCM_RIGHTS. Both the back-end and the front-end session
+ * file descriptors in SCM_RIGHTS. Both the back-end session and the client
  * send and receive with these.
  */
 #ifndef RW_VU_MSG_H
@@ -146,12 +146,16 @@ struct vu_msg {
 void vu_msg_fini(struct vu_msg *m);
 
 /*
- * Sends @m whole, with its first @m->fd_count descriptors (they stay owned by
- * the caller). 0 or -errno; waits for room on a full socket no longer than
- * @timeout_ms (-ETIMEDOUT). The back-end never waits: a front-end that does not
- * read its replies must not hold up the control thread.
+ * Sends @m piece by piece, with its first @m->fd_count descriptors, which stay
+ * the caller's; *@sent is 0 before the first piece. 0 when all is sent; -EAGAIN
+ * when the socket is full: call again when there is room; or -errno.
  */
-int vu_msg_send(int sock, const struct vu_msg *m, int timeout_ms);
+int vu_tx_poll(int sock, const struct vu_msg *m, uint32_t *sent);
+
+/* Sends @m whole, or fails: -ETIMEDOUT when the socket has no room for it. Then
+ * a part may have been sent, and the connection is of no more use. Never waits:
+ * a peer that does not read must not hold up the control thread. */
+int vu_msg_send(int sock, const struct vu_msg *m);
 
 /*
  * Receives one message piece by piece from a non-blocking socket: call again

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Driver side of a virtqueue: the mirror of vq_dev.h, same verbs seen from the
- * other end. Used by the vhost-user front-end session, the tests and (later)
- * the driver-side port. One thread at a time per queue.
+ * other end. Used by the tests and (later) the driver-side port. One thread at
+ * a time per queue.
  *
  * Addresses: the driver publishes "guest physical" addresses. The caller's
  * buffers lie in one area whose first byte is @base here and @gpa for the

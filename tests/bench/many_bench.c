@@ -21,7 +21,7 @@
 #include "unix_sock.h"
 #include "util.h"
 #include "virtio.h"
-#include "vu_client.h"
+#include "../unit/vu_guest.h"
 
 #define BIT(f) (1ull << VIRTIO_##f)
 #define FEATURES                                                      \
@@ -37,7 +37,7 @@
 #define MEMORY	(RING * (RX_SLOT + TX_SLOT) + (1u << 20)) /* with the rings */
 
 struct guest {
-	struct vu_client *f;
+	struct vu_guest *f;
 	struct vq_drv *rx, *tx; /* the guest's receiveq and transmitq */
 	uint8_t *rx_base, *tx_base;
 	uint64_t received;
@@ -85,11 +85,11 @@ static void kick(struct vq_drv *vq)
 
 static void open_guest(struct guest *g, const char *prefix, unsigned idx)
 {
-	struct vu_client_config c = { .features = FEATURES,
-				      .protocol_features = UINT64_MAX,
-				      .queue_pairs = 1,
-				      .queue_size = RING,
-				      .memory_size = MEMORY };
+	struct vu_guest_config c = { .features = FEATURES,
+				     .protocol_features = UINT64_MAX,
+				     .queue_pairs = 1,
+				     .queue_size = RING,
+				     .memory_size = MEMORY };
 	char path[256];
 	struct err err;
 	uint64_t size;
@@ -99,12 +99,12 @@ static void open_guest(struct guest *g, const char *prefix, unsigned idx)
 	sock = unix_connect("path", path, &err);
 	if (sock < 0)
 		die(path, err.msg);
-	g->f = vu_client_create(sock, &c, &err);
+	g->f = vu_guest_create(sock, &c, &err);
 	if (!g->f)
 		die(path, err.msg);
-	g->rx = vu_client_queue(g->f, 0);
-	g->tx = vu_client_queue(g->f, 1);
-	g->rx_base = vu_client_memory(g->f, &size);
+	g->rx = vu_guest_queue(g->f, 0);
+	g->tx = vu_guest_queue(g->f, 1);
+	g->rx_base = vu_guest_memory(g->f, &size);
 	g->tx_base = g->rx_base + RING * RX_SLOT;
 	if (size < RING * (RX_SLOT + TX_SLOT))
 		die(path, "memory too small");
@@ -236,7 +236,7 @@ int main(int argc, char **argv)
 	while (read(STDIN_FILENO, &c, 1) > 0)
 		;
 	for (unsigned i = 0; i < ports; i++)
-		vu_client_destroy(g[i].f);
+		vu_guest_destroy(g[i].f);
 	free(g);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * port/vhost_user: whole ports in a switch with a worker, our front-end session
- * as the guest. Both socket roles, reconnection with other features, sockets
+ * port/vhost_user: whole ports in a switch with a worker, our vhost client as
+ * the guest. Both socket roles, reconnection with other features, sockets
  * that are in the way, what is left behind.
  */
 #include "test.h"
@@ -25,7 +25,7 @@
 #include "types.h"
 #include "unix_sock.h"
 #include "virtio.h"
-#include "vu_client.h"
+#include "vu_guest.h"
 
 #define BIT(name) (1ull << VIRTIO_##name)
 #define PROTO	  (1ull << VHOST_USER_F_PROTOCOL_FEATURES)
@@ -180,7 +180,7 @@ static void wait_link(struct port *p, bool up)
 
 /* A guest: one queue pair. */
 struct guest {
-	struct vu_client *f;
+	struct vu_guest *f;
 	uint8_t *mem;
 	unsigned sent;
 };
@@ -191,7 +191,7 @@ static void offer(struct guest *g, unsigned slot)
 	struct vq_drv_buf buf = { .iov = &iov,
 				  .writable_count = 1,
 				  .cookie = (void *)(uintptr_t)(slot + 1) };
-	struct vq_drv *vq = vu_client_queue(g->f, 0);
+	struct vq_drv *vq = vu_guest_queue(g->f, 0);
 
 	assert_int_equal(vq_drv_push_burst(vq, &buf, 1), 1);
 	if (vq_drv_should_notify(vq))
@@ -200,7 +200,7 @@ static void offer(struct guest *g, unsigned slot)
 
 static void guest_start(struct guest *g, int sock, uint64_t features)
 {
-	const struct vu_client_config config = {
+	const struct vu_guest_config config = {
 		.features = features,
 		.protocol_features = UINT64_MAX,
 		.queue_pairs = 1,
@@ -210,11 +210,11 @@ static void guest_start(struct guest *g, int sock, uint64_t features)
 	struct err err = { "" };
 	uint64_t size;
 
-	*g = (struct guest){ .f = vu_client_create(sock, &config, &err) };
+	*g = (struct guest){ .f = vu_guest_create(sock, &config, &err) };
 	if (!g->f)
 		fail_msg("%s", err.msg);
-	assert_true(vu_client_features(g->f) == features);
-	g->mem = vu_client_memory(g->f, &size);
+	assert_true(vu_guest_features(g->f) == features);
+	g->mem = vu_guest_memory(g->f, &size);
 	for (unsigned i = 0; i < SLOTS; i++)
 		offer(g, i);
 }
@@ -234,7 +234,7 @@ static void guest_connect(struct world *w, struct guest *g, struct port *p,
 
 static void guest_leave(struct guest *g, struct port *p)
 {
-	vu_client_destroy(g->f);
+	vu_guest_destroy(g->f);
 	wait_link(p, false);
 }
 
@@ -247,7 +247,7 @@ static void send_frame(struct guest *g, uint8_t to, uint8_t from, uint32_t word)
 	struct vq_drv_buf buf = { .iov = &iov,
 				  .readable_count = 1,
 				  .cookie = (void *)(uintptr_t)(slot + 1) };
-	struct vq_drv *vq = vu_client_queue(g->f, 1);
+	struct vq_drv *vq = vu_guest_queue(g->f, 1);
 	struct vq_drv_used used[8];
 
 	memset(p, 0, SLOT);
@@ -270,7 +270,7 @@ static void send_frame(struct guest *g, uint8_t to, uint8_t from, uint32_t word)
 static bool receive(struct guest *g, unsigned ms, uint32_t *word,
 		    uint16_t *type)
 {
-	struct vq_drv *vq = vu_client_queue(g->f, 0);
+	struct vq_drv *vq = vu_guest_queue(g->f, 0);
 	struct vq_drv_used used;
 
 	for (unsigned i = 0; i < ms * 10; i++) {
@@ -348,23 +348,16 @@ static void test_two_guests(void **state)
 		expect_dropped(pb, i + 1);
 	}
 	expect_nothing(&a);
-	vu_client_destroy(a.f);
+	vu_guest_destroy(a.f);
 	remove_port(&w, pa);
 	remove_port(&w, pb);
 	world_close(&w);
 	leaks_assert_none(before);
 }
 
-static void send_state(struct guest *g, uint32_t request, uint32_t idx,
-		       uint32_t num)
+static void enable(struct guest *g, unsigned idx, bool is_enabled)
 {
-	struct vu_msg m = { .hdr = { request, VU_VERSION | VU_FLAG_NEED_REPLY,
-				     8 },
-			    .payload.state = { idx, num } };
-	struct vu_msg reply;
-
-	assert_int_equal(vu_client_raw(g->f, &m, &reply), 0);
-	assert_int_equal(reply.payload.u64, 0);
+	assert_int_equal(vu_guest_queue_enable(g->f, idx, is_enabled), 0);
 }
 
 static uint64_t rx_disabled(struct port *p)
@@ -386,26 +379,26 @@ static void test_disable(void **state)
 	pb = add_port(&w, "b");
 	guest_connect(&w, &a, pa, SPLIT);
 	guest_connect(&w, &b, pb, PACKED);
-	send_state(&a, VU_SET_VRING_ENABLE, 1, 0);
+	enable(&a, 1, false);
 	send_frame(&a, 0, 1, 1);
 	for (unsigned i = 0; !rx_disabled(pa); i++) {
 		assert_true(i < 3000);
 		usleep(1000);
 	}
 	expect_nothing(&b);
-	send_state(&a, VU_SET_VRING_ENABLE, 1, 1);
+	enable(&a, 1, true);
 	send_frame(&a, 0, 1, 2);
 	expect(&b, 2);
-	send_state(&b, VU_SET_VRING_ENABLE, 0, 0);
+	enable(&b, 0, false);
 	wait_link(pb, false);
 	send_frame(&a, 0, 1, 3);
 	expect_nothing(&b);
-	send_state(&b, VU_SET_VRING_ENABLE, 0, 1);
+	enable(&b, 0, true);
 	wait_link(pb, true);
 	send_frame(&a, 0, 1, 4);
 	expect(&b, 4);
-	vu_client_destroy(a.f);
-	vu_client_destroy(b.f);
+	vu_guest_destroy(a.f);
+	vu_guest_destroy(b.f);
 	remove_port(&w, pa);
 	remove_port(&w, pb);
 	world_close(&w);
@@ -427,14 +420,14 @@ static void test_rarp(void **state)
 	pb = add_port(&w, "b");
 	guest_connect(&w, &a, pa, SPLIT);
 	guest_connect(&w, &b, pb, SPLIT);
-	assert_int_equal(vu_client_raw(a.f, &m, NULL), 0);
+	assert_int_equal(vu_guest_send(a.f, &m), 0);
 	assert_true(receive(&b, 3000, &word, &type));
 	assert_int_equal(type, 0x8035);
 	/* the switch learned where it is */
 	send_frame(&b, 1, 9, 5);
 	expect(&a, 5);
-	vu_client_destroy(a.f);
-	vu_client_destroy(b.f);
+	vu_guest_destroy(a.f);
+	vu_guest_destroy(b.f);
 	remove_port(&w, pa);
 	remove_port(&w, pb);
 	world_close(&w);
@@ -460,8 +453,8 @@ static void test_remove_busy(void **state)
 		for (uint32_t n = 0; n < SLOTS; n++)
 			send_frame(&a, 0, 1, n);
 		remove_port(&w, round & 1 ? pb : pa);
-		vu_client_destroy(a.f);
-		vu_client_destroy(b.f);
+		vu_guest_destroy(a.f);
+		vu_guest_destroy(b.f);
 	}
 	world_close(&w);
 	leaks_assert_none(before);
@@ -522,7 +515,7 @@ static void test_one_at_a_time(void **state)
 	guest_connect(&w, &g, p, SPLIT);
 	sock = unix_connect("path", path, NULL);
 	assert_true(sock >= 0);
-	assert_int_equal(vu_msg_send(sock, &m, 0), 0);
+	assert_int_equal(vu_msg_send(sock, &m), 0);
 	usleep(20000);
 	assert_int_equal(vu_rx_poll(sock, &rx, NULL), -EAGAIN);
 	guest_leave(&g, p);
@@ -575,7 +568,7 @@ static void test_sockets_in_the_way(void **state)
 /* 64 queue pairs in each of two ports. */
 static void test_many_queues(void **state)
 {
-	const struct vu_client_config config = {
+	const struct vu_guest_config config = {
 		.features = PACKED,
 		.protocol_features = UINT64_MAX,
 		.queue_pairs = 64,
@@ -596,19 +589,19 @@ static void test_many_queues(void **state)
 	pb = add_port(&w, "b");
 	guest_connect(&w, &b, pb, SPLIT);
 	for (unsigned round = 0; round < 2; round++) {
-		struct vu_client *f;
+		struct vu_guest *f;
 		struct err err = { "" };
 
-		f = vu_client_create(unix_connect("path", path, NULL), &config,
-				     &err);
+		f = vu_guest_create(unix_connect("path", path, NULL), &config,
+				    &err);
 		if (!f)
 			fail_msg("%s", err.msg);
 		wait_link(a.port, true);
 		send_frame(&b, 0, 2, 1);
-		vu_client_destroy(f);
+		vu_guest_destroy(f);
 		wait_link(a.port, false);
 	}
-	vu_client_destroy(b.f);
+	vu_guest_destroy(b.f);
 	remove_port(&w, a.port);
 	remove_port(&w, pb);
 	world_close(&w);

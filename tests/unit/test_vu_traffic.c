@@ -23,7 +23,7 @@
 #include "shm.h"
 #include "virtio.h"
 #include "vu_backend.h"
-#include "vu_client.h"
+#include "vu_guest.h"
 
 #define PAIRS	  2
 #define RING	  128u
@@ -222,17 +222,17 @@ static void device_stop(struct device *d)
 	pthread_mutex_destroy(&d->lock);
 }
 
-static struct vu_client *device_connect(struct device *d, uint64_t features,
-					uint64_t protocol_features)
+static struct vu_guest *device_connect(struct device *d, uint64_t features,
+				       uint64_t protocol_features)
 {
-	const struct vu_client_config config = {
+	const struct vu_guest_config config = {
 		.features = features,
 		.protocol_features = protocol_features,
 		.queue_pairs = protocol_features & 1 ? PAIRS : 1,
 		.queue_size = RING,
 		.memory_size = 8 << 20,
 	};
-	struct vu_client *f;
+	struct vu_guest *f;
 	struct err err = { "" };
 	int sock[2];
 
@@ -241,7 +241,7 @@ static struct vu_client *device_connect(struct device *d, uint64_t features,
 	d->sock = sock[1];
 	assert_int_equal(loop_post(d->loop, connect_on_control, d), 0);
 	sem_wait(&d->done);
-	f = vu_client_create(sock[0], &config, &err);
+	f = vu_guest_create(sock[0], &config, &err);
 	if (!f)
 		fail_msg("%s", err.msg);
 	return f;
@@ -249,7 +249,7 @@ static struct vu_client *device_connect(struct device *d, uint64_t features,
 
 /* The driver's half of one queue pair. */
 struct driver {
-	struct vu_client *f;
+	struct vu_guest *f;
 	unsigned pair;
 	uint8_t *tx, *rx;	 /* SLOT bytes for each of BURST buffers */
 	uint32_t sent, received; /* frames */
@@ -283,7 +283,7 @@ static void push(struct driver *d, unsigned queue, unsigned slot, uint8_t *area,
 		.cookie = (void *)(uintptr_t)(slot + 1),
 		.indirect = slot & 1,
 	};
-	struct vq_drv *vq = vu_client_queue(d->f, 2 * d->pair + queue);
+	struct vq_drv *vq = vu_guest_queue(d->f, 2 * d->pair + queue);
 
 	assert_int_equal(vq_drv_push_burst(vq, &buf, 1), 1);
 	if (vq_drv_should_notify(vq))
@@ -307,11 +307,11 @@ static void drive(struct driver *d, uint32_t limit)
 	struct vq_drv_used used[BURST];
 	unsigned n;
 
-	n = vq_drv_pop_burst(vu_client_queue(d->f, 2 * d->pair + 1), used,
+	n = vq_drv_pop_burst(vu_guest_queue(d->f, 2 * d->pair + 1), used,
 			     BURST);
 	for (unsigned i = 0; i < n; i++)
 		d->tx_busy[(uintptr_t)used[i].cookie - 1] = false;
-	n = vq_drv_pop_burst(vu_client_queue(d->f, 2 * d->pair), used, BURST);
+	n = vq_drv_pop_burst(vu_guest_queue(d->f, 2 * d->pair), used, BURST);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned slot = (unsigned)(uintptr_t)used[i].cookie - 1;
 
@@ -332,10 +332,10 @@ static void drive(struct driver *d, uint32_t limit)
 	}
 }
 
-static struct driver driver_make(struct vu_client *f, unsigned pair)
+static struct driver driver_make(struct vu_guest *f, unsigned pair)
 {
 	uint64_t size;
-	uint8_t *mem = vu_client_memory(f, &size);
+	uint8_t *mem = vu_guest_memory(f, &size);
 
 	assert_true(size >= 4 * PAIRS * BURST * SLOT);
 	mem += pair * 2 * BURST * SLOT;
@@ -344,28 +344,17 @@ static struct driver driver_make(struct vu_client *f, unsigned pair)
 	};
 }
 
-static void restart_queue(struct vu_client *f, unsigned idx)
+static void restart_queue(struct vu_guest *f, unsigned idx)
 {
-	int64_t base = vu_client_queue_stop(f, idx);
+	int64_t base = vu_guest_queue_stop(f, idx);
 
 	assert_true(base >= 0);
-	assert_int_equal(vu_client_queue_start(f, idx, (uint32_t)base), 0);
-}
-
-static void change_call_fd(struct vu_client *f, unsigned idx)
-{
-	struct vu_msg m = { .hdr = { VU_SET_VRING_CALL, VU_VERSION, 8 },
-			    .payload.u64 = idx,
-			    .fd = { fd_eventfd() },
-			    .fd_count = 1 };
-
-	assert_int_equal(vu_client_raw(f, &m, NULL), 0);
-	vu_msg_fini(&m);
+	assert_int_equal(vu_guest_queue_start(f, idx, (uint32_t)base), 0);
 }
 
 static void run(struct device *d, uint64_t features, uint64_t protocol_features)
 {
-	struct vu_client *f = device_connect(d, features, protocol_features);
+	struct vu_guest *f = device_connect(d, features, protocol_features);
 	unsigned pairs = protocol_features & 1 ? PAIRS : 1;
 	const uint32_t frames = 1000;
 	time_t until = time(NULL) + 30;
@@ -373,7 +362,7 @@ static void run(struct device *d, uint64_t features, uint64_t protocol_features)
 	struct rng r = rng_start();
 	bool more = true;
 
-	assert_true((features & ~vu_client_features(f)) == 0);
+	assert_true((features & ~vu_guest_features(f)) == 0);
 	for (unsigned i = 0; i < pairs; i++)
 		drv[i] = driver_make(f, i);
 	while (more) {
@@ -385,14 +374,16 @@ static void run(struct device *d, uint64_t features, uint64_t protocol_features)
 		if (rng_below(&r, 100) == 0)
 			restart_queue(f, rng_below(&r, 2 * pairs));
 		if (rng_below(&r, 100) == 0)
-			change_call_fd(f, rng_below(&r, 2 * pairs));
+			assert_int_equal(vu_guest_queue_call(
+						 f, rng_below(&r, 2 * pairs)),
+					 0);
 		assert_true(time(NULL) < until);
 		sched_yield();
 	}
 	/* It leaves while its rings are full of buffers. */
 	for (unsigned i = 0; i < pairs; i++)
 		drive(&drv[i], frames + BURST);
-	vu_client_destroy(f);
+	vu_guest_destroy(f);
 	sem_wait(&d->done);
 	assert_null(d->b);
 }
@@ -427,11 +418,11 @@ static void test_traffic(void **state)
 
 static void test_too_many_pairs(void **state)
 {
-	struct vu_client_config config = { .features = OFFER | PROTO,
-					   .protocol_features = UINT64_MAX,
-					   .queue_pairs = PAIRS + 1,
-					   .queue_size = RING,
-					   .memory_size = 8 << 20 };
+	struct vu_guest_config config = { .features = OFFER | PROTO,
+					  .protocol_features = UINT64_MAX,
+					  .queue_pairs = PAIRS + 1,
+					  .queue_size = RING,
+					  .memory_size = 8 << 20 };
 	struct err err = { "" };
 	struct device d;
 	int sock[2];
@@ -445,7 +436,7 @@ static void test_too_many_pairs(void **state)
 		d.sock = sock[1];
 		assert_int_equal(loop_post(d.loop, connect_on_control, &d), 0);
 		sem_wait(&d.done);
-		assert_null(vu_client_create(sock[0], &config, &err));
+		assert_null(vu_guest_create(sock[0], &config, &err));
 		assert_true(strlen(err.msg));
 		sem_wait(&d.done);
 		/* then: too little memory for its own rings */

@@ -210,7 +210,7 @@ void rig_step(struct rig *r)
 
 void rig_send(struct rig *r, struct vu_msg m)
 {
-	assert_int_equal(vu_msg_send(r->sock, &m, 1000), 0);
+	assert_int_equal(vu_msg_send(r->sock, &m), 0);
 	vu_msg_fini(&m);
 	rig_step(r);
 	assert_int_equal(r->unsettled, 0);

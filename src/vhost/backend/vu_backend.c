@@ -56,7 +56,7 @@ static int send_reply(struct vu_backend *b, struct vu_msg *m, uint32_t size,
 	vu_msg_fini(m);
 	m->hdr.flags = VU_VERSION | VU_FLAG_REPLY;
 	m->hdr.size = size;
-	rc = vu_msg_send(b->sock, m, 0);
+	rc = vu_msg_send(b->sock, m);
 	if (rc)
 		return err_set(err, rc, "reply: %s", strerror(-rc));
 	return 0;

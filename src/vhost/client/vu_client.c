@@ -1,405 +1,452 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Front-end session of vhost-user, see vu_client.h. One thread; waits for
- * answers. Calls virtio/'s driver side.
+ * Client of a vhost back-end, see vu_client.h. Control thread; calls the loop
+ * and a transport.
  *
- * Theory of operation. One memfd holds everything the device may see: first
- * each queue's ring areas and table of indirect descriptors, then the buffers.
- * It is announced as a single region at FRONTEND_GPA. When the back-end speaks
- * REPLY_ACK every request asks for an answer, so that a refusal is known where
- * it happened.
+ * Theory of operation. A request of the owner's is a job: a list of verbs that
+ * are asked one after the other. Jobs wait in a list; vu_client_wake() carries
+ * the first one on as far as it goes, whenever the transport heard something or
+ * a job came into an empty list, and always from the loop, so that no outcome
+ * is told from inside the request. The first job is the client's own: to
+ * negotiate.
  */
 #include "vu_client.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "fd.h"
 #include "virtio.h"
+#include "vu_transport.h"
 
-#define FRONTEND_GPA	 0x100000000ull
-#define REPLY_TIMEOUT_MS 2000
-#define INDIRECT_MAX	 16 /* descriptors in an indirect table */
-#define PAGE		 4096u
+enum client_state { NEGOTIATING, READY, CLOSED };
 
-struct frontend_queue {
-	struct vq_drv *drv;
-	struct vq_areas area;
-	struct vq_desc *indirect; /* NULL: not negotiated */
-	int kick_fd, call_fd;
+enum queue_state { IDLE, STARTING, RUNNING, STOPPING };
+
+enum job_kind {
+	JOB_NEGOTIATE,
+	JOB_MEMORY,
+	JOB_START,
+	JOB_STOP,
+	JOB_ENABLE,
+	JOB_CALL,
+	JOB_COUNT,
+};
+
+#define END VU_VERB_COUNT
+
+/* What a job asks for, one verb after the other, and what it does to its
+ * queue, if it has one. */
+static const struct job_row {
+	const char *name;
+	uint8_t verb[7];
+	bool is_of_queue;
+	enum queue_state from, meanwhile, then;
+} jobs[JOB_COUNT] = {
+	[JOB_NEGOTIATE] = { "negotiated",
+			    { VU_VERB_GET_FEATURES, VU_VERB_PROTOCOL,
+			      VU_VERB_SET_OWNER, VU_VERB_SET_FEATURES, END } },
+	[JOB_MEMORY] = { "given memory", { VU_VERB_SET_MEMORY, END } },
+	[JOB_START] = { "started",
+			{ VU_VERB_SET_NUM, VU_VERB_SET_BASE, VU_VERB_SET_ADDR,
+			  VU_VERB_SET_CALL, VU_VERB_SET_KICK,
+			  VU_VERB_SET_ENABLE, END },
+			true,
+			IDLE,
+			STARTING,
+			RUNNING },
+	[JOB_STOP] = { "stopped",
+		       { VU_VERB_GET_BASE, END },
+		       true,
+		       RUNNING,
+		       STOPPING,
+		       IDLE },
+	[JOB_ENABLE] = { "enabled",
+			 { VU_VERB_SET_ENABLE, END },
+			 true,
+			 RUNNING,
+			 RUNNING,
+			 RUNNING },
+	[JOB_CALL] = { "given a call descriptor",
+		       { VU_VERB_SET_CALL, END },
+		       true,
+		       RUNNING,
+		       RUNNING,
+		       RUNNING },
+};
+
+static const char *const queue_state_names[] = {
+	[IDLE] = "is not started",
+	[STARTING] = "is being started",
+	[RUNNING] = "runs",
+	[STOPPING] = "is being stopped",
+};
+
+/* Names of the protocol's requests, as far as there is one. */
+static const char *const verb_names[VU_VERB_COUNT] = {
+	[VU_VERB_GET_FEATURES] = "GET_FEATURES",
+	[VU_VERB_PROTOCOL] = "protocol features",
+	[VU_VERB_SET_OWNER] = "SET_OWNER",
+	[VU_VERB_SET_FEATURES] = "SET_FEATURES",
+	[VU_VERB_SET_MEMORY] = "sharing memory",
+	[VU_VERB_SET_NUM] = "SET_VRING_NUM",
+	[VU_VERB_SET_BASE] = "SET_VRING_BASE",
+	[VU_VERB_SET_ADDR] = "SET_VRING_ADDR",
+	[VU_VERB_SET_CALL] = "SET_VRING_CALL",
+	[VU_VERB_SET_KICK] = "SET_VRING_KICK",
+	[VU_VERB_SET_ENABLE] = "SET_VRING_ENABLE",
+	[VU_VERB_GET_BASE] = "GET_VRING_BASE",
+};
+
+struct job {
+	struct job *next;
+	const struct job_row *row;
+	unsigned idx;		    /* of the queue */
+	unsigned at;		    /* verbs that are done */
+	struct vu_client_ring ring; /* as far as its verbs need it */
+	struct vu_client_done done;
+	unsigned region_count;
+	struct gmem_desc region[];
 };
 
 struct vu_client {
-	int sock;
-	int mem_fd;
-	uint8_t *mem;
-	uint64_t mem_size;
-	uint64_t buffers; /* offset of the buffer area */
-	uint64_t features, protocol_features;
-	uint32_t queue_size;
-	unsigned queue_count;
-	struct vu_rx rx;
-	struct frontend_queue queue[];
+	struct loop *loop;
+	struct vu_transport *transport; /* NULL when CLOSED */
+	struct vu_client_config config;
+	const struct vu_client_ops *ops;
+	void *ctx;
+	enum client_state state;
+	uint64_t features;
+	struct job *first, **last;
+	bool is_calling; /* call is under way, for the first job */
+	struct vu_call call;
+	struct loop_timer work;	 /* armed: carries on, from the loop */
+	struct loop_timer limit; /* of the present answer */
+	uint8_t queue_state[2 * VU_CLIENT_PAIRS_MAX];
 };
 
-static int receive_reply(struct vu_client *f, uint32_t request,
-			 struct vu_msg *reply)
+/* Takes the first job off the list and tells its outcome. */
+static void finish(struct vu_client *c, int rc, const char *reason)
 {
-	struct pollfd p = { .fd = f->sock, .events = POLLIN };
+	struct job *job = c->first;
 
-	for (;;) {
-		int rc = vu_rx_poll(f->sock, &f->rx, NULL);
+	c->first = job->next;
+	if (!c->first)
+		c->last = &c->first;
+	c->is_calling = false;
+	if (job->row->is_of_queue)
+		c->queue_state[job->idx] =
+			(uint8_t)(rc ? job->row->from : job->row->then);
+	if (job->done.fn)
+		job->done.fn(job->done.arg, rc, rc ? 0 : c->call.value, reason);
+	free(job);
+}
 
-		if (rc == 0)
-			return -ECONNRESET;
-		if (rc > 0)
+static void end(struct vu_client *c, const char *reason)
+{
+	c->state = CLOSED;
+	loop_timer_disarm(&c->work);
+	loop_timer_disarm(&c->limit);
+	c->transport->ops->destroy(c->transport);
+	c->transport = NULL;
+	while (c->first)
+		finish(c, -ENOTCONN, reason);
+	c->ops->closed(c->ctx, reason);
+}
+
+/* Says in @err which verb of the first job it is about. */
+static void name_call(const struct vu_client *c, struct err *err)
+{
+	const char *verb = verb_names[c->call.verb];
+
+	if (c->first->row->is_of_queue)
+		err_prefix(err, 0, "queue %u: %s", c->first->idx, verb);
+	else
+		err_prefix(err, 0, "%s", verb);
+}
+
+static void on_limit(struct loop_timer *t)
+{
+	struct vu_client *c = container_of(t, struct vu_client, limit);
+	struct err err;
+
+	err_set(&err, 0, "no answer within %u ms", c->config.timeout_ms);
+	name_call(c, &err);
+	end(c, err.msg);
+}
+
+static void start_limit(struct vu_client *c)
+{
+	loop_timer_arm(c->loop, &c->limit, c->config.timeout_ms, on_limit);
+}
+
+static uint64_t call_number(const struct vu_client *c, const struct job *job,
+			    enum vu_verb verb)
+{
+	switch (verb) {
+	case VU_VERB_SET_NUM:
+		return job->ring.num;
+	case VU_VERB_SET_BASE:
+		return job->ring.base;
+	case VU_VERB_SET_ENABLE:
+		return job->ring.enabled;
+	default:
+		return c->features;
+	}
+}
+
+/* Makes c->call the next verb of @job. */
+static void begin_call(struct vu_client *c, const struct job *job)
+{
+	const struct vu_client_ring *r = &job->ring;
+	enum vu_verb verb = job->row->verb[job->at];
+
+	c->call = (struct vu_call){
+		.verb = verb,
+		.idx = job->idx,
+		.u64 = call_number(c, job, verb),
+		.fd = verb == VU_VERB_SET_KICK ? r->kick_fd : r->call_fd,
+		.addr = { .idx = job->idx,
+			  .desc = r->desc,
+			  .used = r->used,
+			  .avail = r->avail },
+		.mem = { job->region, job->region_count },
+	};
+	c->is_calling = true;
+	start_limit(c);
+}
+
+/* Takes the answer to the first job's present verb. False: it is over. */
+static bool take_answer(struct vu_client *c)
+{
+	struct job *job = c->first;
+	struct err err;
+
+	loop_timer_disarm(&c->limit);
+	c->is_calling = false;
+	if (c->call.verb == VU_VERB_GET_FEATURES)
+		c->features = c->call.value & c->config.features;
+	if (c->call.verb == VU_VERB_PROTOCOL &&
+	    c->call.value < c->config.queue_pairs) {
+		err_set(&err, 0,
+			"%u queue pairs are needed, the back-end has %" PRIu64,
+			c->config.queue_pairs, c->call.value);
+		end(c, err.msg);
+		return false;
+	}
+	if (job->row->verb[++job->at] != END)
+		return true;
+	finish(c, 0, NULL);
+	if (c->state == NEGOTIATING) {
+		c->state = READY;
+		c->ops->ready(c->ctx);
+	}
+	return true;
+}
+
+/* The back-end refused what the first job asked for. False: it is over. */
+static bool take_refusal(struct vu_client *c, struct err *err)
+{
+	loop_timer_disarm(&c->limit);
+	name_call(c, err);
+	if (c->state == NEGOTIATING) {
+		end(c, err->msg);
+		return false;
+	}
+	finish(c, -EREMOTEIO, err->msg);
+	return true;
+}
+
+void vu_client_wake(struct vu_client *c)
+{
+	struct err err = { "" };
+
+	while (c->first) {
+		int rc;
+
+		if (!c->is_calling)
+			begin_call(c, c->first);
+		rc = c->transport->ops->step(c->transport, &c->call, &err);
+		switch (rc) {
+		case VU_STEP_WAIT:
+			return;
+		case VU_STEP_ANSWERED:
+			start_limit(c);
 			break;
-		if (rc != -EAGAIN)
-			return rc;
-		if (poll(&p, 1, REPLY_TIMEOUT_MS) == 0)
-			return -ETIMEDOUT;
+		case VU_STEP_DONE:
+			if (!take_answer(c))
+				return;
+			break;
+		case VU_STEP_REFUSED:
+			if (!take_refusal(c, &err))
+				return;
+			break;
+		default:
+			name_call(c, &err);
+			end(c, err.msg);
+			return;
+		}
 	}
-	*reply = f->rx.msg;
-	f->rx.msg.fd_count = 0;
-	vu_rx_next(&f->rx);
-	if (reply->hdr.request != request ||
-	    !(reply->hdr.flags & VU_FLAG_REPLY)) {
-		vu_msg_fini(reply);
-		return -EPROTO;
-	}
-	return 0;
+	if (c->transport->ops->idle(c->transport, &err))
+		end(c, err.msg);
 }
 
-int vu_client_raw(struct vu_client *f, const struct vu_msg *m,
-		  struct vu_msg *reply)
+static void on_work(struct loop_timer *t)
 {
-	int rc = vu_msg_send(f->sock, m, REPLY_TIMEOUT_MS);
-
-	if (rc || !reply)
-		return rc;
-	return receive_reply(f, m->hdr.request, reply);
+	vu_client_wake(container_of(t, struct vu_client, work));
 }
 
-/* Sends a request without reply of its own; asks for an acknowledgement when
- * the back-end gives any. */
-static int request(struct vu_client *f, uint32_t what, struct vu_msg *m,
-		   uint32_t size)
+static void append(struct vu_client *c, struct job *job)
 {
-	bool ack = feat_has(f->protocol_features, VU_PROTOCOL_F_REPLY_ACK);
-	struct vu_msg reply;
+	*c->last = job;
+	c->last = &job->next;
+	loop_timer_arm(c->loop, &c->work, 0, on_work);
+}
+
+/* Checks whether @kind may be asked for and appends its job, for the caller to
+ * fill in; NULL with *@rc and @err. */
+static struct job *make_job(struct vu_client *c, enum job_kind kind,
+			    unsigned idx, unsigned regions,
+			    struct vu_client_done done, int *rc,
+			    struct err *err)
+{
+	const struct job_row *row = &jobs[kind];
+	struct job *job;
+
+	*rc = 0;
+	if (c->state != READY)
+		*rc = err_set(err, -ENOTCONN, "%s",
+			      c->state == CLOSED ? "the connection is closed"
+						 : "nothing is agreed yet");
+	else if (row->is_of_queue && idx >= 2 * c->config.queue_pairs)
+		*rc = err_set(err, -EINVAL, "queue %u: there are %u", idx,
+			      2 * c->config.queue_pairs);
+	else if (row->is_of_queue && c->queue_state[idx] != row->from)
+		*rc = err_set(err, -EBUSY, "queue %u %s, it cannot be %s", idx,
+			      queue_state_names[c->queue_state[idx]],
+			      row->name);
+	if (*rc)
+		return NULL;
+	job = calloc(1, sizeof(*job) + regions * sizeof(job->region[0]));
+	if (!job) {
+		*rc = err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	job->row = row;
+	job->idx = idx;
+	job->done = done;
+	job->region_count = regions;
+	if (row->is_of_queue)
+		c->queue_state[idx] = (uint8_t)row->meanwhile;
+	append(c, job);
+	return job;
+}
+
+int vu_client_set_memory(struct vu_client *c, const struct gmem_desc *region,
+			 unsigned count, struct vu_client_done done,
+			 struct err *err)
+{
+	struct job *job;
 	int rc;
 
-	m->hdr = (struct vu_header){ .request = what,
-				     .flags = VU_VERSION,
-				     .size = size };
-	if (ack)
-		m->hdr.flags |= VU_FLAG_NEED_REPLY;
-	rc = vu_client_raw(f, m, ack ? &reply : NULL);
-	if (rc || !ack)
-		return rc;
-	vu_msg_fini(&reply);
-	return reply.payload.u64 ? -EPROTO : 0;
-}
-
-static int request_u64(struct vu_client *f, uint32_t what, uint64_t v)
-{
-	struct vu_msg m = { .payload.u64 = v };
-
-	return request(f, what, &m, sizeof(v));
-}
-
-static int request_state(struct vu_client *f, uint32_t what, unsigned idx,
-			 uint32_t num)
-{
-	struct vu_msg m = { .payload.state = { idx, num } };
-
-	return request(f, what, &m, sizeof(m.payload.state));
-}
-
-/* A negative @fd: none, the other side polls. */
-static int request_fd(struct vu_client *f, uint32_t what, unsigned idx, int fd)
-{
-	struct vu_msg m = { .payload.u64 = idx };
-
-	if (fd < 0) {
-		m.payload.u64 |= VU_VRING_NOFD;
-	} else {
-		m.fd[0] = fd;
-		m.fd_count = 1;
-	}
-	return request(f, what, &m, sizeof(m.payload.u64));
-}
-
-static int get_u64(struct vu_client *f, uint32_t what, uint64_t *v)
-{
-	const struct vu_msg m = { .hdr = { .request = what,
-					   .flags = VU_VERSION } };
-	struct vu_msg reply;
-	int rc = vu_client_raw(f, &m, &reply);
-
-	if (rc)
-		return rc;
-	vu_msg_fini(&reply);
-	*v = reply.payload.u64;
-	return reply.hdr.size == sizeof(*v) ? 0 : -EPROTO;
-}
-
-static int negotiate(struct vu_client *f, const struct vu_client_config *c,
-		     struct err *err)
-{
-	const uint64_t protocol = feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
-	uint64_t features, protocol_features, pairs = 1;
-	int rc = get_u64(f, VU_GET_FEATURES, &features);
-
-	if (rc)
-		return err_set(err, rc, "GET_FEATURES: %s", strerror(-rc));
-	f->features = features & c->features;
-	if (features & c->features & protocol) {
-		rc = get_u64(f, VU_GET_PROTOCOL_FEATURES, &protocol_features);
-		protocol_features &= c->protocol_features;
-		if (!rc)
-			rc = request_u64(f, VU_SET_PROTOCOL_FEATURES,
-					 protocol_features);
-		if (!rc && feat_has(protocol_features, VU_PROTOCOL_F_MQ))
-			rc = get_u64(f, VU_GET_QUEUE_NUM, &pairs);
-		if (rc)
-			return err_set(err, rc, "protocol features: %s",
-				       strerror(-rc));
-		f->protocol_features = protocol_features;
-	}
-	if (c->queue_pairs > pairs)
-		return err_set(err, -EINVAL,
-			       "%u queue pairs, the back-end has %" PRIu64,
-			       c->queue_pairs, pairs);
-	rc = request(f, VU_SET_OWNER, &(struct vu_msg){ .fd_count = 0 }, 0);
-	if (!rc)
-		rc = request_u64(f, VU_SET_FEATURES, f->features);
-	if (rc)
-		return err_set(err, rc, "SET_FEATURES 0x%" PRIx64 ": %s",
-			       f->features, strerror(-rc));
-	return 0;
-}
-
-/* Takes @size bytes from the memory's front. NULL: there is no more. */
-static void *carve(struct vu_client *f, uint64_t size)
-{
-	uint64_t at = f->buffers;
-
-	size = align_up(size, PAGE);
-	if (size > f->mem_size - at)
-		return NULL;
-	f->buffers = at + size;
-	return f->mem + at;
-}
-
-static int lay_out_queue(struct vu_client *f, struct frontend_queue *q)
-{
-	struct vq_area_sizes size = vq_area_sizes(f->features, f->queue_size);
-
-	q->area.desc = carve(f, size.desc);
-	q->area.driver = carve(f, size.driver);
-	q->area.device = carve(f, size.device);
-	if (feat_has(f->features, VIRTIO_F_INDIRECT_DESC))
-		q->indirect = carve(f, (uint64_t)f->queue_size * INDIRECT_MAX *
-					       sizeof(struct vq_desc));
-	if (!q->area.desc || !q->area.driver || !q->area.device)
-		return -ENOMEM;
-	q->kick_fd = fd_eventfd();
-	q->call_fd = fd_eventfd();
-	return q->kick_fd < 0 || q->call_fd < 0 ? -EMFILE : 0;
-}
-
-static int create_driver(struct vu_client *f, struct frontend_queue *q)
-{
-	const struct vq_drv_config config = {
-		.features = f->features,
-		.count = f->queue_size,
-		.area = q->area,
-		.base = f->mem,
-		.gpa = FRONTEND_GPA,
-		.size = f->mem_size,
-		.indirect = q->indirect,
-		.indirect_max = q->indirect ? INDIRECT_MAX : 0,
-		.kick_fd = q->kick_fd,
-	};
-
-	q->drv = vq_drv_create(&config);
-	return q->drv ? 0 : -ENOMEM;
-}
-
-static int map_memory(struct vu_client *f, uint64_t size)
-{
-	f->mem_size = align_up(size, PAGE);
-	f->mem_fd = memfd_create("ringway-frontend", MFD_CLOEXEC);
-	if (f->mem_fd < 0 || ftruncate(f->mem_fd, (off_t)f->mem_size) < 0)
-		return -errno;
-	f->mem = mmap(NULL, f->mem_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      f->mem_fd, 0);
-	if (f->mem == MAP_FAILED) {
-		f->mem = NULL;
-		return -errno;
-	}
-	return 0;
-}
-
-static int share_memory(struct vu_client *f)
-{
-	const struct vu_mem_region region = {
-		.gpa = FRONTEND_GPA,
-		.size = f->mem_size,
-		.uva = (uintptr_t)f->mem,
-	};
-	struct vu_msg m = { .fd = { f->mem_fd }, .fd_count = 1 };
-
-	if (feat_has(f->protocol_features, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
-		m.payload.mem_single.region = region;
-		return request(f, VU_ADD_MEM_REG, &m,
-			       sizeof(m.payload.mem_single));
-	}
-	m.payload.mem.count = 1;
-	m.payload.mem.region[0] = region;
-	return request(f, VU_SET_MEM_TABLE, &m, 8 + sizeof(region));
-}
-
-int vu_client_queue_start(struct vu_client *f, unsigned idx, uint32_t base)
-{
-	struct frontend_queue *q = &f->queue[idx];
-	struct vu_msg m = { .payload.addr = {
-				    .idx = idx,
-				    .desc = (uintptr_t)q->area.desc,
-				    .used = (uintptr_t)q->area.device,
-				    .avail = (uintptr_t)q->area.driver,
-			    } };
-	int rc = request_state(f, VU_SET_VRING_NUM, idx, f->queue_size);
-
-	if (!rc)
-		rc = request_state(f, VU_SET_VRING_BASE, idx, base);
-	if (!rc)
-		rc = request(f, VU_SET_VRING_ADDR, &m, sizeof(m.payload.addr));
-	if (!rc)
-		rc = request_fd(f, VU_SET_VRING_CALL, idx, q->call_fd);
-	if (!rc)
-		rc = request_fd(f, VU_SET_VRING_KICK, idx, q->kick_fd);
-	if (!rc && feat_has(f->features, VHOST_USER_F_PROTOCOL_FEATURES))
-		rc = request_state(f, VU_SET_VRING_ENABLE, idx, 1);
+	job = make_job(c, JOB_MEMORY, 0, count, done, &rc, err);
+	if (job)
+		memcpy(job->region, region, count * sizeof(*region));
 	return rc;
 }
 
-static int set_up_queues(struct vu_client *f, struct err *err)
+/* A job of a queue's; @ring: what its verbs need. */
+static int ask_queue(struct vu_client *c, enum job_kind kind, unsigned idx,
+		     const struct vu_client_ring *ring,
+		     struct vu_client_done done, struct err *err)
 {
-	const struct vq_position start = { .avail_wrap = true,
-					   .used_wrap = true };
-	uint32_t base = vq_position_encode(f->features, start);
-	int rc = 0;
-
-	for (unsigned i = 0; !rc && i < f->queue_count; i++)
-		rc = lay_out_queue(f, &f->queue[i]);
-	for (unsigned i = 0; !rc && i < f->queue_count; i++)
-		rc = create_driver(f, &f->queue[i]);
-	if (rc)
-		return err_set(err, rc, "queues: %s", strerror(-rc));
-	rc = share_memory(f);
-	if (rc)
-		return err_set(err, rc, "sharing memory: %s", strerror(-rc));
-	for (unsigned i = 0; i < f->queue_count; i++) {
-		rc = vu_client_queue_start(f, i, base);
-		if (rc)
-			return err_set(err, rc, "queue %u: %s", i,
-				       strerror(-rc));
-	}
-	return 0;
-}
-
-struct vu_client *vu_client_create(int sock,
-				   const struct vu_client_config *config,
-				   struct err *err)
-{
-	const unsigned queues = 2 * config->queue_pairs;
-	struct vu_client *f;
+	struct job *job;
 	int rc;
 
-	f = calloc(1, sizeof(*f) + queues * sizeof(f->queue[0]));
-	if (!f) {
-		fd_close(&sock);
-		err_set(err, -ENOMEM, "out of memory");
+	job = make_job(c, kind, idx, 0, done, &rc, err);
+	if (job)
+		job->ring = *ring;
+	return rc;
+}
+
+int vu_client_queue_start(struct vu_client *c, unsigned idx,
+			  const struct vu_client_ring *ring,
+			  struct vu_client_done done, struct err *err)
+{
+	return ask_queue(c, JOB_START, idx, ring, done, err);
+}
+
+int vu_client_queue_stop(struct vu_client *c, unsigned idx,
+			 struct vu_client_done done, struct err *err)
+{
+	return ask_queue(c, JOB_STOP, idx, &(struct vu_client_ring){ 0 }, done,
+			 err);
+}
+
+int vu_client_queue_enable(struct vu_client *c, unsigned idx, bool enable,
+			   struct vu_client_done done, struct err *err)
+{
+	return ask_queue(c, JOB_ENABLE, idx,
+			 &(struct vu_client_ring){ .enabled = enable }, done,
+			 err);
+}
+
+int vu_client_queue_call(struct vu_client *c, unsigned idx, int fd,
+			 struct vu_client_done done, struct err *err)
+{
+	return ask_queue(c, JOB_CALL, idx,
+			 &(struct vu_client_ring){ .call_fd = fd }, done, err);
+}
+
+uint64_t vu_client_features(const struct vu_client *c)
+{
+	return c->state == NEGOTIATING ? 0 : c->features;
+}
+
+struct vu_client *vu_client_create(struct loop *loop, struct vu_transport *t,
+				   const struct vu_client_config *config,
+				   const struct vu_client_ops *ops, void *ctx)
+{
+	struct vu_client *c;
+	struct job *job;
+
+	if (!t)
+		return NULL;
+	c = calloc(1, sizeof(*c));
+	job = calloc(1, sizeof(*job));
+	if (!c || !job) {
+		t->ops->destroy(t);
+		free(c);
+		free(job);
 		return NULL;
 	}
-	f->sock = sock;
-	f->mem_fd = -1;
-	f->queue_size = config->queue_size;
-	f->queue_count = queues;
-	for (unsigned i = 0; i < queues; i++)
-		f->queue[i].kick_fd = f->queue[i].call_fd = -1;
-	rc = map_memory(f, config->memory_size);
-	if (rc) {
-		err_set(err, rc, "memory: %s", strerror(-rc));
-		goto err_destroy;
-	}
-	if (negotiate(f, config, err) || set_up_queues(f, err))
-		goto err_destroy;
-	return f;
-err_destroy:
-	vu_client_destroy(f);
-	return NULL;
+	c->loop = loop;
+	c->transport = t;
+	c->config = *config;
+	c->ops = ops;
+	c->ctx = ctx;
+	c->last = &c->first;
+	t->client = c;
+	job->row = &jobs[JOB_NEGOTIATE];
+	append(c, job);
+	return c;
 }
 
-void vu_client_destroy(struct vu_client *f)
+void vu_client_destroy(struct vu_client *c)
 {
-	if (!f)
+	struct job *next;
+
+	if (!c)
 		return;
-	fd_close(&f->sock);
-	vu_msg_fini(&f->rx.msg);
-	for (unsigned i = 0; i < f->queue_count; i++) {
-		if (f->queue[i].drv)
-			vq_drv_destroy(f->queue[i].drv);
-		fd_close(&f->queue[i].kick_fd);
-		fd_close(&f->queue[i].call_fd);
+	loop_timer_disarm(&c->work);
+	loop_timer_disarm(&c->limit);
+	if (c->transport)
+		c->transport->ops->destroy(c->transport);
+	for (; c->first; c->first = next) {
+		next = c->first->next;
+		free(c->first);
 	}
-	if (f->mem)
-		munmap(f->mem, f->mem_size);
-	fd_close(&f->mem_fd);
-	free(f);
-}
-
-uint64_t vu_client_features(const struct vu_client *f)
-{
-	return f->features;
-}
-
-struct vq_drv *vu_client_queue(struct vu_client *f, unsigned idx)
-{
-	return f->queue[idx].drv;
-}
-
-int vu_client_call_fd(const struct vu_client *f, unsigned idx)
-{
-	return f->queue[idx].call_fd;
-}
-
-uint8_t *vu_client_memory(struct vu_client *f, uint64_t *size)
-{
-	*size = f->mem_size - f->buffers;
-	return f->mem + f->buffers;
-}
-
-int64_t vu_client_queue_stop(struct vu_client *f, unsigned idx)
-{
-	const struct vu_msg m = {
-		.hdr = { .request = VU_GET_VRING_BASE,
-			 .flags = VU_VERSION,
-			 .size = sizeof(m.payload.state) },
-		.payload.state.idx = idx,
-	};
-	struct vu_msg reply;
-	int rc = vu_client_raw(f, &m, &reply);
-
-	if (rc)
-		return rc;
-	vu_msg_fini(&reply);
-	return reply.payload.state.num;
+	free(c);
 }
