@@ -13,6 +13,29 @@ struct port_args {
 extern const struct opt_row port_params[];	    /* id required */
 extern const struct opt_row optional_port_params[]; /* id or all */
 
+/* methods_daemon.c */
+int method_version(struct rpc_call *call);
+int method_show(struct rpc_call *call);
+int method_stats(struct rpc_call *call);
+int method_rebalance(struct rpc_call *call);
+int method_down(struct rpc_call *call);
+
+struct log_level_args {
+	int level;
+	bool level_set;
+};
+extern const struct opt_row log_level_params[];
+int method_log_level(struct rpc_call *call);
+
+/* methods_mac.c */
+struct mac_args {
+	char *id, *net;
+	uint32_t limit;
+};
+extern const struct opt_row mac_params[], mac_list_params[];
+int method_mac_list(struct rpc_call *call);
+int method_mac_flush(struct rpc_call *call);
+
 /* methods_port.c */
 int method_port_list(struct rpc_call *call);
 int method_port_show(struct rpc_call *call);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Methods about the daemon as a whole. Control thread. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json_show.h"
+#include "log.h"
+#include "methods_impl.h"
+
+static void show_daemon(const struct daemon *d, struct show *s)
+{
+	show_str(s, "version", RINGWAY_VERSION);
+	show_num(s, "pid", (uint64_t)getpid());
+	show_num(s, "uptime_s", (loop_now_ms() - d->started_ms) / 1000);
+	show_str(s, "control", d->control.path);
+	show_str(s, "log_level", log_level_names[log_level]);
+}
+
+int method_version(struct rpc_call *call)
+{
+	struct json_show j;
+
+	json_show_init(&j, call->result);
+	show_str(&j.show, "name", "ringway");
+	show_daemon(call->ctx, &j.show);
+	return 0;
+}
+
+/* Is @p the first port of its network? */
+static bool is_first_of_net(const struct daemon *d, const struct daemon_port *p)
+{
+	const char *net = switch_net_name(p->port);
+
+	for (struct daemon_port *q = d->ports; q != p; q = q->next)
+		if (!strcmp(switch_net_name(q->port), net))
+			return false;
+	return true;
+}
+
+static void show_net(const struct daemon *d, const char *net, struct show *s)
+{
+	uint64_t macs = 0;
+
+	show_object(s, NULL);
+	show_str(s, "name", net);
+	show_array(s, "ports");
+	for (struct daemon_port *p = d->ports; p; p = p->next) {
+		if (strcmp(switch_net_name(p->port), net))
+			continue;
+		macs += shm_load(&p->port->mac_count);
+		show_object(s, NULL);
+		port_show_summary(p, s);
+		show_end(s);
+	}
+	show_end(s);
+	show_num(s, "macs", macs);
+	show_end(s);
+}
+
+int method_show(struct rpc_call *call)
+{
+	struct daemon *d = call->ctx;
+	struct json_show j;
+
+	json_show_init(&j, call->result);
+	show_daemon(d, &j.show);
+	show_array(&j.show, "networks");
+	for (struct daemon_port *p = d->ports; p; p = p->next)
+		if (is_first_of_net(d, p))
+			show_net(d, switch_net_name(p->port), &j.show);
+	show_end(&j.show);
+	show_array(&j.show, "workers");
+	workers_show(switch_workers(d->sw), &j.show, false);
+	show_end(&j.show);
+	return 0;
+}
+
+int method_stats(struct rpc_call *call)
+{
+	const struct port_args *args = call->args;
+	struct daemon *d = call->ctx;
+	struct daemon_port *only = NULL;
+	struct json_show j;
+
+	if (args->id) {
+		only = daemon_find_port(d, args->id, &call->err);
+		if (!only)
+			return -ENOENT;
+	}
+	json_show_init(&j, call->result);
+	show_array(&j.show, "ports");
+	for (struct daemon_port *p = d->ports; p; p = p->next) {
+		if (only && p != only)
+			continue;
+		show_object(&j.show, NULL);
+		show_str(&j.show, "id", p->netdev->common.id);
+		port_show_stats(p->port, &j.show);
+		show_end(&j.show);
+	}
+	show_end(&j.show);
+	show_array(&j.show, "workers");
+	workers_show(switch_workers(d->sw), &j.show, true);
+	show_end(&j.show);
+	return 0;
+}
+
+static void show_move(const struct queue_move *m, void *arg)
+{
+	struct show *s = arg;
+
+	show_object(s, NULL);
+	show_str(s, "port", m->port);
+	show_num(s, "queue", m->queue);
+	show_num(s, "from", m->from);
+	show_num(s, "to", m->to);
+	show_num(s, "percent", m->percent);
+	show_end(s);
+}
+
+int method_rebalance(struct rpc_call *call)
+{
+	struct daemon *d = call->ctx;
+	struct json_show j;
+
+	json_show_init(&j, call->result);
+	show_array(&j.show, "moves");
+	workers_rebalance(switch_workers(d->sw), show_move, &j.show);
+	show_end(&j.show);
+	return 0;
+}
+
+int method_down(struct rpc_call *call)
+{
+	struct daemon *d = call->ctx;
+
+	log_info("asked to end");
+	loop_stop(d->loop);
+	return 0;
+}
+
+const struct opt_row log_level_params[] = {
+	{ .key = "level",
+	  .kind = OPT_ENUM,
+	  .offset = offsetof(struct log_level_args, level),
+	  .set_offset = offsetof(struct log_level_args, level_set),
+	  .choices = log_level_names,
+	  .help = "how much is logged from now on" },
+	{ NULL },
+};
+
+int method_log_level(struct rpc_call *call)
+{
+	const struct log_level_args *args = call->args;
+
+	if (args->level_set)
+		shm_store(&log_level, args->level);
+	json_object_set_new(call->result, "level",
+			    json_string(log_level_names[log_level]));
+	return 0;
+}
