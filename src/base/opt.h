@@ -4,8 +4,8 @@
  * for one, "key" alone for "key=on" and "nokey" for "key=off" (booleans only).
  *
  * One row per option is the whole truth about it: the parser, the checks, the
- * help text, the man page and the JSON schema all come from the row. Parsing
- * fills a plain struct; nothing is opened or changed.
+ * help text, the man page, completion and the JSON interface come from the row.
+ * Parsing fills a plain struct; nothing is opened or changed.
  */
 #ifndef RW_OPT_H
 #define RW_OPT_H
@@ -34,6 +34,13 @@ struct opt_list {
 	unsigned count;
 };
 
+/* May a value stand on a command line without its key? */
+enum opt_word {
+	OPT_NO_WORD,
+	OPT_WORD,
+	OPT_WORD_NEEDED, /* and must, even where the row is not required */
+};
+
 struct opt_row {
 	const char *key;
 	enum opt_kind kind;
@@ -46,6 +53,10 @@ struct opt_row {
 	bool runtime;	  /* may be changed on a live port */
 	const char *arg;  /* the value in help texts: "PATH", "N" */
 	const char *help; /* one line */
+	/* On a command line: */
+	enum opt_word word;
+	const char *letter; /* "w": -w is the same; NULL: none */
+	const char *name;   /* its --NAME there; NULL: the key */
 };
 
 /* A table ends with a row whose key is NULL. */

@@ -15,16 +15,18 @@ static const struct opt_row *find_row(const struct opt_row *const *tables,
 	return NULL;
 }
 
-static const char *long_key(const char *const *shorts, const char *letter)
+static const char *long_key(const struct opt_row *const *tables,
+			    const char *letter)
 {
-	for (; shorts && *shorts; shorts += 2)
-		if (!strcmp(shorts[0], letter))
-			return shorts[1];
+	for (; *tables; tables++)
+		for (const struct opt_row *r = *tables; r->key; r++)
+			if (r->letter && !strcmp(r->letter, letter))
+				return r->key;
 	return NULL;
 }
 
 int args_next(struct args *a, const struct opt_row *const *tables,
-	      const char *const *shorts, struct arg *out, struct err *err)
+	      struct arg *out, struct err *err)
 {
 	const struct opt_row *row;
 	const char *text, *key, *full;
@@ -38,13 +40,13 @@ int args_next(struct args *a, const struct opt_row *const *tables,
 		return ARG_WORD;
 	if (!strcmp(text, "--")) {
 		a->words_only = true;
-		return args_next(a, tables, shorts, out, err);
+		return args_next(a, tables, out, err);
 	}
 	if (!strcmp(text, "-h") || !strcmp(text, "--help") ||
 	    !strcmp(text, "-help"))
 		return ARG_HELP;
 	key = text + (text[1] == '-' ? 2 : 1);
-	full = long_key(shorts, key);
+	full = long_key(tables, key);
 	if (full)
 		key = full;
 	len = strcspn(key, "=");

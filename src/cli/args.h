@@ -25,12 +25,9 @@ struct arg {
 	const char *text;
 };
 
-/*
- * Reads the next one. @tables are the rows that may be named; @shorts pairs of
- * letter and key, ended by NULL, or NULL. Returns enum arg_kind or -EINVAL with
- * @err.
- */
+/* Reads the next one. @tables, ended by NULL, are the rows that may be named,
+ * by their key or their letter. Returns enum arg_kind or -EINVAL with @err. */
 int args_next(struct args *a, const struct opt_row *const *tables,
-	      const char *const *shorts, struct arg *out, struct err *err);
+	      struct arg *out, struct err *err);
 
 #endif

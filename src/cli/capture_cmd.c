@@ -20,6 +20,18 @@
 #include "fd.h"
 #include "print.h"
 
+static const struct opt_row capture_rows[] = {
+	{ .key = "write",
+	  .kind = OPT_PATH,
+	  .offset = offsetof(struct capture_own, write),
+	  .required = true,
+	  .arg = "FILE",
+	  .help = "where the pcap goes; - is standard output",
+	  .letter = "w" },
+	{ NULL },
+};
+const struct opt_row *const capture_tables[] = { capture_rows, NULL };
+
 static int open_output(const char *path, struct err *err)
 {
 	bool is_stdout = !strcmp(path, "-");
@@ -80,10 +92,11 @@ static json_t *wait_for_end(struct client *c, const char *id, int signal_fd,
 	return numbers;
 }
 
-static int run_capture(struct client *c, const struct cli_args *args,
+static int run_capture(struct client *c, const struct call *call,
 		       json_t **numbers, struct err *err)
 {
-	const char *id = args->word[0];
+	const struct capture_own *own = call->own;
+	const char *id = call_param(call, "id");
 	json_t *reply, *result = NULL;
 	int rc, fd, signal_fd;
 
@@ -99,16 +112,12 @@ static int run_capture(struct client *c, const struct cli_args *args,
 	json_decref(result);
 	if (rc)
 		return rc;
-	fd = open_output(args->write, err);
+	fd = open_output(own->write, err);
 	if (fd < 0)
 		return fd;
 	signal_fd = catch_interrupt();
-	rc = client_send(c, "capture.start",
-			 json_pack("{s:s, s:i, s:I, s:s*}", "id", id, "snaplen",
-				   (int)args->snaplen, "count",
-				   (json_int_t)args->count, "direction",
-				   args->direction),
-			 fd, err);
+	rc = client_send(c, "capture.start", json_incref(call->params), fd,
+			 err);
 	fd_close(&fd);
 	if (rc)
 		return rc;
@@ -139,23 +148,24 @@ static void print_numbers(const json_t *n, const char *id)
 	fputc('\n', stderr);
 }
 
-int capture_run(struct cli_args *args)
+int capture_run(struct call *call)
 {
+	const struct capture_own *own = call->own;
 	json_t *numbers = NULL;
 	struct client c;
 	struct err err;
 	int rc;
 
-	rc = client_open(&c, args->control, &err);
+	rc = client_open(&c, call->control, &err);
 	if (!rc) {
-		rc = run_capture(&c, args, &numbers, &err);
+		rc = run_capture(&c, call, &numbers, &err);
 		client_close(&c);
 	}
 	if (rc)
 		return cli_fail(cli_exit_code(rc), "%s", err.msg);
-	if (!args->json)
-		print_numbers(numbers, args->word[0]);
-	else if (strcmp(args->write, "-"))
+	if (!call->json)
+		print_numbers(numbers, call_param(call, "id"));
+	else if (strcmp(own->write, "-"))
 		print_json(numbers);
 	json_decref(numbers);
 	return EXIT_DONE;

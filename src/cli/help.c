@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
-#include "config.h"
+#include "netdev.h"
 #include "port_types.h"
 
 #define LINE_WIDTH 78
@@ -46,7 +46,7 @@ static void print_row(const struct opt_row *row, const char *dashes,
 	opt_usage(row, usage, sizeof(usage));
 	if (*dashes)
 		usage[strcspn(usage, "=")] = is_flag ? '\0' : ' ';
-	at = printf("  %s%s", dashes, usage);
+	at = printf("  %s%s", dashes, row->word ? row->arg : usage);
 	if (at >= HELP_COLUMN) {
 		putchar('\n');
 		at = 0;
@@ -55,7 +55,7 @@ static void print_row(const struct opt_row *row, const char *dashes,
 		 row->def && !is_flag ? " (default " : "",
 		 row->def && !is_flag ? row->def : "",
 		 row->def && !is_flag ? ")" : "",
-		 row->required ? " (required)" : "",
+		 row->required && !row->word ? " (required)" : "",
 		 with_runtime && row->runtime ? " (changeable)" : "");
 	print_wrapped(text, HELP_COLUMN, (unsigned)at);
 }
@@ -67,29 +67,49 @@ static void print_rows(const struct opt_row *rows, const char *dashes,
 		print_row(rows, dashes, with_runtime);
 }
 
+static void print_letters(const struct opt_row *rows)
+{
+	for (; rows->key; rows++)
+		if (rows->letter)
+			printf("  -%s is --%s\n", rows->letter, rows->key);
+}
+
 void help_print_command(const struct command *c)
 {
+	const struct opt_row *const *table;
+	struct cli_rows rows;
+	char synopsis[100];
+
+	cli_rows_init(&rows, c);
+	cli_synopsis(c, synopsis, sizeof(synopsis));
 	printf("usage: ringway %s%s%s%s\n\n", c->name,
-	       c->options[0].key ? " [OPTIONS]" : "", *c->usage ? " " : "",
-	       c->usage);
+	       rows.tables[1] ? " [OPTIONS]" : "", *synopsis ? " " : "",
+	       synopsis);
 	print_wrapped(c->help, 0, 0);
 	if (c->more) {
 		putchar('\n');
 		print_wrapped(c->more, 0, 0);
 	}
-	if (c->options[0].key)
+	if (*synopsis)
+		putchar('\n');
+	for (const struct opt_row *p = command_params(c); p->key; p++)
+		if (p->word)
+			print_row(p, "", false);
+	if (rows.tables[1])
 		printf("\noptions:\n");
-	print_rows(c->options, "--", false);
-	if (c->options == up_rows)
-		print_rows(daemon_conf_rows, "--", false);
-	for (const char *const *s = c->shorts; s && *s; s += 2)
-		printf("  -%s is --%s\n", s[0], s[1]);
+	for (table = rows.tables; *table; table++)
+		print_rows(*table, "--", false);
+	for (table = rows.tables; *table; table++)
+		print_letters(*table);
 }
 
 static void print_line(const struct command *c)
 {
-	int at = printf("  %s%s%s", c->name, *c->usage ? " " : "", c->usage);
+	char synopsis[100];
+	int at;
 
+	cli_synopsis(c, synopsis, sizeof(synopsis));
+	at = printf("  %s%s%s", c->name, *synopsis ? " " : "", synopsis);
 	print_wrapped(c->help, HELP_COLUMN, (unsigned)at);
 }
 
@@ -98,8 +118,9 @@ bool help_print_family(const char *word)
 	size_t n = strlen(word);
 	bool is_any = false;
 
-	for (const struct command *c = commands; c->name; c++)
-		if (!strncmp(c->name, word, n) && c->name[n] == ' ') {
+	for (const struct command *c = commands; c->help; c++)
+		if (c->name && !strncmp(c->name, word, n) &&
+		    c->name[n] == ' ') {
 			print_line(c);
 			is_any = true;
 		}
@@ -109,8 +130,9 @@ bool help_print_family(const char *word)
 void help_print_overview(void)
 {
 	printf("usage: ringway COMMAND ...\n\n");
-	for (const struct command *c = commands; c->name; c++)
-		print_line(c);
+	for (const struct command *c = commands; c->help; c++)
+		if (c->name)
+			print_line(c);
 	printf("\n`ringway help COMMAND` tells more. A first switch:\n\n"
 	       "  ringway up -netdev vhost-user,id=vm1,path=vm1.sock \\\n"
 	       "             -netdev user,id=nat\n"

@@ -9,8 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "args.h"
 #include "cli.h"
+#include "client.h"
+#include "print.h"
 
 int cli_fail(int code, const char *fmt, ...)
 {
@@ -37,13 +38,12 @@ const struct command *command_find(int argc, char **argv, int *used)
 	const struct command *found = NULL;
 
 	*used = 0;
-	for (const struct command *c = commands; c->name; c++) {
-		const char *second = strchr(c->name, ' ');
-		size_t n =
-			second ? (size_t)(second - c->name) : strlen(c->name);
+	for (const struct command *c = commands; c->help; c++) {
+		const char *second = c->name ? strchr(c->name, ' ') : NULL;
+		size_t n = c->name ? strcspn(c->name, " ") : 0;
 		int words = second ? 2 : 1;
 
-		if (argc < words || strlen(argv[0]) != n ||
+		if (!c->name || argc < words || strlen(argv[0]) != n ||
 		    strncmp(argv[0], c->name, n) ||
 		    (second && strcmp(argv[1], second + 1)) || words < *used)
 			continue;
@@ -62,9 +62,11 @@ static int refuse_command(int argc, char **argv)
 	size_t n = 0;
 	unsigned k = 0;
 
-	for (const struct command *c = commands; c->name; c++) {
+	for (const struct command *c = commands; c->help; c++) {
 		size_t len = strlen(argv[0]);
 
+		if (!c->name)
+			continue;
 		if (k + 1 < ARRAY_SIZE(names))
 			names[k++] = c->name;
 		if (!strncmp(c->name, argv[0], len) && c->name[len] == ' ') {
@@ -93,72 +95,87 @@ static int refuse_command(int argc, char **argv)
 			argv[0]);
 }
 
-static int check_words(const struct command *c, const struct cli_args *a)
+int call_request(const struct call *call, json_t **result)
 {
-	if (a->words < c->min_words)
-		return cli_fail(EXIT_USAGE, "%s: usage: ringway %s %s", c->name,
-				c->name, c->usage);
-	if (a->words > c->max_words)
-		return cli_fail(EXIT_USAGE,
-				"%s: '%s' is too much: usage: ringway %s%s%s",
-				c->name, a->word[c->max_words], c->name,
-				*c->usage ? " " : "", c->usage);
+	struct client c;
+	struct err err;
+	int rc = client_open(&c, call->control, &err);
+
+	if (!rc) {
+		rc = client_call(&c, call->command->method,
+				 json_incref(call->params), result, &err);
+		client_close(&c);
+	}
+	return rc ? cli_fail(cli_exit_code(rc), "%s", err.msg) : EXIT_DONE;
+}
+
+const char *call_param(const struct call *call, const char *key)
+{
+	return json_string_value(json_object_get(call->params, key));
+}
+
+static int request_and_print(const struct call *call)
+{
+	const struct front *front = front_find(call->command);
+	json_t *result = NULL;
+	int code = call_request(call, &result);
+
+	if (code)
+		return code;
+	if (call->json)
+		print_json(result);
+	else
+		front->print(result);
+	json_decref(result);
 	return EXIT_DONE;
 }
 
 static int run_command(const struct command *c, int argc, char **argv)
 {
-	const struct opt_row *tables[] = { c->options, NULL };
-	struct args a = { .argc = argc, .argv = argv };
-	struct cli_args out = { 0 };
+	const struct front *front = front_find(c);
+	struct call call;
 	struct err err;
-	struct arg arg;
 	int rc, code;
 
-	rc = opt_defaults(c->options, &out, &err);
-	while (!rc) {
-		rc = args_next(&a, tables, c->shorts, &arg, &err);
-		if (rc == ARG_OPTION) {
-			rc = opt_set(c->options, &out, arg.key, arg.text, &err);
-		} else if (rc == ARG_WORD) {
-			rc = 0;
-			if (out.words < CLI_MAX_WORDS)
-				out.word[out.words++] = arg.text;
-		} else {
-			break;
-		}
-		if (rc)
-			break;
-	}
+	if (front->run_raw)
+		return front->run_raw(c, argc, argv);
+	rc = cli_parse(c, argc, argv, &call, &err);
 	if (rc == ARG_HELP) {
 		help_print_command(c);
-		code = EXIT_DONE;
-	} else if (rc) {
-		code = cli_fail(EXIT_USAGE, "%s: %s", c->name, err.msg);
-	} else {
-		code = check_words(c, &out);
-		if (!code && opt_check(c->options, &out, &err))
-			code = cli_fail(EXIT_USAGE, "%s: --%s", c->name,
-					err.msg);
-		if (!code)
-			code = c->run(&out);
+		return EXIT_DONE;
 	}
-	opt_free(c->options, &out);
+	if (rc)
+		return cli_fail(EXIT_USAGE, "%s: %s", c->name, err.msg);
+	code = front->run ? front->run(&call) : request_and_print(&call);
+	call_fini(&call);
 	return code;
 }
 
 int help_run(const struct command *self, int argc, char **argv)
 {
+	/* for the build, the tests and the shell; no command line of people */
+	static const struct {
+		const char *option;
+		void (*print)(void);
+	} page[] = {
+		{ "--man", man_print },
+		{ "--methods", methods_print },
+	};
 	const struct command *c;
 	int used;
 
 	(void)self;
-	if (argc && !strcmp(argv[0], "--man")) {
-		man_print();
-		return EXIT_DONE;
-	}
 	if (!argc) {
 		help_print_overview();
+		return EXIT_DONE;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(page); i++)
+		if (!strcmp(argv[0], page[i].option)) {
+			page[i].print();
+			return EXIT_DONE;
+		}
+	if (!strcmp(argv[0], "--complete")) {
+		complete_print(argc - 1, argv + 1);
 		return EXIT_DONE;
 	}
 	c = command_find(argc, argv, &used);
@@ -189,8 +206,6 @@ static int run(int argc, char **argv)
 	c = command_find(argc, argv, &used);
 	if (!c)
 		return refuse_command(argc, argv);
-	if (c->run_raw)
-		return c->run_raw(c, argc - used, argv + used);
 	return run_command(c, argc - used, argv + used);
 }
 

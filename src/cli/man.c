@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The manual page, made from the same rows as everything else. Run at build
- * time by the hidden `ringway help --man`. */
+/* The manual page, made from the same rows as everything else, and the table of
+ * methods in docs/control-socket.md. Run at build time and by a test: `ringway
+ * help --man`, `ringway help --methods`. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
-#include "config.h"
-#include "methods.h"
+#include "netdev.h"
 #include "port_types.h"
 
 /* Text with what roff takes for itself escaped. */
@@ -35,7 +35,7 @@ static void put_row(const struct opt_row *row, const char *dashes)
 		usage[strcspn(usage, "=")] = is_flag ? '\0' : ' ';
 	printf(".TP\n.B \"");
 	put(dashes);
-	put(usage);
+	put(row->word ? row->arg : usage);
 	printf("\"\n");
 	put(row->help);
 	if (row->def && !is_flag) {
@@ -48,7 +48,7 @@ static void put_row(const struct opt_row *row, const char *dashes)
 		printf("; ");
 		put(values);
 	}
-	printf("%s.%s\n", row->required ? "; required" : "",
+	printf("%s.%s\n", row->required && !row->word ? "; required" : "",
 	       row->runtime ? " Can be changed on a live port." : "");
 }
 
@@ -58,12 +58,30 @@ static void put_rows(const struct opt_row *rows, const char *dashes)
 		put_row(rows, dashes);
 }
 
+static void put_letters(const struct opt_row *rows)
+{
+	for (; rows->key; rows++) {
+		if (!rows->letter)
+			continue;
+		printf(".TP\n.B \\-%s\nThe same as ", rows->letter);
+		put("--");
+		put(rows->key);
+		printf(".\n");
+	}
+}
+
 static void put_command(const struct command *c)
 {
+	const struct opt_row *const *table;
+	struct cli_rows rows;
+	char synopsis[100];
+
+	cli_rows_init(&rows, c);
+	cli_synopsis(c, synopsis, sizeof(synopsis));
 	printf(".SS \"ringway ");
 	put(c->name);
-	printf("%s%s%s\"\n", c->options[0].key ? " [OPTIONS]" : "",
-	       *c->usage ? " " : "", c->usage);
+	printf("%s%s%s\"\n", rows.tables[1] ? " [OPTIONS]" : "",
+	       *synopsis ? " " : "", synopsis);
 	put(c->help);
 	printf(".\n");
 	if (c->more) {
@@ -71,15 +89,13 @@ static void put_command(const struct command *c)
 		put(c->more);
 		printf("\n");
 	}
-	put_rows(c->options, "--");
-	if (c->options == up_rows)
-		put_rows(daemon_conf_rows, "--");
-	for (const char *const *s = c->shorts; s && *s; s += 2) {
-		printf(".TP\n.B \\-%s\nThe same as ", s[0]);
-		put("--");
-		put(s[1]);
-		printf(".\n");
-	}
+	for (const struct opt_row *p = command_params(c); p->key; p++)
+		if (p->word)
+			put_row(p, "");
+	for (table = rows.tables; *table; table++)
+		put_rows(*table, "--");
+	for (table = rows.tables; *table; table++)
+		put_letters(*table);
 }
 
 static void put_netdevs(void)
@@ -111,10 +127,12 @@ static void put_methods(void)
 	    "error -32602, what cannot be done is error -32000 with the name "
 	    "of the errno as data. Methods:");
 	printf("\n");
-	for (const struct rpc_method *m = methods; m->name; m++) {
+	for (const struct command *m = commands; m->help; m++) {
+		if (!m->method)
+			continue;
 		printf(".TP\n.B \"");
-		put(m->name);
-		for (const struct opt_row *r = m->params; r && r->key; r++) {
+		put(m->method);
+		for (const struct opt_row *r = command_params(m); r->key; r++) {
 			printf(r->required ? " " : " [");
 			put(r->key);
 			printf(r->required ? "" : "]");
@@ -122,6 +140,36 @@ static void put_methods(void)
 		printf("\"\n");
 		put(m->help);
 		printf(".\n");
+	}
+}
+
+/* "`id` [`limit`], and `KEY`": in Markdown. */
+static void put_params(const struct command *c)
+{
+	bool is_any = false;
+
+	for (const struct opt_row *r = command_params(c); r->key; r++) {
+		bool is_needed = r->required || r->word == OPT_WORD_NEEDED;
+
+		printf(is_needed ? " `%s`" : " [`%s`]", r->key);
+		is_any = true;
+	}
+	if (c->others)
+		printf("%s %s", is_any ? "," : "", c->others);
+	if (c->takes_fd)
+		printf(", a descriptor");
+}
+
+void methods_print(void)
+{
+	printf("| method | parameters | result |\n|---|---|---|\n");
+	for (const struct command *c = commands; c->help; c++) {
+		if (!c->method)
+			continue;
+		printf("| `%s` |", c->method);
+		put_params(c);
+		printf(" | %s%s|\n", c->result ? c->result : "",
+		       c->result ? " " : "");
 	}
 }
 
@@ -177,8 +225,8 @@ void man_print(void)
 {
 	fputs(head, stdout);
 	printf(".SH COMMANDS\n");
-	for (const struct command *c = commands; c->name; c++)
-		if (!c->is_hidden)
+	for (const struct command *c = commands; c->help; c++)
+		if (c->name)
 			put_command(c);
 	put_netdevs();
 	put_methods();

@@ -314,7 +314,7 @@ void print_port_list(const json_t *r)
 	print_ports(json_object_get(r, "ports"), true, 0);
 }
 
-void print_port(const json_t *r)
+void print_result(const json_t *r)
 {
 	print_tree(r, 0);
 }

@@ -5,9 +5,10 @@
 
 #include <jansson.h>
 
+/* Any result, as print_tree() does. */
+void print_result(const json_t *result);
 void print_show(const json_t *result);
 void print_port_list(const json_t *result);
-void print_port(const json_t *result);
 void print_macs(const json_t *result);
 void print_flushed(const json_t *result);
 void print_moves(const json_t *result);

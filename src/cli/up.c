@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "args.h"
 #include "cli.h"
 #include "config.h"
 #include "control_path.h"
@@ -30,7 +29,7 @@ struct up_options {
 	bool daemonize;
 };
 
-const struct opt_row up_rows[] = {
+static const struct opt_row up_rows[] = {
 	{ .key = "netdev",
 	  .kind = OPT_STRING,
 	  .arg = "TYPE,id=NAME,...",
@@ -38,14 +37,16 @@ const struct opt_row up_rows[] = {
 	{ .key = "config",
 	  .kind = OPT_PATH,
 	  .arg = "FILE",
-	  .help = "read options from a file, one a line" },
+	  .help = "read options from a file, one a line",
+	  .letter = "c" },
 	{ .key = "daemonize",
 	  .kind = OPT_BOOL,
-	  .help = "return when ready and go on in the background" },
+	  .help = "return when ready and go on in the background",
+	  .letter = "d" },
 	{ NULL },
 };
 
-const char *const up_shorts[] = { "d", "daemonize", "c", "config", NULL };
+const struct opt_row *const up_tables[] = { up_rows, daemon_conf_rows, NULL };
 
 /* One option of the command line. */
 static int set_option(struct config *c, struct up_options *o,
@@ -64,7 +65,6 @@ static int set_option(struct config *c, struct up_options *o,
 static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 		 const struct command *self, bool *go_on)
 {
-	const struct opt_row *tables[] = { up_rows, daemon_conf_rows, NULL };
 	struct args a = { .argc = argc, .argv = argv };
 	struct err err;
 	struct arg arg;
@@ -73,7 +73,7 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 	*go_on = false;
 	rc = config_init(c, &err);
 	while (!rc) {
-		rc = args_next(&a, tables, up_shorts, &arg, &err);
+		rc = args_next(&a, up_tables, &arg, &err);
 		if (rc == ARG_END) {
 			*go_on = true;
 			return EXIT_DONE;

@@ -18,10 +18,10 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#include "commands.h"
 #include "daemon_capture.h"
 #include "fd.h"
 #include "log.h"
-#include "methods.h"
 
 static const int ending_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
@@ -144,7 +144,7 @@ int daemon_create(struct config *c, const char *control, struct daemon **out,
 		rc = unix_listen(&d->control, "control", control, 0600, err);
 	if (rc)
 		goto err_destroy;
-	d->rpc = rpc_server_create(d->loop, methods, d);
+	d->rpc = rpc_server_create(d->loop, commands, d);
 	rc = d->rpc ? rpc_server_listen(d->rpc, d->control.fd) : -ENOMEM;
 	if (rc) {
 		err_set(err, rc, "control=%s: %s", control, strerror(-rc));

@@ -27,7 +27,7 @@ struct daemon {
 	struct rpc_server *rpc;
 	struct unix_listener control;
 	struct daemon_port *ports;
-	struct daemon_capture *captures; /* the ended ones too, see capture.c */
+	struct daemon_capture *captures; /* ended ones too: daemon_capture.c */
 	struct loop_watch signals;
 	struct loop_watch log; /* lines that were left out are to be told */
 	int signal_fd;

@@ -145,7 +145,9 @@ const struct opt_row log_level_params[] = {
 	  .offset = offsetof(struct log_level_args, level),
 	  .set_offset = offsetof(struct log_level_args, level_set),
 	  .choices = log_level_names,
-	  .help = "how much is logged from now on" },
+	  .arg = "LEVEL",
+	  .help = "how much is logged from now on",
+	  .word = OPT_WORD },
 	{ NULL },
 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the table in methods.c and the handlers. */
+/* Between the table in commands.c and the handlers. */
 #ifndef RW_METHODS_IMPL_H
 #define RW_METHODS_IMPL_H
 
 #include "daemon.h"
-#include "methods.h"
+#include "rpc.h"
 
 /* Parameters of methods that need only a port, or may name one. */
 struct port_args {
@@ -39,6 +39,10 @@ int method_mac_flush(struct rpc_call *call);
 /* methods_port.c */
 int method_port_list(struct rpc_call *call);
 int method_port_show(struct rpc_call *call);
+struct port_add_args {
+	char *netdev;
+};
+extern const struct opt_row port_add_params[];
 int method_port_add(struct rpc_call *call);
 int method_port_del(struct rpc_call *call);
 int method_port_set(struct rpc_call *call);

@@ -10,16 +10,16 @@
 /* A table may hold a million addresses: a reply has a bound. */
 #define MAC_LIMIT_MAX 500000
 
-#define MAC_SCOPE_ROWS                                                   \
-	{ .key = "id",                                                   \
-	  .kind = OPT_STRING,                                            \
-	  .offset = offsetof(struct mac_args, id),                       \
-	  .arg = "PORT",                                                 \
-	  .help = "only addresses behind this port" },                   \
-	{                                                                \
-		.key = "net", .kind = OPT_STRING,                        \
-		.offset = offsetof(struct mac_args, net), .arg = "NAME", \
-		.help = "only this network"                              \
+#define MAC_SCOPE_ROWS                                                    \
+	{ .key = "net",                                                   \
+	  .kind = OPT_STRING,                                             \
+	  .offset = offsetof(struct mac_args, net),                       \
+	  .arg = "NAME",                                                  \
+	  .help = "only this network" },                                  \
+	{                                                                 \
+		.key = "id", .kind = OPT_STRING,                          \
+		.offset = offsetof(struct mac_args, id), .arg = "PORT",   \
+		.help = "only addresses behind this port", .name = "port" \
 	}
 
 const struct opt_row mac_params[] = { MAC_SCOPE_ROWS, { NULL } };

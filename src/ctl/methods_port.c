@@ -15,7 +15,8 @@ const struct opt_row port_params[] = {
 	  .offset = offsetof(struct port_args, id),
 	  .required = true,
 	  .arg = "PORT",
-	  .help = "the port's id" },
+	  .help = "the port's id",
+	  .word = OPT_WORD },
 	{ NULL },
 };
 
@@ -24,7 +25,8 @@ const struct opt_row optional_port_params[] = {
 	  .kind = OPT_STRING,
 	  .offset = offsetof(struct port_args, id),
 	  .arg = "PORT",
-	  .help = "only this port" },
+	  .help = "only this port",
+	  .word = OPT_WORD },
 	{ NULL },
 };
 
@@ -58,24 +60,35 @@ int method_port_show(struct rpc_call *call)
 	return 0;
 }
 
+const struct opt_row port_add_params[] = {
+	{ .key = "netdev",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct port_add_args, netdev),
+	  .arg = "NETDEV",
+	  .help = "TYPE,id=NAME,key=value,...",
+	  .word = OPT_WORD_NEEDED },
+	{ NULL },
+};
+
 /* {"netdev": "TYPE,id=..."} as on the command line, or the options by name. */
 int method_port_add(struct rpc_call *call)
 {
-	const json_t *text = json_object_get(call->params, "netdev");
+	const struct port_add_args *args = call->args;
 	struct netdev *n;
 	char id[80];
 	int rc;
 
-	if (json_is_string(text) && json_object_size(call->params) == 1)
-		rc = netdev_parse(json_string_value(text), &n, &call->err);
-	else if (text)
-		rc = err_set(&call->err, -EINVAL,
-			     "netdev: must be a string and stand alone");
-	else if (call->params)
-		rc = netdev_parse_json(call->params, &n, &call->err);
-	else
+	if (!call->params)
 		rc = err_set(&call->err, -EINVAL,
 			     "params are missing: netdev, or type and id");
+	else if (!args->netdev)
+		rc = netdev_parse_json(call->params, &n, &call->err);
+	else if (json_object_size(call->params) == 1)
+		rc = netdev_parse(args->netdev, &n, &call->err);
+	else
+		rc = err_set(&call->err, -EINVAL,
+			     "netdev: must stand alone, without other "
+			     "parameters");
 	if (rc)
 		return rc;
 	snprintf(id, sizeof(id), "%s", n->common.id);
@@ -106,16 +119,13 @@ static int change(void *ctx, const char *key, const char *value,
 /* {"id": PORT, KEY: value, "KEY+": value, "KEY-": value, ...}: all or none. */
 int method_port_set(struct rpc_call *call)
 {
-	const char *id = json_string_value(json_object_get(call->params, "id"));
-	struct daemon_port *p;
+	const struct port_args *args = call->args;
+	struct daemon_port *p =
+		daemon_find_port(call->ctx, args->id, &call->err);
 	struct netdev *changed;
 	json_t *rest;
 	int rc;
 
-	if (!id)
-		return err_set(&call->err, -EINVAL,
-			       "id is missing: a string, the port's id");
-	p = daemon_find_port(call->ctx, id, &call->err);
 	if (!p)
 		return -ENOENT;
 	changed = netdev_copy(p->netdev);
@@ -131,7 +141,7 @@ int method_port_set(struct rpc_call *call)
 	if (!rc)
 		changed = NULL; /* the port's now */
 	else
-		err_prefix(&call->err, rc, "netdev %s", id);
+		err_prefix(&call->err, rc, "netdev %s", args->id);
 out:
 	json_decref(rest);
 	netdev_free(changed);
@@ -144,13 +154,15 @@ const struct opt_row qemu_args_params[] = {
 	  .offset = offsetof(struct qemu_args_args, id),
 	  .required = true,
 	  .arg = "PORT",
-	  .help = "the port the guest plugs into" },
+	  .help = "the port the guest plugs into",
+	  .word = OPT_WORD },
 	{ .key = "memory",
 	  .kind = OPT_SIZE,
 	  .offset = offsetof(struct qemu_args_args, memory),
 	  .min = 1 << 20,
 	  .max = 1ull << 50,
 	  .def = "1G",
+	  .arg = "SIZE",
 	  .help = "the guest's memory, the same as its -m" },
 	{ NULL },
 };

@@ -46,7 +46,7 @@ struct rpc_conn {
 
 struct rpc_server {
 	struct loop *loop;
-	const struct rpc_method *methods;
+	const struct command *commands;
 	void *ctx;
 	struct rpc_conn *conns;
 	unsigned conn_count;
@@ -234,7 +234,7 @@ static void handle_line(struct rpc_conn *c, const char *line, size_t size)
 		size--;
 	if (!size)
 		return;
-	reply = rpc_handle_line(s->methods, s->ctx, c, take_fd, line, size);
+	reply = rpc_handle_line(s->commands, s->ctx, c, take_fd, line, size);
 	if (reply)
 		send_json(c, reply);
 }
@@ -366,15 +366,14 @@ int rpc_server_listen(struct rpc_server *s, int fd)
 }
 
 struct rpc_server *rpc_server_create(struct loop *loop,
-				     const struct rpc_method *methods,
-				     void *ctx)
+				     const struct command *commands, void *ctx)
 {
 	struct rpc_server *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->loop = loop;
-	s->methods = methods;
+	s->commands = commands;
 	s->ctx = ctx;
 	return s;
 }

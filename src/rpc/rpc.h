@@ -12,8 +12,8 @@
 
 #include <jansson.h>
 
+#include "command.h"
 #include "loop.h"
-#include "opt.h"
 
 #define RPC_MAX_REQUEST (1u << 20) /* bytes of a line */
 
@@ -39,23 +39,9 @@ struct rpc_call {
 	struct err err;	       /* what is wrong, when the handler fails */
 };
 
-/* One row is the whole truth about a method. */
-struct rpc_method {
-	const char *name;
-	const char *help;	      /* one line */
-	const struct opt_row *params; /* NULL: any; the handler reads them */
-	size_t args_size;	      /* of the struct that @params fills */
-	bool takes_fd;
-	/* 0, or -errno with call->err. A value that is wrong (-EINVAL,
-	 * -ENAMETOOLONG) is answered RPC_BAD_PARAMS, the rest RPC_REFUSED with
-	 * the name of the errno as data. */
-	int (*fn)(struct rpc_call *call);
-};
-
-/* @methods ends with a row whose name is NULL. NULL: out of memory. */
+/* Serves those of @commands that have a method. NULL: out of memory. */
 struct rpc_server *rpc_server_create(struct loop *loop,
-				     const struct rpc_method *methods,
-				     void *ctx);
+				     const struct command *commands, void *ctx);
 /* Closes every connection; what was answered is written as far as it goes. */
 void rpc_server_destroy(struct rpc_server *s);
 

@@ -13,7 +13,7 @@
 #include "json_show.h"
 
 struct dispatch {
-	const struct rpc_method *methods;
+	const struct command *commands;
 	void *ctx;
 	struct rpc_conn *conn;
 	int (*take_fd)(struct rpc_conn *conn);
@@ -33,17 +33,19 @@ json_t *rpc_error_reply(json_t *id, int code, const char *message,
 			 id ? id : json_null(), "error", error);
 }
 
-static const struct rpc_method *find_method(const struct rpc_method *methods,
-					    const char *name, struct err *err)
+static const struct command *find_method(const struct command *commands,
+					 const char *name, struct err *err)
 {
 	char list[400] = "";
 	size_t n = 0;
 
-	for (; methods->name; methods++) {
-		if (!strcmp(methods->name, name))
-			return methods;
+	for (; commands->help; commands++) {
+		if (!commands->method)
+			continue;
+		if (!strcmp(commands->method, name))
+			return commands;
 		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s",
-				      n ? ", " : "", methods->name);
+				      n ? ", " : "", commands->method);
 		n = MIN(n, sizeof(list) - 1);
 	}
 	err_set(err, -ENOSYS, "unknown method '%.64s': valid are %s", name,
@@ -51,24 +53,47 @@ static const struct rpc_method *find_method(const struct rpc_method *methods,
 	return NULL;
 }
 
-static int run_method(const struct rpc_method *m, struct rpc_call *call)
+/* Those of @given that have a row. */
+static json_t *with_rows(const struct opt_row *rows, const json_t *given)
 {
-	void *args = NULL;
-	int rc = 0;
+	json_t *some = json_object();
 
-	if (m->params) {
-		args = calloc(1, MAX(m->args_size, (size_t)1));
-		if (!args)
-			return err_set(&call->err, -ENOMEM, "out of memory");
-		rc = json_opt_parse(m->params, args, call->params, &call->err);
-		if (rc == -ENOENT)
-			rc = -EINVAL; /* an unknown parameter */
+	for (; rows->key; rows++)
+		json_object_set(some, rows->key,
+				json_object_get(given, rows->key));
+	return some;
+}
+
+static int parse_params(const struct command *m, void *args,
+			struct rpc_call *call)
+{
+	const struct opt_row *rows = command_params(m);
+	json_t *some;
+	int rc;
+
+	if (!m->others) {
+		rc = json_opt_parse(rows, args, call->params, &call->err);
+		/* an unknown parameter */
+		return rc == -ENOENT ? -EINVAL : rc;
 	}
+	some = with_rows(rows, call->params);
+	rc = json_opt_parse(rows, args, some, &call->err);
+	json_decref(some);
+	return rc;
+}
+
+static int run_method(const struct command *m, struct rpc_call *call)
+{
+	void *args = calloc(1, MAX(m->args_size, (size_t)1));
+	int rc;
+
+	if (!args)
+		return err_set(&call->err, -ENOMEM, "out of memory");
 	call->args = args;
+	rc = parse_params(m, args, call);
 	if (!rc) {
 		rc = m->fn(call);
-		if (m->params)
-			opt_free(m->params, args);
+		opt_free(command_params(m), args);
 	}
 	free(args);
 	return rc;
@@ -81,7 +106,7 @@ static json_t *call_method(const struct dispatch *d, const char *name,
 	struct rpc_call call = {
 		.conn = d->conn, .ctx = d->ctx, .params = params, .fd = -1
 	};
-	const struct rpc_method *m = find_method(d->methods, name, &call.err);
+	const struct command *m = find_method(d->commands, name, &call.err);
 	json_t *reply = NULL;
 	int rc;
 
@@ -160,12 +185,12 @@ static json_t *handle_batch(const struct dispatch *d, const json_t *batch)
 	return NULL;
 }
 
-json_t *rpc_handle_line(const struct rpc_method *methods, void *ctx,
+json_t *rpc_handle_line(const struct command *commands, void *ctx,
 			struct rpc_conn *conn,
 			int (*take_fd)(struct rpc_conn *conn), const char *line,
 			size_t size)
 {
-	const struct dispatch d = { methods, ctx, conn, take_fd };
+	const struct dispatch d = { commands, ctx, conn, take_fd };
 	json_t *value, *reply;
 	json_error_t where;
 	char text[300];

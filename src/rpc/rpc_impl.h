@@ -7,7 +7,7 @@
 
 /* Carries out the request in @line. @take_fd(conn) hands out a descriptor that
  * came with it, or -1. Returns the reply, NULL when none is due. */
-json_t *rpc_handle_line(const struct rpc_method *methods, void *ctx,
+json_t *rpc_handle_line(const struct command *commands, void *ctx,
 			struct rpc_conn *conn,
 			int (*take_fd)(struct rpc_conn *conn), const char *line,
 			size_t size);

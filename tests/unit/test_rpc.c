@@ -107,16 +107,17 @@ static int on_hook(struct rpc_call *call)
 	return 0;
 }
 
-static const struct rpc_method test_methods[] = {
-	{ .name = "echo",
+static const struct command test_methods[] = {
+	{ .method = "echo",
+	  .help = "-",
 	  .params = echo_params,
 	  .args_size = sizeof(struct echo_args),
 	  .fn = on_echo },
-	{ .name = "fail", .fn = on_fail },
-	{ .name = "free", .fn = on_free_form },
-	{ .name = "take", .takes_fd = true, .fn = on_take },
-	{ .name = "big", .fn = on_big },
-	{ .name = "hook", .fn = on_hook },
+	{ .method = "fail", .help = "-", .fn = on_fail },
+	{ .method = "free", .help = "-", .others = "any", .fn = on_free_form },
+	{ .method = "take", .help = "-", .takes_fd = true, .fn = on_take },
+	{ .method = "big", .help = "-", .fn = on_big },
+	{ .method = "hook", .help = "-", .fn = on_hook },
 	{ NULL },
 };
 

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Completion for shells: dist/ringway.bash hands over the words up to the
+ * cursor and gets what the last one may become, from the same rows as
+ * everything else. Ports are asked from the daemon. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "client.h"
+#include "port_types.h"
+
+static void print_if(const char *word, const char *begun)
+{
+	if (!strncmp(word, begun, strlen(begun)))
+		printf("%s\n", word);
+}
+
+/* Names of commands; of two words, the one that is due. */
+static void complete_name(int argc, char **argv)
+{
+	const char *begun = argv[argc - 1];
+	char last[32] = "";
+
+	for (const struct command *c = commands; c->help; c++) {
+		const char *word = c->name;
+		char first[32];
+		size_t n = word ? strcspn(word, " ") : 0;
+
+		if (!word || argc > 2)
+			continue;
+		snprintf(first, sizeof(first), "%.*s", (int)n, word);
+		if (argc == 1 && strcmp(last, first))
+			print_if(first, begun);
+		else if (argc == 2 && word[n] && !strcmp(argv[0], first))
+			print_if(word + n + 1, begun);
+		memcpy(last, first, sizeof(last));
+	}
+}
+
+/* The socket that was named with --control, or NULL. */
+static const char *named_control(int argc, char **argv)
+{
+	const char *control = NULL;
+
+	for (int i = 0; i + 1 < argc; i++)
+		if (!strcmp(argv[i], "--control"))
+			control = argv[i + 1];
+	return control;
+}
+
+/* What the daemon lists: member @key of each element of @array. No daemon,
+ * nothing. */
+static void complete_from(const char *control, const char *method,
+			  const char *array, const char *key, const char *begun)
+{
+	json_t *result = NULL, *one;
+	struct client c;
+	struct err err;
+	size_t i;
+
+	if (client_open(&c, control, &err))
+		return;
+	if (!client_call(&c, method, NULL, &result, &err))
+		json_array_foreach(json_object_get(result, array), i, one)
+			print_if(json_string_value(json_object_get(one, key)),
+				 begun);
+	json_decref(result);
+	client_close(&c);
+}
+
+static void complete_value(const struct opt_row *row, int argc, char **argv)
+{
+	const char *control = named_control(argc, argv);
+	const char *begun = argv[argc - 1];
+	const char *arg = row->arg ? row->arg : "";
+
+	if (row->kind == OPT_PATH)
+		printf("=file\n");
+	for (unsigned i = 0; row->choices && row->choices[i]; i++)
+		print_if(row->choices[i], begun);
+	if (!strcmp(arg, "PORT"))
+		complete_from(control, "port.list", "ports", "id", begun);
+	else if (!strcmp(arg, "NAME"))
+		complete_from(control, "show", "networks", "name", begun);
+	else if (!strcmp(arg, "COMMAND"))
+		complete_name(1, argv + argc - 1);
+	else if (!strcmp(row->key, "netdev"))
+		for (unsigned i = 0; port_types[i]; i++)
+			print_if(port_types[i]->name, begun);
+}
+
+/* The option that @word names, or NULL. */
+static const struct opt_row *find_option(const struct cli_rows *rows,
+					 const char *word)
+{
+	const char *key = word + strspn(word, "-");
+
+	if (key == word)
+		return NULL;
+	for (const struct opt_row *const *t = rows->tables; *t; t++)
+		for (const struct opt_row *r = *t; r->key; r++)
+			if (!strcmp(r->key, key) ||
+			    (r->letter && !strcmp(r->letter, key)))
+				return r;
+	return NULL;
+}
+
+static void complete_option(const struct cli_rows *rows, const char *begun)
+{
+	char text[64];
+
+	for (const struct opt_row *const *t = rows->tables; *t; t++)
+		for (const struct opt_row *r = *t; r->key; r++) {
+			snprintf(text, sizeof(text), "--%s", r->key);
+			print_if(text, begun);
+		}
+}
+
+/* The parameter that is due behind @words words; NULL: none. */
+static const struct opt_row *word_row(const struct command *c, unsigned words)
+{
+	for (const struct opt_row *p = command_params(c); p->key; p++)
+		if (p->word && (p->kind == OPT_LIST || !words--))
+			return p;
+	return NULL;
+}
+
+void complete_print(int argc, char **argv)
+{
+	const struct opt_row *row = NULL;
+	const struct command *c;
+	struct cli_rows rows;
+	unsigned words = 0;
+	int used;
+
+	if (!argc)
+		return;
+	complete_name(argc, argv);
+	c = command_find(argc - 1, argv, &used);
+	if (!c)
+		return;
+	cli_rows_init(&rows, c);
+	for (int i = used; i < argc - 1; i++) {
+		const struct opt_row *option =
+			row ? NULL : find_option(&rows, argv[i]);
+
+		words += !row && !option;
+		/* a value is due */
+		row = option && option->kind != OPT_BOOL ? option : NULL;
+	}
+	if (!row && argv[argc - 1][0] == '-')
+		complete_option(&rows, argv[argc - 1]);
+	else if (row || (row = word_row(c, words)))
+		complete_value(row, argc, argv);
+}

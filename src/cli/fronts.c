@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How commands are served on the command line: their printers, and those that
+ * do more than send one request and print its result. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "client.h"
+#include "print.h"
+
+static int port_add_run(struct call *call)
+{
+	json_t *result = NULL;
+	int code;
+
+	if (help_print_netdev(call_param(call, "netdev")))
+		return EXIT_DONE;
+	code = call_request(call, &result);
+	if (!code && call->json)
+		print_json(result);
+	json_decref(result);
+	return code;
+}
+
+struct stats_own {
+	uint32_t watch; /* seconds between reports; 0: one report */
+};
+
+static const struct opt_row stats_rows[] = {
+	{ .key = "watch",
+	  .kind = OPT_UINT,
+	  .offset = offsetof(struct stats_own, watch),
+	  .min = 1,
+	  .max = 86400,
+	  .arg = "SECONDS",
+	  .help = "print rates every so many seconds until interrupted" },
+	{ NULL },
+};
+static const struct opt_row *const stats_tables[] = { stats_rows, NULL };
+
+static int watch_stats(const struct call *call, struct client *c,
+		       unsigned seconds, struct err *err)
+{
+	json_t *before = NULL, *now = NULL;
+	int rc;
+
+	while (!(rc = client_call(c, "stats", json_incref(call->params), &now,
+				  err))) {
+		if (before) {
+			print_rates(before, now, seconds);
+			printf("\n");
+			fflush(stdout);
+		}
+		json_decref(before);
+		before = now;
+		sleep(seconds);
+	}
+	json_decref(before);
+	return rc;
+}
+
+static int stats_run(struct call *call)
+{
+	const struct stats_own *own = call->own;
+	json_t *result = NULL;
+	struct client c;
+	struct err err;
+	int rc;
+
+	if (!own->watch) {
+		rc = call_request(call, &result);
+		if (rc)
+			return rc;
+		if (call->json)
+			print_json(result);
+		else
+			print_stats(result);
+		json_decref(result);
+		return EXIT_DONE;
+	}
+	rc = client_open(&c, call->control, &err);
+	if (!rc) {
+		rc = watch_stats(call, &c, own->watch, &err);
+		client_close(&c);
+	}
+	return cli_fail(cli_exit_code(rc), "%s", err.msg);
+}
+
+/* On one line, for $(...): the shell cuts it at blanks. */
+static void print_qemu_args(const json_t *result)
+{
+	const json_t *word;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "args"), i, word) {
+		const char *s = json_string_value(word);
+
+		if (s[strcspn(s, " \t\n*?[")])
+			exit(cli_fail(EXIT_REFUSED,
+				      "qemu-args: a shell would take '%s' "
+				      "apart: use --json, or a path without "
+				      "blanks and wildcards",
+				      s));
+		printf("%s%s", i ? " " : "", s);
+	}
+	putchar('\n');
+}
+
+/* The daemon closes the connection when all of it is gone. */
+static int down_run(struct call *call)
+{
+	json_t *result = NULL;
+	struct client c;
+	struct err err;
+	int rc = client_open(&c, call->control, &err);
+
+	if (rc)
+		return cli_fail(cli_exit_code(rc), "%s", err.msg);
+	rc = client_call(&c, "down", NULL, &result, &err);
+	if (!rc)
+		json_decref(client_receive(&c, NULL));
+	client_close(&c);
+	if (rc)
+		return cli_fail(cli_exit_code(rc), "%s", err.msg);
+	if (call->json)
+		print_json(result);
+	json_decref(result);
+	return EXIT_DONE;
+}
+
+static int version_run(struct call *call)
+{
+	if (call->json)
+		printf("{\"name\": \"ringway\", \"version\": \"%s\"}\n",
+		       RINGWAY_VERSION);
+	else
+		printf("ringway %s\n", RINGWAY_VERSION);
+	return EXIT_DONE;
+}
+
+const struct front fronts[] = {
+	{ .name = "up", .run_raw = up_run, .own = up_tables },
+	{ .name = "show", .print = print_show },
+	{ .name = "port list", .print = print_port_list },
+	{ .name = "port add", .run = port_add_run },
+	{ .name = "port del", .print = print_nothing },
+	{ .name = "port set", .print = print_nothing },
+	{ .name = "mac", .print = print_macs },
+	{ .name = "mac flush", .print = print_flushed },
+	{ .name = "stats",
+	  .run = stats_run,
+	  .own = stats_tables,
+	  .own_size = sizeof(struct stats_own) },
+	{ .name = "rebalance", .print = print_moves },
+	{ .name = "capture",
+	  .run = capture_run,
+	  .own = capture_tables,
+	  .own_size = sizeof(struct capture_own) },
+	{ .name = "qemu-args", .print = print_qemu_args },
+	{ .name = "log-level", .print = print_log_level },
+	{ .name = "down", .run = down_run },
+	{ .name = "version", .run = version_run },
+	{ .name = "help", .run_raw = help_run },
+	{ NULL },
+};
+
+const struct front *front_find(const struct command *c)
+{
+	static const struct front plain = { .print = print_result };
+
+	for (const struct front *f = fronts; f->name; f++)
+		if (c->name && !strcmp(f->name, c->name))
+			return f;
+	return &plain;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, see command.h: in the order in which help lists them.
+ * What prints a result for people stands in cli/fronts.c. */
+#include "commands.h"
+
+#include "methods_impl.h"
+
+#define PARAMS(type, rows) .params = (rows), .args_size = sizeof(struct type)
+
+/* Never leaves the command line. */
+struct help_args {
+	char *command;
+};
+
+static const struct opt_row help_params[] = {
+	{ .key = "command",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct help_args, command),
+	  .arg = "COMMAND",
+	  .help = "its name",
+	  .word = OPT_WORD },
+	{ NULL },
+};
+
+const struct command commands[] = {
+	{ .name = "up",
+	  .help = "start a switch and keep it running",
+	  .more = "Makes every port, says that it is ready, and forwards "
+		  "frames until SIGTERM, SIGINT or `ringway down`. A port is "
+		  "written as QEMU writes a -netdev; \"-netdev help\" lists "
+		  "the types, \"-netdev TYPE,help\" the options of one." },
+	{ .name = "show",
+	  .method = "show",
+	  .help = "networks, ports and workers at a glance",
+	  .result = "that of `version`, `networks` (each `name`, `macs`, "
+		    "`ports`), `workers`",
+	  .fn = method_show },
+	{ .name = "port list",
+	  .method = "port.list",
+	  .help = "the ports",
+	  .result = "`ports`: one summary each",
+	  .fn = method_port_list },
+	{ .name = "port add",
+	  .method = "port.add",
+	  .help = "add a port, written as behind -netdev",
+	  .more = "Relative paths are taken from the directory that the "
+		  "daemon was started in.",
+	  PARAMS(port_add_args, port_add_params),
+	  .others = "or `type`, `id` and options by name",
+	  .result = "`id`",
+	  .fn = method_port_add },
+	{ .name = "port del",
+	  .method = "port.del",
+	  .help = "remove a port",
+	  PARAMS(port_args, port_params),
+	  .fn = method_port_del },
+	{ .name = "port set",
+	  .method = "port.set",
+	  .help = "change options of a live port",
+	  .more = "A list takes KEY+=VALUE to add and KEY-=VALUE to remove a "
+		  "value. Only options that \"-netdev TYPE,help\" marks as "
+		  "changeable can be set. All changes are made, or none.",
+	  PARAMS(port_args, port_params),
+	  .others = "and `KEY`, `KEY+`, `KEY-`",
+	  .takes_changes = true,
+	  .fn = method_port_set },
+	{ .name = "port show",
+	  .method = "port.show",
+	  .help = "everything about a port",
+	  PARAMS(port_args, port_params),
+	  .result = "`config` (its options), `state` (of its type), `stats`",
+	  .fn = method_port_show },
+	{ .name = "mac",
+	  .method = "mac.list",
+	  .help = "learned MAC addresses",
+	  PARAMS(mac_args, mac_list_params),
+	  .result = "`macs` (`mac`, `net`, `port`, `age_s`), `total`",
+	  .fn = method_mac_list },
+	{ .name = "mac flush",
+	  .method = "mac.flush",
+	  .help = "forget learned MAC addresses",
+	  PARAMS(mac_args, mac_params),
+	  .result = "`flushed`",
+	  .fn = method_mac_flush },
+	{ .name = "stats",
+	  .method = "stats",
+	  .help = "counters of ports, queues and workers",
+	  .more = "Of each worker: the share of its time in rounds that moved "
+		  "frames (working), that found none (polling) and asleep, and "
+		  "the cycles of working time a frame. One burst in 61 is "
+		  "measured by stage, in cycles a frame: ring-read "
+		  "(descriptors of both rings), header (snapshot and checks), "
+		  "lookup (MAC table, grouping by receiver), offload "
+		  "(checksums and segments made in software), copy (into the "
+		  "receiver's buffers), publish (used rings), notify (looking "
+		  "whether the peer wants an event, and its system call), "
+		  "syscall (a tap's reads and writes), other (counters, "
+		  "capture). Cycles are the processor's constant-rate counter "
+		  "(TSC); the JSON has their number a microsecond.",
+	  PARAMS(port_args, optional_port_params),
+	  .result = "`ports` with counters of each queue, `workers` (see "
+		    "below)",
+	  .fn = method_stats },
+	{ .name = "rebalance",
+	  .method = "rebalance",
+	  .help = "spread the queues over the workers by their load",
+	  .more = "Prints the moves it made. The load is that since the last "
+		  "look, which the daemon takes four times a second while a "
+		  "worker is busy, unless it runs with --rebalance off.",
+	  .result = "`moves` made (`port`, `queue`, `from`, `to`: workers, "
+		    "`percent` of one that it took)",
+	  .fn = method_rebalance },
+	{ .name = "capture",
+	  .method = "capture.start",
+	  .help = "write a port's frames to a pcap file or pipe",
+	  .more = "Runs until interrupted, until the reader of the pipe goes "
+		  "away, or until --count frames were written, then says how "
+		  "many frames it wrote. To watch in Wireshark: ringway "
+		  "capture PORT -w - | wireshark -k -i -",
+	  PARAMS(capture_args, capture_params),
+	  .takes_fd = true,
+	  .fn = method_capture_start },
+	{ .method = "capture.stop",
+	  .help = "end the capture of a port",
+	  PARAMS(port_args, port_params),
+	  .result = "`frames`, `dropped`",
+	  .fn = method_capture_stop },
+	{ .name = "qemu-args",
+	  .method = "qemu_args",
+	  .help = "what QEMU needs to plug a guest into a port",
+	  .more = "As in: qemu-system-x86_64 $(ringway qemu-args vm1) -m 1G "
+		  "disk.qcow2",
+	  PARAMS(qemu_args_args, qemu_args_params),
+	  .result = "`args`: one element a word",
+	  .fn = method_qemu_args },
+	{ .name = "log-level",
+	  .method = "log.level",
+	  .help = "tell or change how much the daemon logs",
+	  PARAMS(log_level_args, log_level_params),
+	  .result = "`level`",
+	  .fn = method_log_level },
+	{ .name = "down",
+	  .method = "down",
+	  .help = "end the switch; returns when all of it is gone",
+	  .result = "the connection closes when all is gone",
+	  .fn = method_down },
+	{ .name = "version",
+	  .method = "version",
+	  .help = "the version of this program",
+	  .result = "`name`, `version`, `pid`, `uptime_s`, `control`, "
+		    "`log_level`",
+	  .fn = method_version },
+	{ .name = "help",
+	  .help = "how to use a command",
+	  PARAMS(help_args, help_params) },
+	{ NULL },
+};

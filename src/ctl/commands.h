@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemon can be asked and the command line can do: one row each. */
+#ifndef RW_COMMANDS_H
+#define RW_COMMANDS_H
+
+#include "command.h"
+
+/* Every handler's context is the struct daemon. */
+extern const struct command commands[];
+
+#endif
