@@ -138,7 +138,6 @@ static void print_numbers(const json_t *n, const char *id)
 	json_int_t dropped = json_integer_value(json_object_get(n, "dropped"));
 	const char *reason = json_string_value(json_object_get(n, "reason"));
 
-	/* Standard output may be the capture itself. */
 	fprintf(stderr, "%s: %" JSON_INTEGER_FORMAT " frames captured", id,
 		frames);
 	if (dropped)
@@ -148,9 +147,19 @@ static void print_numbers(const json_t *n, const char *id)
 	fputc('\n', stderr);
 }
 
-int capture_run(struct call *call)
+/* Standard output may be the capture itself. */
+static void print_end(const struct call *call, const json_t *numbers)
 {
 	const struct capture_own *own = call->own;
+
+	if (!call->json)
+		print_numbers(numbers, call_param(call, "id"));
+	else
+		print_json(strcmp(own->write, "-") ? stdout : stderr, numbers);
+}
+
+int capture_run(struct call *call)
+{
 	json_t *numbers = NULL;
 	struct client c;
 	struct err err;
@@ -163,10 +172,7 @@ int capture_run(struct call *call)
 	}
 	if (rc)
 		return cli_fail(cli_exit_code(rc), "%s", err.msg);
-	if (!call->json)
-		print_numbers(numbers, call_param(call, "id"));
-	else if (strcmp(own->write, "-"))
-		print_json(numbers);
+	print_end(call, numbers);
 	json_decref(numbers);
 	return EXIT_DONE;
 }

@@ -29,7 +29,7 @@ struct call {
 
 struct front {
 	const char *name; /* of the command */
-	/* Prints the result for people. */
+	/* Prints the result of the request for people. */
 	void (*print)(const json_t *result);
 	/* Instead of one request and print(). Returns an exit code. */
 	int (*run)(struct call *call);
@@ -85,6 +85,8 @@ const struct command *command_find(int argc, char **argv, int *used);
 /* Sends @call's request. An exit code; with EXIT_DONE *@result is the
  * caller's. */
 int call_request(const struct call *call, json_t **result);
+/* The same, and prints the result as JSON or by the front. An exit code. */
+int call_request_and_print(const struct call *call);
 /* Parameter @key as text, or NULL. */
 const char *call_param(const struct call *call, const char *key);
 

@@ -12,16 +12,9 @@
 
 static int port_add_run(struct call *call)
 {
-	json_t *result = NULL;
-	int code;
-
 	if (help_print_netdev(call_param(call, "netdev")))
 		return EXIT_DONE;
-	code = call_request(call, &result);
-	if (!code && call->json)
-		print_json(result);
-	json_decref(result);
-	return code;
+	return call_request_and_print(call);
 }
 
 struct stats_own {
@@ -35,10 +28,24 @@ static const struct opt_row stats_rows[] = {
 	  .min = 1,
 	  .max = 86400,
 	  .arg = "SECONDS",
-	  .help = "print rates every so many seconds until interrupted" },
+	  .help = "print rates every so many seconds until interrupted (with "
+		  "--json the counters, a line each time)" },
 	{ NULL },
 };
 static const struct opt_row *const stats_tables[] = { stats_rows, NULL };
+
+/* A table of rates, or the counters themselves as one line of JSON. */
+static void print_interval(const struct call *call, const json_t *before,
+			   const json_t *now, unsigned seconds)
+{
+	if (call->json) {
+		print_json_line(now);
+	} else if (before) {
+		print_rates(before, now, seconds);
+		printf("\n");
+	}
+	fflush(stdout);
+}
 
 static int watch_stats(const struct call *call, struct client *c,
 		       unsigned seconds, struct err *err)
@@ -48,11 +55,7 @@ static int watch_stats(const struct call *call, struct client *c,
 
 	while (!(rc = client_call(c, "stats", json_incref(call->params), &now,
 				  err))) {
-		if (before) {
-			print_rates(before, now, seconds);
-			printf("\n");
-			fflush(stdout);
-		}
+		print_interval(call, before, now, seconds);
 		json_decref(before);
 		before = now;
 		sleep(seconds);
@@ -64,22 +67,12 @@ static int watch_stats(const struct call *call, struct client *c,
 static int stats_run(struct call *call)
 {
 	const struct stats_own *own = call->own;
-	json_t *result = NULL;
 	struct client c;
 	struct err err;
 	int rc;
 
-	if (!own->watch) {
-		rc = call_request(call, &result);
-		if (rc)
-			return rc;
-		if (call->json)
-			print_json(result);
-		else
-			print_stats(result);
-		json_decref(result);
-		return EXIT_DONE;
-	}
+	if (!own->watch)
+		return call_request_and_print(call);
 	rc = client_open(&c, call->control, &err);
 	if (!rc) {
 		rc = watch_stats(call, &c, own->watch, &err);
@@ -125,18 +118,36 @@ static int down_run(struct call *call)
 	if (rc)
 		return cli_fail(cli_exit_code(rc), "%s", err.msg);
 	if (call->json)
-		print_json(result);
+		print_json(stdout, result);
 	json_decref(result);
 	return EXIT_DONE;
 }
 
+/* This program has a version without a daemon too, unless the daemon is what
+ * was asked for. */
 static int version_run(struct call *call)
 {
-	if (call->json)
-		printf("{\"name\": \"ringway\", \"version\": \"%s\"}\n",
-		       RINGWAY_VERSION);
-	else
+	json_t *result = NULL;
+	struct client c;
+	struct err err;
+	int rc = client_open(&c, call->control, &err);
+
+	if (!rc) {
+		rc = client_call(&c, "version", NULL, &result, &err);
+		client_close(&c);
+	} else if (!call->control && !call->json) {
+		rc = 0;
+	}
+	if (rc)
+		return cli_fail(cli_exit_code(rc), "%s", err.msg);
+	if (call->json) {
+		print_json(stdout, result);
+	} else {
 		printf("ringway %s\n", RINGWAY_VERSION);
+		if (result)
+			print_version(result);
+	}
+	json_decref(result);
 	return EXIT_DONE;
 }
 
@@ -144,13 +155,14 @@ const struct front fronts[] = {
 	{ .name = "up", .run_raw = up_run, .own = up_tables },
 	{ .name = "show", .print = print_show },
 	{ .name = "port list", .print = print_port_list },
-	{ .name = "port add", .run = port_add_run },
+	{ .name = "port add", .run = port_add_run, .print = print_nothing },
 	{ .name = "port del", .print = print_nothing },
 	{ .name = "port set", .print = print_nothing },
 	{ .name = "mac", .print = print_macs },
 	{ .name = "mac flush", .print = print_flushed },
 	{ .name = "stats",
 	  .run = stats_run,
+	  .print = print_stats,
 	  .own = stats_tables,
 	  .own_size = sizeof(struct stats_own) },
 	{ .name = "rebalance", .print = print_moves },

@@ -114,7 +114,7 @@ const char *call_param(const struct call *call, const char *key)
 	return json_string_value(json_object_get(call->params, key));
 }
 
-static int request_and_print(const struct call *call)
+int call_request_and_print(const struct call *call)
 {
 	const struct front *front = front_find(call->command);
 	json_t *result = NULL;
@@ -123,7 +123,7 @@ static int request_and_print(const struct call *call)
 	if (code)
 		return code;
 	if (call->json)
-		print_json(result);
+		print_json(stdout, result);
 	else
 		front->print(result);
 	json_decref(result);
@@ -146,7 +146,7 @@ static int run_command(const struct command *c, int argc, char **argv)
 	}
 	if (rc)
 		return cli_fail(EXIT_USAGE, "%s: %s", c->name, err.msg);
-	code = front->run ? front->run(&call) : request_and_print(&call);
+	code = front->run ? front->run(&call) : call_request_and_print(&call);
 	call_fini(&call);
 	return code;
 }

@@ -277,9 +277,15 @@ void print_tree(const json_t *value, unsigned indent)
 	}
 }
 
-void print_json(const json_t *value)
+void print_json(FILE *to, const json_t *value)
 {
-	json_dumpf(value, stdout, JSON_INDENT(2));
+	json_dumpf(value, to, JSON_INDENT(2));
+	fputc('\n', to);
+}
+
+void print_json_line(const json_t *value)
+{
+	json_dumpf(value, stdout, JSON_COMPACT);
 	putchar('\n');
 }
 
@@ -368,10 +374,10 @@ void print_moves(const json_t *r)
 
 void print_version(const json_t *r)
 {
-	printf("ringway %s, pid %" PRIu64 ", up ", str(r, "version"),
+	printf("running: ringway %s, pid %" PRIu64 ", up ", str(r, "version"),
 	       num(r, "pid"));
 	print_uptime(num(r, "uptime_s"));
-	putchar('\n');
+	printf(", control %s\n", str(r, "control"));
 }
 
 void print_log_level(const json_t *r)

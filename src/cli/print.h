@@ -4,6 +4,7 @@
 #define RW_PRINT_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 /* Any result, as print_tree() does. */
 void print_result(const json_t *result);
@@ -28,7 +29,9 @@ void print_workers(const json_t *before, const json_t *now);
 /* Anything: values as "key  value", objects indented, arrays as tables. */
 void print_tree(const json_t *value, unsigned indent);
 
-/* The JSON itself. */
-void print_json(const json_t *value);
+/* The JSON itself, for eyes; and in one line, for who reads a stream of them.
+ */
+void print_json(FILE *to, const json_t *value);
+void print_json_line(const json_t *value);
 
 #endif

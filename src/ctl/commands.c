@@ -146,7 +146,7 @@ const struct command commands[] = {
 	  .fn = method_down },
 	{ .name = "version",
 	  .method = "version",
-	  .help = "the version of this program",
+	  .help = "the version of this program, and what runs",
 	  .result = "`name`, `version`, `pid`, `uptime_s`, `control`, "
 		    "`log_level`",
 	  .fn = method_version },

@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 
+import lab
 import pytest
 from conftest import BINARY, TOP
+from frames import BROADCAST, ether
 
 
 def ringway(*args):
@@ -128,3 +130,66 @@ def test_completion(up, folder):
     assert 'ctl.sock' in complete('show', '--control', 'ctl', path=folder)
     assert complete('help', 'reb') == ['rebalance']
     assert complete('nosuch', '') == []
+
+
+def test_json_is_honoured_by_every_command(up):
+    s = up('vhost-user,id=a', 'null,id=n')
+    front = s.front('a')
+    commands = {
+        'show': [], 'port list': [], 'port add': ['null,id=x'],
+        'port set': ['x', 'max-macs=5'], 'port show': ['x'], 'port del': ['x'],
+        'mac': [], 'mac flush': [], 'stats': [], 'rebalance': [],
+        'qemu-args': ['a'], 'log-level': [], 'version': [],
+    }
+    skipped = {'up', 'help', 'capture', 'down', 'watch'}   # see below
+    assert set(commands) | skipped >= set(names())
+    for name, args in commands.items():
+        assert isinstance(json_of(s, *name.split(), *args), dict), name
+    # a capture on standard output tells its end elsewhere
+    for where in ('-', f'{s.folder}/a.pcap'):
+        capture = subprocess.Popen(
+            [BINARY, 'capture', 'a', '-w', where, '-c', '1', '--json',
+             '--control', s.control],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        lab.wait_until(lambda: s.call('port.show', id='a')['captured'], 5,
+                       'capture')
+        front.send(ether(1, BROADCAST))
+        out, err = capture.communicate(timeout=5)
+        assert capture.returncode == 0
+        assert json.loads(err if where == '-' else out)['frames'] == 1
+        assert (err if where != '-' else b'') == b''
+    assert json_of(s, 'down') == {}
+    assert s.process.wait(2) == 0
+
+
+def test_stats_watch_as_json(up):
+    s = up('null,id=n')
+    watch = subprocess.Popen(
+        [BINARY, 'stats', 'n', '--watch', '1', '--json', '--control',
+         s.control], stdout=subprocess.PIPE, text=True)
+    for _ in range(2):
+        reply = json.loads(watch.stdout.readline())
+        assert [p['id'] for p in reply['ports']] == ['n']
+    lab.end_process(watch)
+    watch.stdout.close()
+
+
+def test_version(up, folder):
+    nothing = f'{folder}/nosuch.sock'
+    for args in (['--json'], []):
+        done = ringway('version', '--control', nothing, *args)
+        assert done.returncode == 1 and nothing in done.stderr
+        assert done.stdout == ''
+    s = up('null,id=n')
+    reply = json_of(s, 'version')
+    promised = re.search(r'^\| `version` \| \| (.*?) \|', methods(), re.M)
+    assert {f'`{key}`' for key in reply} == set(promised[1].split(', '))
+    assert reply['pid'] == s.pid
+    text = s.command('version')
+    assert text.startswith(f'ringway {reply["version"]}\n')
+    assert f'pid {s.pid}' in text
+    # the program has a version where nothing runs
+    done = subprocess.run([BINARY, 'version'], capture_output=True, text=True,
+                          env=dict(os.environ, XDG_RUNTIME_DIR=folder))
+    assert done.returncode == 0
+    assert done.stdout == f'ringway {reply["version"]}\n'
