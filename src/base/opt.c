@@ -132,6 +132,15 @@ static int set_number(const struct opt_row *row, void *to, const char *value,
 	return 0;
 }
 
+/* Where @value stands among the choices; -1: nowhere. */
+static int find_choice(const struct opt_row *row, const char *value)
+{
+	for (int i = 0; row->choices[i]; i++)
+		if (!strcmp(row->choices[i], value))
+			return i;
+	return -1;
+}
+
 static int set_value(const struct opt_row *row, void *to, const char *value,
 		     struct err *err)
 {
@@ -151,15 +160,13 @@ static int set_value(const struct opt_row *row, void *to, const char *value,
 		*(bool *)to = v;
 		return 0;
 	case OPT_ENUM:
-		for (v = 0; row->choices[v]; v++) {
-			if (strcmp(row->choices[v], value))
-				continue;
-			*(int *)to = v;
-			return 0;
-		}
-		return refuse(row, value, err);
+		v = find_choice(row, value);
+		if (v < 0)
+			return refuse(row, value, err);
+		*(int *)to = v;
+		return 0;
 	case OPT_LIST:
-		if (!*value)
+		if (!*value || (row->choices && find_choice(row, value) < 0))
 			return refuse(row, value, err);
 		v = opt_list_add(to, value);
 		return v ? err_set(err, v, "out of memory") : 0;

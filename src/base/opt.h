@@ -48,7 +48,8 @@ struct opt_row {
 	size_t set_offset; /* of a bool "was given", or 0 for none */
 	uint64_t min, max; /* OPT_UINT, OPT_SIZE; inclusive */
 	const char *def;   /* default as text, NULL for none; no lists */
-	const char *const *choices; /* OPT_ENUM, NULL-terminated */
+	const char *const *choices; /* OPT_ENUM; OPT_LIST where only some values
+				     * are right; NULL-terminated */
 	bool required;
 	bool runtime;	  /* may be changed on a live port */
 	const char *arg;  /* the value in help texts: "PATH", "N" */

@@ -87,7 +87,11 @@ void opt_values(const struct opt_row *row, char *buf, size_t size)
 		}
 		break;
 	case OPT_LIST:
-		break;
+		if (!row->choices)
+			break;
+		snprintf(buf, size, "one of: ");
+		append_choices(row, buf, size, ", ");
+		return;
 	}
 	snprintf(buf, size, "%s, not empty", row->arg ? row->arg : "text");
 }

@@ -93,6 +93,7 @@ const char *call_param(const struct call *call, const char *key);
 /* --- fronts with files of their own --- */
 int up_run(const struct command *self, int argc, char **argv);
 int help_run(const struct command *self, int argc, char **argv);
+int watch_run(struct call *call);
 int capture_run(struct call *call);
 extern const struct opt_row *const capture_tables[];
 struct capture_own {

@@ -170,6 +170,7 @@ const struct front fronts[] = {
 	  .run = capture_run,
 	  .own = capture_tables,
 	  .own_size = sizeof(struct capture_own) },
+	{ .name = "watch", .run = watch_run },
 	{ .name = "qemu-args", .print = print_qemu_args },
 	{ .name = "log-level", .print = print_log_level },
 	{ .name = "down", .run = down_run },

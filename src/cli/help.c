@@ -39,7 +39,7 @@ static void print_wrapped(const char *text, unsigned indent, unsigned at)
 static void print_row(const struct opt_row *row, const char *dashes,
 		      bool with_runtime)
 {
-	char usage[160], text[400];
+	char usage[160], text[400], values[200] = "";
 	bool is_flag = row->kind == OPT_BOOL && *dashes;
 	int at;
 
@@ -51,7 +51,10 @@ static void print_row(const struct opt_row *row, const char *dashes,
 		putchar('\n');
 		at = 0;
 	}
-	snprintf(text, sizeof(text), "%s%s%s%s%s%s", row->help,
+	if (row->word && row->choices)
+		opt_values(row, values, sizeof(values));
+	snprintf(text, sizeof(text), "%s%s%s%s%s%s%s%s", row->help,
+		 *values ? "; " : "", values,
 		 row->def && !is_flag ? " (default " : "",
 		 row->def && !is_flag ? row->def : "",
 		 row->def && !is_flag ? ")" : "",

@@ -44,7 +44,7 @@ static void put_row(const struct opt_row *row, const char *dashes)
 		printf(")");
 	}
 	if (row->kind == OPT_UINT || row->kind == OPT_SIZE ||
-	    (row->kind == OPT_ENUM && row->arg)) {
+	    (row->choices && row->arg)) {
 		printf("; ");
 		put(values);
 	}

@@ -22,6 +22,9 @@ void print_nothing(const json_t *result);
  * nothing but the ports. */
 void print_rates(const json_t *before, const json_t *now, double seconds);
 
+/* A notification of `watch`, in one line. */
+void print_event(const json_t *event);
+
 /* What the workers did with their time since @before (NULL: since their start):
  * @now and @before are arrays of workers. */
 void print_workers(const json_t *before, const json_t *now);

@@ -125,6 +125,18 @@ const struct command commands[] = {
 	  PARAMS(port_args, port_params),
 	  .result = "`frames`, `dropped`",
 	  .fn = method_capture_stop },
+	{ .name = "watch",
+	  .method = "watch",
+	  .help = "tell what happens, as it happens",
+	  .more = "A line for each port that comes or goes, link that goes up "
+		  "or down, address that is learned or moves, fault, and queue "
+		  "that changes its worker; or for the kinds named only. Runs "
+		  "until interrupted. Who reads too slowly is told how many "
+		  "lines were lost.",
+	  PARAMS(watch_args, watch_params),
+	  .result = "`events`, the kinds; from then on notifications `event` "
+		    "(see below)",
+	  .fn = method_watch },
 	{ .name = "qemu-args",
 	  .method = "qemu_args",
 	  .help = "what QEMU needs to plug a guest into a port",

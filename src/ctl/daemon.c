@@ -20,6 +20,7 @@
 
 #include "commands.h"
 #include "daemon_capture.h"
+#include "daemon_watch.h"
 #include "fd.h"
 #include "log.h"
 
@@ -184,6 +185,7 @@ void daemon_destroy(struct daemon *d)
 	while (d->ports)
 		daemon_remove_port(d, last_port(d));
 	daemon_capture_free_all(d);
+	daemon_watch_end_all(d);
 	if (d->sw)
 		switch_destroy(d->sw);
 	unix_unlisten(&d->control);

@@ -28,6 +28,7 @@ struct daemon {
 	struct unix_listener control;
 	struct daemon_port *ports;
 	struct daemon_capture *captures; /* ended ones too: daemon_capture.c */
+	struct daemon_watch *watches;	 /* clients that are told of events */
 	struct loop_watch signals;
 	struct loop_watch log; /* lines that were left out are to be told */
 	int signal_fd;

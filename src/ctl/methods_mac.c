@@ -56,6 +56,15 @@ static int mac_scope(struct rpc_call *call, struct daemon_port **port)
 		       args->net);
 }
 
+void show_mac(struct show *s, const char *key, const uint8_t mac[6])
+{
+	char text[18];
+
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
+		 mac[1], mac[2], mac[3], mac[4], mac[5]);
+	show_str(s, key, text);
+}
+
 struct mac_lister {
 	struct show *show;
 	const char *port;
@@ -66,16 +75,13 @@ struct mac_lister {
 static bool list_mac(const struct mac_entry *e, void *arg)
 {
 	struct mac_lister *l = arg;
-	char text[18];
 
 	if (l->port && strcmp(l->port, e->port))
 		return true;
 	if (l->total++ >= l->limit)
 		return true;
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", e->mac[0],
-		 e->mac[1], e->mac[2], e->mac[3], e->mac[4], e->mac[5]);
 	show_object(l->show, NULL);
-	show_str(l->show, "mac", text);
+	show_mac(l->show, "mac", e->mac);
 	show_str(l->show, "net", e->net);
 	show_str(l->show, "port", e->port);
 	show_num(l->show, "age_s", e->age_s);

@@ -401,6 +401,11 @@ void rpc_conn_notify(struct rpc_conn *c, const char *method, json_t *params)
 	update_watch(c);
 }
 
+size_t rpc_conn_unread(const struct rpc_conn *c)
+{
+	return c->out.len;
+}
+
 void rpc_hook_set(struct rpc_hook *h, struct rpc_conn *c,
 		  void (*fn)(struct rpc_hook *h))
 {

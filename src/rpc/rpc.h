@@ -55,6 +55,9 @@ int rpc_server_add(struct rpc_server *s, int fd);
 /* Sends a notification; takes @params' reference. */
 void rpc_conn_notify(struct rpc_conn *c, const char *method, json_t *params);
 
+/* Bytes that @c was sent and has not read, as far as they wait here. */
+size_t rpc_conn_unread(const struct rpc_conn *c);
+
 /* Something that ends when the connection does. Embedded in its owner. */
 struct rpc_hook {
 	void (*fn)(struct rpc_hook *h); /* the hook was removed before */

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events: who asked is told, and who does not read harms nobody."""
+import json
+import re
+import select
+import subprocess
+import time
+
+import lab
+import pytest
+from conftest import BINARY
+
+
+class Watcher(lab.Rpc):
+    """A connection that asked for events."""
+
+    def __init__(self, switch, *kinds):
+        super().__init__(switch.control)
+        self.kinds = self.call('watch', **({'events': kinds} if kinds else {}))
+
+    def next(self):
+        message = json.loads(self.raw(b''))
+        assert message['method'] == 'event' and 'id' not in message
+        return message['params']
+
+    def is_silent(self, seconds=0.2):
+        return not self.buffer and \
+            not select.select([self.sock], [], [], seconds)[0]
+
+    def brief(self, n):
+        """The next n events, without their times."""
+        events = [self.next() for _ in range(n)]
+        for e in events:
+            assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z',
+                                e.pop('time'))
+        return events
+
+
+def added(port, net='default'):
+    return {'event': 'port-added', 'port': port, 'net': net}
+
+
+def removed(port, net='default'):
+    return {'event': 'port-removed', 'port': port, 'net': net}
+
+
+def link(port, is_up, net='default'):
+    return {'event': 'link', 'port': port, 'net': net, 'up': is_up}
+
+
+def test_ports_and_links(up, folder):
+    s = up()
+    w = Watcher(s)
+    assert {'port-added', 'port-removed', 'link'} <= set(w.kinds['events'])
+    s.call('port.add', netdev=f'vhost-user,id=a,net=lab,path={folder}/a.sock')
+    assert w.brief(1) == [added('a', 'lab')]
+    front = s.front('a')
+    assert w.brief(1) == [link('a', True, 'lab')]
+    front.close()
+    assert w.brief(1) == [link('a', False, 'lab')]
+    front = s.front('a')
+    assert w.brief(1) == [link('a', True, 'lab')]
+    s.call('port.del', id='a')
+    assert w.brief(1) == [removed('a', 'lab')]
+    assert w.is_silent()
+
+
+def test_only_the_kinds_asked_for(up):
+    s = up()
+    w = Watcher(s, 'port-removed')
+    assert w.kinds == {'events': ['port-removed']}
+    s.call('port.add', type='null', id='n')
+    s.call('port.del', id='n')
+    assert w.brief(1) == [removed('n')]
+    # asked again, by the same connection: replaced, not doubled
+    assert w.call('watch', events='port-added') == {'events': ['port-added']}
+    s.call('port.add', type='null', id='n')
+    assert w.brief(1) == [added('n')]
+    s.call('port.del', id='n')
+    assert w.is_silent()
+    with pytest.raises(lab.RpcError, match='nosuch.*port-added'):
+        w.call('watch', events=['link', 'nosuch'])
+    s.call('port.add', type='null', id='n')     # the refused one changed nothing
+    assert w.brief(1) == [added('n')]
+
+
+def test_own_changes_are_told_before_their_reply(up):
+    s = up()
+    w = Watcher(s, 'port-added')
+    line = w.raw(b'{"jsonrpc":"2.0","id":9,"method":"port.add",'
+                 b'"params":{"type":"null","id":"n"}}\n')
+    assert json.loads(line)['params']['port'] == 'n'
+    assert json.loads(w.raw(b''))['id'] == 9
+
+
+def flap(rpc, times):
+    """A port comes and goes so many times, in one request."""
+    one = [{'jsonrpc': '2.0', 'method': 'port.add',
+            'params': {'type': 'null', 'id': 'flap'}},
+           {'jsonrpc': '2.0', 'method': 'port.del', 'params': {'id': 'flap'}}]
+    last = [{'jsonrpc': '2.0', 'method': 'version', 'id': 1}]
+    reply = rpc.raw(json.dumps(one * times + last).encode() + b'\n')
+    assert len(json.loads(reply)) == 1
+
+
+def test_a_client_that_does_not_read(up):
+    s = up()
+    lazy = Watcher(s, 'port-added', 'port-removed')
+    busy = Watcher(s, 'port-removed')   # reads, and misses nothing
+    other = lab.Rpc(s.control)
+    flap(s.rpc, 100)
+    for _ in range(100):
+        flap(s.rpc, 200)
+        start = time.monotonic()
+        other.call('version')
+        assert time.monotonic() - start < 1
+        seen = [busy.next() for _ in range(200)]
+        assert all('lost' not in e for e in seen)
+    assert len([busy.next() for _ in range(100)]) == 100
+    # It reads at last: all that fit, and then how many did not.
+    told = []
+    while not lazy.is_silent():
+        told.append(lazy.next())
+    assert len(told) > 1000 and all('lost' not in e for e in told)
+    flap(s.rpc, 1)
+    told += [lazy.next(), lazy.next()]
+    assert told[-2]['lost'] > 1000 and 'lost' not in told[-1]
+    assert len(told) + told[-2]['lost'] == 2 * (100 + 100 * 200 + 1)
+    lazy.close()
+    flap(s.rpc, 1)
+    assert busy.next()['event'] == 'port-removed'
+
+
+@pytest.mark.measures
+def test_it_costs_little_memory(up):
+    s = up()
+    lazy = [Watcher(s) for _ in range(4)]
+    flap(s.rpc, 100)
+    before = s.status('VmRSS')
+    for _ in range(100):
+        flap(s.rpc, 200)    # 40,000 events of 100 bytes for each
+    # At most 1 MiB each, in a buffer that grows by doubling.
+    assert 1 << 10 < s.status('VmRSS') - before < len(lazy) * 3 << 10
+
+
+def watch(s, *args):
+    return subprocess.Popen([BINARY, 'watch', *args, '--control', s.control],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True)
+
+
+def test_command(up):
+    s = up('vhost-user,id=a')
+    text, lines = watch(s), watch(s, 'link', '--json')
+    for command in (text, lines):   # until both are there and say so
+        while not select.select([command.stdout], [], [], 0.02)[0]:
+            s.front('a').close()
+            s.wait_link('a', False)
+            s.call('port.add', type='null', id='try')
+            s.call('port.del', id='try')
+    assert json.loads(lines.stdout.readline())['up'] is True
+    assert json.loads(lines.stdout.readline())['up'] is False
+    s.command('down')
+    out, err = text.communicate(timeout=5)
+    assert re.search(r'^\S+Z  port-added   try \(default\)$', out, re.M)
+    assert re.search(r'^\S+Z  link         a \(default\) up$', out, re.M)
+    assert re.search(r'^\S+Z  port-removed a \(default\)$', out, re.M)
+    assert text.returncode == 1 and 'closed' in err
+    out, err = lines.communicate(timeout=5)
+    assert lines.returncode == 1 and len(err.splitlines()) == 1
+    bad = s.command('watch', 'nosuch', check=False)
+    assert bad.returncode == 2 and 'port-added' in bad.stderr
