@@ -116,6 +116,7 @@ static void print_ports(const json_t *ports, bool with_net, unsigned indent)
 	json_array_foreach(ports, i, p) {
 		uint64_t drops = num(p, "rx_drops") + num(p, "tx_drops");
 
+		table_row(t);
 		table_add(t, "%s", str(p, "id"));
 		table_add(t, "%s", str(p, "type"));
 		table_add(t, "%s", with_net ? str(p, "net") : "");
@@ -215,9 +216,11 @@ static void print_table(const json_t *rows, unsigned indent)
 	for (unsigned c = 0; c < count; c++)
 		head[c] = key[c][0] == '>' ? key[c] : key[c] + 1;
 	t = table_create(head);
-	json_array_foreach(rows, i, row)
+	json_array_foreach(rows, i, row) {
+		table_row(t);
 		for (unsigned c = 0; c < count; c++)
 			add_cell(t, json_object_get(row, key[c] + 1));
+	}
 	table_print(t, indent);
 	for (unsigned c = 0; c < count; c++)
 		free((char *)key[c]);
@@ -334,6 +337,7 @@ void print_macs(const json_t *r)
 	size_t i;
 
 	json_array_foreach(json_object_get(r, "macs"), i, m) {
+		table_row(t);
 		table_add(t, "%s", str(m, "mac"));
 		table_add(t, "%s", str(m, "net"));
 		table_add(t, "%s", str(m, "port"));
@@ -363,6 +367,7 @@ void print_moves(const json_t *r)
 	}
 	t = table_create(head);
 	json_array_foreach(moves, i, m) {
+		table_row(t);
 		table_add(t, "%s", str(m, "port"));
 		table_add(t, "%" PRIu64, num(m, "queue"));
 		table_add(t, "%" PRIu64, num(m, "from"));

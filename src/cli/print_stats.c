@@ -29,14 +29,22 @@ static void add_drops(struct table *t, const json_t *drops)
 	table_add(t, "%s", text);
 }
 
-static const char *const counters[] = {
-	"frames", "bytes",  "bursts",	 "kicks",	"calls",  "copies",
-	"polls",  "sleeps", "segmented", "checksummed", "merged",
+/* A counter of a queue, and the title of its column. */
+static const struct {
+	const char *key, *title;
+} counters[] = {
+	{ "frames", ">FRAMES" }, { "bytes", ">BYTES" },
+	{ "bursts", ">BURSTS" }, { "kicks", ">KICKS" },
+	{ "calls", ">CALLS" },	 { "copies", ">COPIES" },
+	{ "polls", ">POLLS" },	 { "sleeps", ">SLEEPS" },
+	{ "segmented", ">CUT" }, { "checksummed", ">CHECKSUMS" },
+	{ "merged", ">MERGED" },
 };
 
 static void add_queue(struct table *t, const char *id, const char *direction,
 		      const json_t *q)
 {
+	table_row(t);
 	table_add(t, "%s", id);
 	table_add(t, "%s", direction);
 	table_add(t, "%" PRIu64, num(q, "queue"));
@@ -45,7 +53,7 @@ static void add_queue(struct table *t, const char *id, const char *direction,
 	else
 		table_add(t, "-");
 	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
-		table_add_num(t, num(q, counters[i]), true);
+		table_add_num(t, num(q, counters[i].key), true);
 	add_drops(t, json_object_get(q, "drops"));
 }
 
@@ -55,7 +63,7 @@ static bool is_worth(const json_t *q)
 	if (!num(q, "queue") || json_object_size(json_object_get(q, "drops")))
 		return true;
 	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
-		if (num(q, counters[i]))
+		if (num(q, counters[i].key))
 			return true;
 	return false;
 }
@@ -74,6 +82,7 @@ static void add_queues(struct table *t, const char *id, const char *direction,
 /* What was for the port while it had no queue to send on. */
 static void add_down(struct table *t, const char *id, uint64_t n)
 {
+	table_row(t);
 	table_add(t, "%s", id);
 	table_add(t, "out");
 	table_add(t, "-");
@@ -85,16 +94,16 @@ static void add_down(struct table *t, const char *id, uint64_t n)
 
 void print_stats(const json_t *r)
 {
-	static const char *const head[] = {
-		"PORT",	   "",		 ">QUEUE",  ">WORKER",
-		">FRAMES", ">BYTES",	 ">BURSTS", ">KICKS",
-		">CALLS",  ">COPIES",	 ">POLLS",  ">SLEEPS",
-		">CUT",	   ">CHECKSUMS", "DROPS",   NULL,
-	};
-	struct table *t = table_create(head);
+	const char *head[ARRAY_SIZE(counters) + 6] = { "PORT", "", ">QUEUE",
+						       ">WORKER" };
+	struct table *t;
 	const json_t *p;
 	size_t i;
 
+	for (i = 0; i < ARRAY_SIZE(counters); i++)
+		head[4 + i] = counters[i].title;
+	head[4 + i] = "DROPS";
+	t = table_create(head);
 	json_array_foreach(json_object_get(r, "ports"), i, p) {
 		const char *id = json_string_value(json_object_get(p, "id"));
 
@@ -143,6 +152,7 @@ void print_rates(const json_t *before, const json_t *now, double seconds)
 		const char *id = json_string_value(json_object_get(p, "id"));
 		const json_t *old = find_port(before, id);
 
+		table_row(t);
 		table_add(t, "%s", id);
 		for (unsigned c = 0; c < ARRAY_SIZE(column); c++) {
 			uint64_t n = 0;

@@ -56,6 +56,7 @@ static void print_times(const json_t *const *w, json_t *const *gone,
 
 		for (unsigned k = 0; k < ARRAY_SIZE(kind); k++)
 			all += num(cycles, kind[k]);
+		table_row(t);
 		table_add(t, "%" PRIu64, num(w[i], "worker"));
 		if (json_object_get(w[i], "cpu"))
 			table_add_num(t, num(w[i], "cpu"), false);
@@ -97,6 +98,7 @@ static void print_stages(const json_t *const *w, json_t *const *gone,
 		const json_t *cycles = json_object_get(m, "cycles");
 		uint64_t frames = num(m, "frames"), all = 0;
 
+		table_row(t);
 		table_add(t, "%" PRIu64, num(w[i], "worker"));
 		table_add_num(t, frames, true);
 		for (unsigned s = 0; s < STAGE_COUNT; s++) {

@@ -2,6 +2,7 @@
 /* Text in aligned columns, see table.h. */
 #include "table.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +17,8 @@ struct table {
 	const char *const *head;
 	unsigned columns;
 	char **cell;
-	unsigned count;
+	unsigned count; /* of cells */
+	unsigned rows;
 };
 
 static void *must(void *p)
@@ -36,12 +38,19 @@ struct table *table_create(const char *const *head)
 	return t;
 }
 
+void table_row(struct table *t)
+{
+	assert(t->count == t->rows * t->columns);
+	t->rows++;
+}
+
 void table_add(struct table *t, const char *fmt, ...)
 {
 	va_list ap;
 	char *text;
 	int n;
 
+	assert(t->count < t->rows * t->columns);
 	va_start(ap, fmt);
 	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
@@ -124,12 +133,13 @@ void table_print(struct table *t, unsigned indent)
 {
 	unsigned *width = must(calloc(t->columns, sizeof(*width)));
 
+	assert(t->count == t->rows * t->columns);
 	for (unsigned c = 0; c < t->columns; c++)
 		width[c] = t->count ? width_of(t, c)
 				    : (unsigned)strlen(title(t, c));
 	print_line(t, NULL, width, indent);
-	for (unsigned i = 0; i + t->columns <= t->count; i += t->columns)
-		print_line(t, t->cell + i, width, indent);
+	for (unsigned r = 0; r < t->rows; r++)
+		print_line(t, t->cell + r * t->columns, width, indent);
 	for (unsigned i = 0; i < t->count; i++)
 		free(t->cell[i]);
 	free(t->cell);

@@ -15,7 +15,10 @@ struct table;
  * command line. */
 struct table *table_create(const char *const *head);
 
-/* The next cell, row by row. */
+/* The next row begins. A row that has not one cell for each column is a fault
+ * of the program, which ends there. */
+void table_row(struct table *t);
+/* The next cell of the row. */
 void table_add(struct table *t, const char *fmt, ...) __printf(2, 3);
 /* A number; 0 as "-" when @is_dash. */
 void table_add_num(struct table *t, uint64_t n, bool is_dash);

@@ -2,7 +2,6 @@
 /* `ringway watch`: a line for each event until the user or the daemon ends
  * it. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,51 +9,15 @@
 #include "client.h"
 #include "print.h"
 
-static const char *str(const json_t *o, const char *key)
+/* The notification's event, or NULL: it is something else. */
+static const json_t *event_in(const json_t *message)
 {
-	return json_string_value(json_object_get(o, key));
-}
+	const char *method =
+		json_string_value(json_object_get(message, "method"));
 
-static uint64_t num(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
-/* The part of the line that is of this kind alone. */
-static void print_details(const json_t *e, const char *kind)
-{
-	if (!strcmp(kind, "link")) {
-		printf(" %s",
-		       json_is_true(json_object_get(e, "up")) ? "up" : "down");
-	} else if (!strcmp(kind, "mac")) {
-		printf(" %s", str(e, "mac"));
-		if (num(e, "vlan"))
-			printf(" vlan %" PRIu64, num(e, "vlan"));
-		if (str(e, "from"))
-			printf(" from %s", str(e, "from"));
-	} else if (!strcmp(kind, "fault")) {
-		printf(" queue %" PRIu64 ": %s", num(e, "queue"),
-		       str(e, "text"));
-	} else if (!strcmp(kind, "queue-move")) {
-		printf(" queue %" PRIu64 ": worker %" PRIu64 " to %" PRIu64
-		       " (%" PRIu64 " %%)",
-		       num(e, "queue"), num(e, "from"), num(e, "to"),
-		       num(e, "percent"));
-	}
-}
-
-void print_event(const json_t *e)
-{
-	const char *kind = str(e, "event");
-
-	if (num(e, "lost"))
-		printf("%s  lost %" PRIu64 " events\n", str(e, "time"),
-		       num(e, "lost"));
-	printf("%s  %-12s %s", str(e, "time"), kind, str(e, "port"));
-	if (str(e, "net"))
-		printf(" (%s)", str(e, "net"));
-	print_details(e, kind);
-	putchar('\n');
+	return method && !strcmp(method, "event")
+		       ? json_object_get(message, "params")
+		       : NULL;
 }
 
 /* Ends with an error only: when the daemon does. */
@@ -63,16 +26,13 @@ static int print_events(struct client *c, bool json, struct err *err)
 	json_t *message;
 
 	while ((message = client_receive(c, err))) {
-		const char *method = str(message, "method");
-		const json_t *event = json_object_get(message, "params");
+		const json_t *event = event_in(message);
 
-		if (method && !strcmp(method, "event")) {
-			if (json)
-				print_json_line(event);
-			else
-				print_event(event);
-			fflush(stdout);
-		}
+		if (event && json)
+			print_json_line(event);
+		else if (event)
+			print_event(event);
+		fflush(stdout);
 		json_decref(message);
 	}
 	return -EPIPE;
