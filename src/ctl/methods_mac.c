@@ -84,6 +84,8 @@ static bool list_mac(const struct mac_entry *e, void *arg)
 	show_mac(l->show, "mac", e->mac);
 	show_str(l->show, "net", e->net);
 	show_str(l->show, "port", e->port);
+	if (e->vlan)
+		show_num(l->show, "vlan", e->vlan);
 	show_num(l->show, "age_s", e->age_s);
 	show_end(l->show);
 	return true;
