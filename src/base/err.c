@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set
+#undef err_prefix
+
 int err_set(struct err *err, int rc, const char *fmt, ...)
 {
 	va_list ap;

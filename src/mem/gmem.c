@@ -222,7 +222,7 @@ static struct gmem *alloc_map(unsigned count)
 static int insert_region(struct gmem *m, const struct gmem_desc *d,
 			 struct err *err)
 {
-	struct gmem_region r;
+	struct gmem_region r = { 0 };
 	unsigned at;
 	int rc;
 
