@@ -13,8 +13,6 @@
 
 #include "loop.h"
 
-extern char **environ;
-
 static int prepare(posix_spawnattr_t *attr, posix_spawn_file_actions_t *files,
 		   int stdio_fd)
 {

@@ -77,8 +77,11 @@ void table_add_short(struct table *t, uint64_t n)
 		table_add(t, "%" PRIu64, n);
 		return;
 	}
-	for (v /= 1000; v >= 999.5; v /= 1000)
+	v /= 1000;
+	while (v >= 999.5) {
+		v /= 1000;
 		i++;
+	}
 	table_add(t, "%.*f%c", v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, unit[i]);
 }
 

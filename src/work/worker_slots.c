@@ -95,11 +95,11 @@ static int prepare(struct worker *w, const struct rxq *q, unsigned *out)
 		if (rc)
 			return rc;
 	}
+	*out = slot;
 	ev.data.u64 = slot;
 	if (q->event_fd >= 0 &&
 	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, q->event_fd, &ev) < 0)
 		return -errno;
-	*out = slot;
 	return 0;
 }
 
