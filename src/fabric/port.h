@@ -270,7 +270,7 @@ static inline void txq_drop(struct txq *q, enum drop_reason r, unsigned n,
 }
 
 /* Counters of a port with its queues. */
-void port_show_stats(const struct port *p, struct show *s);
+void port_show_stats(const struct port *p, struct show *out);
 
 /* Tells observers that something of @p stopped: its queue @queue, and one
  * sentence. [ctl] */

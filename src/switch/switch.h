@@ -30,9 +30,9 @@ struct workers *switch_workers(struct vswitch *sw);
 /* Who is told what happens; observer_add() to these. */
 struct observers *switch_observers(struct vswitch *sw);
 
-/* Puts @p into the network @net (made when new). -EEXIST: the name is taken
+/* Puts @p into the network @name (made when new). -EEXIST: the name is taken
  * anywhere in the switch. From then on it gets frames. */
-int switch_add_port(struct vswitch *sw, struct port *p, const char *net,
+int switch_add_port(struct vswitch *sw, struct port *p, const char *name,
 		    struct err *err);
 /* Takes @p out of its network: no worker sends to it or learns on it any more,
  * its addresses are forgotten. An empty network goes away. */
@@ -47,22 +47,22 @@ int switch_set_vlan(struct port *p, const struct vlan_conf *conf,
 struct port *switch_find_port(struct vswitch *sw, const char *name);
 const char *switch_net_name(const struct port *p);
 
-/* MAC entries of one network or (NULL) all. */
+/* MAC entries of the network @name or (NULL) all. */
 struct mac_entry {
 	uint8_t mac[6];
 	const char *net, *port; /* valid during the call */
 	uint16_t vlan;		/* 0: none */
 	unsigned age_s;
 };
-void switch_each_mac(struct vswitch *sw, const char *net,
+void switch_each_mac(struct vswitch *sw, const char *name,
 		     bool (*fn)(const struct mac_entry *, void *), void *arg);
-/* Forgets addresses: of one port, or (NULL) all of @net (NULL: everywhere).
- * Returns how many. */
-unsigned switch_flush_macs(struct vswitch *sw, const char *net,
+/* Forgets addresses: of one port, or (NULL) all of the network @name (NULL:
+ * everywhere). Returns how many. */
+unsigned switch_flush_macs(struct vswitch *sw, const char *name,
 			   const struct port *p);
 
-/* Lets @frame into the switch as if @p had received it; for announcements on
- * behalf of a guest. */
-void switch_inject(struct port *p, const void *frame, uint32_t len);
+/* Lets the frame @data into the switch as if @p had received it; for
+ * announcements on behalf of a guest. */
+void switch_inject(struct port *p, const void *data, uint32_t len);
 
 #endif

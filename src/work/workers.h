@@ -67,6 +67,6 @@ unsigned workers_rebalance(struct workers *ws,
 			   void *arg);
 
 /* Counters of the workers; @with_time: what they did with it, too. */
-void workers_show(struct workers *ws, struct show *s, bool with_time);
+void workers_show(struct workers *ws, struct show *out, bool with_time);
 
 #endif
