@@ -421,7 +421,9 @@ void user_slirp_fini(struct user_slirp *s)
 		slirp_cleanup(s->slirp);
 		pthread_mutex_unlock(&library);
 	}
+	/* Each call takes the first from the list. */
 	while (s->timers)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		on_timer_free(s->timers, s);
 	user_agents_destroy(s->agents);
 	mring_destroy(s->in);

@@ -9,6 +9,7 @@
 
 #include "vu_backend_impl.h"
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): these are parts of initialisers */
 /* Payload of exactly one member of the union, or of none. */
 #define SIZE_OF(member)                                           \
 	.size_min = sizeof(((struct vu_msg *)0)->payload.member), \
@@ -25,6 +26,7 @@
 	{                                            \
 		.name = text, .protocol_feature = -1 \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct vu_row rows[VU_REQUEST_COUNT] = {
 	[VU_GET_FEATURES] = { "GET_FEATURES", ALWAYS, REPLIES(u64),
