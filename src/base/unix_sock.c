@@ -4,14 +4,16 @@
  * line.
  *
  * Whether a socket file is stale can only be found out by connecting, and
- * between that and bind() another process may do the same. So the directory is
- * locked for the time: two daemons that start at once cannot both take over.
+ * between that and bind() another process may do the same. So a file beside it,
+ * PATH.lock, is locked for the time: two daemons that start at once cannot both
+ * take over. The file is ours and nobody else can open it, so nobody else can
+ * hold the lock; and nobody waits for it: who holds it is about to take the
+ * path. (The directory itself cannot serve: whoever may read it may lock it.)
  */
 #include "unix_sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,18 +42,77 @@ static int fill_address(struct sockaddr_un *sa, const char *key,
 	return 0;
 }
 
-/* A descriptor that holds the lock of @path's directory, or -1: where it cannot
- * be opened, bind() will say why. */
-static int lock_directory(const char *path)
-{
-	char copy[UNIX_PATH_MAX_LEN + 1];
+struct path_lock {
+	char path[UNIX_PATH_MAX_LEN + sizeof(".lock")];
 	int fd;
+};
 
-	snprintf(copy, sizeof(copy), "%s", path);
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		flock(fd, LOCK_EX);
-	return fd;
+/* Opens the lock's file. 0, or -errno where that is a file which another user
+ * could have locked. */
+static int open_lock(struct path_lock *l)
+{
+	struct stat st;
+
+	l->fd = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (l->fd < 0 || fstat(l->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+	    (st.st_mode & 0077))
+		return -EPERM;
+	return 0;
+}
+
+/* Takes the lock of @l->fd. -EADDRINUSE: somebody has it; -ESTALE: who had it
+ * removed the file, and the lock is worth nothing. */
+static int take_lock(struct path_lock *l)
+{
+	struct stat opened, named;
+
+	/* Where there are no locks, there is no protection. */
+	if (flock(l->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return -EADDRINUSE;
+	if (fstat(l->fd, &opened) < 0)
+		return -errno;
+	if (stat(l->path, &named) < 0 || named.st_ino != opened.st_ino ||
+	    named.st_dev != opened.st_dev)
+		return -ESTALE;
+	return 0;
+}
+
+static void unlock_path(struct path_lock *l)
+{
+	unlink(l->path);
+	fd_close(&l->fd);
+}
+
+/* Locks @path for the time it takes to look at it and to bind(). */
+static int lock_path(struct path_lock *l, const char *key, const char *path,
+		     struct err *err)
+{
+	unsigned tries = 100; /* of others, each of whom had the lock */
+	int rc;
+
+	snprintf(l->path, sizeof(l->path), "%s.lock", path);
+	do {
+		rc = open_lock(l);
+		if (!rc)
+			rc = take_lock(l);
+		if (!rc)
+			return 0;
+		fd_close(&l->fd);
+	} while (rc == -ESTALE && --tries);
+	if (rc == -EADDRINUSE || rc == -ESTALE)
+		return err_set(err, -EADDRINUSE,
+			       "%s=%s: another process is about to listen "
+			       "there: choose another path",
+			       key, path);
+	if (rc == -EPERM || rc == -EACCES || rc == -ELOOP || rc == -EISDIR)
+		return err_set(err, rc,
+			       "%s=%s: cannot have %s for ourselves (%s): "
+			       "remove it or choose another path",
+			       key, path, l->path, strerror(-rc));
+	return err_set(err, rc, "%s=%s: cannot listen: %s", key, path,
+		       strerror(-rc));
 }
 
 /* Can @path be taken? 0: nothing is there, 1: a socket that nobody serves. */
@@ -135,20 +196,24 @@ int unix_check(const char *key, const char *path, struct err *err)
 int unix_listen(struct unix_listener *l, const char *key, const char *path,
 		mode_t mode, struct err *err)
 {
+	struct path_lock lock = { .fd = -1 };
 	struct sockaddr_un sa;
-	int rc, lock;
+	int rc;
 
 	*l = (struct unix_listener){ .fd = -1 };
-	rc = fill_address(&sa, key, path, err);
+	rc = unix_check(key, path, err);
 	if (rc)
 		return rc;
-	lock = lock_directory(path);
+	fill_address(&sa, key, path, err);
+	rc = lock_path(&lock, key, path, err);
+	if (rc)
+		return rc;
 	rc = check_path(&sa, key, err);
 	if (rc > 0)
 		unlink(path);
 	if (rc >= 0)
 		rc = bind_and_listen(l, &sa, key, mode, err);
-	fd_close(&lock);
+	unlock_path(&lock);
 	return rc;
 }
 

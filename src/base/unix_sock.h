@@ -22,9 +22,11 @@ struct unix_listener {
 
 /*
  * Listens on @path (non-blocking, close-on-exec), whose file gets permissions
- * @mode, less the umask. A socket there that nobody answers on is replaced.
- * -EADDRINUSE: somebody answers; -EEXIST: something that is no socket;
- * -ENAMETOOLONG; or what the system said.
+ * @mode, less the umask. A socket there that nobody answers on is replaced; of
+ * several processes that do this at once, one succeeds. Never waits for
+ * another process. For a moment there is a file PATH.lock, too.
+ * -EADDRINUSE: somebody answers, or is about to; -EEXIST: something that is no
+ * socket; -ENAMETOOLONG; or what the system said.
  */
 int unix_listen(struct unix_listener *l, const char *key, const char *path,
 		mode_t mode, struct err *err);
@@ -36,7 +38,8 @@ int unix_check(const char *key, const char *path, struct err *err);
 /* Closes, and removes the file if it is still the one that was made. */
 void unix_unlisten(struct unix_listener *l);
 
-/* A connected blocking close-on-exec socket, or -errno. */
+/* A connected blocking close-on-exec socket, or -errno. Waits while the
+ * listener's backlog is full: for the command line only. */
 int unix_connect(const char *key, const char *path, struct err *err);
 
 /* The same, non-blocking; -EAGAIN when the listener's backlog is full. */

@@ -4,9 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -116,6 +120,128 @@ static void test_refused(void **state)
 				     "No such file or directory");
 }
 
+/* The directory is locked for good by somebody who may read it. */
+static void test_stranger_locks_directory(void **state)
+{
+	int stranger = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct unix_listener l;
+	struct err err;
+
+	(void)state;
+	assert_true(stranger >= 0);
+	assert_int_equal(flock(stranger, LOCK_EX), 0);
+	alarm(5); /* ends a test that waits */
+	assert_int_equal(unix_listen(&l, "path", path, 0600, &err), 0);
+	unix_unlisten(&l);
+	alarm(0);
+	fd_close(&stranger);
+}
+
+/* What stands where the lock's file belongs: one of a crash is no obstacle,
+ * one that others can open is. Nothing is waited for. */
+static void test_lock_file(void **state)
+{
+	struct unix_listener l;
+	char lock[96];
+	struct err err;
+	int fd;
+
+	(void)state;
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	fd = open(lock, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(unix_listen(&l, "path", path, 0600, &err), 0);
+	unix_unlisten(&l);
+	assert_int_equal(access(lock, F_OK), -1);
+	fd_close(&fd);
+
+	fd = open(lock, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	alarm(5);
+	assert_int_equal(unix_listen(&l, "path", path, 0600, &err),
+			 -EADDRINUSE);
+	alarm(0);
+	assert_non_null(strstr(err.msg, "another process is about to"));
+	assert_int_equal(fchmod(fd, 0644), 0);
+	assert_int_equal(unix_listen(&l, "path", path, 0600, &err), -EPERM);
+	assert_non_null(strstr(err.msg, "sock.lock for ourselves"));
+	fd_close(&fd);
+	unlink(lock);
+
+	assert_int_equal(symlink("/nonexistent/x", lock), 0);
+	assert_int_equal(unix_listen(&l, "path", path, 0600, &err), -ELOOP);
+	unlink(lock);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+#define RACERS 4
+#define ROUNDS 100
+
+/* A process of the race: waits for the start, takes the path or not, and lives
+ * on until it is told that all have tried. Never returns. */
+static void race(int start, int end)
+{
+	struct unix_listener l;
+	struct err err;
+	char byte;
+	int rc;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (read(start, &byte, 1) < 0)
+		;
+	rc = unix_listen(&l, "path", path, 0600, &err);
+	if (write(end, rc ? "n" : "y", 1) != 1)
+		_exit(2);
+	while (rc == 0)
+		pause();
+	_exit(rc == -EADDRINUSE ? 0 : 1);
+}
+
+/* Several daemons find the same stale socket at once: one takes it over. */
+static void test_race(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		int start[2], end[2], fd, status, winners = 0;
+		struct unix_listener stale;
+		pid_t pid[RACERS];
+		struct err err;
+
+		assert_int_equal(unix_listen(&stale, "path", path, 0600, &err),
+				 0);
+		fd_close(&stale.fd);
+		assert_int_equal(pipe(start) | pipe(end), 0);
+		for (unsigned i = 0; i < RACERS; i++) {
+			pid[i] = fork();
+			if (!pid[i]) {
+				close(start[1]);
+				race(start[0], end[1]);
+			}
+		}
+		close(start[0]);
+		close(start[1]); /* all at once */
+		for (unsigned i = 0; i < RACERS; i++) {
+			char byte;
+
+			assert_int_equal(read(end[0], &byte, 1), 1);
+			winners += byte == 'y';
+		}
+		assert_int_equal(winners, 1);
+		fd = unix_connect("path", path, &err);
+		assert_true(fd >= 0);
+		fd_close(&fd);
+		for (unsigned i = 0; i < RACERS; i++) {
+			kill(pid[i], SIGTERM);
+			assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+			assert_true(WIFSIGNALED(status) ||
+				    WEXITSTATUS(status) == 0);
+		}
+		close(end[0]);
+		close(end[1]);
+		unix_unlisten(&stale); /* the path's memory */
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +252,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replaced, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(test_refused, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(test_stranger_locks_directory,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_lock_file, make_dir,
+						remove_dir),
+		cmocka_unit_test_setup_teardown(test_race, make_dir,
 						remove_dir),
 	};
 
