@@ -1,37 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A port on a tap interface of the kernel. rx and tx run on workers, the rest
- * on the control thread; the kernel's side is in tap_linux.c.
- *
- * The kernel hands over one frame a read, up to 64 KiB large, and tells the
- * size afterwards only. So each queue has an arena into which the frames of a
- * burst are read one behind the other: a burst of small frames stays in a few
- * pages, and one of large frames ends when the room does. Pages that were never
- * needed are never resident.
- */
-#include "types.h"
-
+/* A port on a tap interface of the kernel: its options, its start and its end,
+ * see tap.h. Control thread. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-#include "cycles.h"
-#include "gro.h"
 #include "log.h"
-#include "offload.h"
-#include "tap_linux.h"
+#include "tap.h"
+#include "types.h"
 #include "vnet_hdr.h"
-#include "waiting.h"
 #include "workers.h"
-
-#define READ_ROOM  (68 * 1024)	   /* for the largest frame and its header */
-#define ARENA_SIZE (8 * READ_ROOM) /* eight of them in a burst */
-#define BOUNCE	   READ_ROOM	   /* behind the arena, for transmission */
-#define TX_IOV	   (1 + GRO_IOV)   /* as many as a merged frame has */
-#define BAD_MAX	   (4 * BURST_MAX) /* unfit frames passed over in a burst */
 
 struct tap_conf {
 	char *ifname, *fd, *fds, *br, *script, *downscript;
@@ -39,27 +18,6 @@ struct tap_conf {
 	bool vnet_hdr, gro;
 	uint32_t queues;
 	uint64_t sndbuf;
-};
-
-struct tap_queue {
-	struct rxq rx;
-	struct txq tx;
-	int fd;			     /* [const] borrowed from the tap_if */
-	unsigned hdr_size;	     /* [const] 12, or 0 without vnet_hdr */
-	uint8_t *arena;		     /* [const] ARENA_SIZE, then BOUNCE */
-	bool has_more;		     /* [worker] the last burst stopped early */
-	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
-	struct iovec raw[BURST_MAX]; /* [worker] what was read */
-	unsigned raw_count;	     /* [worker] after rx_done: left of it */
-	struct waiting waiting;	     /* [worker] of these */
-};
-
-struct tap_port {
-	struct port port;
-	struct tap_if tap;		     /* [ctl] */
-	char *downscript;		     /* [ctl] heap; NULL: none */
-	unsigned count;			     /* [const] of queues */
-	struct tap_queue *q[TAP_MAX_QUEUES]; /* [const] */
 };
 
 #define OPT(name, k, ...)                                              \
@@ -96,161 +54,12 @@ static const struct opt_row tap_rows[] = {
 	{ NULL },
 };
 
-/* Makes a frame of what was read to @data, with a head of @snap bytes unless it
- * needs more; false when it is not fit. */
-static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
-		       uint32_t snap, struct frame *f, struct iovec *iov)
-{
-	size_t len = size - q->hdr_size;
-
-	if (size < q->hdr_size + ETH_HLEN || len > FRAME_MAX) {
-		stat_inc(&q->rx.stats.drops[DROP_RX_BAD_FRAME]);
-		return false;
-	}
-	f->hdr = (struct vnet_hdr){ 0 };
-	if (q->hdr_size)
-		f->hdr = vnet_raw_decode(vnet_raw_load(data));
-	f->hdr.flags &= VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID;
-	*iov = (struct iovec){ data + q->hdr_size, len };
-	if (likely(!frame_has_offload(f))) {
-		frame_from_iov(f, iov, 1, (uint32_t)len, snap);
-		return true;
-	}
-	frame_from_iov(f, iov, 1, (uint32_t)len, FRAME_HEAD);
-	if (likely(offload_is_valid(f)))
-		return true;
-	stat_inc(&q->rx.stats.drops[DROP_RX_BAD_OFFLOAD]);
-	return false;
-}
-
-/* The frames that the burst before could not get rid of; fit, as then. */
-static unsigned take_held(struct tap_queue *q, struct burst *b, uint32_t snap)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < q->raw_count; i++) {
-		if (waiting_is_finished(&q->waiting, i))
-			continue;
-		take_frame(q, q->raw[i].iov_base, q->raw[i].iov_len, snap,
-			   &b->frame[n], &q->iov[n]);
-		waiting_note(&q->waiting, n++, i);
-	}
-	return n;
-}
-
-/* Reads until the kernel has no more, for the event is edge-triggered. */
-static unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
-{
-	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
-	uint32_t snap = shm_load(&rx->snap);
-	unsigned n = 0, bad = 0;
-	size_t off = 0;
-
-	if (unlikely(q->raw_count))
-		return take_held(q, b, snap);
-	while (n < b->want && off + READ_ROOM <= ARENA_SIZE) {
-		ssize_t got = read(q->fd, q->arena + off, READ_ROOM);
-
-		stage_mark(STAGE_SYSCALL);
-		if (got < 0)
-			break;
-		if (likely(take_frame(q, q->arena + off, (size_t)got, snap,
-				      &b->frame[n], &q->iov[n]))) {
-			q->raw[n].iov_base = q->arena + off;
-			q->raw[n].iov_len = (size_t)got;
-			off = align_up(off + (size_t)got, CACHE_LINE);
-			waiting_note(&q->waiting, n, n);
-			n++;
-		} else if (++bad == BAD_MAX) {
-			q->has_more = true;
-			break;
-		}
-		stage_mark(STAGE_SNAPSHOT);
-	}
-	q->raw_count = n;
-	return n;
-}
-
-/* The descriptor is its own event; only a burst that was cut short must be
- * followed by another. */
-static bool tap_rx_arm(struct rxq *rx)
-{
-	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
-	bool had_more = q->has_more;
-
-	q->has_more = false;
-	return !had_more;
-}
-
-static void tap_rx_done(struct rxq *rx, struct burst *b)
-{
-	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
-	unsigned back = waiting_end(&q->waiting, q->raw_count, b->held_mask);
-
-	q->raw_count -= back;
-	if (unlikely(q->raw_count))
-		memmove(q->raw, q->raw + back,
-			q->raw_count * sizeof(q->raw[0]));
-}
-
-/* 0 or -errno. */
-static int write_frame(struct tap_queue *q, const struct frame *f)
-{
-	struct iovec iov[1 + TX_IOV];
-	struct vnet_hdr hdr = f->hdr;
-	uint8_t wire[VNET_HDR_MAX];
-	unsigned count;
-	bool has_hdr = q->hdr_size != 0;
-	int rc = 0;
-
-	/* The kernel refuses a hint that is longer than the frame, and trusts
-	 * no verdict on checksums. */
-	hdr.hdr_len = (uint16_t)MIN(hdr.hdr_len, f->len);
-	vnet_hdr_store(wire, &hdr, vnet_raw_mask(VNET_HDR_F_NEEDS_CSUM), 0,
-		       sizeof(wire));
-	iov[0] = (struct iovec){ wire, sizeof(wire) };
-	count = frame_to_iov(f, iov + 1, TX_IOV);
-	if (unlikely(!count)) {
-		uint8_t *bounce = q->arena + ARENA_SIZE;
-
-		frame_copy(f, 0, bounce, f->len);
-		stat_inc(&q->tx.stats.copies);
-		iov[1] = (struct iovec){ bounce, f->len };
-		count = 1;
-	}
-	if (writev(q->fd, has_hdr ? iov : iov + 1, (int)(count + has_hdr)) < 0)
-		rc = -errno;
-	stage_mark(STAGE_SYSCALL);
-	return rc;
-}
-
-static unsigned tap_tx_burst(struct txq *tx, struct frame *const *frames,
-			     unsigned n)
-{
-	struct tap_queue *q = container_of(tx, struct tap_queue, tx);
-	struct queue_stats *s = &tx->stats;
-	unsigned i;
-
-	for (i = 0; i < n; i++) {
-		int rc = write_frame(q, frames[i]);
-
-		if (rc == -EAGAIN || rc == -ENOBUFS)
-			break;
-		if (likely(!rc))
-			stat_inc(&s->copies);
-		else /* -EIO: the interface is down */
-			txq_drop(tx, rc == -EIO ? DROP_TX_DOWN : DROP_TX_ERROR,
-				 1, frames[i]->len);
-	}
-	return i;
-}
-
 static void queue_destroy(struct tap_queue *q)
 {
 	if (!q)
 		return;
 	if (q->arena)
-		munmap(q->arena, ARENA_SIZE + BOUNCE);
+		munmap(q->arena, TAP_ARENA_SIZE + TAP_BOUNCE);
 	free(q);
 }
 
@@ -267,8 +76,9 @@ static struct tap_queue *queue_create(struct tap_port *t, unsigned idx)
 			      .can_hold = true,
 			      .event_fd = q->fd };
 	q->tx = (struct txq){ .port = &t->port, .idx = (uint16_t)idx };
-	q->arena = mmap(NULL, ARENA_SIZE + BOUNCE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	q->arena =
+		mmap(NULL, TAP_ARENA_SIZE + TAP_BOUNCE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (q->arena == MAP_FAILED) {
 		free(q);
 		return NULL;
