@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Child processes, see child.h. Any thread; a child is for the thread that
- * started it. */
+/*
+ * Child processes, see child.h. Any thread; a child is for the thread that
+ * started it. Those that the loop waits for are the control thread's.
+ *
+ * The end of a child is an event of its pidfd. It is reaped only then, so its
+ * number stays its own as long as signals may be sent to it.
+ */
 #include "child.h"
 
 #include <errno.h>
@@ -11,7 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loop.h"
+#include "fd.h"
+#include "util.h"
 
 static int prepare(posix_spawnattr_t *attr, posix_spawn_file_actions_t *files,
 		   int stdio_fd)
@@ -97,5 +103,106 @@ void child_end(const pid_t *pids, unsigned count, int ms)
 		 * the number is still its own. */
 		kill(-pids[i], SIGKILL);
 		waitpid(pids[i], &status, 0);
+	}
+}
+
+#define GRACE_MS 1000 /* from SIGTERM to SIGKILL, and to giving up */
+
+static struct child *running; /* [ctl] */
+
+/* @c is over; tells its owner, who may free it. */
+static void finish(struct child *c, int status)
+{
+	struct child **at;
+	int fd = c->watch.fd;
+
+	for (at = &running; *at != c; at = &(*at)->next)
+		;
+	*at = c->next;
+	loop_watch_remove(&c->watch);
+	loop_timer_disarm(&c->timer);
+	fd_close(&fd);
+	c->stage = CHILD_NONE;
+	c->fn(c, status);
+}
+
+static void on_end(struct loop_watch *w, uint32_t events)
+{
+	struct child *c = container_of(w, struct child, watch);
+	int status = 0;
+
+	(void)events;
+	/* What an orderly child has left running goes on, as with a shell. */
+	if (c->stage != CHILD_RUNS)
+		kill(-c->pid, SIGKILL);
+	waitpid(c->pid, &status, 0);
+	finish(c, status);
+}
+
+static void on_time(struct loop_timer *t)
+{
+	struct child *c = container_of(t, struct child, timer);
+
+	switch (c->stage) {
+	case CHILD_RUNS:
+		c->is_late = true;
+		child_stop(c);
+		break;
+	case CHILD_ASKED:
+		kill(-c->pid, SIGKILL);
+		c->stage = CHILD_KILLED;
+		loop_timer_arm(c->watch.loop, t, GRACE_MS, on_time);
+		break;
+	case CHILD_KILLED: /* stuck in the kernel: whoever is left reaps it */
+	case CHILD_NONE:
+		finish(c, SIGKILL);
+		break;
+	}
+}
+
+int child_start(struct child *c, struct loop *loop, const char *const *argv,
+		unsigned ms, void (*fn)(struct child *, int status))
+{
+	int fd, rc = child_spawn(argv, -1, &c->pid);
+
+	if (rc)
+		return rc;
+	fd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+	rc = fd < 0 ? -errno
+		    : loop_watch_add(loop, &c->watch, fd, EPOLLIN, on_end);
+	if (rc) {
+		fd_close(&fd);
+		child_end(&c->pid, 1, 0);
+		return rc;
+	}
+	c->stage = CHILD_RUNS;
+	c->is_late = false;
+	c->fn = fn;
+	c->next = running;
+	running = c;
+	loop_timer_arm(loop, &c->timer, ms, on_time);
+	return 0;
+}
+
+void child_stop(struct child *c)
+{
+	if (c->stage != CHILD_RUNS)
+		return;
+	c->stage = CHILD_ASKED;
+	kill(-c->pid, SIGTERM);
+	loop_timer_arm(c->watch.loop, &c->timer, GRACE_MS, on_time);
+}
+
+void child_finish_all(void)
+{
+	while (running) {
+		struct child *c = running;
+		struct pollfd p = { .fd = c->watch.fd, .events = POLLIN };
+		uint64_t now = loop_now_ms(), due = c->timer.due_ms;
+
+		if (poll(&p, 1, now < due ? (int)(due - now) : 0) > 0)
+			on_end(&c->watch, EPOLLIN);
+		else if (loop_now_ms() >= due)
+			on_time(&c->timer);
 	}
 }

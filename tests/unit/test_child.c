@@ -9,6 +9,7 @@
 
 #include "child.h"
 #include "loop.h"
+#include "util.h"
 
 static pid_t start(const char *command, int fd)
 {
@@ -76,12 +77,101 @@ static void test_group(void **state)
 	close(fd[0]);
 }
 
+struct watched {
+	struct child child;
+	struct loop *loop;
+	unsigned ends;
+	int status;
+};
+
+static void on_child(struct child *c, int status)
+{
+	struct watched *w = container_of(c, struct watched, child);
+
+	w->ends++;
+	w->status = status;
+	loop_stop(w->loop);
+}
+
+static void begin(struct watched *w, const char *command, unsigned ms)
+{
+	const char *argv[] = { "sh", "-c", command, NULL };
+
+	assert_int_equal(child_start(&w->child, w->loop, argv, ms, on_child),
+			 0);
+	assert_int_equal(w->child.stage, CHILD_RUNS);
+}
+
+/* The loop goes on while children run, and hears of each end. */
+static void test_watched(void **state)
+{
+	const char *argv[] = { "/nonexistent/program", NULL };
+	struct watched w = { .loop = loop_create() };
+	uint64_t start = loop_now_ms();
+
+	(void)state;
+	assert_int_equal(child_start(&w.child, w.loop, argv, 1000, on_child),
+			 -ENOENT);
+	begin(&w, "exit 3", 5000);
+	loop_run(w.loop);
+	assert_int_equal(w.ends, 1);
+	assert_int_equal(WEXITSTATUS(w.status), 3);
+	assert_int_equal(w.child.stage, CHILD_NONE);
+	assert_false(w.child.is_late);
+	/* one that takes too long */
+	begin(&w, "sleep 60", 100);
+	loop_run(w.loop);
+	assert_int_equal(w.ends, 2);
+	assert_int_equal(WTERMSIG(w.status), SIGTERM);
+	assert_true(w.child.is_late);
+	/* one that is told to end, and one that does not listen */
+	begin(&w, "sleep 60", 60000);
+	child_stop(&w.child);
+	loop_run(w.loop);
+	assert_int_equal(WTERMSIG(w.status), SIGTERM);
+	assert_false(w.child.is_late);
+	begin(&w, "trap '' TERM; while :; do sleep 60; done", 60000);
+	usleep(100000);
+	child_stop(&w.child);
+	child_stop(&w.child);
+	loop_run(w.loop);
+	assert_int_equal(WTERMSIG(w.status), SIGKILL);
+	assert_int_equal(w.ends, 4);
+	assert_in_range(loop_now_ms() - start, 0, 10000);
+	loop_destroy(w.loop);
+}
+
+/* Without a loop that runs: all end, by themselves or by their time. */
+static void test_finish_all(void **state)
+{
+	struct watched w[3] = { 0 };
+	struct loop *loop = loop_create();
+	uint64_t start = loop_now_ms();
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		w[i].loop = loop;
+	begin(&w[0], "sleep 0.1; exit 4", 5000);
+	begin(&w[1], "sleep 60", 200);
+	begin(&w[2], "trap '' TERM; while :; do sleep 60; done", 300);
+	child_finish_all();
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(w[i].ends, 1);
+	assert_int_equal(WEXITSTATUS(w[0].status), 4);
+	assert_int_equal(WTERMSIG(w[1].status), SIGTERM);
+	assert_int_equal(WTERMSIG(w[2].status), SIGKILL);
+	assert_in_range(loop_now_ms() - start, 0, 5000);
+	loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_watched),
+		cmocka_unit_test(test_finish_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
