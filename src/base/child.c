@@ -193,16 +193,27 @@ void child_stop(struct child *c)
 	loop_timer_arm(c->watch.loop, &c->timer, GRACE_MS, on_time);
 }
 
+/* Looks whether @c has ended, waiting up to @ms for it. */
+static void look_at(struct child *c, int ms)
+{
+	struct pollfd p = { .fd = c->watch.fd, .events = POLLIN };
+
+	if (poll(&p, 1, ms) > 0)
+		on_end(&c->watch, EPOLLIN);
+	else if (loop_now_ms() >= c->timer.due_ms)
+		on_time(&c->timer);
+}
+
 void child_finish_all(void)
 {
 	while (running) {
-		struct child *c = running;
-		struct pollfd p = { .fd = c->watch.fd, .events = POLLIN };
-		uint64_t now = loop_now_ms(), due = c->timer.due_ms;
+		struct child *next;
 
-		if (poll(&p, 1, now < due ? (int)(due - now) : 0) > 0)
-			on_end(&c->watch, EPOLLIN);
-		else if (loop_now_ms() >= due)
-			on_time(&c->timer);
+		look_at(running, 5);
+		/* What follows one that ended stands in front. */
+		for (struct child *c = running; c; c = next) {
+			next = c->next;
+			look_at(c, 0);
+		}
 	}
 }

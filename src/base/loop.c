@@ -128,22 +128,30 @@ static void run_timers(struct loop *loop)
 	}
 }
 
+bool loop_step(struct loop *loop)
+{
+	int n;
+
+	if (shm_load_acquire(&loop->stop))
+		return false;
+	n = epoll_wait(loop->epoll_fd, loop->event, EVENTS_PER_WAIT,
+		       next_timeout(loop));
+	loop->event_count = n > 0 ? n : 0;
+	for (int i = 0; i < loop->event_count; i++) {
+		struct loop_watch *w = loop->event[i].data.ptr;
+
+		if (w)
+			w->fn(w, loop->event[i].events);
+	}
+	loop->event_count = 0;
+	run_timers(loop);
+	return true;
+}
+
 void loop_run(struct loop *loop)
 {
-	while (!shm_load_acquire(&loop->stop)) {
-		int n = epoll_wait(loop->epoll_fd, loop->event, EVENTS_PER_WAIT,
-				   next_timeout(loop));
-
-		loop->event_count = n > 0 ? n : 0;
-		for (int i = 0; i < loop->event_count; i++) {
-			struct loop_watch *w = loop->event[i].data.ptr;
-
-			if (w)
-				w->fn(w, loop->event[i].events);
-		}
-		loop->event_count = 0;
-		run_timers(loop);
-	}
+	while (loop_step(loop))
+		;
 	shm_store_release(&loop->stop, false);
 }
 

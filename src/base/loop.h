@@ -36,6 +36,10 @@ void loop_destroy(struct loop *loop);
 /* Runs callbacks until loop_stop(). */
 void loop_run(struct loop *loop);
 
+/* Waits for events once and runs their callbacks. False: loop_stop() was
+ * called; nothing is waited for, and loop_run() will return at once. */
+bool loop_step(struct loop *loop);
+
 /* Makes loop_run() return. Any thread, and signal handlers. */
 void loop_stop(struct loop *loop);
 

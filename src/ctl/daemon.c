@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#include "child.h"
 #include "commands.h"
 #include "daemon_capture.h"
 #include "daemon_watch.h"
@@ -111,6 +112,36 @@ static int add_ports(struct daemon *d, struct config *c, struct err *err)
 	return rc;
 }
 
+/* 1: some port is still at its start; 0: none; -errno: one failed. */
+static int ports_starting(struct daemon *d, struct err *err)
+{
+	int starting = 0;
+
+	for (struct daemon_port *p = d->ports; p; p = p->next) {
+		int rc = p->port->ops->starting
+				 ? p->port->ops->starting(p->port, err)
+				 : 0;
+
+		if (rc < 0)
+			return err_prefix(err, rc, "netdev %s",
+					  p->netdev->common.id);
+		starting |= rc;
+	}
+	return starting;
+}
+
+/* Runs the loop until all ports have started: ready means that they are. */
+static int await_ports(struct daemon *d, struct err *err)
+{
+	int rc;
+
+	while ((rc = ports_starting(d, err)) > 0)
+		if (!loop_step(d->loop))
+			return err_set(err, -EINTR,
+				       "ended while ports were starting");
+	return rc;
+}
+
 int daemon_create(struct config *c, const char *control, struct daemon **out,
 		  struct err *err)
 {
@@ -141,6 +172,8 @@ int daemon_create(struct config *c, const char *control, struct daemon **out,
 		rc = create_switch(d, &c->daemon, err);
 	if (!rc)
 		rc = add_ports(d, c, err);
+	if (!rc)
+		rc = await_ports(d, err);
 	if (!rc)
 		rc = unix_listen(&d->control, "control", control, 0600, err);
 	if (rc)
@@ -184,6 +217,7 @@ void daemon_destroy(struct daemon *d)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	while (d->ports)
 		daemon_remove_port(d, last_port(d));
+	child_finish_all(); /* what ports had begun, and what ends them */
 	daemon_capture_free_all(d);
 	daemon_watch_end_all(d);
 	if (d->sw)

@@ -151,6 +151,10 @@ struct port_ops {
 	/* Ends the port: detaches its queues, closes and frees everything, the
 	 * struct port too. It was removed from the switch before. */
 	void (*destroy)(struct port *p);
+	/* Returns how the start of the port goes on: 1 while it does (a script
+	 * runs), 0 when it is over, or -errno with @err when it failed. NULL:
+	 * it is over with create(). */
+	int (*starting)(const struct port *p, struct err *err);
 	/* Applies the options of @conf that may change at run time. NULL:
 	 * none may. */
 	int (*set)(struct port *p, const void *conf, struct err *err);

@@ -6,10 +6,12 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 
 import lab
 import pytest
 import vufront
+from conftest import BINARY
 from frames import (BROADCAST, NEEDS_CSUM, checksums_are_good, ether, mac,
                     parse_header)
 
@@ -197,10 +199,154 @@ def test_scripts(up, folder):
            f'downscript={folder}/down')
     assert open(f'{folder}/up.ran').read().strip() == tap
     s.call('port.del', id='t')
-    lab.wait_until(lambda: os.path.exists(f'{folder}/down.ran'), 2,
-                   'downscript')
+    lab.wait_until(lambda: tap not in links(), 2, 'end of the downscript')
     assert open(f'{folder}/down.ran').read().strip() == tap
+
+
+def script(folder, what, text):
+    path = os.path.join(folder, what)
+    with open(path, 'w') as f:
+        f.write(f'#!/bin/sh\n{text}\n')
+    os.chmod(path, 0o755)
+    return path
+
+
+def state(switch, port):
+    return switch.call('port.show', id=port)['state']
+
+
+def test_scripts_keep_nobody_waiting(up, folder):
+    """Sessions go on while scripts run, and the link waits for the script."""
+    tap = name('th')
+    slow = script(folder, 'slow', 'sleep 1.5')
+    down = script(folder, 'down', f'sleep 1; echo $1 >{folder}/down.ran')
+    s = up('vhost-user,id=vm')
+
+    def seconds(method, **params):
+        begin = time.monotonic()
+        s.call(method, **params)
+        return time.monotonic() - begin
+
+    assert seconds('port.add', netdev=f'tap,id=t,ifname={tap},script={slow},'
+                   f'downscript={down}') < 0.7
+    assert not s.link('t')
+    assert state(s, 't')['interface_state'] == 'script running'
+    s.front('vm')                        # a session begins meanwhile
+    assert not s.link('t')
+    s.wait_link('t')
+    assert state(s, 't')['interface_state'] == 'up'
+    assert seconds('port.del', id='t') < 0.5
+    assert tap in links(), 'the downscript needs it'
+    with pytest.raises(lab.RpcError, match='downscript still runs'):
+        s.call('port.add', netdev=f'tap,id=t,ifname={tap}')
+    lab.wait_until(lambda: tap not in links(), 3, 'end of the downscript')
+    assert open(f'{folder}/down.ran').read().strip() == tap
+
+
+def test_script_that_fails(up, folder):
+    tap = name('ti')
+    bad = script(folder, 'bad', 'sleep 0.2; exit 7')
+    s = up('null,id=n')
+    s.call('port.add', netdev=f'tap,id=t,ifname={tap},script={bad}')
+    lab.wait_until(lambda: state(s, 't')['interface_state'] == 'failed', 3,
+                   'failure')
+    assert state(s, 't')['reason'] == f'script={bad}: ended with status 7'
+    assert f'port=t: script={bad}: ended with status 7' in s.log_text()
+    assert not s.link('t')
+    s.call('port.del', id='t')
     assert tap not in links()
+
+
+def test_ready_means_after_scripts(up, folder):
+    slow = script(folder, 'slow', f'sleep 0.7; echo x >>{folder}/ran')
+    begin = time.monotonic()
+    s = up(f'tap,id=a,ifname={name("tj")},script={slow}',
+           f'tap,id=b,ifname={name("tk")},script={slow}')
+    assert len(open(f'{folder}/ran').readlines()) == 2
+    assert time.monotonic() - begin < 2, 'one after the other'
+    assert s.link('a') and s.link('b')
+
+
+def test_up_fails_with_its_script(folder):
+    bad = script(folder, 'bad', 'exit 3')
+    down = script(folder, 'down', f'sleep 0.3; echo $1 >{folder}/down.ran')
+    tap = name('tl')
+    done = subprocess.run(
+        [BINARY, 'up', '--control', f'{folder}/ctl.sock', '-netdev',
+         f'tap,id=t,ifname={tap},script={bad},downscript={down}'],
+        capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == \
+        f'ringway: netdev t: script={bad}: ended with status 3'
+    assert tap not in links()
+    assert open(f'{folder}/down.ran').read().strip() == tap
+
+
+def test_end_while_scripts_run(up, folder):
+    """The daemon's end waits for downscripts, and ends what hangs."""
+    down = script(folder, 'down', f'sleep 0.4; echo $1 >>{folder}/ran')
+    hang = script(folder, 'hang', 'sleep 60')
+    s = up(f'tap,id=a,ifname={name("tm")},downscript={down}')
+    s.call('port.add', netdev=f'tap,id=b,ifname={name("tn")},script={hang},'
+           f'downscript={down}')
+    s.stop_cleanly()
+    assert len(open(f'{folder}/ran').readlines()) == 2
+
+
+def test_link_follows_the_interface(up, namespaces):
+    tap = name('to')
+    sh('ip', 'tuntap', 'add', tap, 'mode', 'tap')
+    try:
+        s = up(f'tap,id=t,ifname={tap}', 'vhost-user,id=vm')
+        assert not s.link('t'), 'nobody brought it up'
+        assert state(s, 't')['interface_state'] == 'down'
+        vm = s.front('vm')
+        sh('ip', 'link', 'set', tap, 'up')
+        s.wait_link('t')
+        with open(f'/sys/class/net/{tap}/address') as f:
+            own = f.read().strip()
+        lab.wait_until(lambda: ('default', own) in s.macs(), 5,
+                       'first frame of the kernel')
+        sh('ip', 'link', 'set', tap, 'down')
+        s.wait_link('t', up=False)
+        before = s.stats('t')['tx_down']
+        for _ in range(5):
+            vm.send(ether(1, own))
+        lab.wait_until(lambda: s.stats('t')['tx_down'] == before + 5, 3,
+                       'drops')
+        sh('ip', 'link', 'set', tap, 'up')
+        s.wait_link('t')
+        sh('ip', 'link', 'set', tap, 'down', 'name', tap + 'x')
+        s.wait_link('t', up=False)
+        sh('ip', 'link', 'set', tap + 'x', 'up')
+        s.wait_link('t')
+        assert state(s, 't')['interface'] == tap + 'x'
+        sh('ip', 'link', 'del', tap + 'x')
+        s.wait_link('t', up=False)
+        assert state(s, 't')['interface_state'] == 'gone'
+    finally:
+        for link in (tap, tap + 'x'):
+            subprocess.run(['ip', 'link', 'del', link], capture_output=True)
+
+
+def test_link_in_another_namespace(up, namespaces):
+    """What is not told there is not claimed; but its end is noticed."""
+    tap = name('tp')
+    ns = namespaces.new('p')
+    s = up(f'tap,id=t,ifname={tap}')
+    namespaces.take(ns, tap)
+    lab.wait_until(lambda: state(s, 't')['interface_state'] ==
+                   'in another namespace', 3, 'the move')
+    assert s.link('t')
+    sh('ip', '-n', ns, 'link', 'set', tap, 'netns', str(s.pid))
+    lab.wait_until(lambda: state(s, 't')['interface_state'] == 'down', 3,
+                   'the way back')
+    assert not s.link('t')
+    namespaces.take(ns, tap)
+    s.wait_link('t')
+    sh('ip', '-n', ns, 'link', 'del', tap)
+    s.wait_link('t', up=False)
+    assert state(s, 't')['interface_state'] == 'gone'
 
 
 def test_persistent_tap_as_an_ordinary_user(up, nobody):
@@ -229,3 +375,33 @@ def test_tap_by_descriptor(up):
         s.wait_link('t')
     finally:
         os.close(fd)
+
+
+def test_a_descriptor_belongs_to_one_port(up):
+    fds = []
+    for n in ('tq', 'tr'):
+        fds.append(os.open('/dev/net/tun', os.O_RDWR))
+        fcntl.ioctl(fds[-1], TUNSETIFF, struct.pack(
+            '16sH22x', name(n).encode(), IFF_TAP | IFF_NO_PI))
+    a, b = fds
+    try:
+        s = up(f'tap,id=a,fd={a}', pass_fds=fds)
+        for keys in (f'fd={a}', f'fds={b}:{a}'):
+            with pytest.raises(lab.RpcError, match=f'descriptor {a} is in use '
+                               f'already, for the interface {name("tq")}'):
+                s.call('port.add', netdev=f'tap,id=x,{keys}')
+        with pytest.raises(lab.RpcError, match=f'descriptor {b} is in use'):
+            s.call('port.add', netdev=f'tap,id=x,fds={b}:{b}')
+        s.call('port.add', netdev=f'tap,id=b,fd={b}')
+        # One that the daemon opened itself is no one's to name either.
+        s.call('port.add', netdev=f'tap,id=c,ifname={name("ts")}')
+        own = max(int(f) for f in os.listdir(f'/proc/{s.pid}/fd')
+                  if os.readlink(f'/proc/{s.pid}/fd/{f}') == '/dev/net/tun')
+        with pytest.raises(lab.RpcError, match='is in use already'):
+            s.call('port.add', netdev=f'tap,id=x,fd={own}')
+        s.call('port.del', id='a')
+        with pytest.raises(lab.RpcError, match='is no open tap'):
+            s.call('port.add', netdev=f'tap,id=x,fd={a}')
+    finally:
+        for fd in fds:
+            os.close(fd)

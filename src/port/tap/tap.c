@@ -2,6 +2,7 @@
 /* A port on a tap interface of the kernel: its options, its start and its end,
  * see tap.h. Control thread. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -108,43 +109,103 @@ static int create_queues(struct tap_port *t, const struct port_env *env,
 	return 0;
 }
 
-static int start_queues(struct tap_port *t)
+/* What is known of each state. */
+static const struct {
+	const char *name;
+	bool has_link;
+	bool is_final; /* the interface's state does not matter any more */
+} states[TAP_STATES] = {
+	[TAP_SCRIPT] = { "script running", false, true },
+	[TAP_FAILED] = { "failed", false, true },
+	[TAP_UP] = { "up", true, false },
+	[TAP_NO_CARRIER] = { "no carrier", false, false },
+	[TAP_DOWN] = { "down", false, false },
+	[TAP_ELSEWHERE] = { "in another namespace", true, false },
+	[TAP_GONE] = { "gone", false, true },
+};
+
+static int set_link(struct tap_port *t, bool is_up)
 {
-	int rc =
-		port_set_txqs(&t->port, t->port.txq, t->count, t->tap.offloads);
+	return port_set_txqs(&t->port, t->port.txq, is_up ? t->count : 0,
+			     is_up ? t->tap.offloads : 0);
+}
+
+/* The link is set even if it seems to be right: it could not be set before. */
+static void enter(struct tap_port *t, enum tap_state state)
+{
+	bool is_new = state != t->state;
+
+	t->state = state;
+	if (states[state].has_link != port_link_is_up(&t->port) &&
+	    set_link(t, states[state].has_link))
+		log_limited(&t->log, LOG_LEVEL_ERR,
+			    "port=%s: out of memory: link down", t->port.name);
+	if (is_new)
+		log_limited(&t->log, LOG_LEVEL_INFO,
+			    "port=%s: interface %s: %s", t->port.name,
+			    t->tap.name, states[state].name);
+}
+
+static void detach_queues(struct tap_port *t)
+{
+	rxq_detach_many(t->port.rxq, t->count);
+}
+
+void tap_fail(struct tap_port *t, const char *reason)
+{
+	snprintf(t->reason, sizeof(t->reason), "%s", reason);
+	log_warn("port=%s: %s", t->port.name, reason);
+	detach_queues(t);
+	enter(t, TAP_FAILED);
+}
+
+void tap_examine(struct tap_port *t)
+{
+	enum tap_state state;
+
+	if (states[t->state].is_final)
+		return;
+	state = tap_if_look(&t->tap);
+	if (state == TAP_GONE)
+		detach_queues(t); /* they have nothing to read from */
+	enter(t, state);
+}
+
+int tap_start(struct tap_port *t)
+{
+	int rc = 0;
 
 	for (unsigned i = 0; i < t->count && !rc; i++)
 		rc = rxq_attach(&t->q[i]->rx);
+	if (rc)
+		return rc;
+	t->state = tap_if_look(&t->tap);
+	rc = set_link(t, states[t->state].has_link);
 	return rc;
 }
 
-/* Undoes whatever tap_create() had done; @t->tap is closed by the caller. */
+/* Undoes what tap_create() had done, but for the interface. */
 static void release(struct tap_port *t)
 {
-	for (unsigned i = 0; i < t->count; i++)
-		rxq_detach(&t->q[i]->rx);
+	tap_link_leave(t);
+	detach_queues(t);
 	if (t->port.name)
 		port_fini(&t->port);
 	for (unsigned i = 0; i < t->count; i++)
 		queue_destroy(t->q[i]);
-	free(t->downscript);
-	free(t);
+	log_limit_fini(&t->log);
 }
 
 static void tap_destroy(struct port *p)
 {
 	struct tap_port *t = container_of(p, struct tap_port, port);
-	struct tap_if tap = t->tap;
-	char *downscript = t->downscript;
-	struct err err;
 
-	t->downscript = NULL;
-	if (downscript &&
-	    tap_if_run_script(&tap, "downscript", downscript, &err))
-		log_warn("port=%s: %s", p->name, err.msg);
-	free(downscript);
 	release(t);
-	tap_if_close(&tap);
+	if (t->scripts)
+		tap_scripts_end(t->scripts, &t->tap);
+	else
+		tap_if_close(&t->tap);
+	free(t);
 }
 
 static void set_gro(struct tap_port *t, bool on)
@@ -167,7 +228,9 @@ static void tap_show(const struct port *p, struct show *s)
 	const struct tap_port *t = container_of(p, struct tap_port, port);
 
 	show_str(s, "interface", t->tap.name);
-	show_str(s, "interface_state", tap_if_state(&t->tap));
+	show_str(s, "interface_state", states[t->state].name);
+	if (*t->reason)
+		show_str(s, "reason", t->reason);
 	show_flag(s, "created", t->tap.is_created);
 	show_flag(s, "vnet_hdr", t->tap.has_vnet_hdr);
 	show_flag(s, "gro", t->count && t->q[0]->rx.wants_gro);
@@ -175,7 +238,17 @@ static void tap_show(const struct port *p, struct show *s)
 		show_str(s, "bridge", t->tap.bridge);
 }
 
+static int tap_starting(const struct port *p, struct err *err)
+{
+	const struct tap_port *t = container_of(p, struct tap_port, port);
+
+	if (*t->reason)
+		return err_set(err, -EIO, "%s", t->reason);
+	return t->state == TAP_SCRIPT;
+}
+
 static const struct port_ops tap_ops = {
+	.starting = tap_starting,
 	.rx_burst = tap_rx_burst,
 	.rx_done = tap_rx_done,
 	.rx_arm = tap_rx_arm,
@@ -185,9 +258,10 @@ static const struct port_ops tap_ops = {
 	.show = tap_show,
 };
 
-static bool is_script(const char *path)
+/* NULL: none. */
+static const char *script_path(const char *path)
 {
-	return strcmp(path, "no") != 0;
+	return strcmp(path, "no") ? path : NULL;
 }
 
 /* What has no meaning for descriptors that are open already. */
@@ -203,8 +277,8 @@ static int check_passed(const struct tap_conf *c, struct err *err)
 		{ "queues", c->queues_given },
 		{ "vnet_hdr", c->vnet_hdr_given },
 		{ "br", c->br != NULL },
-		{ "script", is_script(c->script) },
-		{ "downscript", is_script(c->downscript) },
+		{ "script", script_path(c->script) },
+		{ "downscript", script_path(c->downscript) },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(refused); i++)
@@ -218,6 +292,15 @@ static int check_passed(const struct tap_conf *c, struct err *err)
 			       "into fds=",
 			       c->fd);
 	return 0;
+}
+
+/* Descriptors that were passed stay with who passed them. */
+static void give_up_interface(struct tap_if *t)
+{
+	if (t->is_passed)
+		tap_if_release(t);
+	else
+		tap_if_close(t);
 }
 
 /* The interface, in the state the options want it in. */
@@ -241,12 +324,34 @@ static int open_interface(struct tap_if *t, const struct tap_conf *c,
 		rc = tap_if_join_bridge(t, c->br, err);
 	if (!rc)
 		rc = tap_if_bring_up(t, err);
-	if (!rc && is_script(c->script))
-		rc = tap_if_run_script(t, "script", c->script, err);
-	/* Descriptors that were passed stay with who passed them. */
-	if (rc && !t->is_passed)
-		tap_if_close(t);
+	if (rc)
+		give_up_interface(t);
 	return rc;
+}
+
+static int create_scripts(struct tap_port *t, const struct tap_conf *c)
+{
+	const char *up = script_path(c->script);
+	const char *down = script_path(c->downscript);
+
+	if (!up && !down)
+		return 0;
+	t->scripts = tap_scripts_create(t->loop, t->port.name, up, down);
+	return t->scripts ? 0 : -ENOMEM;
+}
+
+static int start(struct tap_port *t, struct err *err)
+{
+	int rc = tap_link_follow(t);
+
+	if (!rc && tap_scripts_have_up(t->scripts)) {
+		t->state = TAP_SCRIPT;
+		return tap_scripts_begin(t->scripts, t, err);
+	}
+	if (!rc)
+		rc = tap_start(t);
+	return rc ? err_set(err, rc, "tap %s: %s", t->tap.name, strerror(-rc))
+		  : 0;
 }
 
 static int tap_create(const struct port_env *env,
@@ -255,33 +360,33 @@ static int tap_create(const struct port_env *env,
 {
 	const struct tap_conf *conf = conf_;
 	struct tap_port *t = calloc(1, sizeof(*t));
-	struct tap_if tap;
 	int rc;
 
 	if (!t)
 		return err_set(err, -ENOMEM, "out of memory");
+	t->loop = env->loop;
 	rc = open_interface(&t->tap, conf, err);
 	if (rc) {
 		free(t);
 		return rc;
 	}
 	rc = create_queues(t, env, common, &tap_ops);
-	if (!rc && is_script(conf->downscript)) {
-		t->downscript = strdup(conf->downscript);
-		rc = t->downscript ? 0 : -ENOMEM;
-	}
-	set_gro(t, conf->gro);
 	if (!rc)
-		rc = start_queues(t);
+		rc = create_scripts(t, conf);
+	if (rc) {
+		err_set(err, rc, "tap %s: %s", t->tap.name, strerror(-rc));
+	} else {
+		set_gro(t, conf->gro);
+		rc = start(t, err);
+	}
 	if (!rc) {
 		*out = &t->port;
 		return 0;
 	}
-	tap = t->tap;
-	err_set(err, rc, "tap %s: %s", tap.name, strerror(-rc));
 	release(t);
-	if (!tap.is_passed)
-		tap_if_close(&tap);
+	tap_scripts_destroy(t->scripts);
+	give_up_interface(&t->tap);
+	free(t);
 	return rc;
 }
 

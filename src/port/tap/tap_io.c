@@ -63,6 +63,16 @@ static unsigned take_held(struct tap_queue *q, struct burst *b, uint32_t snap)
 	return n;
 }
 
+/* After a read that failed. The interface may have been deleted where nobody
+ * else would tell us. */
+static void tell_if_gone(struct tap_queue *q)
+{
+	if (likely(errno != EBADFD) || q->is_gone)
+		return;
+	q->is_gone = true;
+	tap_link_wake();
+}
+
 /* Reads until the kernel has no more, for the event is edge-triggered. */
 unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 {
@@ -77,8 +87,10 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 		ssize_t got = read(q->fd, q->arena + off, TAP_READ_ROOM);
 
 		stage_mark(STAGE_SYSCALL);
-		if (got < 0)
+		if (got < 0) {
+			tell_if_gone(q);
 			break;
+		}
 		if (likely(take_frame(q, q->arena + off, (size_t)got, snap,
 				      &b->frame[n], &q->iov[n]))) {
 			q->raw[n].iov_base = q->arena + off;

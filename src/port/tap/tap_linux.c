@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <stdio.h>
@@ -15,10 +16,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "child.h"
 #include "fd.h"
 #include "frame.h"
 #include "log.h"
@@ -30,8 +29,53 @@
 #define TUN_F_USO6 0x40
 #endif
 
-#define TUN_PATH  "/dev/net/tun"
-#define SCRIPT_MS 10000 /* a script that takes longer is ended */
+#define TUN_PATH "/dev/net/tun"
+
+/* All that have descriptors open, so that none is used twice. */
+static struct tap_if *all_open;
+
+static void enlist(struct tap_if *t)
+{
+	t->next = all_open;
+	all_open = t;
+}
+
+static void delist(const struct tap_if *t)
+{
+	struct tap_if **at = &all_open;
+
+	while (*at && *at != t)
+		at = &(*at)->next;
+	if (*at)
+		*at = t->next;
+}
+
+/* Whose descriptor @fd is, or whose interface @name; NULL: nobody's. */
+static const struct tap_if *find_owner(int fd, const char *name)
+{
+	for (const struct tap_if *t = all_open; t; t = t->next) {
+		if (name && !strcmp(t->name, name))
+			return t;
+		for (unsigned i = 0; i < t->count; i++)
+			if (t->fd[i] == fd)
+				return t;
+	}
+	return NULL;
+}
+
+void tap_if_move(struct tap_if *to, struct tap_if *from)
+{
+	delist(from);
+	*to = *from;
+	from->count = 0;
+	enlist(to);
+}
+
+void tap_if_release(struct tap_if *t)
+{
+	delist(t);
+	t->count = 0;
+}
 
 /* An interface ioctl on @ifr, whose name is filled in here. */
 static int if_ioctl(unsigned long request, const char *name, struct ifreq *ifr)
@@ -109,6 +153,11 @@ static int explain_open(const char *name, short flags, bool exists, int rc,
 			       "CAP_NET_ADMIN, or let root make it first with "
 			       "\"ip tuntap add dev %s mode tap%s user $USER\"",
 			       name, strchr(name, '%') ? "NAME" : name, mq);
+	if (rc == -EBUSY && find_owner(-1, name))
+		return err_set(err, rc,
+			       "ifname=%s: another port has it, or its "
+			       "downscript still runs",
+			       name);
 	if (rc == -EBUSY)
 		return err_set(err, rc,
 			       "ifname=%s: in use by another program; end it "
@@ -158,8 +207,10 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 		return explain_open(ifname, flags, exists, rc, err);
 	while (t->count < queues && !rc)
 		rc = open_queue(t, t->name, flags);
-	if (!rc)
+	if (!rc) {
+		enlist(t);
 		return 0;
+	}
 	err_set(err, rc, "queues=%u: the kernel gave %u of %s: %s", queues,
 		t->count, t->name, strerror(-rc));
 	tap_if_close(t);
@@ -170,9 +221,15 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
  * interface. */
 static int adopt_one(struct tap_if *t, const char *key, int fd, struct err *err)
 {
+	const struct tap_if *owner = find_owner(fd, NULL);
 	struct ifreq ifr = { 0 };
 	bool has_hdr;
 
+	if (owner)
+		return err_set(err, -EBUSY,
+			       "%s: descriptor %d is in use already, for the "
+			       "interface %s: each is for one port and queue",
+			       key, fd, owner->name);
 	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
 		return err_set(err, -EINVAL, "%s: descriptor %d is no open tap",
 			       key, fd);
@@ -194,12 +251,11 @@ static int adopt_one(struct tap_if *t, const char *key, int fd, struct err *err)
 	return 0;
 }
 
-int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
-		 struct err *err)
+static int adopt_all(struct tap_if *t, const char *key, const char *fds,
+		     struct err *err)
 {
 	const char *p = fds;
 
-	*t = (struct tap_if){ .is_passed = true };
 	do {
 		char *end;
 		long fd = strtol(p, &end, 10);
@@ -219,6 +275,21 @@ int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
 			return rc;
 		p = end + 1;
 	} while (p[-1]);
+	return 0;
+}
+
+int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
+		 struct err *err)
+{
+	int rc;
+
+	*t = (struct tap_if){ .is_passed = true };
+	enlist(t); /* now, so that no descriptor stands in @fds twice */
+	rc = adopt_all(t, key, fds, err);
+	if (rc) {
+		tap_if_release(t);
+		return rc;
+	}
 	for (unsigned i = 0; i < t->count; i++) {
 		fcntl(t->fd[i], F_SETFD, FD_CLOEXEC);
 		fd_set_nonblock(t->fd[i]);
@@ -334,46 +405,36 @@ int tap_if_join_bridge(struct tap_if *t, const char *bridge, struct err *err)
 	}
 }
 
-int tap_if_run_script(const struct tap_if *t, const char *key, const char *path,
-		      struct err *err)
+/* Is @local, the interface of that name in our namespace, the tap behind @fd?
+ * The name alone could be another one's. */
+static bool is_local(int fd, const char *name)
 {
-	const char *argv[] = { path, t->name, NULL };
-	int status, rc;
-	pid_t pid;
+	struct ifreq own = { 0 }, local = { 0 };
 
-	rc = child_spawn(argv, -1, &pid);
-	if (rc)
-		return err_set(err, rc, "%s=%s: cannot run it: %s", key, path,
-			       strerror(-rc));
-	rc = child_wait(pid, SCRIPT_MS, &status);
-	if (rc) {
-		child_end(&pid, 1, 0);
-		return err_set(err, rc,
-			       "%s=%s: still running after %d seconds; ended",
-			       key, path, SCRIPT_MS / 1000);
-	}
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
-		return 0;
-	if (WIFSIGNALED(status))
-		return err_set(err, -EIO, "%s=%s: ended by signal %d", key,
-			       path, WTERMSIG(status));
-	return err_set(err, -EIO, "%s=%s: ended with status %d", key, path,
-		       WEXITSTATUS(status));
+	return !if_ioctl(SIOCGIFHWADDR, name, &local) &&
+	       ioctl(fd, SIOCGIFHWADDR, &own) >= 0 &&
+	       !memcmp(own.ifr_hwaddr.sa_data, local.ifr_hwaddr.sa_data,
+		       ETH_ALEN);
 }
 
-const char *tap_if_state(const struct tap_if *t)
+enum tap_state tap_if_look(struct tap_if *t)
 {
 	struct ifreq ifr = { 0 };
 
 	/* Answered as long as the interface is there, whatever its name and
 	 * network namespace became. */
 	if (ioctl(t->fd[0], TUNGETIFF, &ifr) < 0)
-		return "gone";
-	if (if_ioctl(SIOCGIFFLAGS, ifr.ifr_name, &ifr))
-		return "in another namespace";
+		return TAP_GONE;
+	snprintf(t->name, IFNAMSIZ, "%s", ifr.ifr_name);
+	if (!is_local(t->fd[0], t->name) ||
+	    if_ioctl(SIOCGIFFLAGS, t->name, &ifr)) {
+		t->ifindex = 0;
+		return TAP_ELSEWHERE;
+	}
+	t->ifindex = if_nametoindex(t->name);
 	if (!(ifr.ifr_flags & IFF_UP))
-		return "down";
-	return ifr.ifr_flags & IFF_RUNNING ? "up" : "no carrier";
+		return TAP_DOWN;
+	return ifr.ifr_flags & IFF_RUNNING ? TAP_UP : TAP_NO_CARRIER;
 }
 
 void tap_if_close(struct tap_if *t)
@@ -384,6 +445,7 @@ void tap_if_close(struct tap_if *t)
 		ifr.ifr_ifindex = (int)if_nametoindex(t->name);
 		if_ioctl(SIOCBRDELIF, t->bridge, &ifr);
 	}
+	delist(t);
 	for (unsigned i = 0; i < t->count; i++)
 		fd_close(&t->fd[i]);
 	t->count = 0;

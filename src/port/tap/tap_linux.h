@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a tap needs of the kernel: the interface itself, its offloads, its place
- * in a bridge, its scripts. Control thread. */
+ * in a bridge. Control thread. */
 #ifndef RW_TAP_LINUX_H
 #define RW_TAP_LINUX_H
 
@@ -12,8 +12,23 @@
 
 #define TAP_MAX_QUEUES 64
 
-/* An interface with its descriptors, one a queue. */
+/* The state of a port on a tap, tap.c has the table. */
+enum tap_state {
+	TAP_SCRIPT, /* its script runs */
+	TAP_FAILED, /* for good, tap_port.reason says why */
+	TAP_UP,	    /* as its interface: */
+	TAP_NO_CARRIER,
+	TAP_DOWN,
+	TAP_ELSEWHERE, /* in another network namespace: nobody tells us */
+	TAP_GONE,      /* deleted */
+	TAP_STATES,
+};
+
+/* An interface with its descriptors, one a queue. Stays where it is while it
+ * has descriptors; tap_if_move() moves it. */
 struct tap_if {
+	struct tap_if *next; /* of all that are open */
+	unsigned ifindex;    /* 0: in another namespace, or not known yet */
 	char name[IFNAMSIZ];
 	bool is_created;   /* by us: it vanishes with the descriptors */
 	bool is_passed;	   /* descriptors came from somebody else; the
@@ -32,7 +47,7 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 		bool wants_vnet_hdr, struct err *err);
 
 /* Takes over the tap descriptors in @fds ("7:8:9"; @key is the option's name).
- * They stay the caller's when this fails. */
+ * They stay the caller's when this fails. -EBUSY: one of them is in use. */
 int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
 		 struct err *err);
 
@@ -44,12 +59,15 @@ int tap_if_bring_up(struct tap_if *t, struct err *err);
 
 int tap_if_join_bridge(struct tap_if *t, const char *bridge, struct err *err);
 
-/* Runs the script @path with the interface's name; @key is the option. */
-int tap_if_run_script(const struct tap_if *t, const char *key, const char *path,
-		      struct err *err);
+/* Returns what the interface is like now, TAP_UP to TAP_GONE; updates its name
+ * and index. */
+enum tap_state tap_if_look(struct tap_if *t);
 
-/* "up", "down", "no carrier", "gone" or "in another namespace". */
-const char *tap_if_state(const struct tap_if *t);
+/* Makes @to what @from was; @from is left without descriptors. */
+void tap_if_move(struct tap_if *to, struct tap_if *from);
+
+/* Gives descriptors that were passed back to who passed them. */
+void tap_if_release(struct tap_if *t);
 
 /* Leaves the bridge, closes the descriptors. */
 void tap_if_close(struct tap_if *t);

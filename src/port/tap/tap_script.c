@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scripts of a tap, see tap.h. Control thread.
+ *
+ * A script is a child that the loop waits for. The first one runs while its
+ * port has no link yet. The second one runs when the port is gone already, but
+ * with the interface still there: that is kept here until the script has ended
+ * or its time is over. A port that goes while its first script runs has that
+ * ended before the second one begins.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "child.h"
+#include "tap.h"
+
+#define SCRIPT_MS 10000 /* a script that takes longer is ended */
+
+struct tap_scripts {
+	struct child child;
+	struct loop *loop;
+	char *name;		/* the port's id; heap */
+	char *up, *down;	/* heap; NULL: none */
+	const char *key, *path; /* of what runs, or ran last */
+	struct tap_port *port;	/* NULL: it went, and tap is ours */
+	struct tap_if tap;
+};
+
+static char *copy(const char *text, bool *is_short)
+{
+	char *s = text ? strdup(text) : NULL;
+
+	*is_short |= text && !s;
+	return s;
+}
+
+struct tap_scripts *tap_scripts_create(struct loop *loop, const char *name,
+				       const char *up, const char *down)
+{
+	struct tap_scripts *s = calloc(1, sizeof(*s));
+	bool is_short = false;
+
+	if (!s)
+		return NULL;
+	s->loop = loop;
+	s->name = copy(name, &is_short);
+	s->up = copy(up, &is_short);
+	s->down = copy(down, &is_short);
+	if (!is_short)
+		return s;
+	tap_scripts_destroy(s);
+	return NULL;
+}
+
+void tap_scripts_destroy(struct tap_scripts *s)
+{
+	if (!s)
+		return;
+	free(s->name);
+	free(s->up);
+	free(s->down);
+	free(s);
+}
+
+bool tap_scripts_have_up(const struct tap_scripts *s)
+{
+	return s && s->up;
+}
+
+/* 0, or -errno with what became of the script. */
+static int judge(const struct tap_scripts *s, int status, struct err *err)
+{
+	if (s->child.is_late)
+		return err_set(err, -ETIMEDOUT,
+			       "%s=%s: still running after %d seconds; ended",
+			       s->key, s->path, SCRIPT_MS / 1000);
+	if (WIFSIGNALED(status))
+		return err_set(err, -EIO, "%s=%s: ended by signal %d", s->key,
+			       s->path, WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		return err_set(err, -EIO, "%s=%s: ended with status %d", s->key,
+			       s->path, WEXITSTATUS(status));
+	return 0;
+}
+
+static void on_end(struct child *c, int status);
+
+static int run(struct tap_scripts *s, const char *key, const char *path,
+	       const struct tap_if *tap, struct err *err)
+{
+	const char *argv[] = { path, tap->name, NULL };
+	int rc;
+
+	s->key = key;
+	s->path = path;
+	rc = child_start(&s->child, s->loop, argv, SCRIPT_MS, on_end);
+	if (rc)
+		err_set(err, rc, "%s=%s: cannot run it: %s", key, path,
+			strerror(-rc));
+	return rc;
+}
+
+static void finish(struct tap_scripts *s)
+{
+	tap_if_close(&s->tap);
+	tap_scripts_destroy(s);
+}
+
+static void run_down(struct tap_scripts *s)
+{
+	struct err err;
+	int rc = s->down ? run(s, "downscript", s->down, &s->tap, &err) : 1;
+
+	if (rc < 0)
+		log_warn("port=%s: %s", s->name, err.msg);
+	if (rc)
+		finish(s);
+}
+
+static void on_end(struct child *c, int status)
+{
+	struct tap_scripts *s = container_of(c, struct tap_scripts, child);
+	struct err err;
+	int rc = judge(s, status, &err);
+
+	if (s->port) {
+		if (!rc) {
+			rc = tap_start(s->port);
+			if (rc)
+				err_set(&err, rc, "cannot start: %s",
+					strerror(-rc));
+		}
+		if (rc)
+			tap_fail(s->port, err.msg);
+	} else if (s->path == s->up) {
+		run_down(s);
+	} else {
+		if (rc)
+			log_warn("port=%s: %s", s->name, err.msg);
+		finish(s);
+	}
+}
+
+int tap_scripts_begin(struct tap_scripts *s, struct tap_port *t,
+		      struct err *err)
+{
+	s->port = t;
+	return run(s, "script", s->up, &t->tap, err);
+}
+
+void tap_scripts_end(struct tap_scripts *s, struct tap_if *tap)
+{
+	s->port = NULL;
+	tap_if_move(&s->tap, tap);
+	if (s->child.stage == CHILD_NONE)
+		run_down(s);
+	else
+		child_stop(&s->child);
+}
