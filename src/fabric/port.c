@@ -237,7 +237,9 @@ int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 		shm_store(&p->tx_offloads, offloads);
 		rcu_publish(p->txqs, set);
 	}
-	if (!old != !set)
+	if (!old != !set) {
+		p->down_ms = set ? 0 : loop_now_ms();
 		tell_link(p, set);
+	}
 	return 0;
 }

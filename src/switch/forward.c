@@ -11,14 +11,11 @@
  */
 #include "forward.h"
 
-#include "capture.h"
-#include "cycles.h"
 #include "deliver.h"
 #include "fd.h"
 #include "flow.h"
 #include "net.h"
 #include "key.h"
-#include "probe.h"
 #include "rcu.h"
 
 /* Where one frame goes: a queue, or one of these two. */
@@ -44,20 +41,6 @@ static struct txq *pick_txq(const struct txq_set *set, struct frame *f)
 	if (queue < set->count && set->txq[queue]->idx == queue)
 		return set->txq[queue];
 	return set->txq[(uint64_t)hash * set->count >> 32];
-}
-
-/* Remembers which queue pair the flows of @frames use. */
-static void learn_flows(const struct rxq *q, struct frame *frames, unsigned n)
-{
-	const struct txq_set *set = rcu_read(q->port->txqs);
-	uint8_t tick;
-
-	if (!set || set->count == 1)
-		return;
-	tick = flow_tick();
-	for (unsigned i = 0; i < n; i++)
-		flow_learn(q->port->flows, frame_flow_hash(&frames[i]), q->idx,
-			   tick);
 }
 
 /* Sends frames[0..n) to the queues in to[0..n); none of them floods. Those that
@@ -402,130 +385,4 @@ void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
 			       rx);
 	else
 		forward_vlans(fw, net, vlans, from, frames, n, can_hold, rx);
-}
-
-/* Of the @n frames from @first on those that are not held back. */
-static unsigned dealt_with(struct burst *b, unsigned first, unsigned n,
-			   struct frame *f[BURST_MAX])
-{
-	unsigned count = 0;
-
-	for (unsigned i = first; i < first + n; i++)
-		if (!(b->held_mask >> i & 1))
-			f[count++] = &b->frame[i];
-	return count;
-}
-
-static void capture_rx(struct port *port, struct burst *b, unsigned first,
-		       unsigned n)
-{
-	struct capture *cap = rcu_read(port->capture);
-	struct frame *f[BURST_MAX];
-
-	if (unlikely(cap))
-		capture_frames(cap, true, f, dealt_with(b, first, n, f));
-}
-
-/*
- * While a burst is copied no other queue gets its turn, so one of large frames
- * is shorter: 64 of 65000 bytes would take a third of a millisecond. The next
- * burst is made of what this one was, @n frames of @bytes.
- */
-#define BURST_BYTES (512 * 1024)
-
-static void set_want(struct rxq *q, unsigned n, uint64_t bytes)
-{
-	if (unlikely(bytes > BURST_BYTES))
-		q->want = MAX(1, (unsigned)(n * BURST_BYTES / bytes));
-	else if (unlikely(q->want < BURST_MAX) && bytes < BURST_BYTES / 2)
-		q->want = MIN(2 * q->want, BURST_MAX);
-}
-
-/* Counts frames[first..first + n) but for those held; returns their bytes with
- * those held. */
-static uint64_t count_rx(struct queue_stats *s, const struct burst *b,
-			 unsigned first, unsigned n)
-{
-	uint64_t all = 0, held_bytes = 0, mask;
-	unsigned held = 0;
-
-	for (unsigned i = first; i < first + n; i++)
-		all += b->frame[i].len;
-	mask = b->held_mask >> first;
-	for (; unlikely(mask); mask &= mask - 1, held++)
-		held_bytes += b->frame[first + __builtin_ctzll(mask)].len;
-	stat_add(&s->frames, n - held);
-	stat_add(&s->bytes, all - held_bytes);
-	stat_inc(&s->bursts);
-	return all;
-}
-
-/* Forwards frames[first..first + n) of the burst, which came in at @port;
- * returns their bytes. */
-static uint64_t forward_run(struct forward *fw, struct rxq *q,
-			    struct port *port, struct queue_stats *stats,
-			    unsigned first, unsigned n)
-{
-	struct burst *b = &fw->burst;
-	uint64_t bytes;
-
-	forward_frames(fw, port, b->frame + first, n, q->can_hold, stats);
-	bytes = count_rx(stats, b, first, n);
-	capture_rx(port, b, first, n);
-	return bytes;
-}
-
-/* The frames of a queue that serves several ports: neighbours from one are
- * forwarded together. When one has to wait, so do all behind it. */
-static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
-							 struct rxq *q,
-							 unsigned n)
-{
-	struct frame *f = fw->burst.frame;
-	unsigned start = 0, end;
-	uint64_t bytes = 0;
-
-	for (; start < n && !fw->burst.held_mask; start = end) {
-		struct port *port = f[start].from;
-
-		end = start + 1;
-		while (end < n && f[end].from == port)
-			end++;
-		bytes += forward_run(fw, q, port, &port->rxq[0]->stats, start,
-				     end - start);
-	}
-	for (; start < n; start++)
-		forward_hold(fw, &f[start]);
-	return bytes;
-}
-
-struct poll_result forward_poll(void *path, struct rxq *q)
-{
-	const struct port_ops *ops = q->port->ops;
-	struct forward *fw = path;
-	struct burst *b = &fw->burst;
-	unsigned n, held = 0;
-	uint64_t bytes;
-
-	b->want = q->want;
-	n = ops->rx_burst(q, b);
-	b->held_mask = 0;
-	if (n) {
-		PROBE3(pop, q->port->name, q->idx, n);
-		if (q->port->flows)
-			learn_flows(q, b->frame, n);
-		fw->merging = shm_load(&q->wants_gro) ? &q->stats : NULL;
-		if (likely(!q->is_shared))
-			bytes = forward_run(fw, q, q->port, &q->stats, 0, n);
-		else
-			bytes = forward_shared(fw, q, n);
-		set_want(q, n, bytes);
-		held = (unsigned)__builtin_popcountll(b->held_mask);
-		PROBE3(forward, q->port->name, q->idx, n - held);
-	}
-	if (unlikely(held))
-		stat_inc(&q->stats.waits);
-	stage_mark(STAGE_OTHER);
-	ops->rx_done(q, b);
-	return (struct poll_result){ n - held, held };
 }

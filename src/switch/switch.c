@@ -50,6 +50,39 @@ static void on_age(struct loop_timer *timer)
 	loop_timer_arm(sw->loop, timer, sw->tick_s * 1000ull, on_age);
 }
 
+/* A port whose link was down for so long is dead: its addresses are forgotten,
+ * so that what is sent to them finds where they are now. A front-end that only
+ * changes its memory is back much sooner. */
+#define DEAD_MS 1000
+
+static void look_for_dead(struct loop_timer *timer)
+{
+	struct vswitch *sw = container_of(timer, struct vswitch, dead_timer);
+	uint64_t now = loop_now_ms(), next = UINT64_MAX;
+
+	for (unsigned i = 0; i < sw->port_count; i++) {
+		struct port *p = sw->port[i];
+
+		if (!p->down_ms || !shm_load(&p->mac_count))
+			continue;
+		if (now - p->down_ms >= DEAD_MS)
+			net_flush(p->net, p);
+		else
+			next = MIN(next, p->down_ms + DEAD_MS - now);
+	}
+	if (next != UINT64_MAX)
+		loop_timer_arm(sw->loop, timer, next, look_for_dead);
+}
+
+static void on_link(struct observer *o, const struct event *e)
+{
+	struct vswitch *sw = container_of(o, struct vswitch, links);
+
+	if (!e->is_up && !sw->dead_timer.due_ms)
+		loop_timer_arm(sw->loop, &sw->dead_timer, DEAD_MS,
+			       look_for_dead);
+}
+
 static void on_grow(struct loop_watch *w, uint32_t events)
 {
 	struct vswitch *sw = container_of(w, struct vswitch, grow_watch);
@@ -126,6 +159,9 @@ int switch_create(const struct switch_config *c, struct loop *loop,
 	if (sw->grow_fd < 0 || loop_watch_add(loop, &sw->grow_watch,
 					      sw->grow_fd, EPOLLIN, on_grow))
 		goto err_destroy;
+	sw->links =
+		(struct observer){ .fn = on_link, .kinds = 1 << EVENT_LINK };
+	observer_add(&sw->observers, &sw->links);
 	rc = mac_news_init(&sw->mac_news, loop, &sw->observers);
 	if (rc)
 		goto err_destroy;
@@ -150,6 +186,7 @@ void switch_destroy(struct vswitch *sw)
 	cds_list_for_each_entry_safe(net, next, &sw->nets, node)
 		net_destroy(net);
 	loop_timer_disarm(&sw->age_timer);
+	loop_timer_disarm(&sw->dead_timer);
 	loop_watch_remove(&sw->grow_watch);
 	mac_news_fini(&sw->mac_news);
 	fd_close(&sw->grow_fd);

@@ -13,6 +13,8 @@ struct vswitch {
 	struct port **port;	   /* in the order they were added; heap */
 	unsigned port_count, port_room;
 	struct observers observers;
+	struct observer links;	      /* ours: of ports that go down */
+	struct loop_timer dead_timer; /* looks at those that did */
 	struct mac_news mac_news;
 	struct workers *workers;
 	struct forward *path;	 /* one for each worker, then ours; heap */

@@ -30,6 +30,7 @@ static unsigned fake_rx_burst(struct rxq *rxq, struct burst *b)
 		iov[2 * n] = (struct iovec){ m->data, m->len };
 		iov[2 * n + 1] = (struct iovec){ padding, q->rx_padding };
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
+		b->frame[n].from = m->from;
 		frame_from_iov(&b->frame[n], &iov[2 * n], q->rx_padding ? 2 : 1,
 			       m->len + q->rx_padding, rxq->snap);
 		n++;
@@ -68,7 +69,13 @@ static unsigned fake_tx_burst(struct txq *txq, struct frame *const *frames,
 	for (i = 0; i < n && i < room; i++) {
 		unsigned at = q->out.head & (QUEUE_ROOM - 1);
 		struct message *m = &q->out.slot[at];
+		unsigned every = shm_load(&q->drop_every);
 
+		if (every && ++q->since_drop == every) {
+			q->since_drop = 0;
+			txq_drop(txq, DROP_TX_ERROR, 1, frames[i]->len);
+			continue;
+		}
 		m->len = MIN(frames[i]->len, sizeof(m->data));
 		frame_copy(frames[i], 0, m->data, m->len);
 		shm_store_release(&q->out.head, q->out.head + 1);

@@ -10,6 +10,7 @@
 
 struct message {
 	uint32_t len;
+	struct port *from; /* is_shared: where it came in */
 	uint8_t data[256];
 };
 
@@ -25,6 +26,9 @@ struct fake_queue {
 	struct txq txq;
 	struct fifo in, out;
 	unsigned out_room;   /* [any, atomic] frames tx_burst still takes */
+	unsigned drop_every; /* [any, atomic] so many frames tx_burst drops one;
+			      * 0: none */
+	unsigned since_drop; /* frames since the last of these */
 	bool out_is_read;    /* it also takes no more than fit into out */
 	unsigned rx_padding; /* frames are so much longer than their messages */
 	unsigned rx_ns;	     /* each rx_burst with frames spins so long */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tags pushed and popped: what comes out is the packet that would have been
+ * built that way, with the offload header and the key in the right places. */
+#include "test.h"
+
+#include "edit.h"
+#include "key.h"
+#include "offload.h"
+#include "pkt.h"
+
+static void take(struct frame *f, struct iovec *iov, const struct pkt *k,
+		 const struct vnet_hdr *hdr, unsigned snap)
+{
+	iov[0] = (struct iovec){ (void *)k->data, k->len / 2 };
+	iov[1] = (struct iovec){ (uint8_t *)k->data + k->len / 2,
+				 k->len - k->len / 2 };
+	f->hdr = *hdr;
+	frame_from_iov(f, iov, 2, k->len, snap);
+}
+
+static void check_same(struct frame *f, const struct pkt *k,
+		       const struct vnet_hdr *hdr)
+{
+	static uint8_t out[PKT_MAX];
+
+	assert_int_equal(f->len, k->len);
+	frame_copy(f, 0, out, f->len);
+	assert_memory_equal(out, k->data, k->len);
+	assert_memory_equal(&f->hdr, hdr, sizeof(*hdr));
+	assert_true(offload_is_valid(f));
+	assert_int_equal(frame_key(f, KEY_L4)->l4_off, k->l4_off);
+	assert_int_equal(f->key.payload_off, k->payload_off);
+}
+
+/* @with is @k with a tag in front of the others. */
+static void put_tag(struct pkt *with, const struct pkt *k, uint16_t tpid,
+		    uint16_t tci)
+{
+	memcpy(with->data, k->data, 12);
+	put_be16(with->data + 12, tpid);
+	put_be16(with->data + 14, tci);
+	memcpy(with->data + 16, k->data + 12, k->len - 12);
+	with->len = k->len + 4;
+	with->l3_off = k->l3_off + 4;
+	with->l4_off = k->l4_off + 4;
+	with->payload_off = k->payload_off + 4;
+}
+
+static void test_push_and_pop(void **state)
+{
+	static struct pkt plain, tagged, other;
+	static struct frame f, copy;
+	struct rng rng = rng_start();
+	struct iovec iov[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * 2 * 2 * 2 * 2; i++) {
+		struct pkt_spec s = { .tags = i & 1,
+				      .v6 = i >> 1 & 1,
+				      .udp = i >> 2 & 1,
+				      .payload = i >> 3 & 1 ? 4000 : 60 };
+		uint16_t gso = i >> 4 & 1 ? 100 : 0;
+		struct vnet_hdr hdr, hdr4;
+		uint32_t hash;
+
+		if (s.payload < gso)
+			s.payload = 300;
+		pkt_build(&plain, &s, &rng);
+		hdr = hdr4 = pkt_hdr(&plain, &s, gso);
+		hdr4.csum_start += 4;
+		hdr4.hdr_len += gso ? 4 : 0;
+		put_tag(&tagged, &plain, 0x88a8, 0x6005);
+		put_tag(&other, &plain, 0x8100, 0x2007);
+
+		take(&f, iov, &plain, &hdr, FRAME_HEAD);
+		hash = frame_flow_hash(&f);
+		edit_copy(&copy, &f);
+		edit_push_tag(&copy, 0x88a8, 0x6005);
+		check_same(&copy, &tagged, &hdr4);
+		edit_set_tag(&copy, 0x8100, 0x2007);
+		check_same(&copy, &other, &hdr4);
+		/* a flow has one hash in every VLAN */
+		assert_int_equal(frame_flow_hash(&copy), hash);
+		edit_pop_tag(&copy);
+		check_same(&copy, &plain, &hdr);
+		/* who shares the frame sees nothing of this */
+		check_same(&f, &plain, &hdr);
+	}
+}
+
+/* A frame of which all is in the head, and the smallest. */
+static void test_small(void **state)
+{
+	static const uint8_t data[18] = { 1, 2, 3, 4, 5, 6, 7,		 8,
+					  9, 9, 9, 9, 8, 0, [16] = 0x88, 0xb5 };
+	struct iovec iov = { (void *)data, 14 };
+	static struct frame f;
+	uint8_t out[32];
+
+	(void)state;
+	f.hdr = (struct vnet_hdr){ 0 };
+	frame_from_iov(&f, &iov, 1, 14, FRAME_SNAP);
+	edit_push_tag(&f, 0x8100, 7);
+	assert_int_equal(f.len, 18);
+	frame_copy(&f, 0, out, 18);
+	assert_memory_equal(out, data, 12);
+	assert_int_equal(get_be16(out + 12), 0x8100);
+	assert_int_equal(get_be16(out + 14), 7);
+	assert_memory_equal(out + 16, data + 12, 2);
+	edit_pop_tag(&f);
+	assert_int_equal(f.len, 14);
+	frame_copy(&f, 0, out, 14);
+	assert_memory_equal(out, data, 14);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_push_and_pop),
+		cmocka_unit_test(test_small),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
