@@ -15,7 +15,7 @@ packages() {
 		echo libjansson-dev	# JSON of the control socket
 		echo libslirp-dev	# the user port's TCP/IP stack
 		echo libglib2.0-dev	# what libslirp's pkg-config file names
-		echo libpcap-dev	# capture files
+		echo libpcap-dev	# unit tests: reads captures back
 		echo libcmocka-dev	# unit tests, built with the rest
 		echo systemtap-sdt-dev	# probe points for perf and bpftrace
 		;;

@@ -72,7 +72,7 @@ static json_t *wait_for_end(struct client *c, const char *id, int signal_fd,
 	json_t *message, *numbers = NULL;
 	int rc = 0;
 
-	while (poll(pfd, 2, -1) < 0 && errno == EINTR)
+	while (!client_has_line(c) && poll(pfd, 2, -1) < 0 && errno == EINTR)
 		;
 	/* The end may come from both sides at once; either answer has the
 	 * numbers. */
@@ -147,15 +147,24 @@ static void print_numbers(const json_t *n, const char *id)
 	fputc('\n', stderr);
 }
 
-/* Standard output may be the capture itself. */
-static void print_end(const struct call *call, const json_t *numbers)
+/* Standard output may be the capture itself. Returns an exit code. */
+static int tell_end(const struct call *call, const json_t *numbers)
 {
 	const struct capture_own *own = call->own;
+	const json_t *error = json_object_get(numbers, "error");
 
-	if (!call->json)
-		print_numbers(numbers, call_param(call, "id"));
-	else
+	if (call->json)
 		print_json(strcmp(own->write, "-") ? stdout : stderr, numbers);
+	else if (!error)
+		print_numbers(numbers, call_param(call, "id"));
+	if (!error)
+		return EXIT_DONE;
+	return cli_fail(EXIT_REFUSED,
+			"capture %s: write=%s: %s: the capture ends after "
+			"%" JSON_INTEGER_FORMAT " frames",
+			call_param(call, "id"), own->write,
+			json_string_value(json_object_get(numbers, "reason")),
+			json_integer_value(json_object_get(numbers, "frames")));
 }
 
 int capture_run(struct call *call)
@@ -163,7 +172,7 @@ int capture_run(struct call *call)
 	json_t *numbers = NULL;
 	struct client c;
 	struct err err;
-	int rc;
+	int rc, code;
 
 	rc = client_open(&c, call->control, &err);
 	if (!rc) {
@@ -172,7 +181,7 @@ int capture_run(struct call *call)
 	}
 	if (rc)
 		return cli_fail(cli_exit_code(rc), "%s", err.msg);
-	print_end(call, numbers);
+	code = tell_end(call, numbers);
 	json_decref(numbers);
-	return EXIT_DONE;
+	return code;
 }

@@ -160,7 +160,9 @@ static int run_daemon(struct config *c, int ready_fd)
 	log_level = (enum log_level)c->daemon.log_level;
 	/* One arena: only the control thread allocates in earnest. */
 	mallopt(M_ARENA_MAX, 1);
+	/* Writing fails then, which is handled where it happens. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	raise_fd_limit();
 	if (!control) {
 		rc = control_path_default(path, sizeof(path), true, &err);

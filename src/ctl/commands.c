@@ -115,7 +115,9 @@ const struct command commands[] = {
 	  .help = "write a port's frames to a pcap file or pipe",
 	  .more = "Runs until interrupted, until the reader of the pipe goes "
 		  "away, or until --count frames were written, then says how "
-		  "many frames it wrote. To watch in Wireshark: ringway "
+		  "many frames it wrote. When writing fails, for a full disk "
+		  "say, it tells why, and the file ends with a whole packet. "
+		  "To watch in Wireshark: ringway "
 		  "capture PORT -w - | wireshark -k -i -",
 	  PARAMS(capture_args, capture_params),
 	  .takes_fd = true,
@@ -123,7 +125,7 @@ const struct command commands[] = {
 	{ .method = "capture.stop",
 	  .help = "end the capture of a port",
 	  PARAMS(port_args, port_params),
-	  .result = "`frames`, `dropped`",
+	  .result = "`frames`, `dropped`, and of a failure `reason`, `error`",
 	  .fn = method_capture_stop },
 	{ .name = "watch",
 	  .method = "watch",

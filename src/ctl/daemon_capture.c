@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fd.h"
 #include "json_show.h"
@@ -33,6 +34,19 @@ static void capture_free(void *arg)
 	free(c);
 }
 
+void daemon_capture_show(const struct capture_stats *stats, const char *reason,
+			 struct show *s)
+{
+	show_num(s, "frames", stats->frames);
+	show_num(s, "dropped", stats->dropped);
+	if (stats->error) {
+		show_str(s, "reason", strerror(-stats->error));
+		show_str(s, "error", strerrorname_np(-stats->error));
+	} else if (reason) {
+		show_str(s, "reason", reason);
+	}
+}
+
 static void tell_client(struct daemon_capture *c,
 			const struct capture_stats *stats, const char *reason)
 {
@@ -41,9 +55,7 @@ static void tell_client(struct daemon_capture *c,
 
 	json_show_init(&j, params);
 	show_str(&j.show, "id", c->port->netdev->common.id);
-	show_num(&j.show, "frames", stats->frames);
-	show_num(&j.show, "dropped", stats->dropped);
-	show_str(&j.show, "reason", reason);
+	daemon_capture_show(stats, reason, &j.show);
 	rpc_conn_notify(c->hook.conn, "capture.ended", params);
 }
 

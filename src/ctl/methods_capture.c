@@ -84,7 +84,6 @@ int method_capture_stop(struct rpc_call *call)
 			       "port %s is not being captured", args->id);
 	stats = daemon_capture_end(p, "stopped");
 	json_show_init(&j, call->result);
-	show_num(&j.show, "frames", stats.frames);
-	show_num(&j.show, "dropped", stats.dropped);
+	daemon_capture_show(&stats, NULL, &j.show);
 	return 0;
 }

@@ -125,6 +125,11 @@ static int read_more(struct client *c, struct err *err)
 	return 0;
 }
 
+bool client_has_line(const struct client *c)
+{
+	return c->len && memchr(c->buf, '\n', c->len);
+}
+
 json_t *client_receive(struct client *c, struct err *err)
 {
 	json_error_t where;
@@ -132,9 +137,10 @@ json_t *client_receive(struct client *c, struct err *err)
 	char *end;
 	size_t n;
 
-	while (!(end = c->len ? memchr(c->buf, '\n', c->len) : NULL))
+	while (!client_has_line(c))
 		if (read_more(c, err))
 			return NULL;
+	end = memchr(c->buf, '\n', c->len);
 	n = (size_t)(end - c->buf) + 1;
 	value = json_loadb(c->buf, n, 0, &where);
 	c->len -= n;

@@ -4,6 +4,7 @@
 #define RW_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "err.h"
 
@@ -24,6 +25,10 @@ int client_send(struct client *c, const char *method, json_t *params, int fd,
 /* The next line the daemon sends, parsed; waits for it. NULL at its end or on
  * an error, with @err. */
 json_t *client_receive(struct client *c, struct err *err);
+
+/* Has a whole line been read already, so that client_receive() will not wait?
+ * Who polls c->fd asks this first. */
+bool client_has_line(const struct client *c);
 
 /* The result in @reply (borrowed from it), or NULL with @err and *@rc. */
 json_t *client_result(json_t *reply, int *rc, struct err *err);

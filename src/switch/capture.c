@@ -4,11 +4,8 @@
  * what it calls on the capture's own thread; the rest on the control thread.
  *
  * Theory of operation. Workers put records into the ring; the writer takes them
- * out, gives them to libpcap, and flushes whenever the ring runs empty, so that
- * who reads a pipe sees frames as they come. The descriptor may be a pipe or a
- * socket whose reader stands still, and it may be shared with other programs,
- * so it is neither made non-blocking nor ever written to when that could block:
- * stopping a capture must not wait for a stranger.
+ * out, gathers them in a stream (capture_stream.c), and flushes that whenever
+ * the ring runs empty, so that who reads a pipe sees frames as they come.
  *
  * End. The writer ends by itself when the reader is gone, writing fails or the
  * bound is reached: it posts @ended and exits; workers see is_over and record
@@ -20,28 +17,19 @@
 #include "capture.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <pcap/pcap.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "capture_stream.h"
 #include "fd.h"
 #include "log.h"
 #include "mring.h"
 #include "rcu.h"
 
-#define RING_SIZE    (4u << 20) /* 64 of the largest frames */
-#define BUFFER_SIZE  (64u << 10)
-#define SNAPLEN_MAX  262144 /* what readers of pcap accept */
-#define STALL_MS     50	    /* between looks whether to stop */
-#define STOP_WAIT_MS 200    /* for a slow reader at the end */
+#define RING_SIZE (4u << 20) /* 64 of the largest frames */
 
 /* In front of each frame in the ring. */
 struct record {
@@ -59,24 +47,15 @@ struct capture {
 	void *ended_arg;
 	char *port_name; /* heap, for log lines */
 	int fd, event_fd;
-	bool is_file; /* writing never blocks for long */
-	bool is_socket;
 	pthread_t thread;
 	struct mring *ring; /* workers -> writer */
 
 	/* [any, atomic] */
 	bool stop;	  /* ctl -> writer: write the rest and end */
 	bool is_over;	  /* writer -> workers: nobody reads any more */
-	uint64_t frames;  /* written; by the writer */
 	uint64_t dropped; /* by workers */
 
-	/* [writer] */
-	FILE *file;
-	pcap_t *pcap;
-	pcap_dumper_t *dumper;
-	char *buffer;	     /* of file */
-	int error;	     /* -errno of the first failed write */
-	uint64_t stop_by_ms; /* 0: not asked to stop yet */
+	struct stream stream; /* [writer] */
 
 	/* [ctl] once the writer ended */
 	bool was_posted; /* a call of run_ended() is in the loop */
@@ -112,97 +91,24 @@ void capture_frames(struct capture *c, bool is_rx, struct frame *const *frames,
 		fd_signal(c->event_fd);
 }
 
-/* Waits until the descriptor takes PIPE_BUF bytes without blocking; once the
- * capture is to stop, no longer than is polite. */
-static int wait_writable(struct capture *c)
-{
-	struct pollfd p = { c->fd, POLLOUT, 0 };
-
-	for (;;) {
-		int rc = poll(&p, 1, STALL_MS);
-
-		if (rc < 0 && errno != EINTR)
-			return -errno;
-		if (rc > 0 && (p.revents & POLLERR))
-			return -EPIPE;
-		if (!shm_load(&c->stop)) {
-			if (rc > 0)
-				return 0;
-			continue;
-		}
-		if (!c->stop_by_ms)
-			c->stop_by_ms = loop_now_ms() + STOP_WAIT_MS;
-		if (loop_now_ms() >= c->stop_by_ms)
-			return -ETIMEDOUT;
-		if (rc > 0)
-			return 0;
-	}
-}
-
-static ssize_t write_some(struct capture *c, const char *data, size_t size)
-{
-	int rc = c->is_file ? 0 : wait_writable(c);
-	ssize_t n;
-
-	if (rc)
-		return rc;
-	if (c->is_socket)
-		n = send(c->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-	else
-		n = write(c->fd, data, c->is_file ? size : MIN(size, PIPE_BUF));
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	return n < 0 ? -errno : n;
-}
-
-/* What stdio calls to write. */
-static ssize_t write_all(void *cookie, const char *data, size_t size)
-{
-	struct capture *c = cookie;
-	size_t done = 0;
-
-	while (!c->error && done < size) {
-		ssize_t n = write_some(c, data + done, size - done);
-
-		if (n < 0)
-			c->error = (int)n;
-		else
-			done += (size_t)n;
-	}
-	return c->error ? 0 : (ssize_t)size;
-}
-
-static void write_record(struct capture *c, const struct record *r,
-			 uint32_t size)
-{
-	struct pcap_pkthdr h = {
-		.ts = { (time_t)(r->time_ns / 1000000000),
-			/* nanoseconds: so the file's header says */
-			(suseconds_t)(r->time_ns % 1000000000) },
-		.caplen = size - (uint32_t)sizeof(*r),
-		.len = r->len,
-	};
-
-	pcap_dump((u_char *)c->dumper, &h, (const u_char *)(r + 1));
-	stat_inc(&c->frames);
-}
-
-/* Writes what is in the ring. True: go on. */
+/* Gathers what is in the ring and writes it. True: go on. */
 static bool write_ring(struct capture *c)
 {
+	struct stream *s = &c->stream;
 	const struct record *r;
 	uint32_t size;
 
-	while (!c->error && (r = mring_peek(c->ring, &size))) {
-		write_record(c, r, size);
+	while (!s->error && (r = mring_peek(c->ring, &size))) {
+		stream_put(s, r->time_ns, r->len, r + 1,
+			   size - (uint32_t)sizeof(*r));
 		mring_release(c->ring);
-		if (c->frames == c->max_frames) {
-			fflush(c->file);
+		if (s->frames + s->pending == c->max_frames) {
+			stream_flush(s);
 			return false;
 		}
 	}
-	fflush(c->file);
-	return !c->error;
+	stream_flush(s);
+	return !s->error;
 }
 
 /* Sleeps until there is something in the ring. False: the reader is gone. */
@@ -211,7 +117,7 @@ static bool await_record(struct capture *c)
 	/* a reader that goes makes its pipe or socket report POLLERR or
 	 * POLLHUP without being asked for it */
 	struct pollfd p[] = { { c->event_fd, POLLIN, 0 },
-			      { c->is_file ? -1 : c->fd, 0, 0 } };
+			      { c->stream.is_file ? -1 : c->fd, 0, 0 } };
 
 	if (!mring_arm(c->ring))
 		return true;
@@ -221,28 +127,12 @@ static bool await_record(struct capture *c)
 	return !p[1].revents;
 }
 
-static void close_stream(struct capture *c)
-{
-	if (c->dumper)
-		pcap_dump_close(c->dumper);
-	else if (c->file)
-		fclose(c->file);
-	if (c->pcap)
-		pcap_close(c->pcap);
-	c->dumper = NULL;
-	c->file = NULL;
-	c->pcap = NULL;
-}
-
 static void free_capture(struct capture *c)
 {
-	/* The writer closed the stream; what has none writes nothing now. */
-	c->error = -ECANCELED;
-	close_stream(c);
+	stream_fini(&c->stream);
 	mring_destroy(c->ring);
 	fd_close(&c->event_fd);
 	fd_close(&c->fd);
-	free(c->buffer);
 	free(c->port_name);
 	free(c);
 }
@@ -259,6 +149,15 @@ static void run_ended(void *arg)
 	c->ended(c->ended_arg);
 }
 
+/* -errno when writing failed. A reader that left, or that stood still at the
+ * end, is no failure. */
+static int failure(const struct capture *c)
+{
+	return stream_reader_left(&c->stream) || c->stream.error == -ETIMEDOUT
+		       ? 0
+		       : c->stream.error;
+}
+
 static void *writer_main(void *arg)
 {
 	struct capture *c = arg;
@@ -271,10 +170,9 @@ static void *writer_main(void *arg)
 		goes_on = write_ring(c);
 	} while (goes_on && !is_last && await_record(c));
 	shm_store(&c->is_over, true);
-	close_stream(c);
-	if (c->error && c->error != -EPIPE && c->error != -ETIMEDOUT)
+	if (failure(c))
 		log_warn("port=%s: capture ended: %s", c->port_name,
-			 strerror(-c->error));
+			 strerror(-failure(c)));
 	if (!shm_load(&c->stop)) {
 		c->was_posted = true;
 		if (loop_post(c->loop, run_ended, c))
@@ -283,46 +181,22 @@ static void *writer_main(void *arg)
 	return NULL;
 }
 
-static int open_stream(struct capture *c)
-{
-	const cookie_io_functions_t io = { .write = write_all };
-
-	c->buffer = malloc(BUFFER_SIZE);
-	c->file = c->buffer ? fopencookie(c, "w", io) : NULL;
-	if (!c->file)
-		return -ENOMEM;
-	setvbuf(c->file, c->buffer, _IOFBF, BUFFER_SIZE);
-	c->pcap = pcap_open_dead_with_tstamp_precision(
-		DLT_EN10MB, (int)MIN(c->snaplen, SNAPLEN_MAX),
-		PCAP_TSTAMP_PRECISION_NANO);
-	if (!c->pcap)
-		return -ENOMEM;
-	c->dumper = pcap_dump_fopen(c->pcap, c->file);
-	if (!c->dumper)
-		c->file = NULL; /* libpcap closed it */
-	return c->dumper ? 0 : -ENOMEM;
-}
-
 static struct capture *create_capture(const struct port *p,
 				      const struct capture_config *config)
 {
 	struct capture *c = calloc(1, sizeof(*c));
-	struct stat st;
 
 	if (!c)
 		return NULL;
 	c->fd = -1; /* the caller's until all went well */
-	c->snaplen = config->snaplen ? config->snaplen : SNAPLEN_MAX;
+	c->snaplen = config->snaplen ? config->snaplen : STREAM_SNAPLEN_MAX;
 	c->max_frames = config->max_frames;
 	c->direction = config->direction;
-	if (!fstat(config->fd, &st)) {
-		c->is_file = S_ISREG(st.st_mode);
-		c->is_socket = S_ISSOCK(st.st_mode);
-	}
 	c->event_fd = fd_eventfd();
 	c->ring = mring_create(RING_SIZE);
 	c->port_name = strdup(p->name);
-	if (c->event_fd >= 0 && c->ring && c->port_name && !open_stream(c))
+	if (c->event_fd >= 0 && c->ring && c->port_name &&
+	    !stream_init(&c->stream, config->fd, c->snaplen, &c->stop))
 		return c;
 	free_capture(c);
 	return NULL;
@@ -377,15 +251,30 @@ bool capture_stats(const struct port *p, struct capture_stats *out)
 	*out = (struct capture_stats){ 0 };
 	if (!c)
 		return false;
-	out->frames = stat_read(&c->frames);
+	out->frames = stat_read(&c->stream.frames);
 	out->dropped = stat_read(&c->dropped);
 	return true;
+}
+
+/* Of what the writer left, how much is missing in the stream. */
+static uint64_t count_missing(struct capture *c)
+{
+	uint64_t n = c->stream.pending;
+	uint32_t size;
+
+	if (!c->stream.error || stream_reader_left(&c->stream))
+		return 0;
+	while (mring_peek(c->ring, &size)) {
+		mring_release(c->ring);
+		n++;
+	}
+	return n;
 }
 
 void capture_stop(struct port *p, struct capture_stats *last)
 {
 	struct capture *c = p->capture;
-	struct capture_stats stats;
+	struct capture_stats stats = { 0 };
 
 	if (c) {
 		rcu_publish(p->capture, NULL);
@@ -393,10 +282,9 @@ void capture_stop(struct port *p, struct capture_stats *last)
 		shm_store_release(&c->stop, true);
 		fd_signal(c->event_fd);
 		pthread_join(c->thread, NULL);
-		stats.frames = c->frames;
-		stats.dropped = c->dropped;
-	} else {
-		stats = (struct capture_stats){ 0 };
+		stats.frames = c->stream.frames;
+		stats.dropped = c->dropped + count_missing(c);
+		stats.error = failure(c);
 	}
 	if (last)
 		*last = stats;

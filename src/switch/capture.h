@@ -30,7 +30,10 @@ int capture_start(struct port *p, const struct capture_config *config,
 		  struct err *err);
 struct capture_stats {
 	uint64_t frames;  /* written */
-	uint64_t dropped; /* not recorded: the ring was full */
+	uint64_t dropped; /* the ring was full, or they could not be written */
+	int error; /* -errno when writing failed, of a full disk say; what
+		    * was written ends with a whole frame then, if it
+		    * is a file */
 };
 
 /* Ends it: what workers had handed over is written, then the fd is closed.
