@@ -10,6 +10,7 @@
 #include "rpc.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,6 +40,7 @@ struct rpc_conn {
 	struct buffer in, out;
 	int fd[MAX_FDS]; /* came along, not yet taken; oldest first */
 	unsigned fd_count;
+	bool lost_fd;  /* one came along and could not be taken */
 	bool skipping; /* the rest of a line that was too long */
 	bool is_eof;   /* the peer will send no more */
 	bool is_dead;  /* close as soon as nobody uses it */
@@ -53,6 +55,8 @@ struct rpc_server {
 	struct loop_watch listener;
 	struct loop_timer rest;
 	struct log_limit log;
+	/* since when nobody can be accepted; 0: that is not so */
+	uint64_t short_since_ms;
 };
 
 static bool buffer_reserve(struct buffer *b, size_t more)
@@ -143,8 +147,11 @@ static int take_fd(struct rpc_conn *c)
 {
 	int fd;
 
-	if (!c->fd_count)
-		return -1;
+	if (!c->fd_count) {
+		fd = c->lost_fd ? RPC_FD_LOST : -1;
+		c->lost_fd = false;
+		return fd;
+	}
 	fd = c->fd[0];
 	c->fd_count--;
 	memmove(c->fd, c->fd + 1, c->fd_count * sizeof(c->fd[0]));
@@ -178,6 +185,8 @@ static void keep_fds(struct rpc_conn *c, struct msghdr *msg)
 {
 	struct cmsghdr *cm;
 
+	/* The kernel gives as many as this process may still have. */
+	c->lost_fd |= !!(msg->msg_flags & MSG_CTRUNC);
 	for (cm = CMSG_FIRSTHDR(msg); cm; cm = CMSG_NXTHDR(msg, cm)) {
 		size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		int fd;
@@ -186,10 +195,12 @@ static void keep_fds(struct rpc_conn *c, struct msghdr *msg)
 			continue;
 		for (size_t i = 0; i < n; i++) {
 			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd), sizeof(fd));
-			if (c->fd_count < MAX_FDS)
+			if (c->fd_count < MAX_FDS) {
 				c->fd[c->fd_count++] = fd;
-			else
+			} else {
 				fd_close(&fd);
+				c->lost_fd = true;
+			}
 		}
 	}
 }
@@ -278,8 +289,10 @@ static bool handle_input(struct rpc_conn *c)
 	if (done)
 		buffer_consume(&c->in, done);
 	/* Descriptors that no request wanted belong to none that follows. */
-	if (!c->in.len)
+	if (!c->in.len) {
 		close_fds(c);
+		c->lost_fd = false;
+	}
 	return is_all;
 }
 
@@ -336,6 +349,23 @@ static void on_rest_over(struct loop_timer *t)
 	loop_watch_set(&s->listener, EPOLLIN);
 }
 
+/* One line for each time that descriptors or memory run out, and one for its
+ * end, however often it was tried. */
+static void note_accept(struct rpc_server *s, int error)
+{
+	if (error && !s->short_since_ms) {
+		s->short_since_ms = loop_now_ms();
+		log_limited(&s->log, LOG_LEVEL_WARN,
+			    "control: cannot accept: %s; clients wait",
+			    strerror(error));
+	} else if (!error && s->short_since_ms) {
+		log_limited(&s->log, LOG_LEVEL_INFO,
+			    "control: accepts again, after %" PRIu64 " ms",
+			    loop_now_ms() - s->short_since_ms);
+		s->short_since_ms = 0;
+	}
+}
+
 static void on_accept(struct loop_watch *w, uint32_t events)
 {
 	struct rpc_server *s = container_of(w, struct rpc_server, listener);
@@ -346,11 +376,12 @@ static void on_accept(struct loop_watch *w, uint32_t events)
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 			return;
 		/* The client stays in the backlog: polling would spin. */
-		log_warn("control: cannot accept: %s", strerror(errno));
+		note_accept(s, errno);
 		loop_watch_set(&s->listener, 0);
 		loop_timer_arm(s->loop, &s->rest, ACCEPT_REST_MS, on_rest_over);
 		return;
 	}
+	note_accept(s, 0);
 	if (s->conn_count >= MAX_CONNS || !peer_is_welcome(fd)) {
 		log_limited(&s->log, LOG_LEVEL_WARN,
 			    "control: a connection was refused");

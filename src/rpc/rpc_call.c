@@ -84,9 +84,15 @@ static int parse_params(const struct command *m, void *args,
 
 static int run_method(const struct command *m, struct rpc_call *call)
 {
-	void *args = calloc(1, MAX(m->args_size, (size_t)1));
+	void *args;
 	int rc;
 
+	if (call->fd == RPC_FD_LOST)
+		return err_set(&call->err, -EMFILE,
+			       "the descriptor that came along was lost: this "
+			       "process has as many as it may (RLIMIT_NOFILE), "
+			       "or more than 8 came along");
+	args = calloc(1, MAX(m->args_size, (size_t)1));
 	if (!args)
 		return err_set(&call->err, -ENOMEM, "out of memory");
 	call->args = args;

@@ -5,8 +5,12 @@
 
 #include "rpc.h"
 
+/* What take_fd() returns when one came along, but was lost. */
+#define RPC_FD_LOST (-2)
+
 /* Carries out the request in @line. @take_fd(conn) hands out a descriptor that
- * came with it, or -1. Returns the reply, NULL when none is due. */
+ * came with it, RPC_FD_LOST, or -1: none came. Returns the reply, NULL when
+ * none is due. */
 json_t *rpc_handle_line(const struct command *commands, void *ctx,
 			struct rpc_conn *conn,
 			int (*take_fd)(struct rpc_conn *conn), const char *line,

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -405,6 +406,46 @@ static void test_descriptors(void **state)
 	fd_close(&pair[0]);
 }
 
+/* Leaves this process room for @n descriptors more. Returns the old limit. */
+static struct rlimit leave_room(unsigned n)
+{
+	int next = dup(rig.fd);
+	struct rlimit old, tight;
+
+	assert_true(next >= 0);
+	close(next);
+	getrlimit(RLIMIT_NOFILE, &old);
+	tight = old;
+	tight.rlim_cur = (rlim_t)next + n;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	return old;
+}
+
+#define LOST                                                                   \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32000,"            \
+	"\"message\":\"the descriptor that came along was lost: this process " \
+	"has as many as it may (RLIMIT_NOFILE), or more than 8 came along\","  \
+	"\"data\":{\"errno\":\"EMFILE\"}}}"
+
+static void test_lost_descriptors(void **state)
+{
+	struct rlimit old = leave_room(0);
+
+	(void)state;
+	tell_with_fd(TAKE_REQUEST, rig.fd);
+	assert_string_equal(hear(), LOST);
+	/* who sends none is told so; who wants none does not care */
+	tell(TAKE_REQUEST);
+	assert_non_null(strstr(hear(), "\"message\":\"no fd\""));
+	tell_with_fd(ECHO_REQUEST "\n", rig.fd);
+	assert_string_equal(hear(), ECHO_REPLY);
+	tell(TAKE_REQUEST);
+	assert_non_null(strstr(hear(), "\"message\":\"no fd\""));
+	setrlimit(RLIMIT_NOFILE, &old);
+	tell_with_fd(TAKE_REQUEST, rig.fd);
+	assert_non_null(strstr(hear(), "{\"open\":true}"));
+}
+
 static void test_close(void **state)
 {
 	(void)state;
@@ -428,7 +469,7 @@ int main(void)
 		TEST(test_requests),	TEST(test_not_json),
 		TEST(test_pieces),	TEST(test_too_long),
 		TEST(test_slow_reader), TEST(test_descriptors),
-		TEST(test_close),
+		TEST(test_close),	TEST(test_lost_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

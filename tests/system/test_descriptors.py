@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon that has no descriptors left for its control socket."""
+import json
+import os
+import resource
+import socket
+import time
+
+import lab
+import pytest
+
+
+def leave_room(s, n):
+    """The daemon may have n descriptors more than it has."""
+    highest = max(int(f) for f in os.listdir(f'/proc/{s.pid}/fd'))
+    soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (highest + 1 + n, hard))
+    return soft, hard
+
+
+def connect(s):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.connect(s.control)
+    return sock
+
+
+def test_accepting_rests_and_says_so_once(up, eventually):
+    s = up('null,id=n')
+    limits = leave_room(s, 2)
+    for occurrence in (1, 2):
+        crowd = [connect(s) for _ in range(5)]
+        eventually(lambda: s.log_text().count('cannot accept') == occurrence)
+        ticks = s.cpu_ticks()
+        time.sleep(1)           # ten attempts
+        assert s.cpu_ticks() - ticks < 10
+        assert s.log_text().count('cannot accept') == occurrence
+        assert 'accepts again' not in s.log_text().split('cannot accept')[-1]
+        s.call('version')       # who is in is served
+        for sock in crowd:
+            sock.close()
+        late = lab.Rpc(s.control)
+        late.call('version')    # and who waited, once there is room
+        late.close()
+        assert s.log_text().count('accepts again, after') == occurrence
+        eventually(lambda: len(os.listdir(f'/proc/{s.pid}/fd')) <
+                   resource.prlimit(s.pid, resource.RLIMIT_NOFILE)[0])
+    resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
+
+
+def start_capture(s, rpc, count):
+    """Asks for a capture; count descriptors come along. The reply."""
+    request = {'jsonrpc': '2.0', 'id': 1, 'method': 'capture.start',
+               'params': {'id': 'n'}}
+    read, write = os.pipe()
+    socket.send_fds(rpc.sock, [json.dumps(request).encode() + b'\n'],
+                    [write] * count)
+    os.close(write)
+    os.close(read)
+    return json.loads(rpc.raw(b''))
+
+
+@pytest.mark.parametrize('room,count', [(0, 1), (50, 9)])
+def test_a_lost_descriptor_is_told(up, room, count):
+    s = up('null,id=n')
+    before = len(os.listdir(f'/proc/{s.pid}/fd'))
+    rpc = lab.Rpc(s.control)
+    rpc.call('version')
+    limits = leave_room(s, room)
+    error = start_capture(s, rpc, count).get('error')
+    if count == 1:
+        assert error['data']['errno'] == 'EMFILE'
+        assert 'RLIMIT_NOFILE' in error['message']
+    else:
+        assert error is None    # the first is taken, the others are closed
+    resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
+    rpc.close()
+    lab.wait_until(lambda: len(os.listdir(f'/proc/{s.pid}/fd')) <= before, 5,
+                   'nothing is left open')
