@@ -38,8 +38,7 @@ int client_open(struct client *c, const char *control, struct err *err)
 void client_close(struct client *c)
 {
 	fd_close(&c->fd);
-	free(c->buf);
-	c->buf = NULL;
+	buffer_free(&c->in);
 }
 
 /* Sends all of @text; @fd goes with its first byte. */
@@ -102,32 +101,26 @@ int client_send(struct client *c, const char *method, json_t *params, int fd,
 
 static int read_more(struct client *c, struct err *err)
 {
+	struct buffer *in = &c->in;
 	ssize_t n;
 
-	if (c->size - c->len < 4096) {
-		size_t size = c->size ? 2 * c->size : 16384;
-		char *grown = realloc(c->buf, size);
-
-		if (!grown)
-			return err_set(err, -ENOMEM, "out of memory");
-		c->buf = grown;
-		c->size = size;
-	}
+	if (!buffer_reserve(in, BUFFER_READ))
+		return err_set(err, -ENOMEM, "out of memory");
 	do {
-		n = recv(c->fd, c->buf + c->len, c->size - c->len, 0);
+		n = recv(c->fd, in->data + in->len, in->size - in->len, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_set(err, -errno, "the daemon went away: %s",
 			       strerror(errno));
 	if (n == 0)
 		return err_set(err, -EPIPE, "the daemon closed the connection");
-	c->len += (size_t)n;
+	in->len += (size_t)n;
 	return 0;
 }
 
 bool client_has_line(const struct client *c)
 {
-	return c->len && memchr(c->buf, '\n', c->len);
+	return c->in.len && memchr(c->in.data, '\n', c->in.len);
 }
 
 json_t *client_receive(struct client *c, struct err *err)
@@ -140,11 +133,10 @@ json_t *client_receive(struct client *c, struct err *err)
 	while (!client_has_line(c))
 		if (read_more(c, err))
 			return NULL;
-	end = memchr(c->buf, '\n', c->len);
-	n = (size_t)(end - c->buf) + 1;
-	value = json_loadb(c->buf, n, 0, &where);
-	c->len -= n;
-	memmove(c->buf, end + 1, c->len);
+	end = memchr(c->in.data, '\n', c->in.len);
+	n = (size_t)(end - c->in.data) + 1;
+	value = json_loadb(c->in.data, n, 0, &where);
+	buffer_consume(&c->in, n);
 	if (!value)
 		err_set(err, -EPROTO, "the daemon sent no JSON: %s",
 			where.text);

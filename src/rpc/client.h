@@ -6,12 +6,12 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "buffer.h"
 #include "err.h"
 
 struct client {
 	int fd;
-	char *buf; /* what was read and not yet taken */
-	size_t len, size;
+	struct buffer in; /* what was read and not yet taken */
 };
 
 /* @control NULL: the default path. 0 or -errno with @err. */

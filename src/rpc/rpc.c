@@ -16,21 +16,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "fd.h"
 #include "log.h"
 #include "rpc_impl.h"
 
-#define READ_SIZE      65536
 #define OUT_WAIT       (1u << 20)  /* more unread replies: stop reading */
 #define OUT_MAX	       (64u << 20) /* more: give the client up */
 #define MAX_FDS	       8
 #define MAX_CONNS      256
 #define ACCEPT_REST_MS 100 /* after running out of descriptors */
-
-struct buffer {
-	char *data;
-	size_t len, size;
-};
 
 struct rpc_conn {
 	struct loop_watch watch;
@@ -58,34 +53,6 @@ struct rpc_server {
 	/* since when nobody can be accepted; 0: that is not so */
 	uint64_t short_since_ms;
 };
-
-static bool buffer_reserve(struct buffer *b, size_t more)
-{
-	size_t size = b->size ? b->size : 4096;
-	char *grown;
-
-	if (b->size - b->len >= more)
-		return true;
-	while (size - b->len < more)
-		size *= 2;
-	grown = realloc(b->data, size);
-	if (!grown)
-		return false;
-	b->data = grown;
-	b->size = size;
-	return true;
-}
-
-/* Drops the first @n bytes; a large buffer that became empty is given back. */
-static void buffer_consume(struct buffer *b, size_t n)
-{
-	b->len -= n;
-	memmove(b->data, b->data + n, b->len);
-	if (!b->len && b->size > READ_SIZE) {
-		free(b->data);
-		*b = (struct buffer){ 0 };
-	}
-}
 
 static void send_json(struct rpc_conn *c, json_t *message)
 {
@@ -176,8 +143,8 @@ static void conn_destroy(struct rpc_conn *c)
 	loop_watch_remove(&c->watch);
 	fd_close(&fd);
 	close_fds(c);
-	free(c->in.data);
-	free(c->out.data);
+	buffer_free(&c->in);
+	buffer_free(&c->out);
 	free(c);
 }
 
@@ -218,7 +185,7 @@ static void read_input(struct rpc_conn *c)
 			      .msg_controllen = sizeof(control) };
 	ssize_t n;
 
-	if (!buffer_reserve(&c->in, READ_SIZE)) {
+	if (!buffer_reserve(&c->in, BUFFER_READ)) {
 		c->is_dead = true;
 		return;
 	}
