@@ -262,7 +262,7 @@ static void print_values(const json_t *o, unsigned indent)
 	}
 }
 
-void print_tree(const json_t *value, unsigned indent)
+static void print_tree(const json_t *value, unsigned indent)
 {
 	const char *key;
 	json_t *v;

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Any result, as print_tree() does. */
+/* Any result: values as "key  value", objects indented, arrays as tables. */
 void print_result(const json_t *result);
 void print_show(const json_t *result);
 void print_port_list(const json_t *result);
@@ -28,9 +28,6 @@ void print_event(const json_t *event);
 /* What the workers did with their time since @before (NULL: since their start):
  * @now and @before are arrays of workers. */
 void print_workers(const json_t *before, const json_t *now);
-
-/* Anything: values as "key  value", objects indented, arrays as tables. */
-void print_tree(const json_t *value, unsigned indent);
 
 /* The JSON itself, for eyes; and in one line, for who reads a stream of them.
  */

@@ -116,8 +116,7 @@ def test_learned_unicast_goes_to_one_port(up):
     assert c.recv(0.1) is None
     ping(a, b)
     assert c.recv(0.1) is None
-    assert s.macs() == {('default', mac(1)): 'a', ('default', mac(2)): 'b'} \
-        or set(s.macs().values()) == {'a', 'b'}
+    assert s.macs() == {('default', mac(1)): 'a', ('default', mac(2)): 'b'}
 
 
 @pytest.mark.parametrize('dst', [BROADCAST, '01:00:5e:00:00:01'])
