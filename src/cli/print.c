@@ -92,6 +92,34 @@ static void add_peer(struct table *t, const json_t *state)
 		table_add(t, "-");
 }
 
+/* "vlan 10", "trunk 10,20-30 native 10"; nothing for a port without VLANs. */
+static void add_vlans(struct table *t, const json_t *p)
+{
+	static const char *const keys[] = { "vlan", "trunk", "native" };
+	const json_t *dot1ad = json_object_get(p, "dot1ad");
+	char text[400] = "";
+	size_t n = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+		const json_t *v = json_object_get(p, keys[i]);
+
+		if (json_is_integer(v) && json_integer_value(v))
+			n += (size_t)snprintf(text + n, sizeof(text) - n,
+					      "%s%s %" JSON_INTEGER_FORMAT,
+					      n ? " " : "", keys[i],
+					      json_integer_value(v));
+		else if (json_is_string(v))
+			n += (size_t)snprintf(text + n, sizeof(text) - n,
+					      "%s%s %s", n ? " " : "", keys[i],
+					      json_string_value(v));
+		n = MIN(n, sizeof(text) - 1);
+	}
+	if (json_is_true(dot1ad) ||
+	    (json_is_string(dot1ad) && strcmp(str(p, "dot1ad"), "off")))
+		snprintf(text + n, sizeof(text) - n, "%sdot1ad", n ? " " : "");
+	table_add(t, "%s", text);
+}
+
 static void add_queues(struct table *t, const json_t *p)
 {
 	uint64_t rx = num(p, "rx_queues"), tx = num(p, "tx_queues");
@@ -105,9 +133,9 @@ static void add_queues(struct table *t, const json_t *p)
 static void print_ports(const json_t *ports, bool with_net, unsigned indent)
 {
 	static const char *const head[] = {
-		"PORT",	   "TYPE",     "NET",	     "LINK", "PEER",
-		">QUEUES", "OFFLOADS", ">FRAMES IN", ">OUT", ">DROPS",
-		">MACS",   "",	       NULL,
+		"PORT",	  "TYPE",    "NET",	 "?VLANS",     "LINK",
+		"PEER",	  ">QUEUES", "OFFLOADS", ">FRAMES IN", ">OUT",
+		">DROPS", ">MACS",   "",	 NULL,
 	};
 	struct table *t = table_create(head);
 	const json_t *p;
@@ -120,6 +148,7 @@ static void print_ports(const json_t *ports, bool with_net, unsigned indent)
 		table_add(t, "%s", str(p, "id"));
 		table_add(t, "%s", str(p, "type"));
 		table_add(t, "%s", with_net ? str(p, "net") : "");
+		add_vlans(t, p);
 		table_add(t, "%s",
 			  json_is_true(json_object_get(p, "link")) ? "up"
 								   : "down");
@@ -330,8 +359,8 @@ void print_result(const json_t *r)
 
 void print_macs(const json_t *r)
 {
-	static const char *const head[] = { "MAC", "NET", "PORT", ">AGE",
-					    NULL };
+	static const char *const head[] = { "MAC",  "NET",  "?>VLAN",
+					    "PORT", ">AGE", NULL };
 	struct table *t = table_create(head);
 	const json_t *m;
 	size_t i;
@@ -340,6 +369,7 @@ void print_macs(const json_t *r)
 		table_row(t);
 		table_add(t, "%s", str(m, "mac"));
 		table_add(t, "%s", str(m, "net"));
+		table_add_num(t, num(m, "vlan"), true);
 		table_add(t, "%s", str(m, "port"));
 		table_add(t, "%" PRIu64 " s", num(m, "age_s"));
 	}

@@ -85,14 +85,19 @@ void table_add_short(struct table *t, uint64_t n)
 	table_add(t, "%.*f%c", v < 9.995 ? 2 : v < 99.95 ? 1 : 0, v, unit[i]);
 }
 
+static bool is_optional(const struct table *t, unsigned column)
+{
+	return t->head[column][0] == '?';
+}
+
 static bool is_right(const struct table *t, unsigned column)
 {
-	return t->head[column][0] == '>';
+	return t->head[column][is_optional(t, column)] == '>';
 }
 
 static const char *title(const struct table *t, unsigned column)
 {
-	return t->head[column] + is_right(t, column);
+	return t->head[column] + is_optional(t, column) + is_right(t, column);
 }
 
 /* 0: nothing in it is worth a column. */
@@ -138,8 +143,10 @@ void table_print(struct table *t, unsigned indent)
 
 	assert(t->count == t->rows * t->columns);
 	for (unsigned c = 0; c < t->columns; c++)
-		width[c] = t->count ? width_of(t, c)
-				    : (unsigned)strlen(title(t, c));
+		if (t->count)
+			width[c] = width_of(t, c);
+		else if (!is_optional(t, c))
+			width[c] = (unsigned)strlen(title(t, c));
 	print_line(t, NULL, width, indent);
 	for (unsigned r = 0; r < t->rows; r++)
 		print_line(t, t->cell + r * t->columns, width, indent);

@@ -11,8 +11,8 @@
 struct table;
 
 /* @head: column titles, ended by NULL. A title that begins with ">" makes the
- * column flush right. Running out of memory ends the process: this is the
- * command line. */
+ * column flush right; "?" before that leaves it out of an empty table. Running
+ * out of memory ends the process: this is the command line. */
 struct table *table_create(const char *const *head);
 
 /* The next row begins. A row that has not one cell for each column is a fault

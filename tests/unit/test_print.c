@@ -195,6 +195,38 @@ static void test_ports(void **state)
 	expect(text, 7, 2, "cpu", "7");
 }
 
+/* How ports stand to VLANs: the end of the summary, the cell. */
+static void test_vlans(void **state)
+{
+	static const char *const table[][2] = {
+		{ ",\"vlan\":10", "vlan 10" },
+		{ ",\"trunk\":\"10,20-30\"", "trunk 10,20-30" },
+		{ ",\"trunk\":\"10,20-30\",\"native\":10",
+		  "trunk 10,20-30 native 10" },
+		{ ",\"trunk\":\"all\",\"dot1ad\":true", "trunk all dot1ad" },
+		{ ",\"vlan\":7,\"dot1ad\":\"on\"", "vlan 7 dot1ad" },
+	};
+	char json[300];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+		const char *text;
+
+		snprintf(json, sizeof(json),
+			 "{\"ports\":[{\"id\":\"a\",\"link\":true%s},{\"id\":"
+			 "\"b\",\"link\":true,\"vlan\":0,\"dot1ad\":false}]}",
+			 table[i][0]);
+		text = printed(print_port_list, json);
+		expect(text, 0, 1, "VLANS", table[i][1]);
+		expect(text, 0, 1, "LINK", "up");
+		expect(text, 0, 2, "LINK", "up");
+		assert_null(strstr(line(text, 2), "vlan"));
+	}
+	assert_null(
+		strstr(printed(print_port_list, "{\"ports\":[{\"id\":\"a\"}]}"),
+		       "VLAN"));
+}
+
 static void test_macs(void **state)
 {
 	const char *text = printed(
@@ -208,6 +240,20 @@ static void test_macs(void **state)
 	expect(text, 0, 1, "PORT", "vm");
 	expect(text, 0, 1, "AGE", "7 s");
 	assert_non_null(strstr(text, "and 2 more\n"));
+	assert_null(strstr(text, "VLAN"));
+	text = printed(print_macs, "{\"macs\":[],\"total\":0}");
+	assert_string_equal(text, "MAC  NET  PORT  AGE\n");
+	/* a column for VLANs where there are any */
+	text = printed(
+		print_macs,
+		"{\"macs\":[{\"mac\":\"02:00:00:00:00:01\",\"vlan\":4094,"
+		"\"net\":\"lab\",\"port\":\"vm\",\"age_s\":7},{\"mac\":"
+		"\"02:00:00:00:00:02\",\"net\":\"lab\",\"port\":\"vm\","
+		"\"age_s\":8}],\"total\":2}");
+	expect(text, 0, 1, "VLAN", "4094");
+	expect(text, 0, 1, "PORT", "vm");
+	expect(text, 0, 2, "VLAN", "-");
+	expect(text, 0, 2, "AGE", "8 s");
 }
 
 static void test_moves(void **state)
@@ -315,6 +361,7 @@ int main(void)
 		cmocka_unit_test(test_stats),
 		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_vlans),
 		cmocka_unit_test(test_macs),
 		cmocka_unit_test(test_moves),
 		cmocka_unit_test(test_anything),
