@@ -1,26 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replies as text, see print.h. Numbers are short where they are looked at and
  * exact where they are counted (stats, port show). */
-#include "print.h"
+#include "print_impl.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "table.h"
-
-static const char *str(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
-static uint64_t num(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
 
 static void print_uptime(uint64_t s)
 {
@@ -54,20 +41,16 @@ static void add_offloads(struct table *t, const json_t *offloads)
 		{ "ufo", "ufo", "ufo" },
 	};
 	char text[80] = "";
-	size_t n = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(name); i++) {
 		bool four = has_word(offloads, name[i][0]);
 		bool six = has_word(offloads, name[i][1]);
 
 		if (four || six)
-			n += (size_t)snprintf(text + n, sizeof(text) - n,
-					      "%s%s", n ? " " : "",
-					      four && six ? name[i][2]
-					      : four	  ? name[i][0]
-							  : name[i][1]);
+			text_append(text, sizeof(text), " ", "%s",
+				    name[i][four && six ? 2 : six]);
 	}
-	table_add(t, "%s", n ? text : "-");
+	table_add(t, "%s", *text ? text : "-");
 }
 
 /* Who is at the other end, from what the back-end tells. */
@@ -96,27 +79,20 @@ static void add_peer(struct table *t, const json_t *state)
 static void add_vlans(struct table *t, const json_t *p)
 {
 	static const char *const keys[] = { "vlan", "trunk", "native" };
-	const json_t *dot1ad = json_object_get(p, "dot1ad");
+	const char *dot1ad = str(p, "dot1ad");
 	char text[400] = "";
-	size_t n = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-		const json_t *v = json_object_get(p, keys[i]);
-
-		if (json_is_integer(v) && json_integer_value(v))
-			n += (size_t)snprintf(text + n, sizeof(text) - n,
-					      "%s%s %" JSON_INTEGER_FORMAT,
-					      n ? " " : "", keys[i],
-					      json_integer_value(v));
-		else if (json_is_string(v))
-			n += (size_t)snprintf(text + n, sizeof(text) - n,
-					      "%s%s %s", n ? " " : "", keys[i],
-					      json_string_value(v));
-		n = MIN(n, sizeof(text) - 1);
+		if (num(p, keys[i]))
+			text_append(text, sizeof(text), " ", "%s %" PRIu64,
+				    keys[i], num(p, keys[i]));
+		else if (*str(p, keys[i]))
+			text_append(text, sizeof(text), " ", "%s %s", keys[i],
+				    str(p, keys[i]));
 	}
-	if (json_is_true(dot1ad) ||
-	    (json_is_string(dot1ad) && strcmp(str(p, "dot1ad"), "off")))
-		snprintf(text + n, sizeof(text) - n, "%sdot1ad", n ? " " : "");
+	if (json_is_true(json_object_get(p, "dot1ad")) ||
+	    (*dot1ad && strcmp(dot1ad, "off")))
+		text_append(text, sizeof(text), " ", "dot1ad");
 	table_add(t, "%s", text);
 }
 
@@ -167,47 +143,53 @@ static void print_ports(const json_t *ports, bool with_net, unsigned indent)
 	table_print(t, indent);
 }
 
-/* One column for each single value that any of @rows has; a small object of
- * numbers goes into one cell as "3 tx-full, 1 alone". */
-static void add_cell(struct table *t, const json_t *v)
+void text_append(char *text, size_t size, const char *separator,
+		 const char *fmt, ...)
+{
+	size_t n = strlen(text);
+	va_list ap;
+
+	n += (size_t)snprintf(text + n, size - n, "%s", n ? separator : "");
+	if (n >= size)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text + n, size - n, fmt, ap);
+	va_end(ap);
+}
+
+void table_add_value(struct table *t, const json_t *v)
 {
 	char text[400] = "";
 	const char *key;
 	json_t *part;
-	size_t n = 0;
+	size_t i;
 
 	if (json_is_string(v)) {
 		table_add(t, "%s", json_string_value(v));
-	} else if (json_is_integer(v)) {
-		table_add_num(t, (uint64_t)json_integer_value(v), false);
-	} else if (json_is_boolean(v)) {
-		table_add(t, "%s", json_is_true(v) ? "yes" : "no");
-	} else if (json_is_array(v)) {
-		size_t i;
-
-		json_array_foreach(v, i, part) {
-			const char *s = json_string_value(part);
-
-			n += (size_t)snprintf(text + n, sizeof(text) - n,
-					      "%s%s", n ? " " : "",
-					      s ? s : "?");
-			n = MIN(n, sizeof(text) - 1);
-		}
-		table_add(t, "%s", text);
-	} else {
-		json_object_foreach((json_t *)v, key, part) {
-			n += (size_t)snprintf(text + n, sizeof(text) - n,
-					      "%s%" JSON_INTEGER_FORMAT " %s",
-					      n ? ", " : "",
-					      json_integer_value(part), key);
-			n = MIN(n, sizeof(text) - 1);
-		}
-		table_add(t, "%s", text);
+		return;
 	}
+	if (json_is_integer(v)) {
+		table_add_num(t, (uint64_t)json_integer_value(v), false);
+		return;
+	}
+	if (json_is_boolean(v)) {
+		table_add(t, "%s", json_is_true(v) ? "yes" : "no");
+		return;
+	}
+	json_array_foreach(v, i, part)
+		text_append(text, sizeof(text), " ", "%s",
+			    json_is_string(part) ? json_string_value(part)
+						 : "?");
+	json_object_foreach((json_t *)v, key, part)
+		text_append(text, sizeof(text), ", ",
+			    "%" JSON_INTEGER_FORMAT " %s",
+			    json_integer_value(part), key);
+	table_add(t, "%s", text);
 }
 
 #define MAX_COLUMNS 40
 
+/* One column for each single value that any of @rows has. */
 static void collect_columns(const json_t *rows, const char **head,
 			    unsigned *count)
 {
@@ -248,7 +230,7 @@ static void print_table(const json_t *rows, unsigned indent)
 	json_array_foreach(rows, i, row) {
 		table_row(t);
 		for (unsigned c = 0; c < count; c++)
-			add_cell(t, json_object_get(row, key[c] + 1));
+			table_add_value(t, json_object_get(row, key[c] + 1));
 	}
 	table_print(t, indent);
 	for (unsigned c = 0; c < count; c++)

@@ -4,17 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "print.h"
-
-static const char *str(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
-static uint64_t num(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
+#include "print_impl.h"
 
 /* The part of the line that is of this kind alone. */
 static void print_details(const json_t *e, const char *kind)
@@ -26,7 +16,7 @@ static void print_details(const json_t *e, const char *kind)
 		printf(" %s", str(e, "mac"));
 		if (num(e, "vlan"))
 			printf(" vlan %" PRIu64, num(e, "vlan"));
-		if (str(e, "from"))
+		if (*str(e, "from"))
 			printf(" from %s", str(e, "from"));
 	} else if (!strcmp(kind, "fault")) {
 		printf(" queue %" PRIu64 ": %s", num(e, "queue"),
@@ -47,7 +37,7 @@ void print_event(const json_t *e)
 		printf("%s  lost %" PRIu64 " events\n", str(e, "time"),
 		       num(e, "lost"));
 	printf("%s  %-12s %s", str(e, "time"), kind, str(e, "port"));
-	if (str(e, "net"))
+	if (*str(e, "net"))
 		printf(" (%s)", str(e, "net"));
 	print_details(e, kind);
 	putchar('\n');

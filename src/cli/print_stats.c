@@ -4,30 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "print.h"
-#include "table.h"
-
-static uint64_t num(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
-static void add_drops(struct table *t, const json_t *drops)
-{
-	char text[300] = "";
-	const char *key;
-	size_t n = 0;
-	json_t *v;
-
-	json_object_foreach((json_t *)drops, key, v) {
-		n += (size_t)snprintf(text + n, sizeof(text) - n,
-				      "%s%" JSON_INTEGER_FORMAT " %s",
-				      n ? ", " : "", json_integer_value(v),
-				      key);
-		n = MIN(n, sizeof(text) - 1);
-	}
-	table_add(t, "%s", text);
-}
+#include "print_impl.h"
 
 /* A counter of a queue, and the title of its column. */
 static const struct {
@@ -54,7 +31,7 @@ static void add_queue(struct table *t, const char *id, const char *direction,
 		table_add(t, "-");
 	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
 		table_add_num(t, num(q, counters[i].key), true);
-	add_drops(t, json_object_get(q, "drops"));
+	table_add_value(t, json_object_get(q, "drops"));
 }
 
 /* Queues that never did anything say nothing, but each port has a line. */

@@ -5,14 +5,8 @@
 #include <stdio.h>
 
 #include "cycles.h"
-#include "print.h"
+#include "print_impl.h"
 #include "workers.h"
-#include "table.h"
-
-static uint64_t num(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
 
 static double ratio(uint64_t a, uint64_t b)
 {
