@@ -141,6 +141,8 @@ static int check_path(const struct sockaddr_un *sa, const char *key,
 			     "%s=%s: a running process listens there: stop it "
 			     "or choose another path",
 			     key, path);
+	else if (errno == ENOENT)
+		rc = 0; /* somebody who holds the lock has just removed it */
 	else if (errno != ECONNREFUSED)
 		rc = err_set(err, -errno, "%s=%s: %s", key, path,
 			     strerror(errno));
