@@ -126,6 +126,34 @@ def test_guestfwd_to_a_command(up):
     assert reply, 'cat did not answer'
 
 
+def answer_arp(front, address='10.0.2.15', timeout=3):
+    """Answers the next question for @address."""
+    ask = wait_frame(front, lambda p: ARP in p and p[ARP].op == 1 and
+                     p[ARP].pdst == address, timeout)
+    assert ask, 'nobody asks for the guest'
+    front.send(bytes(Ether(src=mac(1), dst=ask.src) /
+                     ARP(op=2, hwsrc=mac(1), psrc=address, hwdst=ask.src,
+                         pdst=ask[ARP].psrc)))
+
+
+@pytest.mark.measures
+def test_first_packet_of_a_connection_is_not_late(up):
+    """What the guest's answer to ARP or ND frees leaves at once."""
+    ports = [lab.free_port() for _ in range(3)]
+    s, a = with_user(up, ''.join(
+        f',hostfwd=tcp:127.0.0.1:{p}-10.0.2.{15 + i}:22'
+        for i, p in enumerate(ports)))
+    for i, port in enumerate(ports):
+        with socket.socket() as c:
+            c.setblocking(False)
+            c.connect_ex(('127.0.0.1', port))
+            begin = time.monotonic()
+            answer_arp(a, f'10.0.2.{15 + i}')
+            assert wait_frame(a, lambda p: TCP in p and p[TCP].flags == 'S' and
+                              p[IP].dst == f'10.0.2.{15 + i}')
+            assert time.monotonic() - begin < 0.2
+
+
 def test_hostfwd_port_in_use(up):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))

@@ -265,9 +265,12 @@ static void serve_library(struct user_slirp *s, bool poll_failed)
 	bool must_signal;
 
 	pthread_mutex_lock(&library);
+	/* First, because what an answer to ARP or ND frees is sent at the end
+	 * of slirp_pollfds_poll() only: else it waits for the next round, which
+	 * may be the library's slow timer, half a second later. */
+	input_frames(s);
 	slirp_pollfds_poll(s->slirp, poll_failed, on_get_revents, s);
 	run_timers(s);
-	input_frames(s);
 	if (s->change) {
 		run_change(s, s->change);
 		s->change = NULL;
