@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The user port's options, frame by frame (guests use it in test_guests.py)."""
 import os
+import select
 import socket
 import time
 
@@ -152,6 +153,28 @@ def test_first_packet_of_a_connection_is_not_late(up):
             assert wait_frame(a, lambda p: TCP in p and p[TCP].flags == 'S' and
                               p[IP].dst == f'10.0.2.{15 + i}')
             assert time.monotonic() - begin < 0.2
+
+
+@pytest.mark.measures
+def test_many_connections_at_once(up):
+    """Connections wait for the guest in the listening socket, as many as the
+    host allows."""
+    port = lab.free_port()
+    s, a = with_user(up, f',hostfwd=tcp:127.0.0.1:{port}-:22')
+    clients = [socket.socket() for _ in range(40)]
+    begin = time.monotonic()
+    try:
+        for c in clients:
+            c.setblocking(False)
+            c.connect_ex(('127.0.0.1', port))
+        for c in clients:
+            c.settimeout(5)
+            assert select.select([], [c], [], 5)[1]
+            assert c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        assert time.monotonic() - begin < 0.5
+    finally:
+        for c in clients:
+            c.close()
 
 
 def test_hostfwd_port_in_use(up):

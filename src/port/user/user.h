@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The user port's inside: user.c is the port (workers and control thread),
- * user_slirp.c the thread that runs libslirp, user_agent.c what stands behind
- * guestfwd rules.
+ * user_slirp.c the thread that runs libslirp, user_change.c its forwarded
+ * ports, user_agent.c what stands behind guestfwd rules.
  */
 #ifndef RW_USER_H
 #define RW_USER_H
@@ -60,6 +60,9 @@ struct user_slirp {
 	unsigned pfd_count, pfd_room;
 };
 
+/* Held around every call of the library, by whatever thread and port. */
+extern pthread_mutex_t user_library;
+
 /* Starts libslirp, without a thread yet, for the port @name. @c and @n are
  * needed during the call only. 0, or -errno with @err; then user_slirp_fini()
  * cleans up. [ctl] */
@@ -75,6 +78,9 @@ int user_slirp_add_hostfwd(struct user_slirp *s, const struct user_hostfwd *f,
 			   const char *text, struct err *err);
 void user_slirp_remove_hostfwd(struct user_slirp *s,
 			       const struct user_hostfwd *f);
+
+/* Makes @c and says so in it. [thread, or ctl while there is none; lock] */
+void user_change_run(struct user_slirp *s, struct user_change *c);
 
 /* Has @fd polled for @events; returns its index in s->pfd, or -1. [thread] */
 int user_slirp_poll_fd(struct user_slirp *s, int fd, short events);

@@ -44,6 +44,9 @@ union user_addr {
 socklen_t user_addr_size(const union user_addr *a);
 uint16_t user_addr_port(const union user_addr *a); /* host order */
 
+/* Do both name one address and port of one family? */
+bool user_addr_is_same(const union user_addr *a, const union user_addr *b);
+
 /* "tcp|udp:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT"; IPv6 addresses in
  * brackets. Zeroed memory but for what it says, so memcmp() compares. */
 struct user_hostfwd {

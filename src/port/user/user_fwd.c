@@ -25,6 +25,18 @@ uint16_t user_addr_port(const union user_addr *a)
 						 : a->v6.sin6_port);
 }
 
+bool user_addr_is_same(const union user_addr *a, const union user_addr *b)
+{
+	if (a->any.sa_family != b->any.sa_family)
+		return false;
+	if (a->any.sa_family == AF_INET)
+		return a->v4.sin_port == b->v4.sin_port &&
+		       a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+	return a->v6.sin6_port == b->v6.sin6_port &&
+	       !memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr,
+		       sizeof(a->v6.sin6_addr));
+}
+
 /* Takes what stands before @end out of *@text into @out, and steps behind
  * @end. False: no @end, or no room. */
 static bool take_until(const char **text, char end, char *out, size_t size)

@@ -5,10 +5,6 @@
  * The library keeps a few variables that all its instances share. So one lock,
  * for the whole process, is held around every call of it; never while polling,
  * and never while doing what could block.
- *
- * Forwarded ports change on the thread, while the control thread waits: were
- * the lock enough, a socket could be closed while the thread polls it, and the
- * kernel would keep it, and its port, until that poll ends.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +24,7 @@
  * connections than the agents' backlog holds: connecting must not block. */
 #define IN_BATCH 64
 
-static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t user_library = PTHREAD_MUTEX_INITIALIZER;
 
 static ssize_t on_send(const void *buf, size_t len, void *opaque)
 {
@@ -235,36 +231,12 @@ static int wait_for_work(struct user_slirp *s, int timeout)
 	return rc;
 }
 
-static int hostfwd_flags(const struct user_hostfwd *f)
-{
-	return (f->is_udp ? SLIRP_HOSTFWD_UDP : 0) |
-	       (f->host.any.sa_family == AF_INET6 ? SLIRP_HOSTFWD_V6ONLY : 0);
-}
-
-/* With the lock held, on the thread or while there is none. */
-static void run_change(struct user_slirp *s, struct user_change *c)
-{
-	const struct user_hostfwd *f = c->hostfwd;
-
-	errno = 0;
-	if (c->is_removal)
-		slirp_remove_hostxfwd(s->slirp, &f->host.any,
-				      user_addr_size(&f->host),
-				      hostfwd_flags(f));
-	else if (slirp_add_hostxfwd(s->slirp, &f->host.any,
-				    user_addr_size(&f->host), &f->guest.any,
-				    user_addr_size(&f->guest),
-				    hostfwd_flags(f)) < 0)
-		c->rc = errno ? -errno : -EADDRINUSE;
-	c->is_done = true;
-}
-
 /* What the sockets, the timers, the guests and the control thread want. */
 static void serve_library(struct user_slirp *s, bool poll_failed)
 {
 	bool must_signal;
 
-	pthread_mutex_lock(&library);
+	pthread_mutex_lock(&user_library);
 	/* First, because what an answer to ARP or ND frees is sent at the end
 	 * of slirp_pollfds_poll() only: else it waits for the next round, which
 	 * may be the library's slow timer, half a second later. */
@@ -272,13 +244,13 @@ static void serve_library(struct user_slirp *s, bool poll_failed)
 	slirp_pollfds_poll(s->slirp, poll_failed, on_get_revents, s);
 	run_timers(s);
 	if (s->change) {
-		run_change(s, s->change);
+		user_change_run(s, s->change);
 		s->change = NULL;
 		pthread_cond_signal(&s->change_done);
 	}
 	must_signal = s->must_signal;
 	s->must_signal = false;
-	pthread_mutex_unlock(&library);
+	pthread_mutex_unlock(&user_library);
 	if (must_signal)
 		fd_signal(s->out_fd);
 }
@@ -292,10 +264,10 @@ static void *slirp_main(void *arg)
 		int rc, timeout;
 
 		s->pfd_count = 1;
-		pthread_mutex_lock(&library);
+		pthread_mutex_lock(&user_library);
 		slirp_pollfds_fill(s->slirp, &ms, on_add_poll, s);
 		timeout = next_timeout(s, ms);
-		pthread_mutex_unlock(&library);
+		pthread_mutex_unlock(&user_library);
 		user_agents_fill(s->agents, s);
 
 		rc = wait_for_work(s, timeout);
@@ -345,9 +317,9 @@ static int add_guestfwd(struct user_slirp *s, const char *text,
 	if (rc)
 		return err_set(err, rc, "guestfwd=%s: cannot listen: %s", text,
 			       strerror(-rc));
-	pthread_mutex_lock(&library);
+	pthread_mutex_lock(&user_library);
 	rc = slirp_add_unix(s->slirp, path, &f.server, f.port);
-	pthread_mutex_unlock(&library);
+	pthread_mutex_unlock(&user_library);
 	if (rc < 0)
 		return err_set(err, -EEXIST,
 			       "guestfwd=%s: another rule has this address "
@@ -370,9 +342,9 @@ static int start_library(struct user_slirp *s, const struct user_conf *c,
 	fill_config(&cfg, c, n);
 	if (c->dnssearch.count)
 		cfg.vdnssearch = search;
-	pthread_mutex_lock(&library);
+	pthread_mutex_lock(&user_library);
 	s->slirp = slirp_new(&cfg, &callbacks, s);
-	pthread_mutex_unlock(&library);
+	pthread_mutex_unlock(&user_library);
 	free(search);
 	return s->slirp ? 0 : -EINVAL;
 }
@@ -420,9 +392,9 @@ void user_slirp_fini(struct user_slirp *s)
 		pthread_join(s->thread, NULL);
 	}
 	if (s->slirp) {
-		pthread_mutex_lock(&library);
+		pthread_mutex_lock(&user_library);
 		slirp_cleanup(s->slirp);
-		pthread_mutex_unlock(&library);
+		pthread_mutex_unlock(&user_library);
 	}
 	/* Each call takes the first from the list. */
 	while (s->timers)
@@ -436,65 +408,4 @@ void user_slirp_fini(struct user_slirp *s)
 	free(s->pfd);
 	pthread_cond_destroy(&s->change_done);
 	log_limit_fini(&s->log);
-}
-
-static int explain_hostfwd(const struct user_hostfwd *f, const char *text,
-			   int rc, struct err *err)
-{
-	unsigned port = user_addr_port(&f->host);
-	const char *proto = f->is_udp ? "UDP" : "TCP";
-
-	switch (-rc) {
-	case EADDRINUSE:
-		return err_set(err, rc,
-			       "hostfwd=%s: %s port %u of the host is in use; "
-			       "choose another",
-			       text, proto, port);
-	case EACCES:
-	case EPERM:
-		return err_set(err, rc,
-			       "hostfwd=%s: no right to listen on %s port %u "
-			       "of the host; choose one from 1024",
-			       text, proto, port);
-	case EADDRNOTAVAIL:
-		return err_set(err, rc,
-			       "hostfwd=%s: the first address must be one of "
-			       "the host",
-			       text);
-	default:
-		return err_set(err, rc,
-			       "hostfwd=%s: cannot listen on %s port %u of "
-			       "the host: %s",
-			       text, proto, port, strerror(-rc));
-	}
-}
-
-/* Has the thread make @c, and waits for it. */
-static int change(struct user_slirp *s, struct user_change *c)
-{
-	pthread_mutex_lock(&library);
-	if (s->has_thread) {
-		s->change = c;
-		fd_signal(s->in_fd);
-		while (!c->is_done)
-			pthread_cond_wait(&s->change_done, &library);
-	} else {
-		run_change(s, c);
-	}
-	pthread_mutex_unlock(&library);
-	return c->rc;
-}
-
-int user_slirp_add_hostfwd(struct user_slirp *s, const struct user_hostfwd *f,
-			   const char *text, struct err *err)
-{
-	int rc = change(s, &(struct user_change){ .hostfwd = f });
-
-	return rc ? explain_hostfwd(f, text, rc, err) : 0;
-}
-
-void user_slirp_remove_hostfwd(struct user_slirp *s,
-			       const struct user_hostfwd *f)
-{
-	change(s, &(struct user_change){ .hostfwd = f, .is_removal = true });
 }
