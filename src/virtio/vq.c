@@ -18,6 +18,7 @@ static const char *const fault_names[VQ_FAULT_COUNT] = {
 	[VQ_FAULT_INDIRECT_SIZE] = "size of an indirect table not allowed",
 	[VQ_FAULT_EMPTY] = "chain without a byte",
 	[VQ_FAULT_SIZE] = "chain of 4 GiB or more",
+	[VQ_FAULT_CALL] = "call descriptor blocks",
 	[VQ_FAULT_USED_RANGE] = "used index out of range",
 	[VQ_FAULT_USED_ID] = "used id not outstanding",
 };

@@ -36,6 +36,7 @@ enum vq_fault {
 	VQ_FAULT_INDIRECT_SIZE, /* zero, no multiple of 16, or over 32768 */
 	VQ_FAULT_EMPTY,		/* chain without a byte */
 	VQ_FAULT_SIZE,		/* chain of more than 2^32 - 1 bytes */
+	VQ_FAULT_CALL,		/* the call descriptor was made to block */
 	VQ_FAULT_USED_RANGE,	/* [driver side] used idx ran ahead */
 	VQ_FAULT_USED_ID,	/* [driver side] used id not outstanding */
 	VQ_FAULT_COUNT,

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "fd.h"
+#include "peer_event.h"
 #include "virtio.h"
 #include "vq_dev_impl.h"
 
@@ -249,7 +250,7 @@ void vq_dev_notify(struct vq_dev *vq)
 	 * Pairs with the release where the session exchanges it. */
 	int fd = shm_load_acquire(&vq->call_fd);
 
-	if (fd >= 0)
-		fd_signal(fd);
+	if (fd >= 0 && unlikely(peer_event_signal(fd) == -EINTR))
+		vq_dev_fail(vq, VQ_FAULT_CALL, 0);
 	stat_inc(&vq->call_count);
 }

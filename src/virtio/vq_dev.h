@@ -141,7 +141,8 @@ void vq_dev_disarm(struct vq_dev *vq);
  * once after the pushes of a burst, and notify when it says so. */
 bool vq_dev_should_notify(struct vq_dev *vq);
 
-/* Sends the notification (one write to call_fd, if there is one). */
+/* Sends the notification (one write to call_fd, if there is one). Where the
+ * driver's side makes that block, the queue has a fault afterwards. */
 void vq_dev_notify(struct vq_dev *vq);
 
 /* Is the ring as the driver finds it: was nothing ever made available? Reads

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "fd.h"
+#include "peer_event.h"
 #include "virtio.h"
 #include "vq_drv_impl.h"
 
@@ -285,7 +285,7 @@ bool vq_drv_should_notify(struct vq_drv *vq)
 void vq_drv_notify(struct vq_drv *vq)
 {
 	if (vq->config.kick_fd >= 0)
-		fd_signal(vq->config.kick_fd);
+		peer_event_signal(vq->config.kick_fd);
 }
 
 unsigned vq_drv_free_slots(const struct vq_drv *vq)

@@ -2,6 +2,7 @@
 """Who is on a vhost-user socket, and what the port says about it: front-ends
 that come again and again, wait, lose their memory or their path; and a daemon
 without descriptors."""
+import fcntl
 import os
 import resource
 import select
@@ -268,3 +269,38 @@ def test_connected_and_idle(up):
     before = s.wakeups()
     time.sleep(3)
     assert s.wakeups() - before == 0
+
+
+def make_block(fd):
+    """What a hostile front-end can do to an eventfd that it shares."""
+    fcntl.fcntl(fd, fcntl.F_SETFL,
+                fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_NONBLOCK)
+    if select.select([fd], [], [], 0)[0]:
+        os.eventfd_read(fd)
+    os.eventfd_write(fd, 0xfffffffffffffffe)
+
+
+@pytest.mark.parametrize('which', ['call of receiveq', 'call of transmitq',
+                                   'err'])
+def test_eventfd_that_blocks(up, which):
+    """The session of whoever makes it block ends; nobody waits for long."""
+    s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=bad')
+    a, b, bad = s.front('a'), s.front('b'), s.front('bad')
+    ping(a, bad, 1, 3)
+    ring = bad.rings[0 if which == 'call of receiveq' else 1]
+    start = time.monotonic()
+    if which == 'err':
+        make_block(ring.err)
+        ring.publish(999)
+        os.eventfd_write(ring.kick, 1)
+    else:
+        make_block(ring.call)
+        if ring.idx:
+            bad.send(ether(3, 1), wait=False)
+        else:
+            a.send(ether(1, 3))
+    assert bad.is_closed()
+    assert time.monotonic() - start < 1
+    assert 'blocks' in show(s, 'bad')['last_disconnect']
+    b.recv_all()
+    ping(a, b)

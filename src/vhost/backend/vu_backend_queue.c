@@ -21,6 +21,7 @@
 
 #include "fd.h"
 #include "log.h"
+#include "peer_event.h"
 #include "rcu.h"
 #include "shm.h"
 #include "vu_backend_impl.h"
@@ -372,8 +373,10 @@ int vu_on_set_vring_call(struct vu_backend *b, struct vu_msg *m,
 		if (old >= 0)
 			rcu_wait_workers();
 		/* What was used while nobody could be told. */
-		else if (fd >= 0)
-			fd_signal(fd);
+		else if (fd >= 0 && peer_event_signal(fd) == -EINTR)
+			return err_set(err, -EPROTO, "queue %u: %s",
+				       vu_queue_idx(b, q),
+				       vq_fault_name(VQ_FAULT_CALL));
 	}
 	fd_close(&old);
 	return 0;

@@ -12,10 +12,11 @@
  * front-end may kick an empty ring too, when it starts or resets the device. So
  * what is said of such a queue is said after two kicks and a second look later.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "fd.h"
+#include "peer_event.h"
 #include "shm.h"
 #include "vu_backend_impl.h"
 
@@ -69,7 +70,9 @@ static void describe_fault(const struct vu_backend *b, const struct vu_queue *q,
 			 detail);
 }
 
-static void check_fault(struct vu_backend *b, struct vu_queue *q)
+/* Returns whether the session can go on: not with a front-end that has our
+ * threads wait for it. */
+static bool check_fault(struct vu_backend *b, struct vu_queue *q)
 {
 	/* The fault before its detail; pairs with the release in
 	 * vq_dev_fail(). */
@@ -77,15 +80,16 @@ static void check_fault(struct vu_backend *b, struct vu_queue *q)
 	char text[256];
 
 	if (q->state == VU_QUEUE_FAULTED || fault == VQ_FAULT_NONE)
-		return;
+		return true;
 	vu_state_set(q, VU_QUEUE_FAULTED);
 	describe_fault(b, q, fault, text, sizeof(text));
 	log_limited(b->log, LOG_LEVEL_WARN, "port=%s: queue %u stopped: %s",
 		    b->name, vu_queue_idx(b, q), text);
 	if (b->ops->fault)
 		b->ops->fault(b->ctx, vu_queue_idx(b, q), text);
-	if (q->err_fd >= 0)
-		fd_signal(q->err_fd);
+	if (fault == VQ_FAULT_CALL)
+		return false;
+	return q->err_fd < 0 || peer_event_signal(q->err_fd) != -EINTR;
 }
 
 /* Did the guest kick @q, and no chain ever came? */
@@ -134,7 +138,12 @@ void vu_backend_check(struct vu_backend *b)
 
 		if (!vu_state_is_held(q->state))
 			continue;
-		check_fault(b, q);
+		if (!check_fault(b, q)) {
+			vu_backend_end(b, LOG_LEVEL_WARN,
+				       "an eventfd of the front-end blocks "
+				       "whoever writes to it");
+			return;
+		}
 		if (q->suspicion != VU_SUSPICION_NONE ||
 		    !is_kicked_in_vain(b, q))
 			continue;
