@@ -69,10 +69,10 @@ void vnet_pair_rx_disarm(struct rxq *rxq)
 	vq_dev_disarm(container_of(rxq, struct vnet_rxq, rxq)->vq);
 }
 
-unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
-			    unsigned n)
+static unsigned transmit(struct vnet_txq *q, struct frame *const *frames,
+			 unsigned n)
 {
-	struct vnet_txq *q = container_of(txq, struct vnet_txq, txq);
+	struct txq *txq = &q->txq;
 	struct vnet_tx_result r = vnet_tx_burst(q->vq, &q->choice, frames, n);
 
 	stat_add(&txq->stats.copies, r.taken - r.too_big);
@@ -83,6 +83,53 @@ unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
 	if (unlikely(r.too_big))
 		txq_drop(txq, DROP_TX_TOO_BIG, r.too_big, r.too_big_bytes);
 	return r.taken;
+}
+
+static bool is_over(const struct frame *f, uint32_t max)
+{
+	return f->len > max && f->hdr.gso_type == VNET_GSO_NONE;
+}
+
+/* For a guest that told its MTU: frames above it are left out. */
+static __attribute__((noinline)) unsigned transmit_bounded(
+	struct vnet_txq *q, struct frame *const *frames, unsigned n,
+	uint32_t max)
+{
+	unsigned done = 0;
+
+	while (done < n) {
+		unsigned run = 0, sent;
+
+		while (done + run < n && !is_over(frames[done + run], max))
+			run++;
+		sent = run ? transmit(q, frames + done, run) : 0;
+		done += sent;
+		if (sent < run || done == n)
+			break;
+		txq_drop(&q->txq, DROP_TX_TOO_BIG, 1, frames[done]->len);
+		done++;
+	}
+	return done;
+}
+
+unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
+			    unsigned n)
+{
+	struct vnet_txq *q = container_of(txq, struct vnet_txq, txq);
+	uint32_t max = shm_load(&q->frame_max);
+
+	if (unlikely(max))
+		return transmit_bounded(q, frames, n, max);
+	return transmit(q, frames, n);
+}
+
+void vnet_pairs_set_mtu(struct vnet_pairs *p, uint32_t mtu)
+{
+	/* "plus low level ethernet header length": with a tag */
+	uint32_t max = mtu ? mtu + ETH_HLEN + 4 : 0;
+
+	for (unsigned i = 0; i < p->count; i++)
+		shm_store(&p->pair[i].tx.frame_max, max);
 }
 
 void vnet_pairs_init(struct vnet_pairs *p, struct port *port,

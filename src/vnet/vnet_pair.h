@@ -51,6 +51,8 @@ struct vnet_txq {
 	struct vq_dev *vq;	     /* [const while in the port's txq_set] */
 	enum vnet_queue_state state; /* [ctl] */
 	struct copy_choice choice;   /* [holder of txq.lock] */
+	uint32_t frame_max; /* [ctl -> worker, atomic] bytes of a frame that is
+			     * not to be cut by the guest; 0: any */
 };
 
 struct vnet_pair {
@@ -105,6 +107,11 @@ void vnet_pairs_enable(struct vnet_pairs *p, unsigned idx, bool enabled);
 /* Makes what was started and enabled take effect, all of it in one go. 0, or
  * -ENOMEM: the link is down. */
 int vnet_pairs_publish(struct vnet_pairs *p);
+
+/* The guest takes frames of an MTU of @mtu, larger ones only with a
+ * segmentation type (virtio 1.2, clause 5.1.4.1); they are dropped as
+ * DROP_TX_TOO_BIG. 0: it did not say. */
+void vnet_pairs_set_mtu(struct vnet_pairs *p, uint32_t mtu);
 
 /* port_ops of the queues */
 unsigned vnet_pair_rx_burst(struct rxq *rxq, struct burst *b);

@@ -258,6 +258,25 @@ def test_ring_outside_is_explained(up):
     assert 'share=on' in show(s, 'a')['last_disconnect']
 
 
+def test_mtu_that_the_guest_was_told(up):
+    """Frames above it are counted where they end, those to be cut go on."""
+    s = up('vhost-user,id=a', 'vhost-user,id=b,mtu=1500')
+    a = s.front('a', features=v.OFFLOADS)
+    b = s.front('b', features=v.OFFLOADS | v.bits(v.F_MTU), size=32)
+    ping(a, b, size=9014)           # it has not said which
+    b.tell(v.NET_SET_MTU, u64(1500))
+    before = s.drops('b')
+    for size, fits in ((1518, True), (1519, False), (9014, False), (60, True)):
+        a.send(ether(1, 2, size))
+        got = b.recv(2 if fits else 0.2)
+        assert bool(got) == fits, size
+    assert s.drops('b') == before + 2
+    b.close()
+    s.wait_link('b', False)
+    b = s.front('b')
+    ping(a, b, size=9014)
+
+
 @pytest.mark.measures
 def test_connected_and_idle(up):
     """Nobody wakes up while front-ends are connected and do nothing."""

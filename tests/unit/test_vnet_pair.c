@@ -397,6 +397,40 @@ static void test_held(void **state)
 	}
 }
 
+/* A guest that told its MTU gets no larger frame, and the others in order. */
+static void test_mtu(void **state)
+{
+	struct world w = start(1);
+	struct card *a = card_add(&w, "a", SPLIT, 1000000);
+	struct card *b = card_add(&w, "b", SPLIT, 1000000);
+	const uint64_t *drops = &b->port.txq[0]->stats.drops[DROP_TX_TOO_BIG];
+
+	(void)state;
+	start_pair(b, 0);
+	send_one(b, 0, 255, 2, 1);
+	/* LEN, with and without room for the header and a tag */
+	for (unsigned i = 0; i < 2; i++) {
+		vnet_pairs_set_mtu(&b->pairs, LEN - 18 - i);
+		for (unsigned k = 0; k < 20; k++)
+			send_one(a, 0, 2, 1, k);
+		start_ring(a, 1, true);
+		wait_sent(a, 0);
+		if (!i)
+			expect(b, 0, 0, 20);
+		expect_nothing(b, 0);
+		stop_ring(a, 1);
+	}
+	assert_int_equal(stat_read(drops), 20);
+	assert_int_equal(stat_read(&b->port.txq[0]->stats.frames), 20);
+	vnet_pairs_set_mtu(&b->pairs, 0);
+	send_one(a, 0, 2, 1, 100);
+	start_ring(a, 1, true);
+	expect(b, 0, 100, 1);
+	card_remove(&w, a);
+	card_remove(&w, b);
+	stop(&w);
+}
+
 /* A pair goes and comes while the other one works. */
 static void test_pairs(void **state)
 {
@@ -454,9 +488,9 @@ static void test_no_kick(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cross),	cmocka_unit_test(test_states),
-		cmocka_unit_test(test_held),	cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_no_kick),
+		cmocka_unit_test(test_cross), cmocka_unit_test(test_states),
+		cmocka_unit_test(test_held),  cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_mtu),   cmocka_unit_test(test_no_kick),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

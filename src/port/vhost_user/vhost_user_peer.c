@@ -51,11 +51,21 @@ static const uint8_t offered[] = {
 	VIRTIO_F_IN_ORDER,
 };
 
+/* The guest was told an MTU when it took the feature: by its front-end, which
+ * says so with NET_SET_MTU. */
+static void update_mtu(struct vhost_user_port *v)
+{
+	bool knows = feat_has(v->features, VIRTIO_NET_F_MTU);
+
+	vnet_pairs_set_mtu(&v->pairs, knows ? v->peer_mtu : 0);
+}
+
 static void on_features(void *ctx, uint64_t features)
 {
 	struct vhost_user_port *v = ctx;
 
 	v->features = features;
+	update_mtu(v);
 }
 
 /* RARP request for one's own address (RFC 903), as hypervisors announce a
@@ -90,6 +100,7 @@ static void on_mtu(void *ctx, uint16_t mtu)
 	struct vhost_user_port *v = ctx;
 
 	v->peer_mtu = mtu;
+	update_mtu(v);
 }
 
 static void disconnect(struct vhost_user_port *v)
@@ -103,6 +114,7 @@ static void disconnect(struct vhost_user_port *v)
 	v->features = 0;
 	v->peer_pid = 0;
 	v->peer_mtu = 0;
+	update_mtu(v);
 }
 
 static void watch_listener(struct vhost_user_port *v);
