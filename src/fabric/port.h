@@ -40,12 +40,13 @@ struct port_ops {
 	bool (*rx_arm)(struct rxq *q);
 	void (*rx_disarm)(struct rxq *q);
 	/*
-	 * Copies up to @n frames out and returns how many it is done with; the
-	 * caller still owns all of them and decides about the rest (counted
-	 * DROP_TX_FULL). Those that it drops itself go through txq_drop(); what
-	 * it sent is counted by the caller. Counts in q->stats: calls, and
-	 * copies it made of a frame. Every frame is covered by
-	 * port->tx_offloads. Any worker, with q->lock held; never sleeps.
+	 * Copies up to @n frames (n <= BURST_MAX) out and returns how many it
+	 * is done with; the caller still owns all of them and decides about the
+	 * rest (counted DROP_TX_FULL). Those that it drops itself go through
+	 * txq_drop(); what it sent is counted by the caller. Counts in
+	 * q->stats: calls, and copies it made of a frame. Every frame is
+	 * covered by port->tx_offloads. Any worker, with q->lock held; never
+	 * sleeps.
 	 */
 	unsigned (*tx_burst)(struct txq *q, struct frame *const *frames,
 			     unsigned n);

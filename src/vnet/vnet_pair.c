@@ -20,6 +20,7 @@
 #include <assert.h>
 
 #include "probe.h"
+#include "rcu.h"
 #include "workers.h"
 
 static_assert(sizeof(struct vnet_rx_scratch) <= BURST_SCRATCH,
@@ -69,8 +70,8 @@ void vnet_pair_rx_disarm(struct rxq *rxq)
 	vq_dev_disarm(container_of(rxq, struct vnet_rxq, rxq)->vq);
 }
 
-static unsigned transmit(struct vnet_txq *q, struct frame *const *frames,
-			 unsigned n)
+static inline unsigned send_frames(struct vnet_txq *q,
+				   struct frame *const *frames, unsigned n)
 {
 	struct txq *txq = &q->txq;
 	struct vnet_tx_result r = vnet_tx_burst(q->vq, &q->choice, frames, n);
@@ -85,30 +86,40 @@ static unsigned transmit(struct vnet_txq *q, struct frame *const *frames,
 	return r.taken;
 }
 
-static bool is_over(const struct frame *f, uint32_t max)
+/* Why the guest does not get @f; DROP_COUNT: it does. */
+static enum drop_reason refusal(struct frame *f,
+				const struct vnet_filter *filter, uint32_t max)
 {
-	return f->len > max && f->hdr.gso_type == VNET_GSO_NONE;
+	if (max && f->len > max && f->hdr.gso_type == VNET_GSO_NONE)
+		return DROP_TX_TOO_BIG;
+	if (filter && !vnet_filter_passes(filter, f))
+		return DROP_TX_UNWANTED;
+	return DROP_COUNT;
 }
 
-/* For a guest that told its MTU: frames above it are left out. */
-static __attribute__((noinline)) unsigned transmit_bounded(
-	struct vnet_txq *q, struct frame *const *frames, unsigned n,
-	uint32_t max)
+/* The same for those of @frames that the guest wants; the others are dropped,
+ * as far as the sending gets. */
+static __attribute__((noinline)) unsigned send_wanted(
+	struct vnet_txq *q, const struct vnet_filter *filter, uint32_t max,
+	struct frame *const *frames, unsigned n)
 {
-	unsigned done = 0;
+	struct frame *wanted[BURST_MAX];
+	enum drop_reason why[BURST_MAX];
+	unsigned at[BURST_MAX], count = 0, sent, done;
 
-	while (done < n) {
-		unsigned run = 0, sent;
-
-		while (done + run < n && !is_over(frames[done + run], max))
-			run++;
-		sent = run ? transmit(q, frames + done, run) : 0;
-		done += sent;
-		if (sent < run || done == n)
-			break;
-		txq_drop(&q->txq, DROP_TX_TOO_BIG, 1, frames[done]->len);
-		done++;
+	assert(n <= BURST_MAX);
+	for (unsigned i = 0; i < n; i++) {
+		why[i] = refusal(frames[i], filter, max);
+		if (why[i] != DROP_COUNT)
+			continue;
+		at[count] = i;
+		wanted[count++] = frames[i];
 	}
+	sent = count ? send_frames(q, wanted, count) : 0;
+	done = sent < count ? at[sent] : n;
+	for (unsigned i = 0; i < done; i++)
+		if (why[i] != DROP_COUNT)
+			txq_drop(&q->txq, why[i], 1, frames[i]->len);
 	return done;
 }
 
@@ -116,11 +127,12 @@ unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
 			    unsigned n)
 {
 	struct vnet_txq *q = container_of(txq, struct vnet_txq, txq);
+	const struct vnet_filter *filter = rcu_read(q->filter);
 	uint32_t max = shm_load(&q->frame_max);
 
-	if (unlikely(max))
-		return transmit_bounded(q, frames, n, max);
-	return transmit(q, frames, n);
+	if (likely(!filter && !max))
+		return send_frames(q, frames, n);
+	return send_wanted(q, filter, max, frames, n);
 }
 
 void vnet_pairs_set_mtu(struct vnet_pairs *p, uint32_t mtu)
@@ -136,7 +148,9 @@ void vnet_pairs_init(struct vnet_pairs *p, struct port *port,
 		     struct vnet_pair *array, unsigned count)
 {
 	assert(count >= 1 && count <= VNET_PAIRS_MAX);
-	*p = (struct vnet_pairs){ port, array, count, false };
+	*p = (struct vnet_pairs){
+		.port = port, .pair = array, .count = count, .active = count
+	};
 	for (uint16_t i = 0; i < count; i++) {
 		array[i].rx = (struct vnet_rxq){ .rxq = { .port = port,
 							  .idx = i,
@@ -159,7 +173,7 @@ int vnet_pairs_publish(struct vnet_pairs *p)
 	if (!p->is_changed)
 		return 0;
 	p->is_changed = false;
-	for (unsigned i = 0; i < p->count; i++) {
+	for (unsigned i = 0; i < p->active; i++) {
 		struct vnet_txq *q = &p->pair[i].tx;
 
 		if (q->state != VNET_QUEUE_RUNNING)
@@ -246,4 +260,30 @@ void vnet_pairs_enable(struct vnet_pairs *p, unsigned idx, bool enabled)
 	}
 	p->is_changed |= pair->tx.state != started(enabled);
 	pair->tx.state = started(enabled);
+}
+
+void vnet_pairs_set_active(struct vnet_pairs *p, unsigned active)
+{
+	p->is_changed |= p->active != active;
+	p->active = active;
+}
+
+void vnet_pairs_set_filter(struct vnet_pairs *p,
+			   const struct vnet_filter *filter)
+{
+	const struct vnet_filter *old = p->pair[0].tx.filter;
+	struct vnet_filter *spare = &p->filter[old == &p->filter[0]];
+
+	if (old == filter ||
+	    (old && filter && !memcmp(old, filter, sizeof(*old))))
+		return;
+	if (filter) {
+		*spare = *filter;
+		filter = spare;
+	}
+	for (unsigned i = 0; i < p->count; i++)
+		rcu_publish(p->pair[i].tx.filter, filter);
+	/* May still read the old one, which is the next spare one: workers in
+	 * the middle of a tx_burst. */
+	rcu_wait_workers();
 }

@@ -16,6 +16,7 @@
 
 #include "port.h"
 #include "vnet.h"
+#include "vnet_filter.h"
 
 #define VNET_PAIRS_MAX 64
 
@@ -53,6 +54,7 @@ struct vnet_txq {
 	struct copy_choice choice;   /* [holder of txq.lock] */
 	uint32_t frame_max; /* [ctl -> worker, atomic] bytes of a frame that is
 			     * not to be cut by the guest; 0: any */
+	const struct vnet_filter *filter; /* [rcu] NULL: every frame passes */
 };
 
 struct vnet_pair {
@@ -65,6 +67,9 @@ struct vnet_pairs {
 	struct port *port;	/* its owner */
 	struct vnet_pair *pair; /* [ctl] the owner's array */
 	unsigned count;
+	unsigned active; /* [ctl] the guest listens to the first so many */
+	struct vnet_filter filter[2]; /* [ctl] one of them may be published,
+				       * and is immutable then */
 	bool is_changed; /* [ctl] a receiveq runs or stands still that was not
 			  * published so */
 };
@@ -112,6 +117,15 @@ int vnet_pairs_publish(struct vnet_pairs *p);
  * segmentation type (virtio 1.2, clause 5.1.4.1); they are dropped as
  * DROP_TX_TOO_BIG. 0: it did not say. */
 void vnet_pairs_set_mtu(struct vnet_pairs *p, uint32_t mtu);
+
+/* Sends nothing on any but the first @active (1..count) pairs, from the next
+ * vnet_pairs_publish() on. In the beginning it is all of them. */
+void vnet_pairs_set_active(struct vnet_pairs *p, unsigned active);
+
+/* Sends only what passes @filter, which is copied; NULL: everything. On return
+ * it is so. */
+void vnet_pairs_set_filter(struct vnet_pairs *p,
+			   const struct vnet_filter *filter);
 
 /* port_ops of the queues */
 unsigned vnet_pair_rx_burst(struct rxq *rxq, struct burst *b);

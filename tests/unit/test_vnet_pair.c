@@ -217,6 +217,20 @@ static void expect(struct card *c, unsigned pair, uint32_t first, unsigned n)
 	}
 }
 
+/* The same for one frame, whose buffer is not offered again. */
+static void expect_only(struct card *c, uint32_t serial)
+{
+	struct vq_drv_used used;
+	uint32_t got;
+
+	for (unsigned i = 0; !vq_drv_pop_burst(c->rig[0].drv, &used, 1); i++) {
+		assert_true(i < 50000);
+		usleep(100);
+	}
+	memcpy(&got, (uint8_t *)used.cookie + HDR + 14, sizeof(got));
+	assert_int_equal(got, serial);
+}
+
 static void expect_nothing(struct card *c, unsigned pair)
 {
 	uint32_t serial;
@@ -459,6 +473,86 @@ static void test_pairs(void **state)
 	stop(&w);
 }
 
+/* Only the pairs that the guest listens to get frames. */
+static void test_active(void **state)
+{
+	struct world w = start(1);
+	struct card *a = card_add(&w, "a", SPLIT, 1000000);
+	struct card *b = card_add(&w, "b", SPLIT, 1000000);
+
+	(void)state;
+	start_pair(a, 0);
+	start_pair(b, 0);
+	start_pair(b, 1);
+	assert_int_equal(b->port.txqs->count, 2);
+	vnet_pairs_set_active(&b->pairs, 1);
+	assert_int_equal(vnet_pairs_publish(&b->pairs), 0);
+	assert_int_equal(b->port.txqs->count, 1);
+	assert_ptr_equal(b->port.txqs->txq[0], &b->pair[0].tx.txq);
+	/* enabling does not bring the other one back */
+	enable_ring(b, 2, false);
+	enable_ring(b, 2, true);
+	assert_int_equal(b->port.txqs->count, 1);
+	vnet_pairs_set_active(&b->pairs, 2);
+	assert_int_equal(vnet_pairs_publish(&b->pairs), 0);
+	assert_int_equal(b->port.txqs->count, 2);
+	card_remove(&w, a);
+	card_remove(&w, b);
+	stop(&w);
+}
+
+/* A filter drops and counts what the guest does not want, whatever comes before
+ * and behind in a burst, and waiting for buffers goes on as without. */
+static void test_filter(void **state)
+{
+	struct vnet_filter filter = { .modes = VNET_FILTER_MAC,
+				      .mac = { 2, 2, 2, 2, 2, 2 } };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+		struct world w = start(1);
+		struct card *a = card_add(&w, "a", formats[i], 10000000);
+		struct card *b = card_add(&w, "b", formats[i], 10000000);
+		const uint64_t *drops =
+			&b->port.txq[0]->stats.drops[DROP_TX_UNWANTED];
+
+		vnet_pairs_set_filter(&b->pairs, &filter);
+		start_ring(b, 1, true);
+		for (unsigned k = 2; k < 7; k++)
+			send_one(b, 0, 255, k, 0); /* learned: to wait for */
+		wait_sent(b, 0);
+		start_ring(b, 0, true); /* without a buffer */
+		for (unsigned k = 0; k < 40; k++)
+			send_one(a, 0, k % 4 == 1 ? 2 : 3 + k % 4, 1, k / 4);
+		start_ring(a, 1, true);
+		usleep(20000);
+		take_back(a, 0);
+		assert_true(a->out[0] >= 39);
+		offer(b, 0, 0, 3);
+		for (unsigned k = 0; k < 3; k++)
+			expect_only(b, k);
+		offer(b, 0, 3, RING - 3);
+		expect(b, 0, 3, 7);
+		wait_sent(a, 0);
+		expect_nothing(b, 0);
+		assert_int_equal(stat_read(drops), 30);
+		assert_int_equal(stat_read(&b->port.txq[0]->stats.frames), 10);
+		vnet_pairs_set_filter(&b->pairs, &filter); /* the same */
+		filter.modes |= VNET_FILTER_NOBCAST;
+		vnet_pairs_set_filter(&b->pairs, &filter);
+		send_one(a, 0, 255, 1, 100);
+		wait_sent(a, 0);
+		assert_int_equal(stat_read(drops), 31);
+		filter.modes &= ~(unsigned)VNET_FILTER_NOBCAST;
+		vnet_pairs_set_filter(&b->pairs, NULL);
+		send_one(a, 0, 99, 1, 101);
+		expect(b, 0, 101, 1);
+		card_remove(&w, a);
+		card_remove(&w, b);
+		stop(&w);
+	}
+}
+
 /* A kick descriptor that cannot be waited for: the ring is polled. */
 static void test_no_kick(void **state)
 {
@@ -488,9 +582,10 @@ static void test_no_kick(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cross), cmocka_unit_test(test_states),
-		cmocka_unit_test(test_held),  cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_mtu),   cmocka_unit_test(test_no_kick),
+		cmocka_unit_test(test_cross),  cmocka_unit_test(test_states),
+		cmocka_unit_test(test_held),   cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_active), cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_mtu),    cmocka_unit_test(test_no_kick),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,8 @@ static void vhost_user_show(const struct port *p, struct show *s)
 	show_flag(s, "server", v->conf.server);
 	show_num(s, "queue_pairs", v->pairs.count);
 	vhost_user_peer_show(v, s);
+	if (v->control.vq)
+		vnet_ctrl_show(&v->control, s);
 	if (v->backend)
 		vu_backend_show(v->backend, s);
 }
@@ -104,6 +106,7 @@ static int vhost_user_create(const struct port_env *env,
 		goto err_free;
 	}
 	vnet_pairs_init(&v->pairs, &v->port, pair, conf->queues);
+	vhost_user_control_init(v);
 	rc = vhost_user_peer_open(v, err);
 	if (rc)
 		goto err_fini;

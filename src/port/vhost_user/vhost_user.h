@@ -6,6 +6,7 @@
 #include "log.h"
 #include "types.h"
 #include "unix_sock.h"
+#include "vnet_ctrl.h"
 #include "vnet_pair.h"
 #include "vu_backend.h"
 
@@ -63,6 +64,7 @@ struct vhost_user_port {
 	uint32_t peer_mtu;	      /* NET_SET_MTU; 0: not told */
 	char last_reason[256];	      /* why the last front-end left */
 	struct vnet_pairs pairs;      /* the array is ours; heap */
+	struct vnet_ctrl control;     /* for pairs */
 	/* in the list of those whose path is watched */
 	struct vhost_user_port *next_path;
 };
@@ -92,6 +94,12 @@ void vhost_user_queues_changed(void *ctx);
 uint64_t vhost_user_queue_kicks(void *ctx, unsigned idx);
 void vhost_user_fault(void *ctx, unsigned idx, const char *text);
 void vhost_user_queues_stop(void *ctx, const unsigned *idx, unsigned n);
+
+/* The control queue; vhost_user_control.c. _reset(): v->features is new. */
+void vhost_user_control_init(struct vhost_user_port *v);
+void vhost_user_control_reset(struct vhost_user_port *v);
+void vhost_user_control_start(void *ctx, const struct vu_ring *r);
+void vhost_user_control_stop(void *ctx);
 
 /* port_ops.qemu_args; vhost_user_qemu.c */
 int vhost_user_qemu_args(const struct port *p, uint64_t memory, char *buf,

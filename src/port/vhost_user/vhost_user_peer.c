@@ -35,7 +35,9 @@
 
 /*
  * RING_RESET is not offered: QEMU passes the bit on, but resets a ring without
- * telling a vhost-user back-end. UFO neither, no sender makes it any more.
+ * telling a vhost-user back-end. UFO neither, no sender makes it any more. The
+ * CTRL_* features are for front-ends that hand the control queue over; QEMU
+ * serves it itself and does not pass them on.
  */
 static const uint8_t offered[] = {
 	VIRTIO_NET_F_CSUM,	 VIRTIO_NET_F_GUEST_CSUM,
@@ -44,7 +46,9 @@ static const uint8_t offered[] = {
 	VIRTIO_NET_F_GUEST_USO6, VIRTIO_NET_F_HOST_TSO4,
 	VIRTIO_NET_F_HOST_TSO6,	 VIRTIO_NET_F_HOST_ECN,
 	VIRTIO_NET_F_HOST_USO,	 VIRTIO_NET_F_MRG_RXBUF,
-	VIRTIO_NET_F_CTRL_VQ,	 VIRTIO_NET_F_MQ,
+	VIRTIO_NET_F_CTRL_VQ,	 VIRTIO_NET_F_CTRL_RX,
+	VIRTIO_NET_F_CTRL_VLAN,	 VIRTIO_NET_F_CTRL_RX_EXTRA,
+	VIRTIO_NET_F_MQ,	 VIRTIO_NET_F_CTRL_MAC_ADDR,
 	VIRTIO_F_ANY_LAYOUT,	 VIRTIO_NET_F_GUEST_ANNOUNCE,
 	VIRTIO_F_INDIRECT_DESC,	 VIRTIO_F_EVENT_IDX,
 	VIRTIO_F_VERSION_1,	 VIRTIO_F_RING_PACKED,
@@ -66,6 +70,7 @@ static void on_features(void *ctx, uint64_t features)
 
 	v->features = features;
 	update_mtu(v);
+	vhost_user_control_reset(v);
 }
 
 /* RARP request for one's own address (RFC 903), as hypervisors announce a
@@ -112,6 +117,7 @@ static void disconnect(struct vhost_user_port *v)
 	vhost_user_report_remove(v);
 	v->backend = NULL;
 	v->features = 0;
+	vhost_user_control_reset(v);
 	v->peer_pid = 0;
 	v->peer_mtu = 0;
 	update_mtu(v);
@@ -159,6 +165,8 @@ static const struct vu_backend_ops backend_ops = {
 	.queues_stop = vhost_user_queues_stop,
 	.fault = vhost_user_fault,
 	.queue_kicks = vhost_user_queue_kicks,
+	.control_start = vhost_user_control_start,
+	.control_stop = vhost_user_control_stop,
 	.rarp = on_rarp,
 	.mtu = on_mtu,
 	.closed = on_closed,

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands of the control queue, see vnet_ctrl.h. Pure; any thread that owns
+ * the state.
+ *
+ * A command is a class, a number and data, in as many buffers as the driver
+ * likes. Each byte is read once, in order, through a reader that ends with the
+ * chain; tables are read as far as there is room for them.
+ */
+#include "vnet_ctrl.h"
+
+#include "le.h"
+#include "virtio.h"
+
+enum { CLASS_RX, CLASS_MAC, CLASS_VLAN, CLASS_ANNOUNCE, CLASS_MQ };
+
+enum { MAC_TABLE_SET, MAC_ADDR_SET };
+enum { VLAN_ADD, VLAN_DEL };
+enum { ANNOUNCE_ACK };
+enum { MQ_PAIRS_SET };
+
+/* The RX class: each command switches one mode. */
+static const struct {
+	unsigned mode;
+	uint8_t feature;
+} rx_modes[] = {
+	{ VNET_FILTER_PROMISC, VIRTIO_NET_F_CTRL_RX },
+	{ VNET_FILTER_ALLMULTI, VIRTIO_NET_F_CTRL_RX },
+	{ VNET_FILTER_ALLUNI, VIRTIO_NET_F_CTRL_RX_EXTRA },
+	{ VNET_FILTER_NOMULTI, VIRTIO_NET_F_CTRL_RX_EXTRA },
+	{ VNET_FILTER_NOUNI, VIRTIO_NET_F_CTRL_RX_EXTRA },
+	{ VNET_FILTER_NOBCAST, VIRTIO_NET_F_CTRL_RX_EXTRA },
+};
+
+/* The driver's part of a chain, from where it was read to. */
+struct reader {
+	const struct iovec *iov;
+	size_t off; /* in *iov */
+	size_t left;
+};
+
+/* Copies @size bytes to @to (NULL: passes over them). False: there are not so
+ * many. */
+static bool take(struct reader *r, void *to, size_t size)
+{
+	uint8_t *dst = to;
+
+	if (size > r->left)
+		return false;
+	r->left -= size;
+	while (size) {
+		size_t n = MIN(size, r->iov->iov_len - r->off);
+
+		if (dst) {
+			memcpy(dst, (uint8_t *)r->iov->iov_base + r->off, n);
+			dst += n;
+		}
+		size -= n;
+		r->off += n;
+		if (r->off == r->iov->iov_len) {
+			r->iov++;
+			r->off = 0;
+		}
+	}
+	return true;
+}
+
+/* The last @size bytes of a command. */
+static bool take_last(struct reader *r, void *to, size_t size)
+{
+	return r->left == size && take(r, to, size);
+}
+
+static bool do_rx(struct vnet_ctrl_state *s, uint8_t command, struct reader *r)
+{
+	uint8_t on;
+
+	if (command >= ARRAY_SIZE(rx_modes) ||
+	    !feat_has(s->features, rx_modes[command].feature) ||
+	    !take_last(r, &on, sizeof(on)) || on > 1)
+		return false;
+	if (on)
+		s->filter.modes |= rx_modes[command].mode;
+	else
+		s->filter.modes &= ~rx_modes[command].mode;
+	return true;
+}
+
+static bool take_macs(struct reader *r, struct vnet_macs *m)
+{
+	le32 count;
+	uint32_t kept;
+
+	if (!take(r, &count, sizeof(count)))
+		return false;
+	m->count = le32_to_cpu(count);
+	kept = MIN(m->count, VNET_FILTER_MACS);
+	return take(r, m->mac, (size_t)kept * ETH_ALEN) &&
+	       take(r, NULL, (size_t)(m->count - kept) * ETH_ALEN);
+}
+
+static bool set_table(struct vnet_ctrl_state *s, struct reader *r)
+{
+	struct vnet_macs uni = { 0 }, multi = { 0 };
+
+	if (!feat_has(s->features, VIRTIO_NET_F_CTRL_RX) ||
+	    !take_macs(r, &uni) || !take_macs(r, &multi) || r->left)
+		return false;
+	s->filter.uni = uni;
+	s->filter.multi = multi;
+	return true;
+}
+
+static bool do_mac(struct vnet_ctrl_state *s, uint8_t command, struct reader *r)
+{
+	uint8_t mac[ETH_ALEN];
+
+	if (command == MAC_TABLE_SET)
+		return set_table(s, r);
+	if (command != MAC_ADDR_SET ||
+	    !feat_has(s->features, VIRTIO_NET_F_CTRL_MAC_ADDR) ||
+	    !take_last(r, mac, sizeof(mac)) || mac[0] & 1)
+		return false;
+	memcpy(s->filter.mac, mac, sizeof(mac));
+	s->filter.modes |= VNET_FILTER_MAC;
+	return true;
+}
+
+static bool do_vlan(struct vnet_ctrl_state *s, uint8_t command,
+		    struct reader *r)
+{
+	uint64_t bit;
+	uint16_t vid;
+	le16 raw;
+
+	if (command > VLAN_DEL ||
+	    !feat_has(s->features, VIRTIO_NET_F_CTRL_VLAN) ||
+	    !take_last(r, &raw, sizeof(raw)))
+		return false;
+	vid = le16_to_cpu(raw);
+	if (vid >= VNET_VLANS)
+		return false;
+	bit = 1ull << vid % 64;
+	if (command == VLAN_ADD)
+		s->filter.vlan[vid / 64] |= bit;
+	else
+		s->filter.vlan[vid / 64] &= ~bit;
+	return true;
+}
+
+static bool do_mq(struct vnet_ctrl_state *s, uint8_t command, struct reader *r)
+{
+	uint16_t pairs;
+	le16 raw;
+
+	if (command != MQ_PAIRS_SET ||
+	    !feat_has(s->features, VIRTIO_NET_F_MQ) ||
+	    !take_last(r, &raw, sizeof(raw)))
+		return false;
+	pairs = le16_to_cpu(raw);
+	if (pairs < 1 || pairs > s->pairs_max)
+		return false;
+	s->pairs = pairs;
+	return true;
+}
+
+static bool do_command(struct vnet_ctrl_state *s, const struct vq_chain *chain)
+{
+	struct reader r = { .iov = chain->iov, .left = chain->readable_size };
+	uint8_t head[2]; /* class and command */
+
+	if (!take(&r, head, sizeof(head)))
+		return false;
+	switch (head[0]) {
+	case CLASS_RX:
+		return do_rx(s, head[1], &r);
+	case CLASS_MAC:
+		return do_mac(s, head[1], &r);
+	case CLASS_VLAN:
+		return do_vlan(s, head[1], &r);
+	case CLASS_ANNOUNCE:
+		/* the status bit that asks for it is not this side's */
+		return head[1] == ANNOUNCE_ACK && !r.left &&
+		       feat_has(s->features, VIRTIO_NET_F_GUEST_ANNOUNCE);
+	case CLASS_MQ:
+		return do_mq(s, head[1], &r);
+	default:
+		return false;
+	}
+}
+
+uint8_t vnet_ctrl_serve(struct vnet_ctrl_state *s, const struct vq_chain *chain)
+{
+	if (do_command(s, chain)) {
+		s->commands++;
+		return VIRTIO_NET_OK;
+	}
+	s->refused++;
+	return VIRTIO_NET_ERR;
+}
+
+void vnet_ctrl_reset(struct vnet_ctrl_state *s, uint64_t features,
+		     unsigned pairs_max)
+{
+	unsigned modes = VNET_FILTER_PROMISC;
+
+	if (feat_has(features, VIRTIO_NET_F_CTRL_VLAN))
+		modes |= VNET_FILTER_VLANS;
+	*s = (struct vnet_ctrl_state){
+		.features = features,
+		.pairs_max = pairs_max,
+		.pairs = pairs_max,
+		.filter.modes = modes,
+	};
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Serving a control queue, see vnet_ctrl.h. Control thread.
+ *
+ * Theory of operation. The kick is watched edge-triggered, as the workers watch
+ * theirs: its descriptor is shared with the front-end and is never read, which
+ * could block. A kick serves one batch of commands: all of them are done, take
+ * effect together, and only then are answered. A driver that keeps the queue
+ * full is served a batch a millisecond.
+ */
+#include "vnet_ctrl.h"
+
+#include <stdio.h>
+
+#include "shm.h"
+#include "virtio.h"
+
+#define BATCH 16
+#define BATCH_IOV                                                          \
+	512	   /* buffers of a batch; a longer command is not answered \
+		    */
+#define NEXT_MS 1  /* to the next batch: others get their turn before */
+#define POLL_MS 20 /* without a kick */
+
+static void on_timer(struct loop_timer *t);
+
+/* Writes the answer behind what the driver wrote; the bytes written. */
+static uint32_t answer(const struct vq_chain *chain, uint8_t ack)
+{
+	if (!chain->writable_size)
+		return 0;
+	shm_store((uint8_t *)chain->iov[chain->readable_count].iov_base, ack);
+	return sizeof(ack);
+}
+
+/* False: there was nothing. */
+static bool serve_batch(struct vnet_ctrl *c)
+{
+	struct iovec iov[BATCH_IOV];
+	struct vq_chain chain[BATCH];
+	struct vq_done done[BATCH];
+	uint8_t ack[BATCH];
+	uint64_t commands = c->state.commands;
+	unsigned n = vq_dev_pop_burst(c->vq, chain, BATCH, iov, BATCH_IOV);
+
+	if (!n)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		ack[i] = vnet_ctrl_serve(&c->state, &chain[i]);
+	if (c->state.commands != commands)
+		c->changed(c);
+	for (unsigned i = 0; i < n; i++)
+		done[i] = (struct vq_done){ chain[i].id, chain[i].slot_count,
+					    answer(&chain[i], ack[i]) };
+	vq_dev_push_burst(c->vq, done, n);
+	if (vq_dev_should_notify(c->vq))
+		vq_dev_notify(c->vq);
+	return true;
+}
+
+static void serve(struct vnet_ctrl *c)
+{
+	bool is_watched = c->watch.loop;
+
+	if (serve_batch(c) || !vq_dev_arm(c->vq))
+		loop_timer_arm(c->loop, &c->timer, NEXT_MS, on_timer);
+	else if (!is_watched)
+		loop_timer_arm(c->loop, &c->timer, POLL_MS, on_timer);
+}
+
+static void on_timer(struct loop_timer *t)
+{
+	serve(container_of(t, struct vnet_ctrl, timer));
+}
+
+static void on_kick(struct loop_watch *w, uint32_t events)
+{
+	(void)events;
+	serve(container_of(w, struct vnet_ctrl, watch));
+}
+
+void vnet_ctrl_init(struct vnet_ctrl *c, struct loop *loop, unsigned pairs_max,
+		    void (*changed)(struct vnet_ctrl *c))
+{
+	*c = (struct vnet_ctrl){ .loop = loop, .changed = changed };
+	vnet_ctrl_reset(&c->state, 0, pairs_max);
+}
+
+void vnet_ctrl_start(struct vnet_ctrl *c, struct vq_dev *vq, int kick_fd,
+		     bool is_resumed)
+{
+	bool is_at_start =
+		!vq->next_avail && (!vq->is_packed || vq->avail_wrap);
+
+	c->vq = vq;
+	if (!is_resumed && is_at_start) {
+		vnet_ctrl_reset(&c->state, c->state.features,
+				c->state.pairs_max);
+		/* clause 5.1.6.5.6: one until it says more */
+		c->state.pairs = 1;
+	}
+	c->changed(c);
+	if (kick_fd >= 0)
+		loop_watch_add(c->loop, &c->watch, kick_fd, EPOLLIN | EPOLLET,
+			       on_kick);
+	/* what is there already; not from inside the owner's call */
+	loop_timer_arm(c->loop, &c->timer, 0, on_timer);
+}
+
+void vnet_ctrl_stop(struct vnet_ctrl *c)
+{
+	loop_watch_remove(&c->watch);
+	loop_timer_disarm(&c->timer);
+	c->vq = NULL;
+}
+
+static void show_mac(struct show *s, const char *key, const uint8_t *mac)
+{
+	char text[3 * ETH_ALEN];
+
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
+		 mac[1], mac[2], mac[3], mac[4], mac[5]);
+	show_str(s, key, text);
+}
+
+void vnet_ctrl_show(const struct vnet_ctrl *c, struct show *s)
+{
+	static const char *const names[] = { "promiscuous", "all_multicast",
+					     "all_unicast", "no_multicast",
+					     "no_unicast",  "no_broadcast" };
+	const struct vnet_filter *f = &c->state.filter;
+	unsigned vlans = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(f->vlan); i++)
+		vlans += (unsigned)__builtin_popcountll(f->vlan[i]);
+	show_object(s, "control_queue");
+	show_num(s, "commands", c->state.commands);
+	show_num(s, "refused", c->state.refused);
+	show_num(s, "pairs", c->state.pairs);
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (f->modes >> i & 1)
+			show_flag(s, names[i], true);
+	if (f->modes & VNET_FILTER_MAC)
+		show_mac(s, "mac", f->mac);
+	show_num(s, "unicast_addresses", f->uni.count);
+	show_num(s, "multicast_addresses", f->multi.count);
+	if (f->modes & VNET_FILTER_VLANS)
+		show_num(s, "vlans", vlans);
+	show_end(s);
+}
