@@ -43,6 +43,20 @@ def wait_until(check, timeout, what, every=0.01):
         time.sleep(every)
 
 
+def iperf(run):
+    """Bits a second that arrived. run() runs "iperf3 -J -c ..." and returns
+    what it prints. It is run again while the server is still busy with the
+    test before, which iperf3 tells with exit status 0."""
+    end = time.monotonic() + 5
+    while True:
+        out = json.loads(run())
+        if 'error' not in out:
+            return out['end']['sum_received']['bits_per_second']
+        if 'server is busy' not in out['error'] or time.monotonic() > end:
+            raise LabError(f'iperf3: {out["error"]}')
+        time.sleep(0.1)
+
+
 def free_port(kind=socket.SOCK_STREAM):
     """A port number of 127.0.0.1 that was free a moment ago."""
     with socket.socket(socket.AF_INET, kind) as s:
