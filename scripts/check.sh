@@ -5,20 +5,51 @@
 #   gcc       builds with gcc, warnings are errors; unit tests
 #   sanitize  builds with clang, warnings are errors, with ASan and UBSan;
 #             unit tests
+#   system    those of tests/system that need no guests, against the gcc build
 #   threads   the unit tests of suite "threads" under TSan
-#   system    tests/system against the gcc build
-#   asan, tsan  those of tests/system that need no guests, against the builds of
-#             sanitize and threads
+#   guests    those of tests/system that boot guests
+#   tidy      scripts/tidy.sh
+#   asan, tsan  the tests of step system against the builds of sanitize and
+#             threads
+#   alone     those of tests/system that measure time or memory or need the
+#             processors, while no other step runs
 #   check.sh [STEP...]      without arguments: all of them
-# Logs go to build-check/. The last line is the sum over all test runs; a step
-# that fails before its tests counts as one failure. PYTEST_ARGS is passed on.
+# Two steps run at a time (RINGWAY_CHECK_JOBS), one that needs the build of
+# another after that; a line is printed when a step is over. Logs go to
+# build-check/. The last line is the sum over all test runs; a step that fails
+# before its tests counts as one failure. PYTEST_ARGS is passed on.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=$PWD/build-check
 mkdir -p "$out"
-passed=0 failed=0 skipped=0
-notes=()
+jobs=${RINGWAY_CHECK_JOBS:-2}
 start_all=$SECONDS
+
+steps=(lint gcc sanitize system threads guests tidy asan tsan alone)
+declare -A title=(
+	[lint]="words, sizes, layers, layout"
+	[gcc]="build with gcc -Werror, unit tests"
+	[sanitize]="build with clang -Werror, ASan, UBSan, unit tests"
+	[system]="daemon, testpmd, tap, user port"
+	[threads]="thread tests under TSan"
+	[guests]="guests in QEMU"
+	[tidy]="clang-tidy"
+	[asan]="the daemon with ASan and UBSan"
+	[tsan]="the daemon with TSan"
+	[alone]="time, memory, load; nothing beside it"
+)
+# whose build a step needs
+declare -A need=([system]=gcc [guests]=gcc [tidy]=gcc
+	[asan]=sanitize [tsan]=threads)
+
+# The functions below run in the process of a step: it leaves what it found in
+# these, and report() writes them to build-check/STEP.result.
+passed=0 failed=0 skipped=0 tally=
+notes=()
+
+report() {
+	printf '%s\n' "$passed $failed $skipped" "${tally:-done}" "${notes[@]}"
+}
 
 # count LABEL FILE...: adds the results in FILE to the sums
 count() {
@@ -31,7 +62,7 @@ count() {
 	read -ra counts <<<"${lines[0]}"
 	passed=$((passed + counts[0])) failed=$((failed + counts[1]))
 	skipped=$((skipped + counts[2]))
-	tally="${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped"
+	tally="$passed passed, $failed failed, $skipped skipped"
 	notes+=("${lines[@]:1}")
 }
 
@@ -42,37 +73,42 @@ fail() {
 	tally="failed: $2"
 }
 
-# step NAME TITLE FUNCTION ARGS...: runs, times and reports one step
-step() {
-	local name=$1 title=$2 start=$SECONDS
+# findings NAME PATTERN COMMAND...: whatever it prints that fits is a finding
+findings() {
+	local name=$1 pattern=$2 log=$out/$1.log
 	shift 2
-	printf '%-10s %-50s ' "$name" "$title"
-	tally=
-	"$@"
-	printf '%4d s  %s\n' $((SECONDS - start)) "${tally:-done}"
+	"$@" >"$log" 2>&1 && return
+	fail "$name" "$(grep -c "$pattern" "$log") finding(s), see $log"
+	mapfile -t -O ${#notes[@]} notes < <(grep "$pattern" "$log" | head -10)
 }
 
-lint() {
-	scripts/lint.sh >"$out/lint.log" 2>&1 && return
-	fail lint "$(grep -c . "$out/lint.log") finding(s), see build-check/lint.log"
-	mapfile -t -O ${#notes[@]} notes < <(head -10 "$out/lint.log")
+# The programs of a suite, as ninja names them.
+targets_of() {
+	meson introspect --tests "$1" | python3 -c '
+import json, os, sys
+build, suite = sys.argv[1:]
+for test in json.load(sys.stdin):
+    if any(s.endswith(":" + suite) for s in test["suite"]):
+        print(os.path.relpath(test["cmd"][0], build))' "$1" "$2"
 }
 
-# build_and_test NAME SUITE TARGET MESON-ARGS...
+# build_and_test NAME SUITE MESON-ARGS...
 build_and_test() {
-	local name=$1 suite=$2 target=$3 dir=$out/$1 log=$out/$1.log
-	shift 3
+	local name=$1 suite=$2 dir=$out/$1 log=$out/$1.log targets=
+	shift 2
 	if [ ! -f "$dir/build.ninja" ]; then
 		rm -rf "$dir"
 		meson setup "$dir" -Dwerror=true "$@" >"$log" 2>&1 ||
 			{ fail "$name" "meson setup, see $log"; return; }
 	fi
-	if [ "$suite" = threads ] && ! meson introspect --tests "$dir" |
-		grep -q 'threads"'; then
-		tally="no test in this suite"
-		return
+	if [ "$suite" != unit ]; then
+		targets=$(targets_of "$dir" "$suite")
+		[ -n "$targets" ] ||
+			{ fail "$name" "no test in suite $suite"; return; }
+		targets+=" ringway"
 	fi
-	if ! ninja -C "$dir" $target >"$log" 2>&1; then
+	if ! ninja -C "$dir" $targets >"$log" 2>&1; then
+		rm -f "$dir/ringway" # an old one is not to be tested
 		fail "$name" "build, see $log"
 		mapfile -t -O ${#notes[@]} notes < <(
 			grep -E 'error|warning|undefined' "$log" | head -5)
@@ -83,10 +119,9 @@ build_and_test() {
 	count "$name" "$dir/meson-logs/testlog.json"
 }
 
-# system_tests NAME BUILD PYTEST-ARGS...
+# system_tests NAME BUILD MARKERS
 system_tests() {
 	local name=$1 binary=$out/$2/ringway xml=$out/$1.xml log=$out/$1.log
-	shift 2
 	if [ ! -x "$binary" ]; then
 		fail "$name" "there is no $binary to test"
 		return
@@ -94,51 +129,126 @@ system_tests() {
 	rm -f "$xml"
 	RINGWAY=$binary RINGWAY_TEST_LOGS=$out/$name \
 		/usr/bin/python3 -m pytest -p no:cacheprovider -q -rs \
-		--durations=15 --junitxml="$xml" "$@" ${PYTEST_ARGS:-} \
+		--durations=15 --junitxml="$xml" -m "$3" ${PYTEST_ARGS:-} \
 		tests/system >"$log" 2>&1
-	case $? in
-	0 | 1) count "$name" "$xml" ;;
+	case $?,${PYTEST_ARGS:+chosen} in
+	[01],*) count "$name" "$xml" ;;
+	5,chosen) tally="none of the tests asked for" ;;
 	*) fail "$name" "pytest, see $log" ;;
 	esac
 }
 
+# Tests that bear other steps beside them.
+shared="not measures and not alone"
+
 run() {
 	case $1 in
-	lint) step lint "forbidden words, licence lines, characters" lint ;;
-	gcc) CC=gcc step gcc "build with gcc -Werror, unit tests" \
-		build_and_test gcc unit "" ;;
+	lint) findings lint . scripts/lint.sh ;;
+	gcc) CC=gcc build_and_test gcc unit ;;
 	# Frames of -O1 are what makes the reports readable; the warnings are
 	# the same at any level with clang.
-	sanitize) CC=clang step sanitize "build with clang -Werror, ASan, UBSan" \
-		build_and_test sanitize unit "" -Doptimization=1 \
+	sanitize) CC=clang build_and_test sanitize unit -Doptimization=1 \
 		-Db_sanitize=address,undefined -Db_lundef=false ;;
-	threads) CC=clang step threads "thread tests under TSan" \
-		build_and_test threads threads "" -Doptimization=1 \
+	threads) CC=clang build_and_test threads threads -Doptimization=1 \
 		-Db_sanitize=thread -Db_lundef=false ;;
-	system) step system "daemon, testpmd, guests, tap, user port" \
-		system_tests system gcc ;;
-	asan) step asan "the daemon with ASan and UBSan" \
-		system_tests asan sanitize -m "not guests and not measures" ;;
-	tsan) step tsan "the daemon with TSan" \
-		system_tests tsan threads \
-		-m "not guests and not measures and not shares" ;;
-	*)
-		echo "check.sh: unknown step '$1'" \
-			"(lint, gcc, sanitize, threads, system, asan, tsan)" >&2
-		exit 2
+	tidy) findings tidy '\(error\|warning\): ' scripts/tidy.sh "$out/gcc" ;;
+	system) system_tests system gcc "not guests and $shared" ;;
+	guests) system_tests guests gcc "guests and $shared" ;;
+	asan) system_tests asan sanitize "not guests and $shared" ;;
+	tsan) system_tests tsan threads \
+		"not guests and not measures and not shares" ;;
+	alone)
+		system_tests alone gcc "measures or alone"
+		system_tests alone-asan sanitize \
+			"alone and not guests and not measures"
 		;;
 	esac
 }
 
+# The rest runs in the process that was called: it starts steps and sums up.
+declare -A step_of=() began=() is_over=()
+sums=(0 0 0)
+all_notes=()
+
+# Can step $1 start now?
+can_start() {
+	local needed=${need[$1]:-}
+	[ "$1" != alone ] || [ ${#todo[@]} -eq 1 -a ${#step_of[@]} -eq 0 ] ||
+		return
+	[ -z "$needed" ] || [ -n "${is_over[$needed]:-}" ] ||
+		[[ " ${chosen[*]} " != *" $needed "* ]]
+}
+
+# Starts the first of the steps that can start.
+start_one() {
+	local i name
+	for i in "${!todo[@]}"; do
+		name=${todo[i]}
+		can_start "$name" || continue
+		unset "todo[i]"
+		began[$name]=$SECONDS
+		rm -f "$out/$name.result"
+		{ run "$name"; report >"$out/$name.result"; } </dev/null &
+		step_of[$!]=$name
+		return 0
+	done
+	return 1
+}
+
+# Waits for a step and prints what came of it.
+end_one() {
+	local pid name lines counts i
+	wait -n -p pid "${!step_of[@]}"
+	name=${step_of[$pid]}
+	unset "step_of[$pid]"
+	is_over[$name]=1
+	mapfile -t lines < <(cat "$out/$name.result" 2>/dev/null)
+	[ ${#lines[@]} -ge 2 ] || lines=("0 1 0" "failed: ended early")
+	read -ra counts <<<"${lines[0]}"
+	for i in 0 1 2; do
+		sums[i]=$((sums[i] + counts[i]))
+	done
+	all_notes+=("${lines[@]:2}")
+	printf '%-10s %-50s %4d s  %s\n' "$name" "${title[$name]}" \
+		$((SECONDS - ${began[$name]})) "${lines[1]}"
+}
+
+# Each step has a process group: what it started ends with it.
+set -m
+interrupted() {
+	local pid
+	trap '' INT TERM
+	for pid in "${!step_of[@]}"; do
+		kill -INT -- "-$pid"
+	done 2>/dev/null
+	wait
+	echo "interrupted: ${step_of[*]}"
+	exit 130
+}
+trap interrupted INT TERM
+
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export ASAN_OPTIONS=detect_stack_use_after_return=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-[ $# -gt 0 ] || set -- lint gcc sanitize threads system asan tsan
-for s in "$@"; do
-	run "$s"
+chosen=("${steps[@]}")
+if [ $# -gt 0 ]; then
+	for s in "$@"; do
+		[ -n "${title[$s]:-}" ] && continue
+		echo "check.sh: unknown step '$s' (${steps[*]})" >&2
+		exit 2
+	done
+	# in the order of the table, each once
+	mapfile -t chosen < <(printf '%s\n' "${steps[@]}" |
+		grep -xF "$(printf '%s\n' "$@")")
+fi
+todo=("${chosen[@]}")
+while [ ${#todo[@]} -gt 0 ] || [ ${#step_of[@]} -gt 0 ]; do
+	while [ ${#step_of[@]} -lt "$jobs" ] && start_one; do :; done
+	end_one
 done
 
-[ ${#notes[@]} -eq 0 ] || printf '  %s\n' "${notes[@]}"
+[ ${#all_notes[@]} -eq 0 ] || printf '  %s\n' "${all_notes[@]}"
 echo "logs in build-check/, $((SECONDS - start_all)) s"
-echo "$passed passed, $failed failed, $skipped skipped" | tee "$out/tally"
-[ $failed -eq 0 ]
+echo "${sums[0]} passed, ${sums[1]} failed, ${sums[2]} skipped" |
+	tee "$out/tally"
+[ "${sums[1]}" -eq 0 ]

@@ -4,8 +4,8 @@
 
     layers.py          docs/architecture.md's table of layers is the one of
                        src/meson.build, each folder with sources is a layer that
-                       may only include earlier ones, and files that the
-                       documents name are there
+                       may only include earlier ones, files that the documents
+                       name are there, and so are the steps of make check
     layers.py BUILD    the compiler, with the flags of BUILD, finds from each
                        layer its own headers and those of its row, and no other
 """
@@ -78,6 +78,18 @@ def check_folders(layers):
             fault(MESON, f'the layer {name} has no files')
 
 
+def check_steps():
+    with open('scripts/check.sh') as f:
+        steps = re.search(r'^steps=\(([^)]*)\)', f.read(), re.M)[1].split()
+    with open(DOC) as f:
+        section = re.search(r'^## 12\..*', f.read(), re.M | re.S)[0]
+    rows = re.findall(r'^\| ([a-z, ]+) \|', section, re.M)
+    told = [s for row in rows for s in row.split(', ') if row != 'step']
+    if told != steps:
+        fault(DOC, f'section 12 has the steps {" ".join(told)}, '
+              f'scripts/check.sh {" ".join(steps)}')
+
+
 def check_names():
     """Paths in prose: from the top or from src/."""
     for doc in ['README.md'] + sorted(glob.glob('docs/*.md')):
@@ -146,6 +158,7 @@ def main():
         check_table(layers)
         check_folders(layers)
         check_names()
+        check_steps()
     print(*faults, sep='\n', end='\n' if faults else '')
     return 1 if faults else 0
 

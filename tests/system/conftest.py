@@ -35,6 +35,8 @@ def pytest_configure(config):
     config.addinivalue_line('markers', 'guests: boots guests')
     config.addinivalue_line('markers', 'measures: time or memory, which '
                             'sanitizers change')
+    config.addinivalue_line('markers', 'alone: works only while nothing else '
+                            'keeps the processors busy')
     config.addinivalue_line('markers', 'shares: a front-end passes buffers from '
                             'one worker to another; TSan does not see the '
                             'order that this makes')

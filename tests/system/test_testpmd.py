@@ -85,6 +85,7 @@ def test_switch_killed_and_back(up, testpmd, variant):
     lab.wait_until(lambda: min(t.rate(0.2)) > 100, 5, 'traffic again')
 
 
+@pytest.mark.alone
 @pytest.mark.shares
 def test_busy_queue_moves_to_a_quiet_worker(up, testpmd):
     """Two ports that throw frames at each other begin on one worker, beside
