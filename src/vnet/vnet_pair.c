@@ -151,14 +151,15 @@ void vnet_pairs_init(struct vnet_pairs *p, struct port *port,
 	*p = (struct vnet_pairs){
 		.port = port, .pair = array, .count = count, .active = count
 	};
-	for (uint16_t i = 0; i < count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		array[i].rx = (struct vnet_rxq){ .rxq = { .port = port,
-							  .idx = i,
+							  .idx = (uint16_t)i,
 							  .can_spin = true,
 							  .can_hold = true,
 							  .event_fd = -1 } };
 		array[i].tx =
-			(struct vnet_txq){ .txq = { .port = port, .idx = i } };
+			(struct vnet_txq){ .txq = { .port = port,
+						    .idx = (uint16_t)i } };
 		port->rxq[i] = &array[i].rx.rxq;
 		port->txq[i] = &array[i].tx.txq;
 	}

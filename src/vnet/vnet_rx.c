@@ -109,6 +109,7 @@ static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 	return true;
 }
 
+/* Nine parameters, once a burst. NOLINTNEXTLINE(readability-function-size) */
 unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 		       struct vnet_rx_scratch *s, struct waiting *waiting,
 		       uint32_t snap, struct frame *frames, unsigned n,
