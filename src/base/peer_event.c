@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm.h"
 #include "util.h"
 
 /* glibc names the member only since 2.38. */
@@ -29,13 +30,13 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/* Shared by a thread and the handler that runs on it. */
+/* Shared by a thread and the handler that runs on it, atomically. */
 struct guard {
 	timer_t timer;
 	bool has_timer;
-	volatile sig_atomic_t is_armed;
-	volatile sig_atomic_t is_inside; /* a write is under way */
-	volatile sig_atomic_t quiet;	 /* periods without one */
+	bool is_armed;
+	bool is_inside; /* a write is under way */
+	unsigned quiet; /* periods without one */
 };
 
 static __thread struct guard guard;
@@ -58,9 +59,10 @@ static void on_tick(int sig)
 	int saved_errno = errno;
 
 	(void)sig;
-	if (g->has_timer && !g->is_inside && ++g->quiet > 1) {
+	if (shm_load(&g->has_timer) && !shm_load(&g->is_inside) &&
+	    shm_fetch_add(&g->quiet, 1)) {
 		set_timer(g, 0);
-		g->is_armed = false;
+		shm_store(&g->is_armed, false);
 	}
 	errno = saved_errno;
 }
@@ -69,7 +71,7 @@ static void end_timer(void *arg)
 {
 	struct guard *g = arg;
 
-	g->has_timer = false;
+	shm_store(&g->has_timer, false);
 	timer_delete(g->timer);
 }
 
@@ -99,9 +101,9 @@ static void arm(struct guard *g)
 		sigaddset(&set, SIGALRM);
 		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 		pthread_setspecific(key, g);
-		g->has_timer = true;
+		shm_store(&g->has_timer, true);
 	}
-	g->is_armed = true;
+	shm_store(&g->is_armed, true);
 	set_timer(g, PEER_EVENT_MS);
 }
 
@@ -111,13 +113,14 @@ int peer_event_signal(int fd)
 	struct guard *g = &guard;
 	ssize_t n;
 
+	shm_store(&g->quiet, 0);
+	shm_store(&g->is_inside, true);
 	/* Before the look at is_armed: from here on the handler leaves the
-	 * timer alone. */
-	g->is_inside = true;
-	g->quiet = 0;
-	if (unlikely(!g->is_armed))
+	 * timer alone. Against this thread's own handler only. */
+	shm_fence();
+	if (unlikely(!shm_load(&g->is_armed)))
 		arm(g);
 	n = write(fd, &one, sizeof(one));
-	g->is_inside = false;
+	shm_store(&g->is_inside, false);
 	return n < 0 && errno != EAGAIN ? -errno : 0;
 }
