@@ -5,7 +5,7 @@
  * them to its owner (a port), takes them back before anything under them
  * changes.
  *
- * Queue life (vhost-user, "Ring states"; the table is in vu_backend_impl.h):
+ * Queue life (vhost-user, "Ring states"; the table is in vu_queue.h):
  *
  *   unconfigured -> ready -> waiting -> running <-> draining -> stopped
  *                                          `--> faulted

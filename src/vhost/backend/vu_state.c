@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The states of a back-end session's queue, see vu_backend_impl.h. Control
+ * The states of a back-end session's queue, see vu_queue.h. Control
  * thread; calls nothing.
  */
 #include <assert.h>
 
-#include "vu_backend_impl.h"
+#include "vu_queue.h"
 
 #define TO(state) (1u << VU_QUEUE_##state)
 
