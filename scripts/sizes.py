@@ -15,11 +15,7 @@ FUNCTION_LINES = 60
 
 # FILE or FILE:FUNCTION: lines
 EXCEPTIONS = {
-    'src/fabric/port.h': 288,
     'src/port/tap/tap_linux.c': 452,
-    'src/port/user/user_slirp.c': 497,
-    'src/switch/forward.c': 531,
-    'src/vhost/backend/vu_backend_impl.h': 215,
     'src/vhost/client/vu_client.c': 452,
     'src/virtio/vq_ring.h': 235,
 }

@@ -186,8 +186,8 @@ static void test_too_many_addresses(void **state)
 		send_frame(b, 255, 1, 0);
 		wait_taken(b);
 	}
-	/* Nobody read so far: the ring holds some, a hundred are told each tenth
-	 * of a second, and the next one after the loss says how many are
+	/* Nobody read so far: the ring holds some, a hundred are told each
+	 * tenth of a second, and the next one after the loss says how many are
 	 * missing. */
 	hear(&w, &n, FLAPS);
 	assert_true(n.count > 500 && n.count < FLAPS / 2);

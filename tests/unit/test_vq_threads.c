@@ -8,6 +8,7 @@
  */
 #include "test.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -53,7 +54,13 @@ static void sleep_on(struct pair *p, int fd, const char *lost)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
-	if (poll(&pfd, 1, LOST_MS) <= 0)
+	int rc;
+
+	/* the timer of peer_event.c interrupts a thread that wrote lately */
+	do
+		rc = poll(&pfd, 1, LOST_MS);
+	while (rc < 0 && errno == EINTR);
+	if (rc <= 0)
 		give_up(p, lost);
 	fd_drain(fd);
 }
