@@ -4,12 +4,11 @@
  * working memory; calls the port's tx_burst, the software offloads and the
  * capture. Allocates nothing, logs nothing.
  *
- * Layers, from the outside in: deliver_edited() gives each frame the tags that
- * the receiver wants, send_group() merges small frames where their source wants
- * that and looks whether the receiver takes the frames as they are,
- * transmit_soft() makes checksums and segments for one that does not,
- * transmit() hands them over and decides about what the receiver has no buffers
- * for.
+ * deliver() gives each frame the tags that the receiver wants (edit()), merges
+ * small frames where their source wants that, and looks whether the receiver
+ * takes the frames as they are. transmit_soft() makes checksums and segments
+ * for one that does not. transmit() hands frames over and decides about what
+ * the receiver has no buffers for.
  */
 #include "deliver.h"
 
@@ -218,28 +217,6 @@ static __attribute__((noinline)) void send_merged(struct forward *fw,
 		 g->count - (unsigned)__builtin_popcountll(parts) - done);
 }
 
-static inline void send_group(struct forward *fw, struct txq *q,
-			      struct group *g)
-{
-	unsigned offloads = shm_load(&q->port->tx_offloads), done;
-
-	for (unsigned i = 0; i < g->count; i++) {
-		g->needed |= frame_offloads_needed(g->frame[i]);
-		g->bytes += g->frame[i]->len;
-	}
-	if (unlikely(fw->merging)) {
-		send_merged(fw, q, g, offloads);
-		return;
-	}
-	if (likely(!(g->needed & ~offloads)))
-		done = transmit(q, g->frame, g->count, g->bytes, g->can_hold);
-	else
-		done = transmit_soft(fw, q, g->frame, g->count, g->can_hold,
-				     offloads);
-	for (; unlikely(done < g->count); done++)
-		forward_hold(fw, g->of_burst[done]);
-}
-
 /* The frame @f as a receiver with the rules @v gets it; @copy is room for one
  * of its own. NULL: the receiver is not in its VLAN. */
 static struct frame *edit_for(const struct port_vlan *v, struct frame *f,
@@ -266,22 +243,24 @@ static struct frame *edit_for(const struct port_vlan *v, struct frame *f,
 	return copy;
 }
 
+/* Frames of one group, edited, and those of the burst that they come from. */
+struct edited {
+	struct frame *frame[BURST_MAX];
+	struct frame *of_burst[BURST_MAX];
+};
+
 /* The edit stage: each receiver gets tags as its rules say, on a copy of the
  * head where they differ from those that the frame has. */
-static __attribute__((noinline)) void deliver_edited(
-	struct forward *fw, struct txq *q, struct frame *const *frames,
-	unsigned n, bool can_hold)
+static __attribute__((noinline)) void edit(struct forward *fw, struct txq *q,
+					   struct group *g, struct edited *e)
 {
 	const struct port_vlan *v = rcu_read(q->port->vlan);
-	struct frame *edited[BURST_MAX], *of_burst[BURST_MAX];
-	struct group g = { .frame = edited,
-			   .of_burst = of_burst,
-			   .can_hold = can_hold };
+	unsigned count = 0;
 
 	if (!v)
 		v = &port_vlan_plain;
-	for (unsigned i = 0; i < n; i++) {
-		struct frame *f = edit_for(v, frames[i], &fw->edited[i]);
+	for (unsigned i = 0; i < g->count; i++) {
+		struct frame *f = edit_for(v, g->frame[i], &fw->edited[i]);
 
 		if (unlikely(!f)) {
 			spin_lock(&q->lock);
@@ -289,22 +268,42 @@ static __attribute__((noinline)) void deliver_edited(
 			spin_unlock(&q->lock);
 			continue;
 		}
-		of_burst[g.count] = frames[i];
-		edited[g.count++] = f;
+		e->of_burst[count] = g->frame[i];
+		e->frame[count++] = f;
 	}
-	if (g.count)
-		send_group(fw, q, &g);
+	g->frame = e->frame;
+	g->of_burst = e->of_burst;
+	g->count = count;
 }
 
 void deliver(struct forward *fw, struct txq *q, struct frame *const *frames,
 	     unsigned n, bool can_hold)
 {
-	if (unlikely(fw->has_vlans))
-		deliver_edited(fw, q, frames, n, can_hold);
+	unsigned offloads = shm_load(&q->port->tx_offloads), done;
+	struct group g = { .frame = frames,
+			   .of_burst = frames,
+			   .count = n,
+			   .can_hold = can_hold };
+	struct edited e;
+
+	if (unlikely(fw->has_vlans)) {
+		edit(fw, q, &g, &e);
+		if (!g.count)
+			return;
+	}
+	for (unsigned i = 0; i < g.count; i++) {
+		g.needed |= frame_offloads_needed(g.frame[i]);
+		g.bytes += g.frame[i]->len;
+	}
+	if (unlikely(fw->merging)) {
+		send_merged(fw, q, &g, offloads);
+		return;
+	}
+	if (likely(!(g.needed & ~offloads)))
+		done = transmit(q, g.frame, g.count, g.bytes, can_hold);
 	else
-		send_group(fw, q,
-			   &(struct group){ .frame = frames,
-					    .of_burst = frames,
-					    .count = n,
-					    .can_hold = can_hold });
+		done = transmit_soft(fw, q, g.frame, g.count, can_hold,
+				     offloads);
+	for (; unlikely(done < g.count); done++)
+		forward_hold(fw, g.of_burst[done]);
 }

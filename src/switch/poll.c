@@ -82,17 +82,13 @@ static uint64_t count_rx(struct queue_stats *s, const struct burst *b,
 	return all;
 }
 
-/* Forwards frames[first..first + n) of the burst, which came in at @port;
- * returns their bytes. */
-static uint64_t forward_run(struct forward *fw, struct rxq *q,
-			    struct port *port, struct queue_stats *stats,
-			    unsigned first, unsigned n)
+/* Ends what frames[first..first + n) began, which came in at @port and were
+ * forwarded; returns their bytes. */
+static uint64_t account(struct port *port, struct queue_stats *s,
+			struct burst *b, unsigned first, unsigned n)
 {
-	struct burst *b = &fw->burst;
-	uint64_t bytes;
+	uint64_t bytes = count_rx(s, b, first, n);
 
-	forward_frames(fw, port, b->frame + first, n, q->can_hold, stats);
-	bytes = count_rx(stats, b, first, n);
 	capture_rx(port, b, first, n);
 	return bytes;
 }
@@ -109,12 +105,14 @@ static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
 
 	for (; start < n && !fw->burst.held_mask; start = end) {
 		struct port *port = f[start].from;
+		struct queue_stats *stats = &port->rxq[0]->stats;
 
 		end = start + 1;
 		while (end < n && f[end].from == port)
 			end++;
-		bytes += forward_run(fw, q, port, &port->rxq[0]->stats, start,
-				     end - start);
+		forward_frames(fw, port, f + start, end - start, q->can_hold,
+			       stats);
+		bytes += account(port, stats, &fw->burst, start, end - start);
 	}
 	for (; start < n; start++)
 		forward_hold(fw, &f[start]);
@@ -137,10 +135,13 @@ struct poll_result forward_poll(void *path, struct rxq *q)
 		if (q->port->flows)
 			learn_flows(q, b->frame, n);
 		fw->merging = shm_load(&q->wants_gro) ? &q->stats : NULL;
-		if (likely(!q->is_shared))
-			bytes = forward_run(fw, q, q->port, &q->stats, 0, n);
-		else
+		if (unlikely(q->is_shared)) {
 			bytes = forward_shared(fw, q, n);
+		} else {
+			forward_frames(fw, q->port, b->frame, n, q->can_hold,
+				       &q->stats);
+			bytes = account(q->port, &q->stats, b, 0, n);
+		}
 		set_want(q, n, bytes);
 		held = (unsigned)__builtin_popcountll(b->held_mask);
 		PROBE3(forward, q->port->name, q->idx, n - held);

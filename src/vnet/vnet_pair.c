@@ -70,22 +70,6 @@ void vnet_pair_rx_disarm(struct rxq *rxq)
 	vq_dev_disarm(container_of(rxq, struct vnet_rxq, rxq)->vq);
 }
 
-static inline unsigned send_frames(struct vnet_txq *q,
-				   struct frame *const *frames, unsigned n)
-{
-	struct txq *txq = &q->txq;
-	struct vnet_tx_result r = vnet_tx_burst(q->vq, &q->choice, frames, n);
-
-	stat_add(&txq->stats.copies, r.taken - r.too_big);
-	if (r.notified) {
-		stat_inc(&txq->stats.calls);
-		PROBE3(call, txq->port->name, txq->idx, PROBE_OUT);
-	}
-	if (unlikely(r.too_big))
-		txq_drop(txq, DROP_TX_TOO_BIG, r.too_big, r.too_big_bytes);
-	return r.taken;
-}
-
 /* Why the guest does not get @f; DROP_COUNT: it does. */
 static enum drop_reason refusal(struct frame *f,
 				const struct vnet_filter *filter, uint32_t max)
@@ -97,29 +81,40 @@ static enum drop_reason refusal(struct frame *f,
 	return DROP_COUNT;
 }
 
-/* The same for those of @frames that the guest wants; the others are dropped,
- * as far as the sending gets. */
-static __attribute__((noinline)) unsigned send_wanted(
-	struct vnet_txq *q, const struct vnet_filter *filter, uint32_t max,
+/* Those of a burst's frames that the guest wants, and what becomes of each. */
+struct wanted {
+	struct frame *frame[BURST_MAX];
+	unsigned at[BURST_MAX];		 /* where each of them was */
+	enum drop_reason why[BURST_MAX]; /* of the burst's frames */
+	unsigned count;
+};
+
+static __attribute__((noinline)) void pick_wanted(
+	struct wanted *w, const struct vnet_filter *filter, uint32_t max,
 	struct frame *const *frames, unsigned n)
 {
-	struct frame *wanted[BURST_MAX];
-	enum drop_reason why[BURST_MAX];
-	unsigned at[BURST_MAX], count = 0, sent, done;
-
 	assert(n <= BURST_MAX);
+	w->count = 0;
 	for (unsigned i = 0; i < n; i++) {
-		why[i] = refusal(frames[i], filter, max);
-		if (why[i] != DROP_COUNT)
+		w->why[i] = refusal(frames[i], filter, max);
+		if (w->why[i] != DROP_COUNT)
 			continue;
-		at[count] = i;
-		wanted[count++] = frames[i];
+		w->at[w->count] = i;
+		w->frame[w->count++] = frames[i];
 	}
-	sent = count ? send_frames(q, wanted, count) : 0;
-	done = sent < count ? at[sent] : n;
+}
+
+/* Of the frames picked, @taken were sent: those between them that are not
+ * wanted are dropped. Returns how many of the @n frames that makes. */
+static __attribute__((noinline)) unsigned drop_unwanted(
+	struct txq *txq, const struct wanted *w, struct frame *const *frames,
+	unsigned n, unsigned taken)
+{
+	unsigned done = taken < w->count ? w->at[taken] : n;
+
 	for (unsigned i = 0; i < done; i++)
-		if (why[i] != DROP_COUNT)
-			txq_drop(&q->txq, why[i], 1, frames[i]->len);
+		if (w->why[i] != DROP_COUNT)
+			txq_drop(txq, w->why[i], 1, frames[i]->len);
 	return done;
 }
 
@@ -129,10 +124,26 @@ unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
 	struct vnet_txq *q = container_of(txq, struct vnet_txq, txq);
 	const struct vnet_filter *filter = rcu_read(q->filter);
 	uint32_t max = shm_load(&q->frame_max);
+	bool is_picky = filter || max;
+	struct vnet_tx_result r;
+	struct wanted w;
 
-	if (likely(!filter && !max))
-		return send_frames(q, frames, n);
-	return send_wanted(q, filter, max, frames, n);
+	if (unlikely(is_picky)) {
+		pick_wanted(&w, filter, max, frames, n);
+		r = vnet_tx_burst(q->vq, &q->choice, w.frame, w.count);
+	} else {
+		r = vnet_tx_burst(q->vq, &q->choice, frames, n);
+	}
+	stat_add(&txq->stats.copies, r.taken - r.too_big);
+	if (r.notified) {
+		stat_inc(&txq->stats.calls);
+		PROBE3(call, txq->port->name, txq->idx, PROBE_OUT);
+	}
+	if (unlikely(r.too_big))
+		txq_drop(txq, DROP_TX_TOO_BIG, r.too_big, r.too_big_bytes);
+	if (unlikely(is_picky))
+		return drop_unwanted(txq, &w, frames, n, r.taken);
+	return r.taken;
 }
 
 void vnet_pairs_set_mtu(struct vnet_pairs *p, uint32_t mtu)

@@ -75,52 +75,50 @@ static void measure(struct round *r, struct rxq *q)
 	r->cycles = now;
 }
 
-static void poll_slot(struct worker *w, struct worker_slots *s, unsigned slot,
-		      struct round *r)
+/* @q had nothing. True: it need not be polled before its event. */
+static bool is_done_with(struct worker *w, struct rxq *q, struct round *r)
 {
-	/* worker:B  acquire: the queue is whole. Pairs with the release in
-	 * fill_slot(). */
-	struct rxq *q = shm_load_acquire(&s->q[slot]);
-	struct poll_result done;
-
-	if (!q) {
-		s->awake[slot / 64] &= ~(1ull << (slot & 63));
-		return;
-	}
-	stage_begin();
-	done = w->poll(w->path, q);
-	stage_end(&w->stages, done.frames);
-	if (done.frames)
-		measure(r, q);
-	r->frames += done.frames;
-	if (done.frames || done.held) {
-		q->idle_since = 0;
-		r->awake++;
-		r->holding += !done.frames;
-		return;
-	}
-	if (put_to_sleep(w, q, r->cycles)) {
-		s->awake[slot / 64] &= ~(1ull << (slot & 63));
-		return;
-	}
+	if (put_to_sleep(w, q, r->cycles))
+		return true;
 	if (q->event_fd < 0)
 		r->must_poll = true;
 	else
 		r->awake++;
+	return false;
 }
 
 static struct round poll_awake(struct worker *w, struct worker_slots *s)
 {
 	struct round r = { .cycles = w->last_cycles };
 
-	for (unsigned i = 0; i < s->count / 64; i++) {
-		uint64_t bits = s->awake[i];
+	for (unsigned slot = 0; slot < s->count; slot += 64) {
+		uint64_t *awake = &s->awake[slot / 64];
 
-		while (bits) {
-			unsigned bit = (unsigned)__builtin_ctzll(bits);
+		for (uint64_t bits = *awake; bits; bits &= bits - 1) {
+			uint64_t bit = bits & -bits;
+			/* worker:B  acquire: the queue is whole. Pairs with the
+			 * release in fill_slot(). */
+			struct rxq *q = shm_load_acquire(
+				&s->q[slot + (unsigned)__builtin_ctzll(bits)]);
+			struct poll_result done;
 
-			bits &= bits - 1;
-			poll_slot(w, s, i * 64 + bit, &r);
+			if (!q) {
+				*awake &= ~bit;
+				continue;
+			}
+			stage_begin();
+			done = w->poll(w->path, q);
+			stage_end(&w->stages, done.frames);
+			if (done.frames)
+				measure(&r, q);
+			r.frames += done.frames;
+			if (done.frames || done.held) {
+				q->idle_since = 0;
+				r.awake++;
+				r.holding += !done.frames;
+			} else if (is_done_with(w, q, &r)) {
+				*awake &= ~bit;
+			}
 		}
 	}
 	r.cycles = cycles_now();
