@@ -22,21 +22,27 @@
 
 /* Belongs to the worker that has the queue. Zeroed: nothing waits. */
 struct waiting {
-	uint64_t ahead; /* bit i: entry i from the front is finished */
-	uint8_t entry_of[WAITING_MAX]; /* of each frame of this burst */
+	uint64_t ahead;	  /* bit i: entry i from the front is finished */
+	uint64_t skipped; /* bit i: it makes no frame in this burst */
 };
 
-/* Is entry @i from the front finished? Then it makes no frame. */
-static inline bool waiting_is_finished(const struct waiting *w, unsigned i)
+/* Begins a burst. Returns which entries make no frame, for waiting_skips(). */
+static inline uint64_t waiting_begin(struct waiting *w)
 {
-	return w->ahead >> i & 1;
+	return w->skipped = w->ahead;
 }
 
-/* Frame @frame of this burst was made of entry @entry. */
-static inline void waiting_note(struct waiting *w, unsigned frame,
-				unsigned entry)
+/* Does entry @i from the front make no frame? @mask from waiting_begin(). */
+static inline bool waiting_skips(uint64_t mask, unsigned i)
 {
-	w->entry_of[frame] = (uint8_t)entry;
+	return __builtin_expect(mask != 0, 0) && (mask >> i & 1);
+}
+
+/* Entry @i makes no frame: it is not fit. The others make one each, in their
+ * order. */
+static inline void waiting_skip(struct waiting *w, unsigned i)
+{
+	w->skipped |= 1ull << i;
 }
 
 /* Ends a burst that looked at @looked entries (at most WAITING_MAX), of which
@@ -73,8 +79,13 @@ static inline unsigned waiting_end(struct waiting *w, unsigned looked,
 	/* no frame waits, and none did */
 	if (__builtin_expect(!(held | w->ahead), 1))
 		return looked;
-	for (; held; held &= held - 1)
-		again |= 1ull << w->entry_of[__builtin_ctzll(held)];
+	/* the n-th frame was made of the n-th entry that makes one */
+	for (unsigned i = 0; i < looked; i++) {
+		if (w->skipped >> i & 1)
+			continue;
+		again |= (held & 1) << i;
+		held >>= 1;
+	}
 	return waiting_settle(w, looked, again);
 }
 

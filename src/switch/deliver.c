@@ -186,16 +186,15 @@ struct group {
 	struct frame *const *of_burst;
 	unsigned count;
 	bool can_hold;
-	unsigned needed; /* offloads of all, or more */
-	uint64_t bytes;
 };
 
 /* With small frames merged. What is held back are the parts of a large frame
- * that could not be sent. Merging adds no need for offloads that the receiver
- * lacks. */
+ * that could not be sent. @lacks: offloads that frames need and the receiver
+ * does not have; merging adds none. */
 static __attribute__((noinline)) void send_merged(struct forward *fw,
 						  struct txq *q,
 						  const struct group *g,
+						  unsigned lacks,
 						  unsigned offloads)
 {
 	struct frame *large[BURST_MAX];
@@ -203,7 +202,7 @@ static __attribute__((noinline)) void send_merged(struct forward *fw,
 	uint64_t parts = 0;
 
 	left = gro_merge(&fw->gro, g->frame, g->count, offloads, large);
-	if (g->needed & ~offloads)
+	if (lacks)
 		done = transmit_soft(fw, q, large, left, g->can_hold, offloads);
 	else
 		done = transmit(q, large, left, bytes_of(large, left),
@@ -279,7 +278,9 @@ static __attribute__((noinline)) void edit(struct forward *fw, struct txq *q,
 void deliver(struct forward *fw, struct txq *q, struct frame *const *frames,
 	     unsigned n, bool can_hold)
 {
-	unsigned offloads = shm_load(&q->port->tx_offloads), done;
+	unsigned offloads = shm_load(&q->port->tx_offloads);
+	unsigned needed = 0, done;
+	uint64_t bytes = 0;
 	struct group g = { .frame = frames,
 			   .of_burst = frames,
 			   .count = n,
@@ -288,22 +289,23 @@ void deliver(struct forward *fw, struct txq *q, struct frame *const *frames,
 
 	if (unlikely(fw->has_vlans)) {
 		edit(fw, q, &g, &e);
-		if (!g.count)
+		frames = g.frame;
+		n = g.count;
+		if (!n)
 			return;
 	}
-	for (unsigned i = 0; i < g.count; i++) {
-		g.needed |= frame_offloads_needed(g.frame[i]);
-		g.bytes += g.frame[i]->len;
+	for (unsigned i = 0; i < n; i++) {
+		needed |= frame_offloads_needed(frames[i]);
+		bytes += frames[i]->len;
 	}
 	if (unlikely(fw->merging)) {
-		send_merged(fw, q, &g, offloads);
+		send_merged(fw, q, &g, needed & ~offloads, offloads);
 		return;
 	}
-	if (likely(!(g.needed & ~offloads)))
-		done = transmit(q, g.frame, g.count, g.bytes, can_hold);
+	if (likely(!(needed & ~offloads)))
+		done = transmit(q, frames, n, bytes, can_hold);
 	else
-		done = transmit_soft(fw, q, g.frame, g.count, can_hold,
-				     offloads);
-	for (; unlikely(done < g.count); done++)
+		done = transmit_soft(fw, q, frames, n, can_hold, offloads);
+	for (; unlikely(done < n); done++)
 		forward_hold(fw, g.of_burst[done]);
 }

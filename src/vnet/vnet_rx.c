@@ -105,7 +105,11 @@ static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 		return false;
 	}
 	f->hdr = (struct vnet_hdr){ 0 };
-	frame_from_iov(f, iov, count, len, snap);
+	/* the usual length is known to the compiler */
+	if (likely(snap == FRAME_SNAP))
+		frame_from_iov(f, iov, count, len, FRAME_SNAP);
+	else
+		frame_from_iov(f, iov, count, len, snap);
 	return true;
 }
 
@@ -116,6 +120,7 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 		       unsigned *chain_count, struct vnet_rx_stats *stats)
 {
 	unsigned hdr_size = vnet_hdr_size(vq->features), taken = 0;
+	const uint64_t skips = waiting_begin(waiting);
 
 	n = vq_dev_pop_burst(vq, s->chain, n, s->iov, ARRAY_SIZE(s->iov));
 	stage_mark(STAGE_READ);
@@ -127,11 +132,13 @@ unsigned vnet_rx_burst(struct vq_dev *vq, unsigned offloads,
 		if (i + PREFETCH_AHEAD < n)
 			prefetch_chain(&s->chain[i + PREFETCH_AHEAD]);
 		s->done[i] = (struct vq_done){ c->id, c->slot_count, 0 };
-		if (unlikely(waiting_is_finished(waiting, i)))
+		if (unlikely(waiting_skips(skips, i)))
 			continue;
-		waiting_note(waiting, taken, i);
-		taken += take_frame(&frames[taken], c, hdr_size, offloads, snap,
-				    stats);
+		if (likely(take_frame(&frames[taken], c, hdr_size, offloads,
+				      snap, stats)))
+			taken++;
+		else
+			waiting_skip(waiting, i);
 	}
 	stage_mark(STAGE_SNAPSHOT);
 	*chain_count = n;

@@ -51,14 +51,15 @@ static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
 /* The frames that the burst before could not get rid of; fit, as then. */
 static unsigned take_held(struct tap_queue *q, struct burst *b, uint32_t snap)
 {
+	uint64_t skips = waiting_begin(&q->waiting);
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < q->raw_count; i++) {
-		if (waiting_is_finished(&q->waiting, i))
+		if (waiting_skips(skips, i))
 			continue;
 		take_frame(q, q->raw[i].iov_base, q->raw[i].iov_len, snap,
 			   &b->frame[n], &q->iov[n]);
-		waiting_note(&q->waiting, n++, i);
+		n++;
 	}
 	return n;
 }
@@ -83,6 +84,7 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 
 	if (unlikely(q->raw_count))
 		return take_held(q, b, snap);
+	waiting_begin(&q->waiting);
 	while (n < b->want && off + TAP_READ_ROOM <= TAP_ARENA_SIZE) {
 		ssize_t got = read(q->fd, q->arena + off, TAP_READ_ROOM);
 
@@ -96,7 +98,6 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 			q->raw[n].iov_base = q->arena + off;
 			q->raw[n].iov_len = (size_t)got;
 			off = align_up(off + (size_t)got, CACHE_LINE);
-			waiting_note(&q->waiting, n, n);
 			n++;
 		} else if (++bad == BAD_MAX) {
 			q->has_more = true;

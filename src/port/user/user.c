@@ -37,6 +37,7 @@ struct user_port {
 static unsigned user_rx_burst(struct rxq *rx, struct burst *b)
 {
 	struct user_port *u = container_of(rx, struct user_port, rx);
+	uint64_t skips = waiting_begin(&u->waiting);
 	unsigned n = 0, looked = 0;
 
 	while (looked < b->want) {
@@ -46,10 +47,9 @@ static unsigned user_rx_burst(struct rxq *rx, struct burst *b)
 		if (!p)
 			break;
 		u->message[looked] = p;
-		if (unlikely(waiting_is_finished(&u->waiting, looked++)))
+		if (unlikely(waiting_skips(skips, looked++)))
 			continue;
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
-		waiting_note(&u->waiting, n, looked - 1);
 		u->iov[n] = (struct iovec){ p, size };
 		frame_from_iov(&b->frame[n], &u->iov[n], 1, size, rx->snap);
 		n++;
