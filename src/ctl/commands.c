@@ -74,7 +74,8 @@ const struct command commands[] = {
 	  .method = "mac.list",
 	  .help = "learned MAC addresses",
 	  PARAMS(mac_args, mac_list_params),
-	  .result = "`macs` (`mac`, `net`, `port`, `age_s`), `total`",
+	  .result = "`macs` (`mac`, `net`, `vlan` when in one, `port`, "
+		    "`age_s`), `total`",
 	  .fn = method_mac_list },
 	{ .name = "mac flush",
 	  .method = "mac.flush",

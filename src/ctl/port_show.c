@@ -2,7 +2,6 @@
 /* What is told about a port. Control thread. */
 #include <string.h>
 
-#include "json_show.h"
 #include "methods_impl.h"
 
 static void show_offloads(unsigned offloads, struct show *s)
@@ -102,36 +101,12 @@ static const struct show_ops brief_ops = {
 	.flag = brief_flag,
 };
 
-/* What of a port's options belongs into its summary, where it is set. */
-static void show_vlans(const struct daemon_port *p, struct show *s)
-{
-	static const char *const keys[] = { "vlan", "trunk", "native",
-					    "dot1ad" };
-	json_t *all = json_object();
-	struct json_show j;
-
-	json_show_init(&j, all);
-	opt_show(port_conf_rows, &p->netdev->common, &j.show);
-	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-		const json_t *v = json_object_get(all, keys[i]);
-
-		if (json_is_string(v))
-			show_str(s, keys[i], json_string_value(v));
-		else if (json_is_true(v))
-			show_flag(s, keys[i], true);
-		else if (json_integer_value(v))
-			show_num(s, keys[i], (uint64_t)json_integer_value(v));
-	}
-	json_decref(all);
-}
-
 void port_show_summary(const struct daemon_port *p, struct show *s)
 {
 	struct brief b = { .show.ops = &brief_ops, .to = s };
 	const struct port *port = p->port;
 
 	show_head(p, s);
-	show_vlans(p, s);
 	show_num(s, "rx_queues", port->rxq_count);
 	show_num(s, "tx_queues", port->txq_count);
 	show_offloads(shm_load(&port->tx_offloads), s);

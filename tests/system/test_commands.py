@@ -193,3 +193,20 @@ def test_version(up, folder):
                           env=dict(os.environ, XDG_RUNTIME_DIR=folder))
     assert done.returncode == 0
     assert done.stdout == f'ringway {reply["version"]}\n'
+
+
+def test_vlans_are_shown(up):
+    s = up('vhost-user,id=a,vlan=10', 'null,id=t,trunk=10:20-30,native=10',
+           'null,id=n')
+    s.front('a').send(ether(1, BROADCAST))
+    lab.wait_until(lambda: s.call('mac.list')['total'], 5, 'an address')
+    for args in (['show'], ['port', 'list']):
+        text = s.command(*args)
+        assert 'VLANS' in text and re.search(r'\ba .*vlan 10 ', text)
+        assert re.search(r'\bt .*trunk 10\S20-30 native 10 ', text)
+    mac = s.command('mac').splitlines()
+    assert mac[0].split() == ['MAC', 'NET', 'VLAN', 'PORT', 'AGE']
+    assert mac[1].split()[2:4] == ['10', 'a']
+    s.command('port', 'set', 'a', 'vlan=')
+    s.command('port', 'del', 't')
+    assert 'VLAN' not in s.command('show')
