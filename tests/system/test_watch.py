@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events: who asked is told, and who does not read harms nobody."""
 import json
+import os
 import re
 import select
 import subprocess
@@ -9,6 +10,7 @@ import time
 import lab
 import pytest
 from conftest import BINARY
+from frames import BROADCAST, ether, mac
 
 
 class Watcher(lab.Rpc):
@@ -63,6 +65,50 @@ def test_ports_and_links(up, folder):
     s.call('port.del', id='a')
     assert w.brief(1) == [removed('a', 'lab')]
     assert w.is_silent()
+
+
+def test_addresses(up):
+    s = up('vhost-user,id=a,vlan=10', 'vhost-user,id=b,vlan=10',
+           'vhost-user,id=c')
+    w = Watcher(s, 'mac')
+    text = watch(s, 'mac')
+    fronts = {n: s.front(n) for n in 'abc'}
+
+    def learned(port, number, **more):
+        fronts[port].send(ether(number, BROADCAST))
+        assert w.brief(1) == [{'event': 'mac', 'port': port, 'net': 'default',
+                               'mac': mac(number), **more}]
+
+    learned('a', 1, vlan=10)
+    learned('c', 1)             # without a VLAN it is another address
+    learned('c', 2)
+    learned('b', 1, vlan=10, **{'from': 'a'})
+    fronts['b'].send(ether(1, BROADCAST))
+    assert w.is_silent()        # known
+    while not select.select([text.stdout], [], [], 0.05)[0]:
+        s.call('mac.flush')
+        fronts['b'].send(ether(1, BROADCAST))
+    lab.end_process(text)
+    assert re.search(r'^\S+Z  mac          b \(default\) 02:00:00:00:01:01 '
+                     r'vlan 10( from a)?$', text.communicate()[0], re.M)
+
+
+def test_faults_and_moves(up):
+    s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=c',
+           extra=['--workers', '2', '--rebalance', 'off'])
+    w = Watcher(s, 'fault', 'queue-move')
+    fronts = [s.front(n) for n in 'abc']
+    fronts[0].rings[1].publish(0xffff)  # no such descriptor
+    os.eventfd_write(fronts[0].rings[1].kick, 1)
+    event, = w.brief(1)
+    assert event.pop('text')
+    assert event == {'event': 'fault', 'port': 'a', 'net': 'default',
+                     'queue': 1}
+    s.call('port.del', id='b')  # leaves two queues on one worker
+    moves = s.call('rebalance')['moves']
+    assert len(moves) == 1
+    # the event came before the reply, on its own connection
+    assert w.brief(1) == [{'event': 'queue-move', 'net': 'default', **moves[0]}]
 
 
 def test_only_the_kinds_asked_for(up):
