@@ -40,7 +40,6 @@ ALLOWED = {
     'wait_for_events': ('sleeps', 'the place where an idle worker sleeps'),
     'look_at_events': ('sleeps', 'epoll_wait() with a timeout of 0'),
     'vnet_pairs_set_filter': ('sleeps', 'control: the filter before is freed'),
-    'show_mac': ('prints', 'control: port show'),
     'vq_drv_create': ('allocates', 'life of a ring'),
     'vq_drv_destroy': ('allocates', 'life of a ring'),
 }

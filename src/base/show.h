@@ -54,4 +54,7 @@ static inline void show_flag(struct show *s, const char *key, bool v)
 	s->ops->flag(s, key, v);
 }
 
+/* An Ethernet address, as text. */
+void show_mac(struct show *s, const char *key, const uint8_t mac[6]);
+
 #endif

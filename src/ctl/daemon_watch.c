@@ -15,7 +15,6 @@
 #include <time.h>
 
 #include "json_show.h"
-#include "methods_impl.h"
 #include "observer.h"
 
 struct daemon_watch {

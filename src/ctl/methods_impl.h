@@ -72,9 +72,6 @@ struct watch_args {
 extern const struct opt_row watch_params[];
 int method_watch(struct rpc_call *call);
 
-/* methods_mac.c: an address as text */
-void show_mac(struct show *s, const char *key, const uint8_t mac[6]);
-
 /* port_show.c: tells about a port; the caller opened an object. */
 void port_show_summary(const struct daemon_port *p, struct show *s);
 void port_show_all(const struct daemon_port *p, struct show *s);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Methods about MAC tables. Control thread. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "json_show.h"
@@ -54,15 +53,6 @@ static int mac_scope(struct rpc_call *call, struct daemon_port **port)
 			return 0;
 	return err_set(&call->err, -ENOENT, "no network '%.64s' has a port",
 		       args->net);
-}
-
-void show_mac(struct show *s, const char *key, const uint8_t mac[6])
-{
-	char text[18];
-
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
-		 mac[1], mac[2], mac[3], mac[4], mac[5]);
-	show_str(s, key, text);
 }
 
 struct mac_lister {

@@ -10,8 +10,6 @@
  */
 #include "vnet_ctrl.h"
 
-#include <stdio.h>
-
 #include "shm.h"
 #include "virtio.h"
 
@@ -112,15 +110,6 @@ void vnet_ctrl_stop(struct vnet_ctrl *c)
 	loop_watch_remove(&c->watch);
 	loop_timer_disarm(&c->timer);
 	c->vq = NULL;
-}
-
-static void show_mac(struct show *s, const char *key, const uint8_t *mac)
-{
-	char text[3 * ETH_ALEN];
-
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
-		 mac[1], mac[2], mac[3], mac[4], mac[5]);
-	show_str(s, key, text);
 }
 
 void vnet_ctrl_show(const struct vnet_ctrl *c, struct show *s)
