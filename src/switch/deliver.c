@@ -231,14 +231,13 @@ static struct frame *edit_for(const struct port_vlan *v, struct frame *f,
 	if (f->tpid == tpid &&
 	    (!tpid || (key_tci(f, 0) & VLAN_VID_MASK) == vlan))
 		return f;
-	edit_copy(copy, f);
-	copy->tpid = tpid;
 	if (!f->tpid)
-		edit_push_tag(copy, tpid, f->tci);
+		edit_push_tag(copy, f, tpid, f->tci);
 	else if (!tpid)
-		edit_pop_tag(copy);
+		edit_pop_tag(copy, f);
 	else
-		edit_set_tag(copy, tpid, f->tci);
+		edit_set_tag(copy, f, tpid, f->tci);
+	copy->tpid = tpid;
 	return copy;
 }
 

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "clock.h"
+#include "edit.h"
+#include "key.h"
 #include "switch_impl.h"
 
 #define PORTS	   65
@@ -79,6 +81,35 @@ static void set_frame(struct frame *f, unsigned dst, unsigned src)
 	head[11] = (uint8_t)src;
 }
 
+static char vlan_ten[] = "10";
+static const struct vlan_conf access_port = { .vlan = vlan_ten };
+static const struct vlan_conf trunk_port = { .trunk = vlan_ten };
+
+/* The sender's rules, and those of all others; their addresses are learned
+ * anew. */
+static void set_vlans(struct sink *const *sink, struct vlan_conf sender,
+		      struct vlan_conf others)
+{
+	static struct frame plain;
+	struct queue_stats stats = { 0 };
+	struct vswitch *sw = sink[0]->port.sw;
+	struct frame *f = &sw->forward->burst.frame[0];
+	struct err err;
+
+	for (unsigned i = 0; i < PORTS; i++)
+		assert_int_equal(switch_set_vlan(&sink[i]->port,
+						 i ? &others : &sender, &err),
+				 0);
+	for (unsigned i = 0; i < PORTS; i++) {
+		set_frame(&plain, 255, i);
+		*f = plain;
+		if (i && others.trunk)
+			edit_push_tag(f, &plain, ETHERTYPE_VLAN, 10);
+		forward_frames(sw->forward, &sink[i]->port, f, 1, false,
+			       &stats);
+	}
+}
+
 static int by_value(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -141,6 +172,14 @@ int main(int argc, char **argv)
 		if (n > 1)
 			measure(fw, &sink[0]->port, n, 8, cycles, bursts);
 	}
+	set_vlans(sink, access_port, access_port);
+	printf("every port in one VLAN, untagged\n");
+	measure(fw, &sink[0]->port, 1, 1, cycles, bursts);
+	measure(fw, &sink[0]->port, 16, 1, cycles, bursts);
+	set_vlans(sink, access_port, trunk_port);
+	printf("the receivers tagged: a tag is pushed\n");
+	measure(fw, &sink[0]->port, 1, 1, cycles, bursts);
+	measure(fw, &sink[0]->port, 16, 1, cycles, bursts);
 	for (unsigned i = 0; i < PORTS; i++) {
 		switch_remove_port(sw, &sink[i]->port);
 		port_fini(&sink[i]->port);

@@ -49,7 +49,7 @@ static void put_tag(struct pkt *with, const struct pkt *k, uint16_t tpid,
 static void test_push_and_pop(void **state)
 {
 	static struct pkt plain, tagged, other;
-	static struct frame f, copy;
+	static struct frame f, copy[3];
 	struct rng rng = rng_start();
 	struct iovec iov[2];
 
@@ -74,16 +74,16 @@ static void test_push_and_pop(void **state)
 
 		take(&f, iov, &plain, &hdr, FRAME_HEAD);
 		hash = frame_flow_hash(&f);
-		edit_copy(&copy, &f);
-		edit_push_tag(&copy, 0x88a8, 0x6005);
-		check_same(&copy, &tagged, &hdr4);
-		edit_set_tag(&copy, 0x8100, 0x2007);
-		check_same(&copy, &other, &hdr4);
+		edit_push_tag(&copy[0], &f, 0x88a8, 0x6005);
+		check_same(&copy[0], &tagged, &hdr4);
+		edit_set_tag(&copy[1], &copy[0], 0x8100, 0x2007);
+		check_same(&copy[1], &other, &hdr4);
 		/* a flow has one hash in every VLAN */
-		assert_int_equal(frame_flow_hash(&copy), hash);
-		edit_pop_tag(&copy);
-		check_same(&copy, &plain, &hdr);
+		assert_int_equal(frame_flow_hash(&copy[1]), hash);
+		edit_pop_tag(&copy[2], &copy[1]);
+		check_same(&copy[2], &plain, &hdr);
 		/* who shares the frame sees nothing of this */
+		check_same(&copy[0], &tagged, &hdr4);
 		check_same(&f, &plain, &hdr);
 	}
 }
@@ -94,22 +94,22 @@ static void test_small(void **state)
 	static const uint8_t data[18] = { 1, 2, 3, 4, 5, 6, 7,		 8,
 					  9, 9, 9, 9, 8, 0, [16] = 0x88, 0xb5 };
 	struct iovec iov = { (void *)data, 14 };
-	static struct frame f;
+	static struct frame f, with, without;
 	uint8_t out[32];
 
 	(void)state;
 	f.hdr = (struct vnet_hdr){ 0 };
 	frame_from_iov(&f, &iov, 1, 14, FRAME_SNAP);
-	edit_push_tag(&f, 0x8100, 7);
-	assert_int_equal(f.len, 18);
-	frame_copy(&f, 0, out, 18);
+	edit_push_tag(&with, &f, 0x8100, 7);
+	assert_int_equal(with.len, 18);
+	frame_copy(&with, 0, out, 18);
 	assert_memory_equal(out, data, 12);
 	assert_int_equal(get_be16(out + 12), 0x8100);
 	assert_int_equal(get_be16(out + 14), 7);
 	assert_memory_equal(out + 16, data + 12, 2);
-	edit_pop_tag(&f);
-	assert_int_equal(f.len, 14);
-	frame_copy(&f, 0, out, 14);
+	edit_pop_tag(&without, &with);
+	assert_int_equal(without.len, 14);
+	frame_copy(&without, 0, out, 14);
 	assert_memory_equal(out, data, 14);
 }
 
