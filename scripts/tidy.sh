@@ -14,9 +14,8 @@ if [ ! -f "$build/compile_commands.json" ]; then
 fi
 [ $# -gt 0 ] || mapfile -t -d '' < <(find src -name '*.c' -print0 | sort -z)
 [ $# -gt 0 ] || set -- "${MAPFILE[@]}"
-# One file a process: the checker of va_list in clang 14 mistakes the second
-# file for the first. stderr only counts the warnings of system headers, unless
-# something is wrong with the run itself.
+# stderr only counts the warnings of system headers, unless something is wrong
+# with the run itself.
 printf '%s\0' "$@" | xargs -0 -n 1 -P "$(nproc)" sh -c '
 	out=$(clang-tidy -p "$0" --quiet "$1" 2>&1)
 	status=$?
