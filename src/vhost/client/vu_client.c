@@ -352,7 +352,7 @@ int vu_client_set_memory(struct vu_client *c, const struct gmem_desc *region,
 	int rc;
 
 	job = make_job(c, JOB_MEMORY, 0, count, done, &rc, err);
-	if (job)
+	if (job && count)
 		memcpy(job->region, region, count * sizeof(*region));
 	return rc;
 }
