@@ -96,6 +96,7 @@ static const char *const drop_names[DROP_COUNT] = {
 	[DROP_TX_TOO_BIG] = "tx-too-big",
 	[DROP_TX_ERROR] = "tx-error",
 	[DROP_TX_UNWANTED] = "tx-unwanted",
+	[DROP_TX_NOT_MINE] = "tx-not-mine",
 	[DROP_RX_BAD_FRAME] = "rx-bad-frame",
 	[DROP_RX_BAD_OFFLOAD] = "rx-bad-offload",
 	[DROP_RX_DISABLED] = "rx-disabled",

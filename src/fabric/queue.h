@@ -21,6 +21,7 @@ enum drop_reason {
 	DROP_TX_DOWN,	     /* receiver not connected or disabled */
 	DROP_TX_TOO_BIG,     /* larger than the receiver can take */
 	DROP_TX_ERROR,	     /* the back-end's system call failed */
+	DROP_TX_NOT_MINE,    /* the receiver is a host, and not this one */
 	DROP_TX_UNWANTED,    /* the receiver's driver filters it out */
 	DROP_RX_BAD_FRAME,   /* too short or too long for Ethernet */
 	DROP_RX_BAD_OFFLOAD, /* offload header refused */

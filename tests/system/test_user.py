@@ -177,6 +177,55 @@ def test_many_connections_at_once(up):
             c.close()
 
 
+def test_what_is_between_guests_stays_there(up):
+    """Frames to addresses that nobody has learnt are flooded; the library acts
+    on all it gets, so it must not get those: it would connect to the host's
+    sockets, and reset what guests have between them."""
+    s = up('vhost-user,id=a', 'vhost-user,id=b', 'user,id=u')
+    a, b = s.front('a'), s.front('b')
+    for front, n in ((a, 1), (b, 2)):   # the library learns who they are
+        front.send(bytes(Ether(src=mac(n), dst=BROADCAST) /
+                         ARP(hwsrc=mac(n), psrc=f'10.0.2.{14 + n}',
+                             pdst='10.0.2.2')))
+        assert wait_frame(front, lambda p: ARP in p and p[ARP].op == 2)
+    with socket.socket() as tcp, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        tcp.bind(('127.0.0.1', 0))
+        tcp.listen()
+        udp.bind(('127.0.0.1', 0))
+        for sock in (tcp, udp):
+            sock.setblocking(False)
+        head = Ether(src=mac(1), dst=mac(2))
+        frames = []
+        for target in ('10.0.2.2', '10.0.2.16', '127.0.0.1'):
+            ip = IP(src='10.0.2.15', dst=target)
+            port = tcp.getsockname()[1]
+            frames += [
+                head / ip / TCP(sport=4000, dport=port, flags='S', seq=1),
+                head / ip / TCP(sport=4001, dport=22, flags='PA', seq=9,
+                                ack=7) / Raw(b'x'),
+                head / ip / UDP(sport=4000, dport=udp.getsockname()[1]) /
+                Raw(b'secret')]
+        frames = [bytes(f) for f in frames]
+        got = []
+        for _ in range(30):
+            s.call('mac.flush')
+            for f in frames:
+                a.send(f)
+            got += [f for _, f in b.recv_all(0.01)]
+        got += [f for _, f in b.recv_all(0.3)]
+        assert [f for f in got if f in frames] == frames * 30
+        assert not select.select([tcp, udp], [], [], 0.3)[0]
+        got += [f for _, f in a.recv_all(0.3)]
+        assert not [Ether(f).summary() for f in got
+                    if Ether(f).src not in (mac(1), mac(2))]
+    drops = s.stats('u')['tx'][0]['drops']
+    assert 0 < drops['tx-not-mine'] <= 30 * len(frames)
+    # What is for it still gets there.
+    assert ask_dhcp(a)[0].yiaddr
+    assert resolve(a, '10.0.2.3')
+
+
 def test_hostfwd_port_in_use(up):
     with socket.socket() as taken:
         taken.bind(('127.0.0.1', 0))

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "user_conf.h"
+#include "user_filter.h"
 
 /* "key=value key=value" into @c; fails the test when a row refuses it. */
 static void configure(struct user_conf *c, const char *text)
@@ -300,6 +300,73 @@ static void test_guestfwd(void **state)
 	assert_string_equal(f.target.local.sun_path, "/a/b");
 }
 
+static void test_filter(void **state)
+{
+	static const struct {
+		uint8_t mac[6];
+		bool passes;
+	} rows[] = {
+		{ { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, true },
+		{ { 0x52, 0x55, 10, 1, 0, 1 }, true }, /* host */
+		{ { 0x52, 0x55, 10, 1, 0, 3 }, true }, /* dns */
+		{ { 0x52, 0x55, 10, 1, 0, 9 }, true }, /* guestfwd */
+		{ { 0x52, 0x55, 10, 1, 0, 2 },
+		  false }, /* the library's default */
+		{ { 0x52, 0x55, 10, 1, 0, 15 }, false }, /* a guest */
+		{ { 0x52, 0x54, 0, 0x12, 0x34, 0x56 }, false },
+		{ { 0x52, 0x56, 0, 0, 0, 2 }, true },	       /* ipv6-host */
+		{ { 0x52, 0x56, 0, 0xab, 0xcd, 0xef }, true }, /* ipv6-dns */
+		{ { 0x52, 0x56, 0, 0, 0, 4 }, false },
+		{ { 0x33, 0x33, 0, 0, 0, 1 }, true }, /* all nodes */
+		{ { 0x33, 0x33, 0, 0, 0, 2 }, true }, /* all routers */
+		{ { 0x33, 0x33, 0, 1, 0, 2 }, true }, /* DHCP servers */
+		{ { 0x33, 0x33, 0xff, 0, 0, 2 }, true },
+		{ { 0x33, 0x33, 0xff, 0xab, 0xcd, 0xef }, true },
+		{ { 0x33, 0x33, 0xff, 0x12, 0x34, 0x56 }, false },
+		{ { 0x33, 0x33, 0, 0, 0, 0xfb }, false }, /* mDNS */
+		{ { 0x01, 0x00, 0x5e, 0, 0, 0xfb }, false },
+		{ { 0, 0, 0, 0, 0, 0 }, false },
+	};
+	struct user_filter f;
+	struct user_conf c;
+	struct user_net n;
+	struct err err;
+
+	(void)state;
+	configure(&c, "net=10.1.0.0/24 host=10.1.0.1 ipv6-dns=fec0::ab:cdef "
+		      "guestfwd=tcp:10.1.0.9:80-cmd:cat");
+	assert_int_equal(user_net_parse(&c, &n, &err), 0);
+	assert_int_equal(user_filter_init(&f, &n, &c.guestfwd), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		if (user_filter_passes(&f, rows[i].mac) != rows[i].passes)
+			fail_msg("row %u", i);
+	user_filter_fini(&f);
+	opt_free(user_rows, &c);
+}
+
+/* Without IPv6 nothing of it is passed, and the other way round. */
+static void test_filter_families(void **state)
+{
+	static const uint8_t v4[] = { 0x52, 0x55, 10, 0, 2, 2 };
+	static const uint8_t v6[] = { 0x33, 0x33, 0, 0, 0, 2 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct user_filter f;
+		struct user_conf c;
+		struct user_net n;
+		struct err err;
+
+		configure(&c, i ? "ipv4=off" : "ipv6=off");
+		assert_int_equal(user_net_parse(&c, &n, &err), 0);
+		assert_int_equal(user_filter_init(&f, &n, &c.guestfwd), 0);
+		assert_int_equal(user_filter_passes(&f, v4), i == 0);
+		assert_int_equal(user_filter_passes(&f, v6), i == 1);
+		user_filter_fini(&f);
+		opt_free(user_rows, &c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +375,8 @@ int main(void)
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_hostfwd),
 		cmocka_unit_test(test_guestfwd),
+		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_filter_families),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "fd.h"
 #include "log.h"
 #include "types.h"
+#include "user_filter.h"
 #include "waiting.h"
 #include "workers.h"
 
@@ -26,6 +27,7 @@ struct user_port {
 	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
 	void *message[BURST_MAX];    /* [worker] likewise, those looked at */
 	struct waiting waiting;	     /* [worker] of messages */
+	struct user_filter filter;   /* [const] */
 	struct user_slirp slirp;
 	/* [ctl] */
 	struct user_net net;
@@ -84,22 +86,28 @@ static unsigned user_tx_burst(struct txq *tx, struct frame *const *frames,
 	struct user_port *u = container_of(tx, struct user_port, tx);
 	struct queue_stats *s = &tx->stats;
 	bool must_signal = false;
-	unsigned i;
+	unsigned i, copies = 0;
 
 	for (i = 0; i < n; i++) {
 		const struct frame *f = frames[i];
-		void *p = mring_reserve(u->slirp.in, f->len);
+		void *p;
 
+		if (!user_filter_passes(&u->filter, frame_head_const(f))) {
+			txq_drop(tx, DROP_TX_NOT_MINE, 1, f->len);
+			continue;
+		}
+		p = mring_reserve(u->slirp.in, f->len);
 		if (!p)
 			break;
 		frame_copy(f, 0, p, f->len);
 		must_signal |= mring_commit(u->slirp.in);
+		copies++;
 	}
 	if (must_signal) {
 		fd_signal(u->slirp.in_fd);
 		stat_inc(&s->calls);
 	}
-	stat_add(&s->copies, i);
+	stat_add(&s->copies, copies);
 	return i;
 }
 
@@ -276,6 +284,7 @@ static void user_destroy(struct port *p)
 
 	rxq_detach(&u->rx);
 	user_slirp_fini(&u->slirp); /* while the port has its name */
+	user_filter_fini(&u->filter);
 	port_fini(p);
 	clear_list(&u->hostfwd);
 	clear_list(&u->guestfwd);
@@ -330,6 +339,8 @@ static int user_create(const struct port_env *env,
 		return rc;
 	}
 	rc = user_slirp_init(&u->slirp, u->port.name, conf, &u->net, err);
+	if (!rc && user_filter_init(&u->filter, &u->net, &conf->guestfwd))
+		rc = err_set(err, -ENOMEM, "out of memory");
 	if (!rc)
 		rc = set_hostfwd(u, &conf->hostfwd, err);
 	if (!rc)
