@@ -10,6 +10,8 @@ import pytest
 from frames import BROADCAST, mac
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import (ICMPv6ND_NA, ICMPv6ND_NS,
+                                ICMPv6NDOptDstLLAddr, IPv6)
 from scapy.layers.l2 import ARP, Ether
 from scapy.layers.tftp import TFTP, TFTP_RRQ
 from scapy.packet import Raw
@@ -137,6 +139,17 @@ def answer_arp(front, address='10.0.2.15', timeout=3):
                          pdst=ask[ARP].psrc)))
 
 
+def answer_nd(front, address, timeout=3):
+    """Answers the next question of IPv6 for @address."""
+    ask = wait_frame(front, lambda p: ICMPv6ND_NS in p and
+                     p[ICMPv6ND_NS].tgt == address, timeout)
+    assert ask, 'nobody asks for the guest'
+    front.send(bytes(Ether(src=mac(1), dst=ask.src) /
+                     IPv6(src=address, dst=ask[IPv6].src) /
+                     ICMPv6ND_NA(tgt=address, R=0, S=1, O=1) /
+                     ICMPv6NDOptDstLLAddr(lladdr=mac(1))))
+
+
 @pytest.mark.measures
 def test_first_packet_of_a_connection_is_not_late(up):
     """What the guest's answer to ARP or ND frees leaves at once."""
@@ -224,6 +237,69 @@ def test_what_is_between_guests_stays_there(up):
     # What is for it still gets there.
     assert ask_dhcp(a)[0].yiaddr
     assert resolve(a, '10.0.2.3')
+
+
+def test_addresses_run_out(up):
+    """The library has 16 and says nothing when they are gone."""
+    s, a = with_user(up)
+
+    def discover(n):
+        a.send(bytes(
+            Ether(src=mac(n), dst=BROADCAST) /
+            IP(src='0.0.0.0', dst='255.255.255.255') /
+            UDP(sport=68, dport=67) /
+            BOOTP(chaddr=bytes.fromhex(mac(n).replace(':', '')), xid=n) /
+            DHCP(options=[('message-type', 'discover'), 'end'])))
+        return wait_frame(a, lambda p: DHCP in p, 0.3)
+
+    given = {discover(n)[BOOTP].yiaddr for n in range(1, 17)}
+    assert len(given) == 16
+    assert 'DHCP' not in s.log_text()
+    assert not discover(17)
+    assert f'port=u: DHCP: no address is left for {mac(17)}' in s.log_text()
+    assert s.call('port.show', id='u')['state']['dhcp_unanswered'] == 1
+    assert discover(1), 'who has one keeps it'
+
+
+@pytest.mark.parametrize('v6', [False, True])
+def test_udp_forward_answers_all_addresses(up, v6):
+    """Clients by several addresses of the host, in turns."""
+    family = socket.AF_INET6 if v6 else socket.AF_INET
+    port = lab.free_port(socket.SOCK_DGRAM)
+    guest = 'fec0::99' if v6 else '10.0.2.15'
+    s, a = with_user(up, f',hostfwd=udp:[::]:{port}-[{guest}]:7' if v6 else
+                     f',hostfwd=udp::{port}-:7')
+    ip = IPv6 if v6 else IP
+
+    def exchange(address, first):
+        with socket.socket(family, socket.SOCK_DGRAM) as c:
+            c.settimeout(3)
+            c.bind((address, 0))
+            c.connect(('::1' if v6 else '127.0.0.1', port))
+            c.send(b'question')
+            if first and not v6:
+                answer_arp(a)
+            elif first:
+                answer_nd(a, guest)
+            p = wait_frame(a, lambda p: UDP in p and p[UDP].dport == 7)
+            assert p
+            whole = bytes(p[ip])
+            del p[UDP].chksum
+            if not v6:
+                del p[IP].chksum
+            assert bytes(p[ip]) == whole, 'checksums'
+            a.send(bytes(Ether(src=mac(1), dst=p.src) /
+                         ip(src=guest, dst=p[ip].src) /
+                         UDP(sport=7, dport=p[UDP].sport) / Raw(b'answer')))
+            assert c.recv(100) == b'answer'
+            return p[ip].src
+
+    gateway = 'fec0::2' if v6 else '10.0.2.2'
+    assert exchange('::1' if v6 else '127.0.0.1', True) == gateway
+    if not v6:
+        assert exchange('127.0.0.5', False) == '127.0.0.5'
+        assert exchange('127.0.0.1', False) == gateway
+    assert exchange('::1' if v6 else '127.0.0.1', False) == gateway
 
 
 def test_hostfwd_port_in_use(up):

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "user_edge.h"
 #include "user_filter.h"
 
 /* "key=value key=value" into @c; fails the test when a row refuses it. */
@@ -367,6 +368,40 @@ static void test_filter_families(void **state)
 	}
 }
 
+/* Whatever a frame holds and wherever it ends. */
+static void test_edge_any_frame(void **state)
+{
+	static const uint8_t udp4[] = {
+		[12] = 8, [13] = 0, [14] = 0x45, [23] = 17, [37] = 67
+	};
+	static const uint8_t udp6[] = { [12] = 0x86, [13] = 0xdd, [20] = 17 };
+	static const uint8_t magic[] = { 99, 130, 83, 99 };
+	struct user_net n = { .has_ipv4 = true, .has_ipv6 = true };
+	struct rng rng = rng_start();
+
+	(void)state;
+	for (unsigned round = 0; round < 20000; round++) {
+		uint32_t size = rng_below(&rng, 340);
+		uint8_t *p = malloc(size ? size : 1), mac[6];
+
+		assert_non_null(p);
+		for (uint32_t i = 0; i < size; i++)
+			p[i] = (uint8_t)rng_next(&rng);
+		if (round % 3 == 1 && size >= sizeof(udp4))
+			memcpy(p, udp4, sizeof(udp4));
+		if (round % 3 == 2 && size >= sizeof(udp6))
+			memcpy(p, udp6, sizeof(udp6));
+		if (size >= 282)
+			memcpy(p + 278, magic, 4);
+		if (size >= 30 && round % 3 == 1)
+			memcpy(p + 26, "\x7f\0\0\1", 4);
+		user_is_discover(p, size, mac);
+		user_is_dhcp_answer(p, size);
+		user_fix_source(p, size, &n);
+		free(p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_guestfwd),
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_filter_families),
+		cmocka_unit_test(test_edge_any_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,6 +275,7 @@ static void user_show(const struct port *p, struct show *s)
 	show_list(s, "hostfwd", &u->hostfwd);
 	show_list(s, "guestfwd", &u->guestfwd);
 	show_num(s, "to_guests_dropped", stat_read(&u->slirp.dropped));
+	show_num(s, "dhcp_unanswered", stat_read(&u->slirp.dhcp_unanswered));
 }
 
 /* Undoes whatever user_create() had done. */

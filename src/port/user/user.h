@@ -36,12 +36,15 @@ struct user_change {
 
 /* libslirp with its thread. */
 struct user_slirp {
-	const char *name;  /* [const] the port's id; borrowed */
-	struct mring *in;  /* workers -> thread: frames from guests */
-	struct mring *out; /* thread -> worker: frames to guests */
-	int in_fd;	   /* [const] wakes the thread */
-	int out_fd;	   /* [const] wakes the worker */
-	uint64_t dropped;  /* [thread -> any] for guests; out was full */
+	const char *name;	  /* [const] the port's id; borrowed */
+	struct mring *in;	  /* workers -> thread: frames from guests */
+	struct mring *out;	  /* thread -> worker: frames to guests */
+	int in_fd;		  /* [const] wakes the thread */
+	int out_fd;		  /* [const] wakes the worker */
+	uint64_t dropped;	  /* [thread -> any] for guests; out was full */
+	uint64_t dhcp_unanswered; /* [thread -> any] no address was left */
+	struct user_net net;	  /* [const] */
+	bool has_dhcp_answer;	  /* [thread] since it was last set false */
 
 	Slirp *slirp;		    /* [holder of the library's lock] */
 	struct user_timer *timers;  /* [holder of the library's lock] */

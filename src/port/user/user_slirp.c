@@ -15,6 +15,7 @@
 #include "frame.h"
 #include "log.h"
 #include "user.h"
+#include "user_edge.h"
 
 /* Frames to guests: room for 16 full windows of libslirp's TCP. What does not
  * fit is lost, and its TCP is slow to send again. */
@@ -38,6 +39,8 @@ static ssize_t on_send(const void *buf, size_t len, void *opaque)
 		return (ssize_t)len;
 	}
 	memcpy(p, buf, len);
+	user_fix_source(p, (uint32_t)len, &s->net);
+	s->has_dhcp_answer |= user_is_dhcp_answer(p, (uint32_t)len);
 	s->must_signal |= mring_commit(s->out);
 	return (ssize_t)len;
 }
@@ -204,6 +207,28 @@ static int next_timeout(const struct user_slirp *s, uint32_t ms)
 	return left == INT64_MAX ? -1 : (int)left;
 }
 
+/* The library answers at once, or has no address left and says nothing. */
+static void tell_unanswered(struct user_slirp *s, const uint8_t *mac)
+{
+	stat_inc(&s->dhcp_unanswered);
+	log_limited(&s->log, LOG_LEVEL_WARN,
+		    "port=%s: DHCP: no address is left for "
+		    "%02x:%02x:%02x:%02x:%02x:%02x: each port has 16, given "
+		    "for good; add another port, or this one anew",
+		    s->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static void input_frame(struct user_slirp *s, const uint8_t *p, uint32_t size)
+{
+	uint8_t mac[6];
+	bool is_discover = user_is_discover(p, size, mac);
+
+	s->has_dhcp_answer = false;
+	slirp_input(s->slirp, p, (int)size);
+	if (unlikely(is_discover) && !s->has_dhcp_answer && s->net.has_ipv4)
+		tell_unanswered(s, mac);
+}
+
 static void input_frames(struct user_slirp *s)
 {
 	for (unsigned i = 0; i < IN_BATCH; i++) {
@@ -212,7 +237,7 @@ static void input_frames(struct user_slirp *s)
 
 		if (!p)
 			break;
-		slirp_input(s->slirp, p, (int)size);
+		input_frame(s, p, size);
 	}
 	mring_release(s->in);
 }
@@ -355,7 +380,7 @@ int user_slirp_init(struct user_slirp *s, const char *name,
 {
 	int rc = -ENOMEM;
 
-	*s = (struct user_slirp){ .name = name };
+	*s = (struct user_slirp){ .name = name, .net = *n };
 	pthread_cond_init(&s->change_done, NULL);
 	s->in_fd = fd_eventfd();
 	s->out_fd = fd_eventfd();
