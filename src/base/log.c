@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Log lines to stderr, see log.h. One write(2) a line, so that the lines of
+ * Log lines, see log.h. One write(2) a line, so that the lines of
  * several threads never mix.
  *
  * Limits with lines left out stand in one list, so that their number is told
@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -31,6 +32,8 @@ static const char *const level_text[] = {
 	[LOG_LEVEL_INFO] = "",
 	[LOG_LEVEL_DEBUG] = "debug: ",
 };
+
+static int log_fd = STDERR_FILENO; /* [ctl -> any, atomic] */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct log_limit *listed; /* those with lines left out */
@@ -47,16 +50,31 @@ static bool is_hidden(enum log_level level)
 	return level > shm_load(&log_level);
 }
 
+void log_to(int fd)
+{
+	shm_store(&log_fd, fd);
+}
+
+static size_t put_time(char *line, size_t size)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	return localtime_r(&now, &tm) ? strftime(line, size, "%F %T ", &tm) : 0;
+}
+
 static void write_line(enum log_level level, const char *text)
 {
+	int fd = shm_load(&log_fd);
 	char line[1024];
-	int n = snprintf(line, sizeof(line) - 1, "ringway: %s%s",
-			 level_text[level], text);
+	size_t n = fd == STDERR_FILENO ? 0 : put_time(line, sizeof(line));
 
-	n = MIN(n, (int)sizeof(line) - 2);
+	n += (size_t)snprintf(line + n, sizeof(line) - n, "ringway: %s%s",
+			      level_text[level], text);
+	n = MIN(n, sizeof(line) - 2);
 	line[n++] = '\n';
 	/* A log that cannot be written is no reason to stop forwarding. */
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
+	if (write(fd, line, n) < 0)
 		return;
 }
 

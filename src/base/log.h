@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Log lines to stderr: "ringway: port=vm1 q=0: text". Any thread; never on the
- * path of a frame. What a peer can trigger at will goes through log_limited()
- * or, better, into a counter.
+ * Log lines to stderr or a file: "ringway: port=vm1 q=0: text". Any thread;
+ * never on the path of a frame. What a peer can trigger at will goes through
+ * log_limited() or, better, into a counter.
  */
 #ifndef RW_LOG_H
 #define RW_LOG_H
@@ -18,6 +18,10 @@ enum log_level {
 
 /* Lines above this level are not printed. [ctl -> any, atomic] */
 extern enum log_level log_level;
+
+/* Sends lines to @fd, which stays the caller's, in place of stderr, each with
+ * the local time in front. [ctl] */
+void log_to(int fd);
 
 void log_line(enum log_level level, const char *fmt, ...) __printf(2, 3);
 

@@ -41,6 +41,7 @@ static const struct opt_row up_rows[] = {
 	  .letter = "c" },
 	{ .key = "daemonize",
 	  .kind = OPT_BOOL,
+	  .offset = offsetof(struct up_options, daemonize),
 	  .help = "return when ready and go on in the background",
 	  .letter = "d" },
 	{ NULL },
@@ -54,10 +55,8 @@ static int set_option(struct config *c, struct up_options *o,
 {
 	if (!strcmp(arg->key, "config"))
 		return config_load(c, arg->text, err);
-	if (!strcmp(arg->key, "daemonize")) {
-		o->daemonize = !arg->text || strcmp(arg->text, "off");
-		return 0;
-	}
+	if (!strcmp(arg->key, "daemonize"))
+		return opt_set(up_rows, o, arg->key, arg->text, err);
 	return config_set(c, arg->key, arg->text, err);
 }
 
@@ -131,61 +130,89 @@ static void notify_ready(void)
 	fd_close(&fd);
 }
 
-/* In the background nothing is left of who started it but a log file. The
- * directory stays: paths of ports may be relative to it. */
-static void let_go(void)
+/* Where the log of the daemon goes. */
+struct log_file {
+	int fd;		/* -1: standard error */
+	char path[300]; /* empty: not ours to name */
+};
+
+/* A file that cannot take a line loses it: nothing waits for a reader. */
+static int open_log(struct log_file *l, const char *path, struct err *err)
+{
+	snprintf(l->path, sizeof(l->path), "%s", path);
+	l->fd = open(path,
+		     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK |
+			     O_NOCTTY,
+		     0640);
+	return l->fd < 0
+		       ? err_set(err, -errno, "log=%s: cannot write to it: %s",
+				 path, strerror(errno))
+		       : 0;
+}
+
+static bool stderr_is_file(void)
 {
 	struct stat st;
+
+	return !fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode);
+}
+
+/* A daemon in the background keeps a log, too. */
+static int choose_log(struct log_file *l, const char *control,
+		      bool is_background, struct err *err)
+{
+	char path[300];
+
+	if (l->fd >= 0 || !is_background || stderr_is_file())
+		return 0;
+	snprintf(path, sizeof(path), "%s.log", control);
+	return open_log(l, path, err);
+}
+
+/* In the background nothing is left of who started it but a log file. The
+ * directory stays: paths of ports may be relative to it. */
+static void let_go(const struct log_file *log)
+{
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null < 0)
 		return;
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
-	if (fstat(STDERR_FILENO, &st) || !S_ISREG(st.st_mode))
-		dup2(null, STDERR_FILENO);
+	if (log->fd >= 0) /* also what scripts say */
+		dup2(log->fd, STDERR_FILENO);
 	fd_close(&null);
 }
 
-/* @ready_fd >= 0: gets a byte when all is up, and this process is to go to the
- * background. */
-static int run_daemon(struct config *c, int ready_fd)
+static int prepare_process(struct err *err)
 {
-	const char *control = c->daemon.control;
-	struct daemon *d;
-	char path[256];
-	struct err err;
-	int rc = 0;
+	int rc;
 
-	log_level = (enum log_level)c->daemon.log_level;
 	/* One arena: only the control thread allocates in earnest. */
 	mallopt(M_ARENA_MAX, 1);
 	/* Writing fails then, which is handled where it happens. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	raise_fd_limit();
-	if (!control) {
-		rc = control_path_default(path, sizeof(path), true, &err);
-		control = path;
-	}
-	if (!rc) {
-		rc = gmem_guard_install();
-		if (rc)
-			err_set(&err, rc, "cannot handle SIGBUS: %s",
-				strerror(-rc));
-	}
-	if (!rc)
-		rc = daemon_create(c, control, &d, &err);
-	if (rc) {
-		config_fini(c);
-		return cli_fail(cli_exit_code(rc), "%s", err.msg);
-	}
-	log_info("ready: %u port%s, control %s", c->netdev_count,
-		 c->netdev_count == 1 ? "" : "s", control);
-	config_fini(c);
+	rc = gmem_guard_install();
+	return rc ? err_set(err, rc, "cannot handle SIGBUS: %s", strerror(-rc))
+		  : 0;
+}
+
+static void say_ready(const struct config *c, const char *control,
+		      const struct log_file *log)
+{
+	log_info("ready: %u port%s, control %s%s%s", c->netdev_count,
+		 c->netdev_count == 1 ? "" : "s", control,
+		 *log->path ? ", log " : "", log->path);
+}
+
+/* All is up: says so, where it is asked for, and works. @ready_fd as below. */
+static int work(struct daemon *d, const struct log_file *log, int ready_fd)
+{
 	notify_ready();
 	if (ready_fd >= 0) {
-		let_go();
+		let_go(log);
 		if (write(ready_fd, "", 1) < 0)
 			log_warn("nobody waits for this daemon");
 		fd_close(&ready_fd);
@@ -193,6 +220,45 @@ static int run_daemon(struct config *c, int ready_fd)
 	daemon_run(d);
 	daemon_destroy(d);
 	return EXIT_DONE;
+}
+
+/* @ready_fd >= 0: gets a byte when all is up, and this process is to go to the
+ * background. */
+static int run_daemon(struct config *c, int ready_fd)
+{
+	struct log_file log = { .fd = -1 };
+	const char *control = c->daemon.control;
+	struct daemon *d = NULL;
+	char path[256];
+	struct err err;
+	int rc = 0;
+
+	log_level = (enum log_level)c->daemon.log_level;
+	if (!control) {
+		rc = control_path_default(path, sizeof(path), true, &err);
+		control = path;
+	}
+	if (!rc)
+		rc = prepare_process(&err);
+	if (!rc && c->daemon.log)
+		rc = open_log(&log, c->daemon.log, &err);
+	if (!rc)
+		rc = daemon_create(c, control, &d, &err);
+	if (!rc)
+		rc = choose_log(&log, control, ready_fd >= 0, &err);
+	if (rc) {
+		if (d)
+			daemon_destroy(d);
+		config_fini(c);
+		return cli_fail(cli_exit_code(rc), "%s", err.msg);
+	}
+	say_ready(c, control, &log);
+	if (log.fd >= 0) { /* who started it has seen the start, good or bad */
+		log_to(log.fd);
+		say_ready(c, control, &log);
+	}
+	config_fini(c);
+	return work(d, &log, ready_fd);
 }
 
 /* The child works on; the parent returns when it is ready or has failed. */

@@ -69,6 +69,12 @@ const struct opt_row daemon_conf_rows[] = {
 	  .def = "300",
 	  .arg = "SECONDS",
 	  .help = "silence after which a MAC address is forgotten" },
+	{ .key = "log",
+	  .kind = OPT_PATH,
+	  .offset = offsetof(struct daemon_conf, log),
+	  .arg = "FILE",
+	  .help = "append the log to a file (default: standard error; in the "
+		  "background the control socket's path with .log)" },
 	{ .key = "log-level",
 	  .kind = OPT_ENUM,
 	  .offset = offsetof(struct daemon_conf, log_level),

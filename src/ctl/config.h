@@ -15,6 +15,7 @@ struct daemon_conf {
 	char *cpus;	  /* as written; config_cpus() reads it */
 	char *poll_us;	  /* as written; config_poll_us() reads it */
 	uint32_t mac_age; /* seconds */
+	char *log;	  /* path; NULL: stderr, or beside the control socket */
 	int log_level;	  /* enum log_level */
 	int rebalance;	  /* enum config_rebalance */
 };

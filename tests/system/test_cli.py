@@ -7,9 +7,11 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 import lab
 import pytest
+import vufront
 from conftest import BINARY
 from frames import BROADCAST, ether
 
@@ -281,6 +283,7 @@ def test_background_and_notify(folder):
         assert done.returncode == 0, done.stderr
         assert notify.recv(100) == b'READY=1'
     try:
+        assert f'control {control}, log {control}.log' in done.stderr
         assert os.path.exists(f'{folder}/a.sock')
         rpc = lab.Rpc(control)
         assert [p['id'] for p in rpc.call('port.list')['ports']] == ['a', 'n']
@@ -289,7 +292,68 @@ def test_background_and_notify(folder):
     finally:
         assert ringway('down', '--control', control).returncode == 0
     # down returns when all is gone, a socket by relative path too
-    assert os.listdir(folder) == ['notify']
+    assert sorted(os.listdir(folder)) == ['ctl.sock.log', 'notify']
+
+
+@pytest.mark.parametrize('options', [['-d'], ['--daemonize=yes'],
+                                     ['-d', '--log', 'a.log']])
+def test_log_in_the_background(folder, options):
+    """What happens after the start is told, and where is said."""
+    control = f'{folder}/ctl.sock'
+    log = f'{folder}/a.log' if '--log' in options else f'{control}.log'
+    done = ringway('up', *options, '--control', control, '-netdev',
+                   'vhost-user,id=a,path=a.sock', cwd=folder)
+    try:
+        assert done.returncode == 0, done.stderr
+        vufront.Front(f'{folder}/a.sock').close()
+        lab.wait_until(lambda: 'front-end connected' in open(log).read(), 3,
+                       'a line in the log')
+    finally:
+        assert ringway('down', '--control', control).returncode == 0
+    lines = open(log).read().splitlines()
+    assert re.fullmatch(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ringway: ready: .*',
+                        lines[0])
+    assert lines[-1].endswith('asked to end')
+
+
+def test_log_to_a_file(up, folder):
+    s = up('null,id=n', extra=['--log', f'{folder}/own.log'])
+    s.command('port', 'del', 'n')
+    s.stop_cleanly()
+    assert 'ready' in s.log_text() and 'SIG' not in s.log_text()
+    assert 'Terminated: ending' in open(f'{folder}/own.log').read()
+    assert 'ending' not in s.log_text()
+
+
+def test_log_that_cannot_be(folder):
+    text = refused(folder, '--log', f'{folder}/no/file')
+    assert f'log={folder}/no/file: cannot write to it: No such file' in text
+    os.mkfifo(f'{folder}/fifo')  # nobody reads it, and nobody waits for that
+    assert 'cannot write to it' in refused(folder, '--log', f'{folder}/fifo')
+
+
+@pytest.mark.parametrize('value,code', [('no', 0), ('off', 0), ('0', 0),
+                                        ('false', 0), ('nonsense', 2)])
+def test_flags_that_are_off(folder, value, code):
+    """A flag is a boolean like any other: --daemonize=no does not."""
+    control = f'{folder}/ctl.sock'
+    p = subprocess.Popen([BINARY, 'up', f'--daemonize={value}', '--control',
+                          control], stderr=subprocess.PIPE, text=True)
+    try:
+        if code:
+            assert p.wait(5) == code
+            assert 'daemonize=nonsense' in p.stderr.read()
+            return
+        lab.wait_until(lambda: os.path.exists(control), 5, 'the daemon')
+        time.sleep(0.1)
+        assert p.poll() is None, 'it went to the background'
+        # The same of a command's flag: no JSON.
+        done = ringway('version', f'--json={value}', '--control', control)
+        assert done.returncode == 0 and not done.stdout.startswith('{')
+    finally:
+        if os.path.exists(control):
+            ringway('down', '--control', control)
+        p.wait(5)
 
 
 def test_port_set(up):
