@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control thread's event loop: epoll, timers, and calls posted from other
- * threads. Callbacks run on the thread that calls loop_run(); every function
- * but loop_post() and loop_stop() is for that thread only. A callback may
- * remove any watch or timer, its own included.
+ * The control thread's event loop: epoll, timers, and calls posted from helper
+ * threads. Callbacks run on the thread that calls loop_run() or loop_step();
+ * every function but loop_post() and loop_stop() is for that thread only. A
+ * callback may remove any watch or timer, its own included.
  */
 #ifndef RW_LOOP_H
 #define RW_LOOP_H
@@ -14,12 +14,12 @@
 
 struct loop;
 
-/* A file descriptor under watch. Embedded in its owner's struct; the loop
- * borrows it until loop_unwatch(). */
+/* A file descriptor under watch. Embedded in its owner's struct, which the loop
+ * refers to until loop_watch_remove(). */
 struct loop_watch {
 	void (*fn)(struct loop_watch *w, uint32_t events);
-	int fd; /* set by loop_watch(), -1 while not watched */
-	struct loop *loop;
+	int fd;		   /* set by loop_watch_add(); -1 after removal */
+	struct loop *loop; /* NULL while not watched */
 };
 
 /* A timer. Embedded in its owner's struct. */

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import time
@@ -11,8 +12,8 @@ import lab
 import pytest
 import vufront
 from conftest import BINARY
-from frames import (BROADCAST, NEEDS_CSUM, checksums_are_good, ether, mac,
-                    parse_header)
+from frames import (BROADCAST, IP, NEEDS_CSUM, UDP, Ether, Raw,
+                    checksums_are_good, ether, mac, parse_header)
 
 pytestmark = [
     pytest.mark.root,
@@ -168,6 +169,27 @@ def test_multi_queue_tap(up, namespaces):
                    'iperf3 server')
     assert iperf(namespaces, a, '10.77.0.2', '-P', '8') > 50e6
     assert len(s.stats('a')['rx']) == 2
+
+
+@pytest.mark.parametrize('vnet_hdr', ['on', 'off'])
+def test_large_frames_arrive(up, vnet_hdr):
+    """The kernel takes larger frames than the interface's MTU."""
+    tap = name('tu')
+    s = up('vhost-user,id=a', f'tap,id=t,ifname={tap},vnet_hdr={vnet_hdr}')
+    a = s.front('a', size=256)
+    sh('ip', 'addr', 'add', '10.79.0.1/24', 'dev', tap)
+    with open(f'/sys/class/net/{tap}/address') as f:
+        own = f.read().strip()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host:
+        host.bind(('10.79.0.1', 0))
+        host.settimeout(3)
+        for size in (1473, 8972, 60000):
+            a.send(bytes(Ether(src=mac(1), dst=own) /
+                         IP(src='10.79.0.2', dst='10.79.0.1') /
+                         UDP(sport=4000, dport=host.getsockname()[1]) /
+                         Raw(b'x' * size)))
+            assert host.recv(65536) == b'x' * size
+    assert s.drops('t') == 0
 
 
 def test_bridge(up):

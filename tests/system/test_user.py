@@ -168,6 +168,22 @@ def test_first_packet_of_a_connection_is_not_late(up):
             assert time.monotonic() - begin < 0.2
 
 
+def test_large_frames_arrive(up):
+    """A guest may send larger frames than the library's MTU."""
+    s, a = with_user(up)
+    gateway = resolve(a, '10.0.2.2')
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host:
+        host.bind(('127.0.0.1', 0))
+        host.settimeout(3)
+        for size in (1473, 8972, 60000):
+            a.send(bytes(Ether(src=mac(1), dst=gateway) /
+                         IP(src='10.0.2.15', dst='10.0.2.2') /
+                         UDP(sport=4000, dport=host.getsockname()[1]) /
+                         Raw(b'x' * size)))
+            assert host.recv(65536) == b'x' * size
+    assert s.drops('u') == 0
+
+
 @pytest.mark.measures
 def test_many_connections_at_once(up):
     """Connections wait for the guest in the listening socket, as many as the
