@@ -88,8 +88,8 @@ struct vq_dev_config {
 };
 
 /* From so many idle_looks on it is reported: armed once when the queue started,
- * and again after two kicks. */
-#define VQ_IDLE_LOOKS 3
+ * and again after a kick. */
+#define VQ_IDLE_LOOKS 2
 
 /* 0, -EINVAL for a size, alignment or position the format does not allow.
  * Starts with the driver's kicks suppressed (disarmed). */

@@ -10,7 +10,8 @@
  * file looks like any other. But the driver then writes its ring into pages of
  * its own: it kicks, and the ring here stays as it was made. A healthy
  * front-end may kick an empty ring too, when it starts or resets the device. So
- * what is said of such a queue is said after two kicks and a second look later.
+ * what is said of such a queue is said after two kicks, or with two such rings,
+ * and a second look later.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,7 +22,6 @@
 #include "vu_backend_impl.h"
 
 #define SECOND_LOOK_MS 1000
-#define IDLE_KICKS     2
 
 static const char not_shared[] =
 	"is every memory object of the guest shared (share=on)?";
@@ -92,16 +92,33 @@ static bool check_fault(struct vu_backend *b, struct vu_queue *q)
 	return q->err_fd < 0 || peer_event_signal(q->err_fd) != -EINTR;
 }
 
+/* So many kicks are no accident. Of a split ring with EVENT_IDX a driver that
+ * does not see what we write kicks only once in 65536 chains; then its receiveq
+ * must be untouched too, which a driver fills before it sends. */
+static unsigned kicks_needed(const struct vu_backend *b,
+			     const struct vu_queue *q)
+{
+	const struct vu_queue *receiveq = q - 1;
+
+	if (vu_is_packed(b) || !feat_has(b->features, VIRTIO_F_EVENT_IDX))
+		return 2;
+	return vu_state_is_held(receiveq->state) &&
+			       vq_dev_is_untouched(&receiveq->vq)
+		       ? 1
+		       : 2;
+}
+
 /* Did the guest kick @q, and no chain ever came? */
 static bool is_kicked_in_vain(const struct vu_backend *b,
 			      const struct vu_queue *q)
 {
-	return b->ops->queue_kicks && vu_state_is_held(q->state) &&
+	unsigned idx = vu_queue_idx(b, q);
+
+	return b->ops->queue_kicks && idx & 1 && vu_state_is_held(q->state) &&
 	       shm_load(&q->vq.idle_looks) >= VQ_IDLE_LOOKS &&
 	       vq_dev_is_untouched(&q->vq) &&
-	       b->ops->queue_kicks(b->ctx, vu_queue_idx(b, q)) -
-			       q->kicks_before >=
-		       IDLE_KICKS;
+	       b->ops->queue_kicks(b->ctx, idx) - q->kicks_before >=
+		       kicks_needed(b, q);
 }
 
 bool vu_queue_seems_private(const struct vu_backend *b,
