@@ -47,7 +47,7 @@ MESSAGES = {
     'size over the limit': (v.SET_MEM_TABLE, bytes(64), 0, {'size': 5000}),
     'fd without need': (v.GET_FEATURES, b'', 1),
     'features not offered': (v.SET_FEATURES, u64(1 << 63), 0),
-    'queue out of range': (v.SET_VRING_NUM, state(2, 64), 0),
+    'queue out of range': (v.SET_VRING_NUM, state(3, 64), 0),
     'queue far out of range': (v.SET_VRING_BASE, state(0xffffffff, 0), 0),
     'queue of kick': (v.SET_VRING_KICK, u64(200), 1),
     'kick without fd': (v.SET_VRING_KICK, u64(0), 0),
