@@ -158,6 +158,28 @@ static void test_control(void **state)
 	}
 }
 
+/* Without the protocol's MQ there is one pair, whatever the driver took; and a
+ * queue is given back as what it was handed over. */
+static void test_control_of_one_pair(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, CONTROL);
+	rig_send(&r, rig_u64(VU_SET_FEATURES, CONTROL | PROTO));
+	rig_send(&r, rig_mem_table(&r));
+	for (unsigned i = 0; i < 3; i++)
+		rig_set_up_queue(&r, i);
+	assert_non_null(r.queue[RIG_CONTROL].vq);
+	assert_null(r.queue[2].vq);
+	rig_send(&r,
+		 rig_u64(VU_SET_PROTOCOL_FEATURES, 1ull << VU_PROTOCOL_F_MQ));
+	rig_call(&r, rig_state(VU_GET_VRING_BASE, 2, 0));
+	assert_null(r.queue[RIG_CONTROL].vq);
+	assert_int_equal(r.closed, 0);
+	rig_close(&r);
+}
+
 /* A front-end that leaves with everything running. */
 static void test_control_ends(void **state)
 {
@@ -180,6 +202,7 @@ int main(void)
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_resumed),
 		cmocka_unit_test(test_control),
+		cmocka_unit_test(test_control_of_one_pair),
 		cmocka_unit_test(test_control_ends),
 	};
 

@@ -64,11 +64,13 @@ static int check_size(const struct vu_backend *b, unsigned idx, uint32_t num,
 }
 
 /* Is @q the control queue? Without MQ it follows the first pair, with it the
- * last (virtio 1.2, clause 5.1.2). */
+ * last (virtio 1.2, clause 5.1.2). A front-end that did not take the protocol's
+ * MQ has one pair, whatever its driver took (user-mode-linux). */
 static bool is_control(const struct vu_backend *b, const struct vu_queue *q)
 {
-	unsigned pairs =
-		feat_has(b->features, VIRTIO_NET_F_MQ) ? b->pair_count : 1;
+	bool has_mq = feat_has(b->features, VIRTIO_NET_F_MQ) &&
+		      feat_has(b->protocol_features, VU_PROTOCOL_F_MQ);
+	unsigned pairs = has_mq ? b->pair_count : 1;
 
 	return b->ops->control_start &&
 	       feat_has(b->features, VIRTIO_NET_F_CTRL_VQ) &&
@@ -83,7 +85,8 @@ static void hand_over(struct vu_backend *b, struct vu_queue *q)
 				.is_resumed = q->base_from == VU_BASE_OWN };
 
 	q->suspicion = VU_SUSPICION_NONE;
-	if (is_control(b, q)) {
+	q->is_control = is_control(b, q);
+	if (q->is_control) {
 		b->ops->control_start(b->ctx, &ring);
 		return;
 	}
@@ -156,7 +159,7 @@ static void take_back(struct vu_backend *b, struct vu_queue *first,
 	for (struct vu_queue *q = first; q < first + count; q++) {
 		if (!vu_state_is_held(q->state))
 			continue;
-		if (is_control(b, q))
+		if (q->is_control)
 			b->ops->control_stop(b->ctx);
 		else
 			idx[n++] = vu_queue_idx(b, q);
@@ -216,7 +219,7 @@ void vu_queue_enable(struct vu_backend *b, struct vu_queue *q, bool enable)
 		return;
 	if (q->state != VU_QUEUE_FAULTED)
 		vu_state_set(q, held_state(q));
-	if (is_control(b, q))
+	if (q->is_control)
 		return; /* works either way: there is nothing to drain */
 	b->ops->queue_enable(b->ctx, vu_queue_idx(b, q), enable);
 	b->has_changes = true;

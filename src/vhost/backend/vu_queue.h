@@ -74,6 +74,7 @@ struct vu_queue {
 	enum vu_base_from base_from; /* who said base */
 	uint32_t base_set;	     /* as SET_VRING_BASE last said */
 	bool enabled;		     /* as SET_VRING_ENABLE last said */
+	bool is_control;	     /* [while held] not of a pair */
 	enum vu_suspicion suspicion; /* that the guest's memory is private */
 	uint64_t kicks_before;	     /* of the queue, when it was handed over */
 	int kick_fd, call_fd, err_fd; /* owned; -1: none */
