@@ -466,9 +466,10 @@ static void put_flags(struct rig *r, unsigned slot, uint16_t flags)
 			 2);
 }
 
-/* A ring that is in use, and a front-end that says it is new: some of this lap
- * is used, available again, pending, or used in the last lap. */
-static void test_lost_position(void **state)
+/* A ring that is in use, and a front-end that says it is new, with the word
+ * @told: some of this lap is used, available again, pending, or used in the
+ * last lap. */
+static void lost_position(uint32_t told)
 {
 	static const struct {
 		unsigned used, again; /* slots of this lap */
@@ -487,7 +488,6 @@ static void test_lost_position(void **state)
 	};
 	const uint16_t avail = VQ_DESC_F_AVAIL, used = VQ_DESC_F_USED;
 
-	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(ring); i++) {
 		bool w = ring[i].wrap;
 		struct rig r;
@@ -507,12 +507,51 @@ static void test_lost_position(void **state)
 				put_flags(&r, s, w ? 0 : avail | used);
 		}
 		rig_set_up_queue(&r, 1);
-		rig_send(&r, rig_state(VU_SET_VRING_BASE, 1, 0x8000));
+		rig_send(&r, rig_state(VU_SET_VRING_BASE, 1, told));
 		rig_send(&r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
 		assert_int_equal(
 			rig_call(&r, rig_state(VU_GET_VRING_BASE, 1, 0))
 				.payload.state.num,
 			ring[i].base);
+		rig_close(&r);
+	}
+}
+
+static void test_lost_position(void **state)
+{
+	(void)state;
+	lost_position(0x8000);
+	lost_position(0); /* as user-mode-linux says it */
+}
+
+/* The same word without indirect descriptors, when only the first one tells. */
+static void test_split_word(void **state)
+{
+	static const struct {
+		uint16_t flags;
+		uint32_t base;
+	} first[] = {
+		{ 0, 0x80008000 },
+		{ VQ_DESC_F_AVAIL, 0x80008000 },
+		{ VQ_DESC_F_AVAIL | VQ_DESC_F_USED, 0 },
+		{ VQ_DESC_F_USED, 0 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(first); i++) {
+		struct rig r;
+
+		rig_open(&r, OFFER);
+		rig_negotiate(&r, V1 | PACKED | PROTO);
+		rig_send(&r, rig_mem_table(&r));
+		put_flags(&r, 0, first[i].flags);
+		rig_set_up_queue(&r, 1);
+		rig_send(&r, rig_state(VU_SET_VRING_BASE, 1, 0));
+		rig_send(&r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
+		assert_int_equal(
+			rig_call(&r, rig_state(VU_GET_VRING_BASE, 1, 0))
+				.payload.state.num,
+			first[i].base);
 		rig_close(&r);
 	}
 }
@@ -812,6 +851,7 @@ int main(void)
 		cmocka_unit_test(test_call_fd),
 		cmocka_unit_test(test_positions),
 		cmocka_unit_test(test_lost_position),
+		cmocka_unit_test(test_split_word),
 		cmocka_unit_test(test_memory_changes),
 		cmocka_unit_test(test_feature_changes),
 		cmocka_unit_test(test_bad_rings),

@@ -65,7 +65,7 @@ static struct vq_position packed_position(const struct vu_backend *b,
 					  struct vq_position told)
 {
 	const struct vq_packed_desc *desc = area->desc;
-	bool first = false, last = false;
+	bool first = false, last = false, was = told.used_wrap;
 	unsigned changes = 0;
 	uint16_t at = 0;
 
@@ -87,15 +87,31 @@ static struct vq_position packed_position(const struct vu_backend *b,
 		return told;
 	told.avail = told.used = at;
 	told.avail_wrap = told.used_wrap = changes ? first : !first;
-	if (at || !told.used_wrap)
+	if (at || told.used_wrap != was)
 		say_corrected(b, q, at);
 	return told;
+}
+
+/*
+ * A front-end that knows split rings only (user-mode-linux 6.1) says 0 for a
+ * new ring, which is the beginning of the second lap in a packed one. There the
+ * first descriptor has USED set, by the device in the first lap or by the
+ * driver in this one; in the first lap, as long as it was not used, it has not.
+ */
+static bool is_first_lap(const struct vq_areas *area)
+{
+	const struct vq_packed_desc *desc = area->desc;
+
+	if ((uintptr_t)desc % _Alignof(struct vq_packed_desc))
+		return false; /* vq_dev_activate() refuses it */
+	return !(le16_to_cpu(shm_load(&desc->flags)) & VQ_DESC_F_USED);
 }
 
 struct vq_position vu_queue_position(const struct vu_backend *b,
 				     const struct vu_queue *q,
 				     const struct vq_areas *area)
 {
+	bool is_told = q->base_from == VU_BASE_TOLD;
 	uint32_t word = vu_queue_position_word(b, q);
 	struct vq_position p = vq_position_decode(b->features, word);
 
@@ -115,8 +131,10 @@ struct vq_position vu_queue_position(const struct vu_backend *b,
 		p.avail = p.used;
 		p.avail_wrap = p.used_wrap;
 	}
+	if (is_told && !word && is_first_lap(area))
+		p.avail_wrap = p.used_wrap = true;
 	/* Our own position is exact, only theirs may be a guess. */
-	if (q->base_from == VU_BASE_TOLD && !p.used && p.used_wrap &&
+	if (is_told && !p.used && (p.used_wrap || !word) &&
 	    feat_has(b->features, VIRTIO_F_INDIRECT_DESC))
 		return packed_position(b, q, area, p);
 	return p;
