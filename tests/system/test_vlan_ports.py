@@ -161,9 +161,9 @@ def test_vlans_are_shown(up):
     assert 'VLAN' in text.splitlines()[0]
     assert re.search(rf'{A}.*\b10\b.*\ba\b', text), text
     config = s.call('port.show', id='a')['config']
-    assert config['vlan'] == 10
+    assert config['vlan'] == '10'
     config = s.call('port.show', id='b')['config']
-    assert config['native'] == 20
+    assert config['native'] == '20'
     assert re.fullmatch('10[,:]20-30', config['trunk'])
     text = s.command('show')
     assert re.search(r'\ba\b.*\b10\b', text), text
