@@ -2,7 +2,6 @@
 /* See user_edge.h. Runs on the library's thread. */
 #include "user_edge.h"
 
-#include <arpa/inet.h>
 #include <net/ethernet.h>
 #include <string.h>
 
@@ -106,7 +105,7 @@ static void adjust_udp(uint8_t *at, const void *old, const void *new,
 
 void user_fix_source(uint8_t *frame, uint32_t size, const struct user_net *n)
 {
-	const struct in_addr loopback = { htonl(INADDR_LOOPBACK) };
+	static const uint8_t loopback[] = { 127, 0, 0, 1 };
 	struct datagram d = find_datagram(frame, size);
 	uint8_t *ip = frame + d.l3, *udp = frame + d.l4;
 
@@ -118,10 +117,10 @@ void user_fix_source(uint8_t *frame, uint32_t size, const struct user_net *n)
 		adjust_udp(udp + 6, &in6addr_loopback, &n->host6, 16);
 		memcpy(ip + 8, &n->host6, 16);
 	} else {
-		if (memcmp(ip + 12, &loopback, 4))
+		if (memcmp(ip + 12, loopback, 4))
 			return;
-		adjust(ip + 10, &loopback, &n->host, 4);
-		adjust_udp(udp + 6, &loopback, &n->host, 4);
+		adjust(ip + 10, loopback, &n->host, 4);
+		adjust_udp(udp + 6, loopback, &n->host, 4);
 		memcpy(ip + 12, &n->host, 4);
 	}
 }
