@@ -93,6 +93,7 @@ void vhost_user_queue_enable(void *ctx, unsigned idx, bool enabled);
 void vhost_user_queues_changed(void *ctx);
 uint64_t vhost_user_queue_kicks(void *ctx, unsigned idx);
 void vhost_user_fault(void *ctx, unsigned idx, const char *text);
+void vhost_user_rarp(void *ctx, const uint8_t mac[6]);
 void vhost_user_queues_stop(void *ctx, const unsigned *idx, unsigned n);
 
 /* The control queue; vhost_user_control.c. _reset(): v->features is new. */

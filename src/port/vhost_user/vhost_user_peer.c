@@ -20,8 +20,6 @@
 #include <sys/stat.h>
 
 #include "fd.h"
-#include "switch.h"
-#include "key.h"
 #include "vhost_user.h"
 
 /* A session that was shorter than this ended "at once". */
@@ -71,33 +69,6 @@ static void on_features(void *ctx, uint64_t features)
 	v->features = features;
 	update_mtu(v);
 	vhost_user_control_reset(v);
-}
-
-/* RARP request for one's own address (RFC 903), as hypervisors announce a
- * guest with. */
-static void on_rarp(void *ctx, const uint8_t mac[6])
-{
-	static const uint8_t fixed[] = {
-		ETHERTYPE_RARP >> 8,
-		ETHERTYPE_RARP & 0xff,
-		0,
-		1, /* Ethernet */
-		8,
-		0, /* IPv4 */
-		ETH_ALEN,
-		4,
-		0,
-		3, /* reverse request */
-	};
-	struct vhost_user_port *v = ctx;
-	uint8_t f[60] = { 0 };
-
-	memset(f, 0xff, ETH_ALEN);
-	memcpy(f + 6, mac, ETH_ALEN);
-	memcpy(f + 12, fixed, sizeof(fixed));
-	memcpy(f + 22, mac, ETH_ALEN); /* sender, its IPv4 address unknown */
-	memcpy(f + 32, mac, ETH_ALEN); /* target */
-	switch_inject(&v->port, f, sizeof(f));
 }
 
 static void on_mtu(void *ctx, uint16_t mtu)
@@ -167,7 +138,7 @@ static const struct vu_backend_ops backend_ops = {
 	.queue_kicks = vhost_user_queue_kicks,
 	.control_start = vhost_user_control_start,
 	.control_stop = vhost_user_control_stop,
-	.rarp = on_rarp,
+	.rarp = vhost_user_rarp,
 	.mtu = on_mtu,
 	.closed = on_closed,
 };

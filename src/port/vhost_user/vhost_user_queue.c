@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a session says about its rings, handed on to the port's queue pairs.
+ * What a session says about its rings, handed on to the port's queue pairs, and
+ * about the guest, handed on to the switch.
  * Control thread. The data path is vnet/'s.
  */
 #include <string.h>
 
+#include "key.h"
 #include "log.h"
+#include "switch.h"
 #include "vhost_user.h"
 #include "workers.h"
 
@@ -62,4 +65,31 @@ void vhost_user_queues_changed(void *ctx)
 	struct vhost_user_port *v = ctx;
 
 	say_down(v, vnet_pairs_publish(&v->pairs));
+}
+
+/* RARP request for one's own address (RFC 903), as hypervisors announce a
+ * guest with. */
+void vhost_user_rarp(void *ctx, const uint8_t mac[6])
+{
+	static const uint8_t fixed[] = {
+		ETHERTYPE_RARP >> 8,
+		ETHERTYPE_RARP & 0xff,
+		0,
+		1, /* Ethernet */
+		8,
+		0, /* IPv4 */
+		ETH_ALEN,
+		4,
+		0,
+		3, /* reverse request */
+	};
+	struct vhost_user_port *v = ctx;
+	uint8_t f[60] = { 0 };
+
+	memset(f, 0xff, ETH_ALEN);
+	memcpy(f + 6, mac, ETH_ALEN);
+	memcpy(f + 12, fixed, sizeof(fixed));
+	memcpy(f + 22, mac, ETH_ALEN); /* sender, its IPv4 address unknown */
+	memcpy(f + 32, mac, ETH_ALEN); /* target */
+	switch_inject(&v->port, f, sizeof(f));
 }
