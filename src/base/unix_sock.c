@@ -3,17 +3,19 @@
  * UNIX stream sockets by path, see unix_sock.h. Control thread and command
  * line.
  *
- * Whether a socket file is stale can only be found out by connecting, and
- * between that and bind() another process may do the same. So a file beside it,
- * PATH.lock, is locked for the time: two daemons that start at once cannot both
- * take over. The file is ours and nobody else can open it, so nobody else can
- * hold the lock; and nobody waits for it: who holds it is about to take the
- * path. (The directory itself cannot serve: whoever may read it may lock it.)
+ * A path where nothing is needs no care: bind() gives it to one process only. A
+ * socket file that nobody serves has to be removed first, and another process
+ * may do the same at the same time. So a file beside it, PATH.lock, is locked
+ * meanwhile. The file is ours and nobody else can open it, so nobody else can
+ * hold the lock; and nobody waits for it: the process that holds it is about to
+ * take the path. (The directory cannot serve as the lock: every user who may
+ * read it may lock it.)
  */
 #include "unix_sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/net.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,14 @@ static int fill_address(struct sockaddr_un *sa, const char *key,
 	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	memcpy(sa->sun_path, path, n);
 	return 0;
+}
+
+static int being_taken(const char *key, const char *path, struct err *err)
+{
+	return err_set(err, -EADDRINUSE,
+		       "%s=%s: another process is about to listen there: "
+		       "choose another path",
+		       key, path);
 }
 
 struct path_lock {
@@ -102,10 +112,7 @@ static int lock_path(struct path_lock *l, const char *key, const char *path,
 		fd_close(&l->fd);
 	} while (rc == -ESTALE && --tries);
 	if (rc == -EADDRINUSE || rc == -ESTALE)
-		return err_set(err, -EADDRINUSE,
-			       "%s=%s: another process is about to listen "
-			       "there: choose another path",
-			       key, path);
+		return being_taken(key, path, err);
 	if (rc == -EPERM || rc == -EACCES || rc == -ELOOP || rc == -EISDIR)
 		return err_set(err, rc,
 			       "%s=%s: cannot have %s for ourselves (%s): "
@@ -115,7 +122,36 @@ static int lock_path(struct path_lock *l, const char *key, const char *path,
 		       strerror(-rc));
 }
 
-/* Can @path be taken? 0: nothing is there, 1: a socket that nobody serves. */
+/* Returns whether some process has bound a socket of this name and does not
+ * listen yet, as between bind() and listen(). The directory is not compared: a
+ * path has many spellings, and this moment is short. */
+static bool is_about_to_listen(const char *path)
+{
+	FILE *f = fopen("/proc/net/unix", "re");
+	const char *name = strrchr(path, '/');
+	unsigned flags, type, state;
+	char line[256], bound[128];
+	bool found = false;
+
+	name = name ? name + 1 : path;
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		const char *last;
+
+		if (sscanf(line, "%*s %*s %*s %x %x %x %*s %127s", &flags,
+			   &type, &state, bound) != 4)
+			continue;
+		last = strrchr(bound, '/');
+		found = type == SOCK_STREAM && state == SS_UNCONNECTED &&
+			!(flags & __SO_ACCEPTCON) &&
+			!strcmp(last ? last + 1 : bound, name);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Returns 0 when nothing is at the path, 1 for a socket that nobody serves, or
+ * -errno with @err when the path cannot be taken. */
 static int check_path(const struct sockaddr_un *sa, const char *key,
 		      struct err *err)
 {
@@ -146,6 +182,8 @@ static int check_path(const struct sockaddr_un *sa, const char *key,
 	else if (errno != ECONNREFUSED)
 		rc = err_set(err, -errno, "%s=%s: %s", key, path,
 			     strerror(errno));
+	else if (is_about_to_listen(path))
+		rc = being_taken(key, path, err);
 	else
 		rc = 1;
 	close(fd);
@@ -203,10 +241,15 @@ int unix_listen(struct unix_listener *l, const char *key, const char *path,
 	int rc;
 
 	*l = (struct unix_listener){ .fd = -1 };
-	rc = unix_check(key, path, err);
-	if (rc)
+	rc = fill_address(&sa, key, path, err);
+	if (!rc)
+		rc = bind_and_listen(l, &sa, key, mode, err);
+	if (rc != -EADDRINUSE)
 		return rc;
-	fill_address(&sa, key, path, err);
+	/* A look before the lock, or a path that is in use would be locked. */
+	rc = check_path(&sa, key, err);
+	if (rc < 0)
+		return rc;
 	rc = lock_path(&lock, key, path, err);
 	if (rc)
 		return rc;

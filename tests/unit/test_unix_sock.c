@@ -9,7 +9,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,6 +139,40 @@ static void test_stranger_locks_directory(void **state)
 	fd_close(&stranger);
 }
 
+/* Leaves a socket file that nobody serves, as a process that was killed.
+ * Returns the bound socket: with @is_open it is open, else it is closed and -1.
+ */
+static int leave_socket(bool is_open)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	unlink(path);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	if (!is_open)
+		fd_close(&fd);
+	return fd;
+}
+
+/* A process has bound the path and does not listen yet: its socket refuses like
+ * one that nobody serves, and is not removed. */
+static void test_about_to_listen(void **state)
+{
+	int other = leave_socket(true);
+	struct unix_listener l;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(unix_listen(&l, "path", path, 0600, &err),
+			 -EADDRINUSE);
+	assert_non_null(strstr(err.msg, "another process is about to"));
+	assert_int_equal(access(path, F_OK), 0);
+	fd_close(&other);
+	assert_int_equal(unix_listen(&l, "path", path, 0600, &err), 0);
+	unix_unlisten(&l);
+}
+
 /* What stands where the lock's file belongs: one of a crash is no obstacle,
  * one that others can open is. Nothing is waited for. */
 static void test_lock_file(void **state)
@@ -150,6 +186,7 @@ static void test_lock_file(void **state)
 	snprintf(lock, sizeof(lock), "%s.lock", path);
 	fd = open(lock, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
+	leave_socket(false);
 	assert_int_equal(unix_listen(&l, "path", path, 0600, &err), 0);
 	unix_unlisten(&l);
 	assert_int_equal(access(lock, F_OK), -1);
@@ -158,6 +195,7 @@ static void test_lock_file(void **state)
 	fd = open(lock, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 	alarm(5);
+	leave_socket(false);
 	assert_int_equal(unix_listen(&l, "path", path, 0600, &err),
 			 -EADDRINUSE);
 	alarm(0);
@@ -171,7 +209,7 @@ static void test_lock_file(void **state)
 	assert_int_equal(symlink("/nonexistent/x", lock), 0);
 	assert_int_equal(unix_listen(&l, "path", path, 0600, &err), -ELOOP);
 	unlink(lock);
-	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(unlink(path), 0); /* untouched */
 }
 
 #define RACERS 4
@@ -255,6 +293,8 @@ int main(void)
 						remove_dir),
 		cmocka_unit_test_setup_teardown(test_stranger_locks_directory,
 						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_about_to_listen, make_dir,
+						remove_dir),
 		cmocka_unit_test_setup_teardown(test_lock_file, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(test_race, make_dir,
