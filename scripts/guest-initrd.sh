@@ -34,7 +34,7 @@ done
 
 # In the order of loading.
 modules="failover net_failover virtio_ring virtio virtio_pci_modern_dev
-virtio_pci_legacy_dev virtio_pci virtio_net"
+virtio_pci_legacy_dev virtio_pci virtio_net llc stp garp mrp 8021q"
 for m in $modules; do
 	path=$(find "$dir/modules" -name "$m.ko*" | head -1)
 	case $path in

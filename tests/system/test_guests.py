@@ -2,6 +2,7 @@
 """Two Linux guests, booted once, with a card each for every kind of ring, and
 the user port as their way out."""
 import http.server
+import json
 import os
 import re
 import socket
@@ -9,6 +10,7 @@ import socketserver
 import struct
 import subprocess
 import threading
+import time
 import urllib.request
 
 import lab
@@ -313,6 +315,70 @@ def test_ipv6_through_nat(world, leases):
         lambda: 'fec0:' in vm1.run(f'ip -6 addr show {vm1.nic["lan"]}'),
         15, 'address from the router advertisement', every=0.5)
     assert ping(vm1, 'fec0::2') == 3
+
+
+def tagged(s, vm1, vm2, net):
+    """Guest 1 on a trunk with VLAN devices, guest 2 on an access port. Returns
+    what puts everything back."""
+    nic = vm1.nic[net]
+    s.command('port', 'set', f'{net}1', 'trunk=10:20')
+    s.command('port', 'set', f'{net}2', 'vlan=10')
+    for vlan in (10, 20):
+        vm1.run(f'ip link add link {nic} name v{vlan} type vlan id {vlan}; '
+                f'ip link set v{vlan} up; '
+                f'ip addr add 10.8.{vlan}.1/24 dev v{vlan}')
+        vm2.run(f'ip addr add 10.8.{vlan}.2/24 dev {vm2.nic[net]}')
+
+    def undo():
+        vm1.run('ip link del v10; ip link del v20', check=False)
+        for vlan in (10, 20):
+            vm2.run(f'ip addr del 10.8.{vlan}.2/24 dev {vm2.nic[net]}',
+                    check=False)
+        s.command('port', 'set', f'{net}1', 'trunk=none')
+        s.command('port', 'set', f'{net}2', 'vlan=none')
+    return undo
+
+
+@pytest.mark.parametrize('net', ['plain', 'packed'])
+def test_vlans(world, net):
+    """A VLAN device of one guest reaches the other's untagged card, with
+    offloads, and no other VLAN does."""
+    s, vm1, vm2 = world
+    undo = tagged(s, vm1, vm2, net)
+    try:
+        assert ping(vm1, '10.8.10.2') == 3
+        assert ping(vm2, '10.8.10.1') == 3
+        assert ping(vm1, '10.8.20.2', 1) == 0
+        # a full frame and its tag, not in pieces
+        assert '1 packets received' in vm1.run(
+            'ping -c 1 -W 2 -s 1472 10.8.10.2')
+        before = s.stats(f'{net}1')
+        assert iperf(vm1, '10.8.10.2') > 5e6
+        assert iperf(vm1, '10.8.10.2', '-R') > 5e6
+        after = s.stats(f'{net}1')
+        size = (after['rx_bytes'] - before['rx_bytes']) / \
+            (after['rx_frames'] - before['rx_frames'])
+        if net == 'packed':
+            assert size > 3000, 'no large frames with tags'
+    finally:
+        undo()
+
+
+def test_vlan_changes_under_tcp(world):
+    """The access port leaves its VLAN and comes back while TCP runs: the
+    connection stands still, goes on, and nothing else breaks."""
+    s, vm1, vm2 = world
+    undo = tagged(s, vm1, vm2, 'packed')
+    try:
+        vm1.begin('iperf3 -J -t 4 -c 10.8.10.2')
+        for vlan in (20, 10, 20, 10):
+            time.sleep(0.4)
+            s.command('port', 'set', 'packed2', f'vlan={vlan}')
+        result = json.loads(vm1.finish(timeout=40))
+        assert result['end']['sum_received']['bits_per_second'] > 1e6
+        assert ping(vm1, address('mq', 2)) == 3
+    finally:
+        undo()
 
 
 def test_link_goes_with_the_port(world):
