@@ -12,6 +12,16 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include <semaphore.h>
+
+/* Also after a signal: the timer of peer_event.c interrupts a thread that wrote
+ * to an eventfd lately. */
+static inline void wait_posted(sem_t *sem)
+{
+	while (sem_wait(sem))
+		;
+}
+
 struct rng {
 	uint64_t state;
 };

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,7 +65,7 @@ static void on_control(struct world *w, void (*fn)(struct world *, void *),
 
 	sem_init(&c.done, 0, 0);
 	assert_int_equal(loop_post(w->loop, run_call, &c), 0);
-	sem_wait(&c.done);
+	wait_posted(&c.done);
 	sem_destroy(&c.done);
 }
 

@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -240,7 +239,7 @@ static struct vu_guest *device_connect(struct device *d, uint64_t features,
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock), 0);
 	d->sock = sock[1];
 	assert_int_equal(loop_post(d->loop, connect_on_control, d), 0);
-	sem_wait(&d->done);
+	wait_posted(&d->done);
 	f = vu_guest_create(sock[0], &config, &err);
 	if (!f)
 		fail_msg("%s", err.msg);
@@ -384,7 +383,7 @@ static void run(struct device *d, uint64_t features, uint64_t protocol_features)
 	for (unsigned i = 0; i < pairs; i++)
 		drive(&drv[i], frames + BURST);
 	vu_guest_destroy(f);
-	sem_wait(&d->done);
+	wait_posted(&d->done);
 	assert_null(d->b);
 }
 
@@ -435,10 +434,10 @@ static void test_too_many_pairs(void **state)
 				 0);
 		d.sock = sock[1];
 		assert_int_equal(loop_post(d.loop, connect_on_control, &d), 0);
-		sem_wait(&d.done);
+		wait_posted(&d.done);
 		assert_null(vu_guest_create(sock[0], &config, &err));
 		assert_true(strlen(err.msg));
-		sem_wait(&d.done);
+		wait_posted(&d.done);
 		/* then: too little memory for its own rings */
 		config.queue_pairs = 1;
 		config.memory_size = 4096;
