@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes the initrd of the test guests: busybox, iperf3, ethtool and the virtio
-# modules of the kernel that guest-kernel.sh fetched.
+# modules of the kernel that guest-kernel.sh fetched, or of user-mode-linux.
 #   guest-initrd.sh [DIR]     DIR (default build/guest) gets initrd.gz
-# Does nothing when DIR/initrd.gz is newer than this script and the kernel.
+#   guest-initrd.sh DIR uml   DIR gets initrd-uml.gz
+# Does nothing when that is newer than this script and the kernel.
 #
 # The guest obeys its serial console. After "RW READY" it reads one command a
 # line, "TAG COMMAND", runs COMMAND in a shell, prints what that prints, and
@@ -12,7 +13,18 @@ set -eu
 self=$(realpath "$0")
 dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")
 out=$dir/initrd.gz
-[ "$out" -nt "$self" ] && [ "$out" -nt "$dir/vmlinuz" ] && exit 0
+kernel=$dir/vmlinuz
+kernel_modules=$dir/modules
+if [ "${2:-}" = uml ]; then
+	out=$dir/initrd-uml.gz
+	kernel=$(command -v linux.uml) || {
+		echo "guest-initrd.sh: there is no linux.uml" >&2
+		exit 1
+	}
+	kernel_modules=/usr/lib/uml/modules/$("$kernel" --version)
+	mkdir -p "$dir"
+fi
+[ "$out" -nt "$self" ] && [ "$out" -nt "$kernel" ] && exit 0
 root=$(mktemp -d "$dir/initrd.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 cd "$root"
@@ -36,7 +48,7 @@ done
 modules="failover net_failover virtio_ring virtio virtio_pci_modern_dev
 virtio_pci_legacy_dev virtio_pci virtio_net llc stp garp mrp 8021q"
 for m in $modules; do
-	path=$(find "$dir/modules" -name "$m.ko*" | head -1)
+	path=$(find "$kernel_modules" -name "$m.ko*" | head -1)
 	case $path in
 	'') continue ;; # built into the kernel
 	*.xz) xz -dc "$path" >"lib/modules/$m.ko" ;;

@@ -223,12 +223,7 @@ class Guest:
 
     def __init__(self, name, folder, net, memory='192M', cpus=1, images=IMAGES,
                  with_memory=False, cpu_list=None):
-        os.makedirs(folder, exist_ok=True)
-        self.name = name
-        self.console = os.path.join(folder, f'{name}.console')
-        self.errors = os.path.join(folder, f'{name}.qemu')
-        self.tag = 0
-        self.text = b''
+        self.prepare(name, folder)
         argv = ['qemu-system-x86_64', '-nodefaults', '-display', 'none',
                 '-no-reboot', '-smp', str(cpus), '-m', memory,
                 '-kernel', os.path.join(images, 'vmlinuz'),
@@ -245,13 +240,24 @@ class Guest:
         argv += net
         if cpu_list:
             argv = ['taskset', '-c', cpu_list] + argv
+        self.start(argv)
+
+    def prepare(self, name, folder):
+        os.makedirs(folder, exist_ok=True)
+        self.name = name
+        self.console = os.path.join(folder, f'{name}.console')
+        self.errors = os.path.join(folder, f'{name}.qemu')
+        self.tag = 0
+        self.text = b''
+
+    def start(self, argv, **how):
         self.started = time.monotonic()
         with open(self.errors, 'wb') as errors:
             errors.write(shlex.join(argv).encode() + b'\n')
             errors.flush()
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=errors)
+                stderr=errors, **how)
         fd = self.process.stdout.fileno()
         fcntl.fcntl(fd, fcntl.F_SETFL,
                     fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
@@ -271,7 +277,7 @@ class Guest:
             left = end - time.monotonic()
             if left <= 0 or self.process.poll() is not None:
                 why = f'not within {timeout} s' if left <= 0 else \
-                    f'QEMU ended with {self.process.returncode}: ' \
+                    f'it ended with {self.process.returncode}: ' \
                     f'{tail(self.errors, 2)}'
                 raise LabError(f'guest {self.name}: {what}: {why} '
                                f'(console {self.console})')
@@ -318,3 +324,29 @@ class Guest:
         self.process.wait()
         self.process.stdout.close()
         self.log.close()
+
+
+class Uml(Guest):
+    """The same guest as a process: user-mode-linux, whose only card is the
+    vhost-user port at @path. Runs at native speed without KVM, on one CPU."""
+
+    def __init__(self, name, folder, path, memory='192M', images=IMAGES,
+                 cpu_list=None):
+        self.prepare(name, folder)
+        argv = ['linux.uml', f'mem={memory}', 'quiet', 'con=null',
+                'ssl0=fd:0,fd:1', 'rdinit=/init',
+                'initrd=' + os.path.join(images, 'initrd-uml.gz'),
+                # device 1 of virtio: a network card
+                f'virtio_uml.device={path}:1', 'uml_dir=' + folder]
+        if cpu_list:
+            argv = ['taskset', '-c', cpu_list] + argv
+        # its processes are its own group, and end together
+        self.start(argv, start_new_session=True)
+
+    def kill(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def stop(self):
+        self.kill()
+        super().stop()
