@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs iperf3 and ping between two guests, or one guest and the host; called
 by guests.sh. Arguments: FOLDER NET1 NET2 DEVICE-OPTIONS SECS MTU CORE1 CORE2
-(NET1 empty: the peer is 10.9.0.1 on the other side of NET2). SWITCH_PIDS in
-the environment: processes between the guests, whose CPU time is told apart."""
+(NET1 empty: the peer is 10.9.0.1 on the other side of NET2; uml:SOCKET: the
+guest is user-mode-linux on a vhost-user socket). SWITCH_PIDS in the
+environment: processes between the guests, whose CPU time is told apart."""
 import os
 import shlex
 import sys
@@ -12,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 '..', 'scripts'))
 import lab  # noqa: E402
 import harness  # noqa: E402
-from proc import cpu_seconds  # noqa: E402
+from proc import cpu_seconds, family_seconds  # noqa: E402
 
 folder, net1, net2, options, secs, mtu, core1, core2 = sys.argv[1:9]
 switch = os.environ.get('SWITCH_PIDS', '').split()
@@ -21,9 +22,9 @@ meter = harness.meter()
 
 
 def spent():
-    """CPU seconds of the processes between the guests, and of QEMU's."""
+    """CPU seconds of the processes between the guests, and of the guests'."""
     return (sum(cpu_seconds(p) for p in switch),
-            sum(cpu_seconds(g.process.pid) for g in guests))
+            sum(family_seconds(g.pids()) for g in guests))
 
 
 def tell_distance():
@@ -33,9 +34,13 @@ def tell_distance():
 
 def boot(number, net, core):
     device = f'virtio-net-pci,netdev=n,mac=52:54:00:00:00:0{number},romfile='
-    guest = lab.Guest(f'g{number}', folder, shlex.split(net) +
-                      ['-device', device + options], memory='256M',
-                      with_memory=True, cpu_list=core)
+    if net.startswith('uml:'):
+        guest = lab.Uml(f'g{number}', folder, net[4:], memory='256M',
+                        cpu_list=core)
+    else:
+        guest = lab.Guest(f'g{number}', folder, shlex.split(net) +
+                          ['-device', device + options], memory='256M',
+                          with_memory=True, cpu_list=core)
     guests.append(guest)
     return guest
 

@@ -7,7 +7,8 @@ The backends are measured in turns, round after round (guests.sh, both guests
 booted anew). Without KVM the guests are emulated and the bottleneck; the CPU
 time a Gbit of what lies between them still tells the switches apart. Open
 vSwitch keeps a core busy, so beside it both guests share the other one; Ringway
-is measured like that too. The distance between the processors (distance.py) is
+is measured like that too. The guests of "ringway, uml" are user-mode-linux,
+which runs at native speed without KVM. The distance between the processors (distance.py) is
 measured before and after each connection and ping, and a table printed for each
 class. --class waits before the guests are booted.
 
@@ -31,6 +32,7 @@ BACKENDS = {
     'stream': {'BACKEND': 'stream'},
     'ringway, one core': {'BACKEND': 'dut', 'DUT': 'ringway', 'CORES': '0 0'},
     'ovs, one core': {'BACKEND': 'ovs', 'CORES': '0 0'},
+    'ringway, uml': {'BACKEND': 'uml', 'DUT': 'ringway', 'PIN': 'no'},
 }
 TCP_A_RUN = 3  # connections that guest_pair.py makes
 

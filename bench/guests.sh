@@ -4,14 +4,16 @@
 #   BACKEND=ovs|stream|dgram|socket|tap|vde   guest <-> guest
 #   BACKEND=slirp|passt                       guest <-> host
 #   BACKEND=dut DUT=<name>                    guest <-> guest through a DUT from duts/ (vhost-user)
+#   BACKEND=uml DUT=<name>                    the same with user-mode-linux guests: native speed without KVM
 #   TSO=on|off  MTU=1500 (e.g. 65520 for passt or stream)  SECS=10  CORES="0 1" (core of guest 1, guest 2; with a polling DUT use "0 0")
 . "$(dirname "$0")/lib.sh"
 BACKEND=${BACKEND:-tap}; TSO=${TSO:-on}; SECS=${SECS:-10}; CORES=${CORES:-0 1}
 D=$RUN/g; rm -rf "$D"; mkdir -p "$D"
-"$TOP/scripts/guest-kernel.sh" && "$TOP/scripts/guest-initrd.sh" || exit 1
+if [ "$BACKEND" = uml ]; then "$TOP/scripts/guest-initrd.sh" "$TOP/build/guest" uml || exit 1
+else "$TOP/scripts/guest-kernel.sh" && "$TOP/scripts/guest-initrd.sh" || exit 1; fi
 set -- $CORES; C1=$1; C2=$2; PIDS=()
 OFF=; [ "$TSO" = off ] && OFF=,csum=off,gso=off,host_tso4=off,host_tso6=off,host_ufo=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ufo=off,guest_ecn=off,host_ecn=off
-cleanup() { sleep 1; kill_wait "${PIDS[@]}"; [ "$BACKEND" = ovs -o "$BACKEND" = dut ] && dut_stop
+cleanup() { sleep 1; kill_wait "${PIDS[@]}"; case $BACKEND in ovs|dut|uml) dut_stop;; esac
   [ "$BACKEND" = tap ] && { ip link del bgt0; ip link del bgt1; ip link del bgbr; } 2>/dev/null; return 0; }
 trap 'cleanup; exit 1' INT TERM
 # QEMU 7.2 under TCG crashes (NULL vector_irqfd) when vhost meets MSI-X: give vhost-user devices INTx
@@ -22,6 +24,8 @@ case $BACKEND in
     [ "$TSO" = on ] && T_=1 || T_=0; tso=$TSO; TSO=$T_; load_dut; dut_start || exit 1; TSO=$tso
     srv=; [ "$ROLE" = client ] && srv=,server=on,wait=on
     n1="-chardev socket,id=c,path=$S0$srv -netdev vhost-user,id=n,chardev=c"; n2="-chardev socket,id=c,path=$S1$srv -netdev vhost-user,id=n,chardev=c" ;;
+  uml) [ "$TSO" = on ] && T_=1 || T_=0; tso=$TSO; TSO=$T_; load_dut; dut_start || exit 1; TSO=$tso
+    n1=uml:$S0; n2=uml:$S1 ;;
   stream) n1="-netdev stream,id=n,server=on,addr.type=unix,addr.path=$D/s"; n2="-netdev stream,id=n,server=off,addr.type=unix,addr.path=$D/s" ;;
   dgram)  n1="-netdev dgram,id=n,local.type=unix,local.path=$D/a,remote.type=unix,remote.path=$D/b"; n2="-netdev dgram,id=n,local.type=unix,local.path=$D/b,remote.type=unix,remote.path=$D/a" ;;
   socket) n1="-netdev socket,id=n,listen=127.0.0.1:7799"; n2="-netdev socket,id=n,connect=127.0.0.1:7799" ;;

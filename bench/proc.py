@@ -22,6 +22,19 @@ def cpu_seconds(pid):
     return total
 
 
+def family_seconds(pids):
+    """The same for the first of @pids, the children it has outlived, and those
+    of the others that are still there."""
+    fields = read(pids[0], 'stat').rsplit(')', 1)[1].split()
+    total = (int(fields[13]) + int(fields[14])) / TICK
+    for pid in pids:
+        try:
+            total += cpu_seconds(pid)
+        except FileNotFoundError:
+            pass  # ended just now, and in the next sum
+    return total
+
+
 def queued_seconds(pid):
     """Time the threads of a process were ready but had no processor: others
     used it."""

@@ -26,12 +26,12 @@ packages() {
 		echo python3 python3-pytest python3-scapy
 		echo dpdk-dev librte-net-virtio23 librte-mempool-ring23 # testpmd
 		echo iproute2 ethtool curl
-		echo user-mode-linux	# a front-end without a hypervisor
 		echo user-mode-linux # a kernel with VLAN filtering in its bridge
 		packages guest
 		;;
 	guest)
 		echo qemu-system-x86 busybox-static iperf3 ethtool kmod
+		echo user-mode-linux	# a guest without a hypervisor
 		;;
 	demo)
 		packages build

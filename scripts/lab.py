@@ -318,6 +318,10 @@ class Guest:
         self.begin(command)
         return self.finish(timeout, check, command)
 
+    def pids(self):
+        """The processes that are this guest."""
+        return [self.process.pid]
+
     def stop(self):
         self.process.stdin.close()
         self.process.kill()
@@ -342,6 +346,19 @@ class Uml(Guest):
             argv = ['taskset', '-c', cpu_list] + argv
         # its processes are its own group, and end together
         self.start(argv, start_new_session=True)
+
+    def pids(self):
+        """Its kernel first, then a process for each address space."""
+        def group(pid):
+            try:
+                return os.getpgid(pid)
+            except ProcessLookupError:
+                return None
+
+        kernel = self.process.pid
+        return [kernel] + [
+            int(p) for p in os.listdir('/proc')
+            if p.isdigit() and int(p) != kernel and group(int(p)) == kernel]
 
     def kill(self):
         if self.process.poll() is None:
