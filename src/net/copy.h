@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copies of frame bytes. A small frame must not cost a call: up to 64 bytes are
- * moved by a few possibly overlapping loads and stores of fixed size, all loads
- * of a step before its stores.
+ * Copies of frame bytes. Up to 64 bytes are copied inline, without a call, by a
+ * few fixed-size loads and stores that may overlap; each step does all of its
+ * loads before its stores.
  */
 #ifndef RW_COPY_H
 #define RW_COPY_H
@@ -17,7 +17,7 @@ struct copy16 {
 	uint64_t v[2];
 };
 
-/* The first and the last sizeof(@type) bytes of @n, which may overlap. */
+/* Copies the first and last sizeof(@type) bytes of @n; they may overlap. */
 #define COPY_ENDS(type, dst, src, n)                                      \
 	do {                                                              \
 		type first_, last_;                                       \
@@ -27,7 +27,7 @@ struct copy16 {
 		memcpy((dst) + (n) - sizeof(type), &last_, sizeof(type)); \
 	} while (0)
 
-/* @n <= 64. Reads and writes exactly [0, n). */
+/* Copies @n <= 64 bytes. Reads and writes exactly [0, n). */
 static inline void copy_small(uint8_t *dst, const uint8_t *src, size_t n)
 {
 	if (n > 32) {

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The choice between ways of copying, see copy_choice.h. Runs on whoever holds
- * the queue; calls nothing but the clock.
+ * The choice between ways of copying, see copy_choice.h. Runs on the thread
+ * that holds the queue; calls nothing but the clock.
  */
 #include "copy_choice.h"
 
 #include "cycles.h"
 
 /*
- * Cycles a KiB that streaming stores are charged for the receiver, who finds
- * the data in memory instead of a cache. tests/bench/copy_bench, the reader on
- * another core: 320 to 490 a KiB where the two cores share a cache, 30 to 110
- * where they do not and ordinary stores have to be fetched from afar as well. A
- * quarter of it: a worker serves several guests, so its own cycles count more.
+ * Cycles per KiB charged to streaming stores for the receiver's cost: it finds
+ * the data in memory instead of a cache. tests/bench/copy_bench, with the
+ * reader on another core, measured 320 to 490 per KiB where the two cores share
+ * a cache, and 30 to 110 where they do not and the lines of ordinary stores
+ * come from far away too. The charge is a quarter of the former: a worker
+ * serves several guests, so its own cycles count more.
  */
 #define STREAM_CHARGE 80
-/* In percent of the cost: what another way has to be better to replace the
- * present one; and where a trial is hopeless. */
+/* In percent of the present way's cost: another way must cost less than
+ * HYSTERESIS to replace it; a trial above HOPELESS ends early. */
 #define HYSTERESIS 94
 #define HOPELESS   150
-/* Samples of a trial after which it may be hopeless. */
+/* Samples a trial must have before it can end as hopeless. */
 #define HOPELESS_AFTER 7
 
 static uint32_t median(const uint32_t *sample, unsigned n)
@@ -41,7 +42,7 @@ static uint64_t charged(uint8_t method, uint64_t cost)
 	return method == COPY_STREAM ? cost + STREAM_CHARGE : cost;
 }
 
-/* The next one to try. The present one when there is no other. */
+/* Returns the next way to try; the present one when there is no other. */
 static uint8_t next_other(const struct copy_choice *c)
 {
 	uint8_t m = c->other;
@@ -68,7 +69,7 @@ static void rest(struct copy_choice *c)
 
 static void start(struct copy_choice *c)
 {
-	/* never far from the best */
+	/* COPY_AHEAD is never far from the best way */
 	c->best = c->other = COPY_AHEAD;
 	c->other = next_other(c);
 	enter(c, CHOICE_RESTING, CHOICE_FIRST);
@@ -108,7 +109,7 @@ enum copy_method copy_choice_begin(struct copy_choice *c)
 	return c->phase == CHOICE_TRYING ? c->other : c->best;
 }
 
-/* A burst was timed. */
+/* Records a timed burst. */
 static void add_sample(struct copy_choice *c, uint64_t bytes, uint64_t took)
 {
 	c->sample[c->count++ % CHOICE_SAMPLES] =
@@ -133,7 +134,7 @@ void copy_choice_add(struct copy_choice *c, uint64_t bytes, uint64_t took)
 		add_sample(c, bytes, took);
 	} else if (c->phase == CHOICE_RESTING && c->spent >= c->limit) {
 		if (c->other == c->best)
-			rest(c); /* none is worth a trial yet */
+			rest(c); /* no other way is worth a trial yet */
 		else
 			enter(c, CHOICE_TIMING, 0);
 	}

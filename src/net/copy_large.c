@@ -2,11 +2,12 @@
 /*
  * Large copies, see copy_large.h. Any thread; calls nothing.
  *
- * The ordinary ones are a loop over whole lines of the destination. It beats
- * libc's memcpy, which at these sizes takes `rep movsb`: 64 KiB frames over
- * 33 MB of buffers 1.5 times (rings of 16 KiB buffers), 1448 bytes over 128 MiB
- * 1.7 times with fetching ahead, and it ties where all is in the second level
- * cache. 64-byte vectors were not faster than 32-byte ones.
+ * The ordinary copy is a loop over whole lines of the destination. It beats
+ * libc's memcpy(), which takes `rep movsb` at these sizes: 1.5 times with 64
+ * KiB frames over 33 MB of buffers (rings of 16 KiB buffers), 1.7 times with
+ * 1448 bytes over 128 MiB when it fetches ahead; the two tie where everything
+ * is in the second-level cache. 64-byte vectors were not faster than 32-byte
+ * ones.
  */
 #include "copy_large.h"
 
@@ -17,8 +18,8 @@
 #include <immintrin.h>
 #endif
 
-/* How far ahead is fetched. Measured at 512, 1024, 1408, 2048 and 3072 bytes:
- * 1024 is best or within the noise everywhere, 3072 loses the gain. */
+/* Distance of prefetches in bytes. Of 512, 1024, 1408, 2048 and 3072, 1024 is
+ * the best or within the noise everywhere; 3072 loses the gain. */
 #define AHEAD 1024
 
 static inline size_t until_line(const uint8_t *p)
@@ -39,8 +40,8 @@ static void plain_any(uint8_t *dst, const uint8_t *src, size_t n,
 	memcpy(dst, src, n);
 }
 
-/* All that is to be fetched before the call that hides nothing: still better
- * than a miss at a time. */
+/* Does all prefetches before memcpy(), because none can run during it. That is
+ * still better than one miss after the other. */
 static void ahead_any(uint8_t *dst, const uint8_t *src, size_t n,
 		      struct copy_next next)
 {
@@ -76,8 +77,8 @@ TARGET_AVX2 static void plain_avx2(uint8_t *dst, const uint8_t *src, size_t n,
 	move_line(dst + n - CACHE_LINE, src + n - CACHE_LINE);
 }
 
-/* In the beginning fetches the later part of the piece itself, then the first
- * part of the next one. */
+/* Fetches the later part of this piece during its beginning, then the first
+ * part of the next piece. */
 TARGET_AVX2 static void ahead_avx2(uint8_t *dst, const uint8_t *src, size_t n,
 				   struct copy_next next)
 {
@@ -99,8 +100,8 @@ TARGET_AVX2 static void ahead_avx2(uint8_t *dst, const uint8_t *src, size_t n,
 	move_line(dst + n - CACHE_LINE, src + n - CACHE_LINE);
 }
 
-/* Whole lines only: a line stored in part would be fetched after all. Every
- * x86-64 has these instructions, and wider ones were not faster. */
+/* Streams whole lines only: storing a part of a line would fetch it. Every
+ * x86-64 has these instructions; wider ones were not faster. */
 static void stream_sse2(uint8_t *dst, const uint8_t *src, size_t n,
 			struct copy_next next)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copies of large pieces of frames, three ways. Which one is fastest depends on
- * where the two buffers are, which nobody tells us: copy_choice.h finds out.
+ * Three ways to copy large pieces of frames. Which one is fastest depends on
+ * where the two buffers are, and that is not known in advance: copy_choice.h
+ * finds out.
  *
- * The contents are payload and are never judged, so it does no harm that some
- * bytes are read twice.
+ * A copy may read bytes twice: they are payload, and no decision depends on
+ * them.
  */
 #ifndef RW_COPY_LARGE_H
 #define RW_COPY_LARGE_H
@@ -13,19 +14,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* From this size on the ways differ by more than they cost. Measured with
- * frames of 512 bytes: cold ones gain 15 percent, warm ones lose 17. */
+/* Pieces of this size and more have a choice of ways. At 512 bytes cold frames
+ * gain 15 percent and warm ones lose 17. */
 #define COPY_LARGE 768
 
 enum copy_method {
-	COPY_PLAIN,  /* for what is in the nearest caches */
-	COPY_AHEAD,  /* fetches source and destination ahead: for what is not */
-	COPY_STREAM, /* stores past the caches: see copy_choice.h */
+	COPY_PLAIN,  /* for buffers in the nearest caches */
+	COPY_AHEAD,  /* prefetches source and destination: for cold buffers */
+	COPY_STREAM, /* stores past the caches, see copy_choice.h */
 	COPY_METHODS,
 };
 
-/* The piece that will be copied next, so that it can be fetched meanwhile; only
- * a hint. @size 0: none known. */
+/* The next piece to copy, a hint for prefetches. @size 0: not known. */
 struct copy_next {
 	uint8_t *dst;
 	const uint8_t *src;
@@ -36,14 +36,15 @@ struct copy_next {
 typedef void copy_large_fn(uint8_t *dst, const uint8_t *src, size_t n,
 			   struct copy_next next);
 
-/* The best form of @method on this processor. */
+/* Returns the best form of @method on this processor. */
 copy_large_fn *copy_large_get(enum copy_method method);
 
-/* Is @method something of its own on this processor? COPY_PLAIN always is. */
+/* Returns whether @method has a form of its own on this processor. COPY_PLAIN
+ * always has one. */
 bool copy_large_has(enum copy_method method);
 
-/* After copies with COPY_STREAM and before whatever tells somebody about them:
- * a release store does not order streaming stores, this does. */
+/* Orders copies with COPY_STREAM before the store that announces them. A
+ * release store does not order streaming stores; this fence does. */
 void copy_stream_fence(void);
 
 #endif

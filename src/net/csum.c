@@ -2,10 +2,10 @@
 /*
  * Internet checksum (RFC 1071), see offload.h. Pure; any thread.
  *
- * The one's complement sum does not care about the width of its words: 32-bit
+ * A one's complement sum does not depend on the width of its words. 32-bit
  * words are added into 64-bit accumulators, which a frame cannot overflow, so
- * no carry is looked at before the end. Written with the compiler's vectors,
- * because what it makes of the plain loop by itself is half as fast.
+ * carries are handled once, at the end. The code uses the compiler's vectors:
+ * the compiler's own vectorisation of the plain loop is half as fast.
  */
 #include "offload.h"
 
@@ -36,7 +36,7 @@ static inline uint64_t sum64(const uint8_t *p)
 	return (uint32_t)v + (v >> 32);
 }
 
-/* Less than STEP bytes. */
+/* Sums fewer than STEP bytes. */
 static uint64_t sum_tail(const uint8_t *p, size_t size)
 {
 	uint64_t sum = 0;
@@ -67,7 +67,7 @@ static uint64_t sum_tail(const uint8_t *p, size_t size)
 		sum += h;
 		p += 2;
 	}
-	if (size & 1) /* padded with a zero byte behind it */
+	if (size & 1) /* a zero byte pads the last word */
 		sum += htobe16(*p << 8);
 	return sum;
 }
@@ -89,7 +89,7 @@ uint64_t csum_add(uint64_t sum, const void *data, size_t size)
 	return sum + a[0] + a[1] + sum_tail(p, size);
 }
 
-/* To 16 bits, carries added back in. */
+/* Folds @sum to 16 bits and adds the carries back in. */
 static uint16_t fold(uint64_t sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);
@@ -101,7 +101,7 @@ static uint16_t fold(uint64_t sum)
 
 uint64_t csum_add_odd(uint64_t sum, const void *data, size_t size)
 {
-	/* each byte counts in the other half of its word (RFC 1071, 2 (B)) */
+	/* each byte is in the other half of its word (RFC 1071, 2 (B)) */
 	return sum + __builtin_bswap16(fold(csum_add(0, data, size)));
 }
 

@@ -2,9 +2,10 @@
 /*
  * Edits of headers, see edit.h. Pure; any thread.
  *
- * The new head is put together from pieces of the old one: to copy it and then
- * move its beginning would read what was just written in other pieces, which
- * processors do slowly (twice the time of the whole edit).
+ * The new head is composed from pieces of the old one. Copying it whole and
+ * then moving its beginning would read bytes in other pieces than they were
+ * just written in, which processors do slowly: it doubled the time of the whole
+ * edit.
  */
 #include "edit.h"
 
@@ -12,8 +13,8 @@
 
 #define ADDRESSES (2 * ETH_ALEN)
 
-/* Everything but the head. What is behind the addresses is @by bytes further
- * from the start of the frame. The flow is the same, and so is its hash. */
+/* Copies all of @f but the head to @to. Everything behind the addresses moves
+ * @by bytes away from the start of the frame. The flow and its hash stay. */
 static void begin(struct frame *to, const struct frame *f, int by)
 {
 	struct vnet_hdr *h = &to->hdr;
@@ -36,7 +37,7 @@ static void put_tag(uint8_t *at, uint16_t tpid, uint16_t tci)
 	put_be16(at + 2, tci);
 }
 
-/* The addresses, and what begins at @off in the head of @f at @to_off. */
+/* Copies the addresses, and the head of @f from @off on to offset @to_off. */
 static void copy_head(struct frame *to, unsigned to_off, const struct frame *f,
 		      unsigned off)
 {

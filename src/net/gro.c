@@ -2,15 +2,15 @@
 /*
  * Receive offload in software, see gro.h. Pure; any thread.
  *
- * Theory of operation: first each frame in turn is read and either becomes the
- * next part of the train its flow has under way, or ends that train and perhaps
- * begins the next. Then a frame is made of each train of two or more. What can
- * be told to belong to a flow ends only that flow's train; a frame that cannot
- * (a fragment, options, something else than TCP and UDP) ends all of them,
- * because it may belong to any.
+ * Theory of operation. The first pass reads each frame in turn. A frame either
+ * becomes the next part of its flow's open train, or ends that train and
+ * perhaps begins the next. The second pass makes one frame of each train of two
+ * or more. A frame with a known flow ends the train of that flow only. A frame
+ * without one (a fragment, options, neither TCP nor UDP) ends all trains,
+ * because it may belong to any flow.
  *
- * The rules are those of the kernel's receive offload and stricter where its
- * merged packets forget something: window, urgent pointer, FIN.
+ * The rules are those of the kernel's receive offload, and stricter where the
+ * kernel's merged packets lose information: window, urgent pointer, FIN.
  */
 #include "gro.h"
 
@@ -19,11 +19,11 @@
 #include "offload.h"
 #include "key.h"
 
-#define TRAINS	     16 /* flows under way at a time */
-#define PARTS_MAX    64 /* of one frame, as many as the kernel makes */
+#define TRAINS	     16 /* open trains */
+#define PARTS_MAX    64 /* parts of one frame, as many as the kernel's */
 #define IP_SIZE_MAX  65535
 #define NO_PART	     0xff
-#define V4_ADDR	     12 /* offsets in the IP header ... */
+#define V4_ADDR	     12 /* offsets of the addresses in the IP headers */
 #define V6_ADDR	     8
 #define V4_DF	     0x4000
 #define GRO_OFFLOADS (OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_USO4 | OFFLOAD_USO6)
@@ -32,23 +32,23 @@ enum { TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_ECE = 0x40 };
 
 _Static_assert(BURST_MAX < NO_PART, "parts are named by a byte");
 
-/* What is known of one frame. */
+/* One frame of the burst, as the rules see it. */
 struct part {
 	struct frame *f;
-	const uint8_t *l3, *l4; /* in its head */
+	const uint8_t *l3, *l4; /* in the frame's head */
 	uint16_t payload_off;
-	uint16_t size; /* of the payload */
+	uint16_t size; /* payload bytes */
 	bool is_v4, is_tcp;
-	bool has_good_csum; /* was looked at */
-	bool is_follower;   /* in a train, and not the first */
-	uint8_t next;	    /* part of the same train, NO_PART: none */
+	bool has_good_csum; /* the checksums were verified */
+	bool is_follower;   /* in a train, but not its first part */
+	uint8_t next;	    /* next part of the train; NO_PART: none */
 };
 
 /* Consecutive frames of one flow. */
 struct train {
 	struct part *first, *last;
 	unsigned count;
-	uint32_t size;	   /* of the payload of all */
+	uint32_t size;	   /* payload bytes of all parts */
 	bool has_fixed_id; /* every part has the IPv4 id of the first */
 };
 
@@ -56,13 +56,13 @@ struct merger {
 	struct gro *g;
 	unsigned offloads;
 	unsigned train_count;
-	unsigned oldest;   /* the next to give way */
-	unsigned iov_used; /* by all trains of two or more */
+	unsigned oldest;   /* index of the train to end when all are in use */
+	unsigned iov_used; /* iovecs of all trains of two or more */
 	struct train train[TRAINS];
 	struct part part[BURST_MAX];
 };
 
-/* Which flow is it? False: cannot be told. */
+/* Reads the flow of @p. Returns false when the flow is not known. */
 static bool read_flow(struct part *p)
 {
 	const uint8_t *head = frame_head_const(p->f);
@@ -75,11 +75,12 @@ static bool read_flow(struct part *p)
 	p->l3 = head + k->l3_off;
 	p->l4 = head + k->l4_off;
 	p->payload_off = k->payload_off;
-	/* neither options nor extension headers */
+	/* no IP options, no extension headers */
 	return p->l4 - p->l3 == (p->is_v4 ? 20 : 40);
 }
 
-/* Addresses and ports lie side by side. */
+/* Returns whether both parts are of one flow. The two addresses are adjacent in
+ * the header, and so are the two ports. */
 static bool is_same_flow(const struct part *a, const struct part *b)
 {
 	unsigned off = a->is_v4 ? V4_ADDR : V6_ADDR;
@@ -89,7 +90,7 @@ static bool is_same_flow(const struct part *a, const struct part *b)
 	       !memcmp(a->l3 + off, b->l3 + off, a->l4 - a->l3 - off);
 }
 
-/* Reads lengths; false when they do not reach exactly to the frame's end. */
+/* Reads the lengths. Returns false unless they end at the frame's end. */
 static bool read_size(struct part *p)
 {
 	uint32_t l3_size = p->f->len - (p->l3 - frame_head_const(p->f));
@@ -124,7 +125,7 @@ static unsigned offload_needed(const struct part *p)
 	return p->is_v4 ? OFFLOAD_USO4 : OFFLOAD_USO6;
 }
 
-/* Could @p be part of any train? */
+/* Returns whether @p may be part of a train at all. */
 static bool is_candidate(struct part *p, unsigned offloads)
 {
 	const uint8_t *csum = p->l4 + csum_offset(p);
@@ -132,15 +133,15 @@ static bool is_candidate(struct part *p, unsigned offloads)
 	if (!(offloads & offload_needed(p)) || p->f->hdr.gso_type ||
 	    !read_size(p) || !p->size)
 		return false;
-	/* bit 15 is reserved, and a fragment has no flow */
+	/* bit 15 is reserved; fragments have no flow */
 	if (p->is_v4 && get_be16(p->l3 + 6) & ~V4_DF)
 		return false;
-	/* None in UDP; in TCP segmentation would bring back the other one. */
+	/* 0 means none in UDP; in TCP segmentation would write 0xffff */
 	if (!(csum[0] | csum[1]))
 		return false;
 	if (!p->is_tcp)
 		return true;
-	/* and no reserved bits */
+	/* no reserved bits either */
 	return !(p->l4[12] & 15) &&
 	       (p->l4[13] & ~(TCP_PSH | TCP_ECE)) == TCP_ACK;
 }
@@ -154,14 +155,14 @@ static uint64_t pseudo_sum(const struct part *p, uint32_t l4_size)
 	return csum_add(sum, p->l3 + off, p->l4 - p->l3 - off);
 }
 
-/* What a sender leaves in the checksum field of so long a packet. */
+/* Returns the partial checksum that a sender stores for this size. */
 static uint16_t partial_csum(const struct part *p, uint32_t l4_size)
 {
 	return ~csum_fold(pseudo_sum(p, l4_size));
 }
 
-/* The merged frame gets a checksum that is right, so that every part must have
- * had one: filled, partial, or vouched for by the source. */
+/* Verifies the checksums of @p: filled, partial, or vouched for by the source.
+ * The merged frame gets a correct one, so every part must have one. */
 static bool check_csums(struct part *p)
 {
 	const struct vnet_hdr *hdr = &p->f->hdr;
@@ -171,7 +172,7 @@ static bool check_csums(struct part *p)
 
 	if (p->has_good_csum)
 		return true;
-	/* of the two zeroes segmentation knows one only */
+	/* segmentation writes only one of the two zeroes */
 	if (p->is_v4 && (csum_fold(csum_add(0, p->l3, 20)) ||
 			 get_be16(p->l3 + 10) == 0xffff))
 		return false;
@@ -190,8 +191,8 @@ static bool check_csums(struct part *p)
 	return true;
 }
 
-/* Is the IPv4 id of @p what it must be as the next of @t? Where fragments are
- * ruled out the ids may also all be the same. */
+/* Returns whether @p has the IPv4 id of the next part of @t. With DF set, all
+ * ids may also be equal. */
 static bool id_fits(const struct train *t, const struct part *p, bool *is_fixed)
 {
 	uint16_t first = get_be16(t->first->l3 + 4), id = get_be16(p->l3 + 4);
@@ -203,7 +204,8 @@ static bool id_fits(const struct train *t, const struct part *p, bool *is_fixed)
 	return *is_fixed || id == (uint16_t)(first + 1);
 }
 
-/* Everything in the headers that must be equal, or follow. */
+/* Returns whether all header fields that must be equal are, and those that
+ * count up follow on. */
 static bool headers_fit(const struct train *t, const struct part *p,
 			bool *is_fixed)
 {
@@ -227,7 +229,7 @@ static bool headers_fit(const struct train *t, const struct part *p,
 		return true;
 	a = first->l4;
 	b = p->l4;
-	/* acknowledged; offset; flags, of which PSH says nothing here */
+	/* acknowledgement; data offset; flags (PSH may differ) */
 	if (memcmp(a + 8, b + 8, 5) || (a[13] ^ b[13]) & ~TCP_PSH)
 		return false;
 	/* window; urgent pointer and options */
@@ -238,13 +240,13 @@ static bool headers_fit(const struct train *t, const struct part *p,
 	return get_be32(b + 4) == (uint32_t)(get_be32(a + 4) + t->size);
 }
 
-/* How many iovecs does the payload of a part but the first take? */
+/* Returns the number of iovecs for the payload of a part after the first. */
 static unsigned iovs_of(const struct part *p)
 {
 	return p->f->iov_count + (p->f->head_len > p->payload_off);
 }
 
-/* Makes @p the next part of @t when the rules allow. */
+/* Makes @p the next part of @t, or returns false when the rules forbid it. */
 static bool append(struct merger *m, struct train *t, struct part *p)
 {
 	unsigned iovs = iovs_of(p);
@@ -269,7 +271,7 @@ static bool append(struct merger *m, struct train *t, struct part *p)
 	return true;
 }
 
-/* Is @p the last part of whatever train it is in? */
+/* Returns whether @p is the last part that its train @t may have. */
 static bool ends_train(const struct train *t, const struct part *p)
 {
 	return p->size < t->first->size || t->count == PARTS_MAX ||
@@ -329,7 +331,7 @@ static void take(struct merger *m, struct part *p, struct frame *f)
 		begin_train(m, p);
 }
 
-/* The headers of @out, a copy of those of @first, for its new length. */
+/* Adapts the headers of @out, a copy of those of @first, to its new length. */
 static void edit_headers(struct frame *out, const struct part *first)
 {
 	uint8_t *head = frame_head(out);
@@ -360,8 +362,8 @@ static void edit_headers(struct frame *out, const struct part *first)
 	};
 }
 
-/* Makes @out of the train that begins with @first; views go to @iov. Returns
- * how many. */
+/* Makes @out the merged frame of the train that begins with @first; its views
+ * go to @iov. Returns the number of views. */
 static unsigned build(struct frame *out, const struct part *parts,
 		      const struct part *first, struct iovec *iov)
 {

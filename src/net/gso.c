@@ -2,10 +2,9 @@
 /*
  * Segmentation in software, see offload.h. Pure; any thread.
  *
- * A segment is a frame like any other: headers of its own, and a view that
- * borrows the payload from where the large frame has it. The payload is not
- * touched before the receiver's copy (except to sum it up, when the receiver
- * wants its checksums filled).
+ * A segment is an ordinary frame: it has its own headers, and a view of its
+ * payload in the large frame's memory. Nothing touches the payload before the
+ * receiver's copy, except the sum for a receiver that wants filled checksums.
  */
 #include "offload.h"
 
@@ -32,7 +31,7 @@ void gso_iter_init(struct gso_iter *it, struct frame *f, unsigned offloads)
 	};
 }
 
-/* The part of @src at @idx: the head, then its iovecs. */
+/* Returns part @idx of @src: 0 is the head, i + 1 is iov[i]. */
 static struct iovec part_get(const struct frame *src, unsigned idx)
 {
 	if (idx)
@@ -40,7 +39,7 @@ static struct iovec part_get(const struct frame *src, unsigned idx)
 	return (struct iovec){ (void *)frame_head_const(src), src->head_len };
 }
 
-/* Puts a view of the next @size payload bytes into @iov and advances. */
+/* Stores a view of the next @size payload bytes in @iov and advances. */
 static int take_view(struct gso_iter *it, uint32_t size, struct iovec *iov,
 		     unsigned iov_max)
 {
@@ -97,13 +96,13 @@ static void edit_l4(const struct gso_iter *it, struct frame *out, bool is_last)
 	put_be32(p + 4, get_be32(p + 4) + it->offset);
 	if (!is_last)
 		p[13] &= ~(TCP_FIN | TCP_PSH);
-	if (it->segment) /* RFC 3168, 6.1.2: says once that it slowed */
+	if (it->segment) /* RFC 3168, 6.1.2: one packet carries CWR */
 		p[13] &= ~TCP_CWR;
 }
 
-/* The sender left the sum of the pseudo header in the checksum field; only the
- * length in it changes. (That also holds where a routing header makes the sum's
- * destination differ from the one in the IPv6 header.) */
+/* Updates the partial checksum: the sender stored the sum of the pseudo header,
+ * in which only the length changes. (This holds even where a routing header
+ * makes the sum's destination differ from the one in the IPv6 header.) */
 static void edit_csum(const struct gso_iter *it, struct frame *out)
 {
 	uint8_t *p =

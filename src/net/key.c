@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The key of a frame, see key.h. Pure; any thread. Everything read lies in the
- * private head: each step first checks that its bytes are there.
+ * The key of a frame, see key.h. Pure; any thread. The parser reads the private
+ * head only; each step first checks that its bytes are there.
  */
 #include "key.h"
 
@@ -91,7 +91,7 @@ static void parse_v6(const struct frame *f, struct key *k, unsigned off)
 		if (proto == IPPROTO_FRAGMENT) {
 			uint16_t frag = get_be16(p + 2);
 
-			size = 8; /* that byte is reserved here */
+			size = 8; /* p[1] is reserved in this header */
 			k->is_fragment |=
 				!!(frag & (V6_FRAG_OFFSET | V6_FRAG_MORE));
 			if (frag & V6_FRAG_OFFSET) {
@@ -133,8 +133,8 @@ const struct key *frame_key_fill(struct frame *f, enum key_depth depth)
 	return &f->key;
 }
 
-/* The exclusive or of the 16-bit words at @p in four lanes, as they lie in
- * memory; @size is a multiple of 4. */
+/* Returns the exclusive or of the 16-bit words at @p in four lanes, in memory
+ * order. @size is a multiple of 4. */
 static inline uint64_t add_words(const uint8_t *p, unsigned size)
 {
 	uint64_t sum = 0, eight;
@@ -161,7 +161,7 @@ static uint32_t hash_words(uint64_t sum)
 	return toeplitz_symmetric(get_be16(&word));
 }
 
-/* Protocols whose header begins with two ports. */
+/* Returns whether the protocol's header begins with two ports. */
 static inline bool has_ports(uint8_t proto)
 {
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP ||
@@ -173,7 +173,7 @@ const uint8_t *key_ports(const struct frame *f)
 	const struct key *k = &f->key;
 
 	/* All fragments of a datagram must be treated alike, and only the first
-	 * has ports. */
+	 * one has ports. */
 	if (k->is_fragment || !k->l4_off || k->l4_off + 4u > f->head_len ||
 	    !has_ports(k->proto))
 		return NULL;
@@ -202,8 +202,8 @@ uint32_t flow_hash(struct frame *f)
 {
 	const uint8_t *ip = frame_head_const(f) + ETH_HLEN;
 
-	/* IPv4 as it mostly is: addresses and ports in a row. Every case has
-	 * the same result in hash_any(). */
+	/* Fast path for common IPv4: addresses and ports are adjacent.
+	 * hash_any() gives the same result in each case. */
 	if (likely(f->head_len >= ETH_HLEN + 20 + 4 &&
 		   get_be16(ip - 2) == ETHERTYPE_V4 && ip[0] == 0x45 &&
 		   !(get_be16(ip + 6) & (V4_FRAG_OFFSET | V4_FRAG_MORE)) &&

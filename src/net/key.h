@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The key of a frame: what its headers say, parsed from the private head. This
- * is the only parser of headers in the tree; struct key stands in frame.h,
- * since each frame carries its own. Pure; any thread.
+ * The key of a frame: the content of its headers, parsed from the private head.
+ * This is the only header parser in the tree. struct key is in frame.h, because
+ * each frame carries its own. Pure; any thread.
  */
 #ifndef RW_KEY_H
 #define RW_KEY_H
@@ -19,17 +19,17 @@ enum {
 };
 
 #define VLAN_HLEN    4 /* bytes of a tag */
-#define KEY_MAX_TAGS 2 /* tags that are looked behind */
+#define KEY_MAX_TAGS 2 /* tags that the parser looks behind */
 #define KEY_L4_SNAP \
 	86 /* Ethernet, two tags, IPv6, eight bytes of its payload */
 
-/* frame_key() of a frame whose key is not filled that far. */
+/* Does the work of frame_key() for a key that is not filled to @depth. */
 const struct key *frame_key_fill(struct frame *f, enum key_depth depth);
 
 /*
  * Returns the key of @f, filled at least to @depth. Parses at most once, never
- * fails, and knows only what the head holds: KEY_L4 wants a head with all
- * headers. IPv6 extension headers are walked up to 8 deep.
+ * fails, and knows only the bytes in the head: KEY_L4 needs a head with all
+ * headers. Walks at most 8 IPv6 extension headers.
  */
 static inline const struct key *frame_key(struct frame *f, enum key_depth depth)
 {
@@ -38,33 +38,36 @@ static inline const struct key *frame_key(struct frame *f, enum key_depth depth)
 	return frame_key_fill(f, depth);
 }
 
-/* Tag @i of a frame whose key is filled: priority and VLAN, host order. */
+/* Returns tag @i (priority and VLAN, host order) of a frame whose key is
+ * filled. */
 static inline uint16_t key_tci(const struct frame *f, unsigned i)
 {
 	return get_be16(frame_head_const(f) + 2 * ETH_ALEN + VLAN_HLEN * i + 2);
 }
 
-/* Source and destination address, one behind the other: twice 4 bytes with
- * key.ip == 4, twice 16 with 6. */
+/* Returns the source address, followed by the destination address: 4 bytes each
+ * with key.ip == 4, 16 bytes each with 6. */
 static inline const uint8_t *key_addresses(const struct frame *f)
 {
 	return frame_head_const(f) + f->key.l3_off + (f->key.ip == 4 ? 12 : 8);
 }
 
-/* Source and destination port, one behind the other; NULL: there are none (a
- * fragment, another protocol), or they are not in the head. */
+/* Returns the source port, followed by the destination port; NULL for a packet
+ * without ports (a fragment, another protocol) or with its ports beyond the
+ * head. */
 const uint8_t *key_ports(const struct frame *f);
 
 /*
- * The flow's Toeplitz hash by the symmetric key (toeplitz.h), the same for both
- * directions: of addresses and ports, as virtio hashes TCPv4, UDPv4, TCPv6 and
- * UDPv6; of the addresses where there are no ports or the datagram is in
- * fragments, as it hashes IPv4 and IPv6; of the MAC addresses for what is not
- * IP.
+ * Returns the flow's Toeplitz hash with the symmetric key (toeplitz.h), which
+ * is equal for both directions. Its input is addresses and ports, as virtio
+ * hashes TCPv4, UDPv4, TCPv6 and UDPv6; the addresses alone for packets without
+ * ports and for fragments, as virtio hashes IPv4 and IPv6; the MAC addresses
+ * for anything but IP.
  */
 uint32_t flow_hash(struct frame *f);
 
-/* The same, worked out once. For frames as frame_from_iov() makes them. */
+/* Returns flow_hash() of @f and computes it at most once. Wants the hash and
+ * key as frame_from_iov() leaves them. */
 static inline uint32_t frame_flow_hash(struct frame *f)
 {
 	if (!f->hash)
@@ -77,7 +80,7 @@ static inline bool mac_is_multicast(const uint8_t *mac)
 	return mac[0] & 1;
 }
 
-/* The six bytes as a number, first byte in the lowest bits. */
+/* Returns the six bytes as a number, the first byte in the lowest bits. */
 static inline uint64_t mac_to_u64(const uint8_t *mac)
 {
 	uint32_t lo;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The check of an offload header, and the checksum a sender left out; see
+ * The check of an offload header, and checksums that a sender left out; see
  * offload.h. Pure; any thread. The header and the head are private copies, so
- * what is checked here stays true.
+ * the result of a check stays true.
  */
 #include "offload.h"
 
@@ -12,8 +12,8 @@
 
 enum { TCP_CSUM_OFFSET = 16, UDP_CSUM_OFFSET = 6 };
 
-/* Do the length fields of the packet reach exactly to the end of the frame?
- * Segmentation computes the new ones from the frame's length. */
+/* Returns whether the length fields of the packet end exactly at the frame's
+ * end. Segmentation computes the new ones from the frame's length. */
 static bool lengths_agree(const struct frame *f, const struct key *k)
 {
 	const uint8_t *p = frame_head_const(f);
@@ -71,11 +71,11 @@ bool offload_is_valid(struct frame *f)
 {
 	const struct vnet_hdr *hdr = &f->hdr;
 
-	/* each segment gets a checksum of its own, so segmentation without is
-	 * not allowed (virtio 1.2, 5.1.6.2.1 and 5.1.6.4.1) */
+	/* segmentation gives each segment a checksum, so it needs this flag
+	 * (virtio 1.2, 5.1.6.2.1 and 5.1.6.4.1) */
 	if (!(hdr->flags & VNET_HDR_F_NEEDS_CSUM))
 		return hdr->gso_type == VNET_GSO_NONE;
-	/* the inner header of a tunnel is as good as any other here */
+	/* the inner header of a tunnel is allowed, too */
 	if (hdr->csum_start < ETH_HLEN ||
 	    hdr->csum_start + hdr->csum_offset + 2 > f->head_len)
 		return false;
@@ -104,7 +104,7 @@ void offload_fill_csum(struct frame *f)
 	uint8_t *field = frame_head(f) + f->hdr.csum_start + f->hdr.csum_offset;
 	uint16_t csum = csum_fold(csum_frame(f, f->hdr.csum_start));
 
-	/* 0 would mean "none" in UDP; the other zero is as good everywhere */
+	/* 0 means "none" in UDP; 0xffff is equivalent in all protocols */
 	if (!csum)
 		csum = 0xffff;
 	memcpy(field, &csum, sizeof(csum));

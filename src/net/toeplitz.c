@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Toeplitz hash by tables of four input bits, see toeplitz.h. Pure. */
+/* The Toeplitz hash with a table per four input bits, see toeplitz.h. Pure. */
 #include "toeplitz.h"
 
 #include <assert.h>
 
-/* The 32 bits of @key that begin at bit @at; zeroes follow the key. */
+/* Returns the 32 bits of @key from bit @at on; zeroes follow the key. */
 static uint32_t window(const uint8_t *key, unsigned at)
 {
 	uint64_t bits = 0;
@@ -38,9 +38,9 @@ uint32_t toeplitz_hash(const struct toeplitz *t, const void *input,
 	return hash;
 }
 
-/* What four bits of a word add that end at bit 12, 8, 4 or 0 of it: windows of
- * the key's sixteen bits, of which the one for each lower bit begins a bit
- * later. */
+/* The contribution of four bits that end at bit 12, 8, 4 or 0 of a word:
+ * windows of the key's sixteen bits; the window of each lower bit begins one
+ * bit later. */
 #define ADD(n)                                                                \
 	(((n)&8 ? 0x6d5a : 0) ^ ((n)&4 ? 0xdab4 : 0) ^ ((n)&2 ? 0xb569 : 0) ^ \
 	 ((n)&1 ? 0x6ad3 : 0))

@@ -3,10 +3,10 @@
  * The Toeplitz hash of receive side scaling (virtio 1.2, clause 5.1.6.4.3; the
  * one Microsoft published for RSS). Pure; any thread.
  *
- * The input is a string of bits, the first one the top bit of the first byte;
- * for every bit that is set, the 32 bits of the key that begin at the same
- * place are added, modulo 2. For a flow the input is source address,
- * destination address, source port, destination port as on the wire.
+ * The input is a string of bits that begins with the top bit of the first byte.
+ * Each bit that is set adds, modulo 2, the 32 bits of the key that begin at the
+ * same position. The input of a flow is source address, destination address,
+ * source port, destination port as on the wire.
  */
 #ifndef RW_TOEPLITZ_H
 #define RW_TOEPLITZ_H
@@ -16,7 +16,7 @@
 #define TOEPLITZ_KEY_SIZE  40
 #define TOEPLITZ_INPUT_MAX 36 /* two IPv6 addresses and two ports */
 
-/* A key made ready: what each four bits of the input add. 4.5 KiB, of which
+/* A key as tables: the contribution of each four input bits. 4.5 KiB, of which
  * IPv4 with ports uses the first third. */
 struct toeplitz {
 	uint32_t add[2 * TOEPLITZ_INPUT_MAX][16];
@@ -24,21 +24,21 @@ struct toeplitz {
 
 void toeplitz_init(struct toeplitz *t, const uint8_t key[TOEPLITZ_KEY_SIZE]);
 
-/* @size at most TOEPLITZ_INPUT_MAX. */
+/* Returns the hash of @size bytes, at most TOEPLITZ_INPUT_MAX. */
 uint32_t toeplitz_hash(const struct toeplitz *t, const void *input,
 		       unsigned size);
 
 /*
- * The same for the one key that repeats 0x6d5a, by which both directions of a
- * flow have one hash. With a period of 16 bits the key adds the same wherever a
- * 16-bit word stands in the input, so the words are added up first: @sum is the
- * exclusive or of them all, in host order. The result is a permutation of the
- * 65536 sums, and stands in both halves.
+ * Returns the hash with the key that repeats 0x6d5a; it is equal for both
+ * directions of a flow. The key has a period of 16 bits, so a 16-bit word
+ * contributes the same anywhere in the input, and the words can be added first:
+ * @sum is their exclusive or, in host order. The result is a permutation of the
+ * 65536 sums, repeated in both halves.
  */
 static inline uint32_t toeplitz_symmetric(uint16_t sum)
 {
-	/* what the upper byte of a word adds; the lower adds the same, begun
-	 * eight bits later */
+	/* contributions of a word's upper byte; the lower byte's are the same,
+	 * begun eight bits later */
 	extern const uint16_t toeplitz_symmetric_add[256];
 	uint32_t low = toeplitz_symmetric_add[sum & 255];
 	uint32_t hash = toeplitz_symmetric_add[sum >> 8] ^
