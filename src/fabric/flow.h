@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside switch/: which of a port's queue pairs a flow uses, so that frames
- * towards a guest come in on the queue (and so, in the guest, on the CPU) that
- * the flow is sent from. The idea is that of the kernel's tun.
+ * The table of flows of a port with several queue pairs. It names the pair that
+ * the guest sends a flow on, so that frames towards the guest use the same
+ * queue and therefore the same CPU in the guest. The idea comes from the
+ * kernel's tun.
  *
- * A table of FLOW_SLOTS words, indexed by the hash. Workers that receive from
- * the port write it, those that send to it read it; a word is whole at any
- * time, and any value is a good one: at worst a frame takes the queue that the
- * hash alone would choose.
+ * The table has FLOW_SLOTS words, indexed by the hash. Workers that receive
+ * from the port write them, workers that send to it read them. A word is
+ * written whole, and any value is valid: at worst a frame takes the queue that
+ * the hash alone would choose.
  *
- * What keeps a flow from being torn between queues: a word that is in use is
- * not given to another flow, nor to another queue, before the one it names was
- * silent for a tick. Two flows of one hash, or a guest that sends one flow on
- * two queues, therefore do not make it swing. A word that nobody else wants is
- * never forgotten.
+ * A flow does not swing between queues: a word in use passes to another flow or
+ * another queue only after its own flow was silent for a tick. This covers two
+ * flows with one hash and a guest that sends one flow on two queues. A word
+ * without a competitor never expires.
  */
 #ifndef RW_FLOW_H
 #define RW_FLOW_H
@@ -34,13 +34,13 @@ struct flow_table {
 	uint32_t slot[FLOW_SLOTS];
 };
 
-/* Time in the table's unit, 134 ms. */
+/* Returns the time in ticks of 134 ms. */
 static inline uint8_t flow_tick(void)
 {
 	return (uint8_t)(clock_coarse_ns() >> 27);
 }
 
-/* A frame of the flow @hash came in on @queue at @tick. */
+/* Records that a frame of the flow @hash came in on @queue at @tick. */
 static inline void flow_learn(struct flow_table *t, uint32_t hash,
 			      unsigned queue, uint8_t tick)
 {
@@ -55,7 +55,7 @@ static inline void flow_learn(struct flow_table *t, uint32_t hash,
 	shm_store(slot, new);
 }
 
-/* The queue that the flow was last seen on; FLOW_NO_QUEUE: not known. */
+/* Returns the queue where the flow was last seen; FLOW_NO_QUEUE: unknown. */
 static inline uint32_t flow_queue(const struct flow_table *t, uint32_t hash)
 {
 	uint32_t word = shm_load(&t->slot[hash & (FLOW_SLOTS - 1)]);

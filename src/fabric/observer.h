@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens in the switch, told to whoever asked: ports, links, addresses,
- * faults, queues that move. Control thread.
+ * Observers of the switch: ports, links, addresses, faults, queues that move.
+ * Control thread.
  *
- * An observer is called at once and must not wait; it may remove itself, and
- * may not add or remove ports. Who has nobody to tell pays one test of a
- * pointer.
+ * An observer is called at once and must not wait. It may remove itself, but
+ * may not add or remove ports. Without observers an event costs one test.
  */
 #ifndef RW_OBSERVER_H
 #define RW_OBSERVER_H
@@ -16,17 +15,17 @@
 enum event_kind {
 	EVENT_PORT_ADDED,
 	EVENT_PORT_REMOVED,
-	EVENT_LINK,	  /* went up or down */
-	EVENT_MAC,	  /* was learned, or moved here */
+	EVENT_LINK,	  /* the link went up or down */
+	EVENT_MAC,	  /* an address was learned here, or moved here */
 	EVENT_FAULT,	  /* something stopped: .text says what */
 	EVENT_QUEUE_MOVE, /* a queue changed its worker */
 	EVENT_COUNT,
 };
 #define EVENT_ALL ((1u << EVENT_COUNT) - 1)
-/* "port-added" and so on. */
+/* The events' names, such as "port-added". */
 extern const char *const event_names[]; /* ends with NULL */
 
-/* All pointers are valid during the call only. */
+/* An event. All pointers are valid during the call only. */
 struct event {
 	enum event_kind kind;
 	const char *port;
@@ -36,9 +35,9 @@ struct event {
 		struct {
 			uint8_t mac[6];
 			uint16_t vlan;	  /* 0: none */
-			const char *from; /* it moved from there; NULL: new */
-			uint64_t lost;	  /* before this one, for they came
-					   * faster than they are told */
+			const char *from; /* port before the move; NULL: new */
+			uint64_t lost;	  /* events before this one that came
+					   * too fast to be told */
 		} mac;
 		struct {
 			unsigned queue;
@@ -46,28 +45,30 @@ struct event {
 		} fault;
 		struct {
 			unsigned queue, from, to; /* from, to: workers */
-			unsigned percent;	  /* of a worker's time */
+			unsigned percent;	  /* percent of a worker's time
+						   */
 		} move;
 	};
 };
 
 struct observer {
 	void (*fn)(struct observer *o, const struct event *e);
-	unsigned kinds; /* bit 1 << kind: wanted */
+	unsigned kinds; /* bit 1 << kind: wanted kinds */
 	struct observer *next;
 };
 
-/* Those who asked; zeroed is none. */
+/* The list of observers; zeroed: empty. */
 struct observers {
 	struct observer *first;
-	unsigned kinds; /* [ctl -> any, atomic] union of what they want */
+	unsigned kinds; /* [ctl -> any, atomic] union of the wanted kinds */
 };
 
-/* @o is the caller's and stays where it is until it was removed. */
+/* Add @o to the list, or remove it. The caller owns @o and keeps it in place
+ * until it is removed. */
 void observer_add(struct observers *os, struct observer *o);
 void observer_remove(struct observers *os, struct observer *o);
 
-/* Tells everybody who wants this kind. */
+/* Calls the observers that want this kind. */
 void observers_tell(const struct observers *os, const struct event *e);
 
 #endif

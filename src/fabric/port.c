@@ -44,9 +44,8 @@ const struct opt_row port_conf_rows[] = {
 	  .help = "a receiver without buffers: the sender waits, or drops" },
 	{ .key = "full-us",
 	  .kind = OPT_UINT,
-	  /* longer than the scheduler usually keeps a receiver waiting: two
-	   * guests on busy cores, UDP: 6 to 20 percent dropped here with 1
-	   * ms, none with 10 */
+	  /* longer than the scheduler usually delays a receiver. Two guests on
+	   * busy cores, UDP: 6 to 20 percent dropped with 1 ms, none with 10 */
 	  .def = "10000",
 	  .min = 1,
 	  .max = 1000000,
@@ -179,8 +178,8 @@ void rxq_update_snap(struct rxq *q)
 
 void rxq_set_gro(struct rxq *q, bool on)
 {
-	/* Whoever merges must find all headers in the heads: first the one,
-	 * then the other. A burst between the two merges less. */
+	/* Merging needs all headers in the heads. A burst between the two
+	 * stores merges less, nothing worse. */
 	shm_store(&q->wants_gro, on);
 	rxq_update_snap(q);
 }
@@ -195,7 +194,7 @@ void port_set_snap(struct port *p, uint32_t snap)
 
 static void tell_link(const struct port *p, bool is_up)
 {
-	/* Before it was added and after it was removed a port is nobody's. */
+	/* A port outside the switch has no observers. */
 	if (p->net)
 		observers_tell(p->observers,
 			       &(struct event){ .kind = EVENT_LINK,
@@ -226,12 +225,12 @@ int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 		if (!set)
 			return -ENOMEM;
 	}
-	/* A worker that picked a queue of the old set has read the offloads or
-	 * will: so they change only while there is no set. */
+	/* A worker that picked a queue of the old set reads the offloads before
+	 * or after that. So they change only while there is no set. */
 	if (old) {
 		rcu_publish(p->txqs, same_offloads ? set : NULL);
-		/* May still use the old set: workers in forward_frames() of
-		 * the burst they are in. Control itself is here. */
+		/* Workers in forward_frames() may still use the old set, until
+		 * the end of their burst. Control itself is here. */
 		rcu_wait_workers();
 		free(old);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters of ports and queues as `ringway stats` shows them. Control thread;
- * reads what workers write. */
+/* Counters of ports and queues for `ringway stats`. Control thread; reads the
+ * workers' counters. */
 #include "port.h"
 
 static void show_drops(const struct queue_stats *s, struct show *out)
@@ -64,7 +64,7 @@ static uint64_t drops_of(const struct queue_stats *s)
 	return n;
 }
 
-/* Sums of all queues, for the line that people read first. */
+/* Prints the sums over all queues, which people read first. */
 static void show_totals(const struct port *p, struct show *out)
 {
 	uint64_t rx_frames = 0, rx_bytes = 0, rx_drops = 0;

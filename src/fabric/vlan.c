@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options about VLANs, see vlan.h. Pure; any thread. */
+/* Parsing of the VLAN options, see vlan.h. Pure; any thread. */
 #include "vlan.h"
 
 #include <errno.h>
@@ -21,8 +21,8 @@ bool vlan_conf_is_set(const char *text)
 	return text && *text && strcmp(text, "none");
 }
 
-/* Reads a number at *@p and moves it on. False: there is none from 1 to
- * VLAN_MAX. */
+/* Reads a number from 1 to VLAN_MAX at *@p and advances *@p behind it. Returns
+ * false when there is none. */
 static bool take_vlan(const char **p, unsigned *vlan)
 {
 	char *end;
@@ -63,7 +63,7 @@ static int bad_trunk(const char *text, const char *at, const char *why,
 		       text, size, at, why, VLAN_MAX);
 }
 
-/* False: one of them was in the set before. */
+/* Adds the VLANs to the set. Returns false if it had one of them already. */
 static bool set_add(struct vlan_set *s, unsigned first, unsigned last)
 {
 	bool is_new = true;
@@ -75,7 +75,8 @@ static bool set_add(struct vlan_set *s, unsigned first, unsigned last)
 	return is_new;
 }
 
-/* "10,20-30", or with colons, which need no doubling in an option string. */
+/* Reads "10,20-30", or the same with colons, which an option string can hold
+ * without doubling. */
 static int parse_trunk(const char *text, struct vlan_set *set, struct err *err)
 {
 	unsigned first, last;
@@ -134,7 +135,7 @@ static int parse(const struct vlan_conf *c, struct port_vlan *v,
 			"native=%s: needs trunk=, the VLANs it is one of",
 			c->native);
 	if (!vlan_conf_is_set(c->trunk)) {
-		/* as a port without rules, with tags of the other kind */
+		/* the rules of a port without any, with 802.1ad tags */
 		v->pvid = port_vlan_plain.pvid;
 		v->members = port_vlan_plain.members;
 		return 0;
