@@ -6,7 +6,7 @@
 
 #include "util.h"
 
-/* The best queue to take from @from to @to, or @n. */
+/* Returns the best queue to move from @from to @to; @n: none. */
 static unsigned pick_queue(const struct balance_queue *q, unsigned n,
 			   const uint32_t *load, uint32_t from, uint32_t to,
 			   uint32_t margin)
@@ -23,7 +23,7 @@ static unsigned pick_queue(const struct balance_queue *q, unsigned n,
 		relief = load[from] - MIN(worst, load[from]);
 		if (relief < MAX(margin, q[i].load / 4) || worst > best_worst)
 			continue;
-		/* of two that are as good, the one with less to disturb */
+		/* of two equally good queues, the one with less load */
 		if (worst == best_worst && best < n &&
 		    q[i].load >= q[best].load)
 			continue;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Moves of receive queues between workers, see rebalance.h. Control thread,
- * but for rebalance_notice(). */
+ * except rebalance_notice(). */
 #include "rebalance.h"
 
 #include <errno.h>
@@ -12,16 +12,16 @@
 #include "log.h"
 #include "worker.h"
 
-#define LOOK_MS 250 /* so there are at most four automatic moves a second */
-/* A look so soon after the last one would have too little to go by: what that
- * one saw stands. */
+#define LOOK_MS 250 /* allows at most four automatic moves a second */
+/* A look this soon after the last one has too little data: the result of the
+ * last one stands. */
 #define LOOK_AGAIN_MS 100
-/* A queue that moved stays where it is: eight looks. */
+/* A queue that moved stays for eight looks. */
 #define STAY_MS 2000
 
-/* Looking ends when no worker is as busy as this. */
+/* Looking ends when every worker's load is below this. */
 #define LITTLE (BALANCE_FULL / 20)
-/* An idle queue counts as so much, so that they spread too. */
+/* Load that is added to each queue, so that idle queues spread too. */
 #define IDLE_LOAD (BALANCE_FULL / 100000)
 
 static const struct balance_rule automatic = {
@@ -30,7 +30,7 @@ static const struct balance_rule automatic = {
 };
 static const struct balance_rule manual = { .margin = IDLE_LOAD };
 
-/* Every queue that a worker has, and the same as the planner sees it. */
+/* All attached queues: rxq[i], and queue[i] for the planner. */
 struct plan {
 	struct rxq **rxq;
 	struct balance_queue *queue;
@@ -43,8 +43,8 @@ static void plan_free(struct plan *p)
 	free(p->queue);
 }
 
-/* The attached queue behind @q, or the first when @q is NULL; NULL: there are
- * no more. In the order of workers and their slots. */
+/* Returns the attached queue after @q in the order of workers and slots, the
+ * first one when @q is NULL; NULL after the last one. */
 static struct rxq *next_queue(const struct workers *ws, const struct rxq *q)
 {
 	unsigned w = q ? q->worker_idx : 0, slot = q ? q->slot + 1 : 0;
@@ -85,7 +85,7 @@ static int plan_make(struct workers *ws, bool may_move_again, struct plan *p)
 	return 0;
 }
 
-/* Reads the counters: each queue's load since the last look. */
+/* Reads the counters and sets each queue's load since the last look. */
 static void look(struct workers *ws)
 {
 	struct balancer *b = &ws->balancer;
@@ -105,7 +105,7 @@ static void look(struct workers *ws)
 	}
 }
 
-/* Makes one move of @p; true: it was made. */
+/* Makes one move of @p. Returns whether it was made. */
 static bool make_move(struct workers *ws, struct plan *p,
 		      const struct balance_rule *rule, struct queue_move *done)
 {
@@ -181,7 +181,7 @@ static void on_busy(struct loop_watch *watch, uint32_t events)
 
 	(void)events;
 	fd_drain(ws->balancer.fd);
-	look(ws); /* what was before does not count */
+	look(ws); /* the time before this notice does not count */
 	loop_timer_arm(ws->loop, &ws->balancer.timer, LOOK_MS, on_look);
 }
 
@@ -199,7 +199,7 @@ int rebalance_init(struct workers *ws, bool on)
 	b->looked_ms = loop_now_ms();
 	b->looked_cycles = cycles_now();
 	b->fd = -1;
-	/* Nobody is to say anything. */
+	/* Workers do not signal while this is set. */
 	b->is_looking = true;
 	if (!on)
 		return 0;
@@ -228,7 +228,7 @@ unsigned workers_rebalance(struct workers *ws,
 	look(ws);
 	if (plan_make(ws, true, &plan))
 		return 0;
-	/* On average each queue once; the end comes long before. */
+	/* At most one move per queue on average; usually far fewer. */
 	while (n < plan.count && make_move(ws, &plan, &manual, &done)) {
 		fn(&done, arg);
 		n++;

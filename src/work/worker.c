@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A worker's thread, see worker.h for the theory of operation. worker_main()
- * and what it calls run on the worker; start and stop on the control thread.
- * How queues come and go: worker_slots.c.
+ * and its callees run on the worker, start and stop on the control thread.
+ * worker_slots.c adds and removes queues.
  */
 #include "worker.h"
 
@@ -22,25 +22,25 @@
 #define EVENTS_PER_WAIT 64
 #define SLOT_WAKE	UINT64_MAX /* epoll data of wake_fd */
 
-/* Spinning longer than this costs more than the two wake-ups it saves (a
- * write to a sleeping peer's eventfd and its wake-up take 40 to 90 us). */
+/* Longest useful spin: longer ones cost more than the two wake-ups that they
+ * save (a write to a sleeping peer's eventfd and the peer's wake-up take 40 to
+ * 90 us). */
 #define SPIN_MAX_NS  100000
 #define SPIN_STEP_NS 10000
-/* A queue without an event descriptor is looked at this often while idle. */
+/* Interval between polls of an idle queue without an event descriptor. */
 #define MUST_POLL_NS 1000000
-/* A worker that does nothing but wait for full receivers spins so long, then
- * naps between its tries: the receiver may need this very CPU. */
+/* A worker that only waits for full receivers spins for HOLD_SPIN_NS, then naps
+ * between its tries: the receiver may need this very CPU. */
 #define HOLD_SPIN_NS 50000
 #define HOLD_NAP_NS  50000
-/* Looks at the events of sleeping queues are so far apart, after rounds with
- * frames and after those without: a look costs as much as some eight polls of
- * an empty queue, and a round that copies large frames may itself take longer.
- */
+/* Intervals between checks for events of sleeping queues, after rounds with
+ * frames and without. A check costs about as much as eight polls of an empty
+ * queue, and a round that copies large frames may itself take longer. */
 #define LOOK_BUSY_NS 20000
 #define LOOK_IDLE_NS 5000
 
-/* The queue was empty at @now (cycles). True: it may be left alone until its
- * event. */
+/* Handles a queue that was empty at @now (cycles). Returns true when the queue
+ * was armed and needs no polls before its event. */
 static bool put_to_sleep(struct worker *w, struct rxq *q, uint64_t now)
 {
 	stat_inc(&q->stats.polls);
@@ -59,14 +59,14 @@ static bool put_to_sleep(struct worker *w, struct rxq *q, uint64_t now)
 
 struct round {
 	unsigned frames;
-	unsigned holding; /* of these wait for a full receiver only */
+	unsigned holding; /* queues that only wait for receivers */
 	unsigned awake;	  /* queues to poll again at once */
-	bool must_poll;	  /* an idle one has no event descriptor */
-	uint64_t cycles;  /* when that was last read; in the end: now */
+	bool must_poll;	  /* an idle queue has no event descriptor */
+	uint64_t cycles;  /* cycle counter at its last read; in the end: now */
 };
 
-/* @q had frames: counts its cycles. Those of empty polls before it are among
- * them, for reading the counter costs a third of one. */
+/* Counts the cycles of @q, which had frames. They include those of empty polls
+ * before it: reading the counter costs a third of such a poll. */
 static void measure(struct round *r, struct rxq *q)
 {
 	uint64_t now = cycles_now();
@@ -75,7 +75,8 @@ static void measure(struct round *r, struct rxq *q)
 	r->cycles = now;
 }
 
-/* @q had nothing. True: it need not be polled before its event. */
+/* Handles @q, which had no frames. Returns true when it needs no polls before
+ * its event. */
 static bool is_done_with(struct worker *w, struct rxq *q, struct round *r)
 {
 	if (put_to_sleep(w, q, r->cycles))
@@ -96,8 +97,8 @@ static struct round poll_awake(struct worker *w, struct worker_slots *s)
 
 		for (uint64_t bits = *awake; bits; bits &= bits - 1) {
 			uint64_t bit = bits & -bits;
-			/* worker:B  acquire: the queue is whole. Pairs with the
-			 * release in fill_slot(). */
+			/* worker:B  acquire: the queue is complete. Pairs with
+			 * the release in fill_slot(). */
 			struct rxq *q = shm_load_acquire(
 				&s->q[slot + (unsigned)__builtin_ctzll(bits)]);
 			struct poll_result done;
@@ -149,7 +150,8 @@ static void take_events(struct worker *w, const struct epoll_event *ev, int n)
 	}
 }
 
-/* After a sleep of @slept_ns: was the spin before it too short or too long? */
+/* Adapts the spin after a sleep of @slept_ns: a short sleep shows that the spin
+ * before it was too short, a long one that it was too long. */
 static uint64_t learn_spin(uint64_t spin_ns, uint64_t slept_ns)
 {
 	if (slept_ns < SPIN_MAX_NS)
@@ -157,7 +159,7 @@ static uint64_t learn_spin(uint64_t spin_ns, uint64_t slept_ns)
 	return spin_ns < SPIN_STEP_NS ? 0 : spin_ns / 2;
 }
 
-/* Cycles in @ns nanoseconds, by what the worker saw of both clocks. */
+/* Converts @ns to cycles, by the worker's readings of both clocks. */
 static uint64_t cycles_of(const struct worker *w, uint64_t ns, uint64_t now)
 {
 	return (uint64_t)((double)ns *
@@ -165,8 +167,8 @@ static uint64_t cycles_of(const struct worker *w, uint64_t ns, uint64_t now)
 			  (double)(now - w->start_ns));
 }
 
-/* Sets the spin for the time after a sleep that began at @since and ended now;
- * in cycles too, for the rounds have no other clock. */
+/* Sets the spin after a sleep that began at @since and ended now. Also sets it
+ * in cycles, the only clock of the rounds. */
 static void set_spin(struct worker *w, uint64_t since)
 {
 	uint64_t now = clock_ns(), spin_ns = w->spin_ns;
@@ -179,7 +181,7 @@ static void set_spin(struct worker *w, uint64_t since)
 	w->look_idle = cycles_of(w, LOOK_IDLE_NS, now);
 }
 
-/* The round @r is over and others follow. */
+/* Checks for events between the round @r and the next one, if due. */
 static void look_at_events(struct worker *w, const struct round *r)
 {
 	struct epoll_event ev[EVENTS_PER_WAIT];
@@ -191,7 +193,7 @@ static void look_at_events(struct worker *w, const struct round *r)
 	take_events(w, ev, epoll_wait(w->epoll_fd, ev, EVENTS_PER_WAIT, 0));
 }
 
-/* What passed from the last call to @now was @kind: w->working or
+/* Adds the cycles from the last call to @now to @kind: w->working or
  * w->polling. */
 static void account(struct worker *w, uint64_t *kind, uint64_t now)
 {
@@ -199,8 +201,8 @@ static void account(struct worker *w, uint64_t *kind, uint64_t now)
 	w->last_cycles = now;
 }
 
-/* epoll_pwait2() with a timeout of @ns; -1: none. Before Linux 5.11, rounded up
- * to milliseconds. */
+/* Calls epoll_pwait2() with a timeout of @ns; -1: none. Before Linux 5.11 the
+ * timeout is rounded up to milliseconds. */
 static int wait_for_events(struct worker *w, struct epoll_event *ev, int64_t ns)
 {
 	const struct timespec timeout = { ns / 1000000000, ns % 1000000000 };
@@ -213,7 +215,7 @@ static int wait_for_events(struct worker *w, struct epoll_event *ev, int64_t ns)
 	return n;
 }
 
-/* At most @ns nanoseconds; -1: until an event. */
+/* Sleeps until an event, at most @ns nanoseconds; -1: no limit. */
 static void sleep_until_event(struct worker *w, int64_t ns)
 {
 	struct epoll_event ev[EVENTS_PER_WAIT];
@@ -232,7 +234,7 @@ static void sleep_until_event(struct worker *w, int64_t ns)
 	take_events(w, ev, n);
 }
 
-/* Every queue that is awake waits for a receiver. */
+/* Waits while all awake queues wait for full receivers. */
 static void wait_for_receivers(struct worker *w)
 {
 	uint64_t now = clock_ns();

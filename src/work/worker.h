@@ -3,23 +3,23 @@
  * Inside work/: a worker thread and the receive queues it owns.
  *
  * Theory of operation. Control puts queues into the worker's table of slots;
- * the worker keeps, privately, which of them are awake. An awake queue is
- * polled in every round. One that stayed empty for as long as the worker is
+ * the worker keeps a private set of the awake ones. It polls each awake queue
+ * in every round. A queue that stayed empty for as long as the worker is
  * willing to spin is armed (its peer is asked for an event) and sleeps; an
- * event on its descriptor, edge-triggered in the worker's epoll, wakes it. With
- * no queue awake the worker sleeps in epoll_wait(), offline for RCU.
+ * event on its descriptor, edge-triggered in the worker's epoll set, wakes it.
+ * Without awake queues the worker sleeps in epoll_wait(), offline for RCU.
  *
- * How long to spin is learned, between 0 and SPIN_MAX: a wake-up that came soon
- * after falling asleep says that spinning a little longer would have caught it;
- * a long sleep says that spinning was a waste.
+ * The worker learns how long to spin, between 0 and SPIN_MAX_NS. A wake-up soon
+ * after falling asleep shows that a slightly longer spin would have caught it;
+ * a long sleep shows that the spin was a waste.
  *
- * Taking a queue away: the slot is emptied, its descriptor leaves the epoll
- * set, then every worker passes a quiescent point. The worker may until then be
- * in a poll of the queue (online, so waited for); an event that was already
- * fetched names only the slot number and finds it empty, or finds the next
- * queue there, which is polled once for nothing. Moving one is the same, and
- * everything that can fail is done before: it has its slot and its event in the
- * new worker already while the old one still polls it.
+ * To remove a queue, control empties its slot, takes its descriptor out of the
+ * epoll set, and waits until every worker passed a quiescent point. Until then
+ * the worker may be in a poll of the queue (online, so control waits for it).
+ * An event fetched before names only the slot number; it finds the slot empty,
+ * or finds the next queue there, which is polled once for nothing. A move works
+ * the same, but everything that can fail is done first: the queue already has
+ * its slot and its event in the new worker while the old worker still polls it.
  */
 #ifndef RW_WORKER_H
 #define RW_WORKER_H
@@ -32,27 +32,28 @@
 
 struct worker_slots {
 	unsigned count;	 /* multiple of 64 */
-	bool has_woken;	 /* [any, atomic] a bit of woken is set */
-	uint64_t *awake; /* [worker] bit per slot: poll it */
-	uint64_t *woken; /* [any, atomic] wake it; merged into awake */
+	bool has_woken;	 /* [any, atomic] woken has a bit set */
+	uint64_t *awake; /* [worker] a bit per slot to poll */
+	uint64_t *woken; /* [any, atomic] a bit per slot to wake */
 	struct rxq *q[]; /* [ctl -> worker, atomic] NULL: free */
 };
 
-/* @count a multiple of 64; NULL: out of memory / NULL is fine */
+/* Returns a table of @count slots, a multiple of 64; NULL: out of memory.
+ * worker_slots_destroy(NULL) does nothing. */
 struct worker_slots *worker_slots_create(unsigned count);
 void worker_slots_destroy(struct worker_slots *s);
 
-/* Marks @slot to be polled / takes the marks over into s->awake. The marks and
- * the flag that tells of them are the table's own: a worker that still has the
- * table before cannot take what is meant for the next. */
+/* Mark @slot to be polled, and merge the marks into s->awake. The marks and
+ * their flag belong to the table: a worker that still has the old table cannot
+ * take marks meant for the next one. */
 void worker_slots_wake(struct worker_slots *s, unsigned slot); /* any thread */
 void worker_slots_merge(struct worker_slots *s);	       /* [worker] */
 
 struct worker {
 	struct workers *all;
 	unsigned idx;
-	int cpu;	       /* -1: any */
-	int64_t spin_limit_ns; /* of poll_us; -1: adaptive */
+	int cpu;	       /* CPU it is bound to; -1: any */
+	int64_t spin_limit_ns; /* from poll_us; -1: adaptive */
 	pthread_t thread;
 	int epoll_fd;
 	int wake_fd;
@@ -63,23 +64,23 @@ struct worker {
 	void *path;		    /* [const] working memory of poll() */
 	struct stage_totals stages; /* [worker -> ctl] */
 
-	uint64_t spin_ns;     /* [worker] how long an empty queue is polled */
-	uint64_t spin_cycles; /* [worker] the same in cycles */
-	uint64_t looked_at;   /* [worker] cycles at the last look at events */
-	uint64_t look_busy, look_idle; /* [worker] cycles between looks */
-	uint64_t holding_since;	       /* [worker] ns; 0: not only holding */
+	uint64_t spin_ns;     /* [worker] spin on an empty queue */
+	uint64_t spin_cycles; /* [worker] spin_ns in cycles */
+	uint64_t looked_at;   /* [worker] cycles at the last check for events */
+	uint64_t look_busy, look_idle; /* [worker] cycles between checks */
+	uint64_t holding_since;	       /* [worker] ns; 0: not only waiting */
 	unsigned busy_rounds; /* [worker] with frames, since the last sleep */
-	/* Cycles of rounds that moved frames and of those that found nothing to
-	 * move; the rest since start_cycles was slept. */
+	/* Cycles of rounds with frames, and of rounds without. The rest of the
+	 * time since start_cycles is sleep. */
 	uint64_t working, polling; /* [worker -> ctl] */
-	uint64_t last_cycles;	   /* [worker] accounted for up to here */
+	uint64_t last_cycles;	   /* [worker] both count up to here */
 	uint64_t start_cycles;	   /* [const] */
 	uint64_t start_ns;	   /* [const] */
 	uint64_t rounds;	   /* [worker -> ctl] */
 	uint64_t frames;	   /* [worker -> ctl] */
 	uint64_t sleeps;	   /* [worker -> ctl] */
 
-	/* [ctl] what was shown last, and when */
+	/* [ctl] the values shown last */
 	uint64_t shown_working, shown_cycles, shown_ms;
 	unsigned shown_percent;
 };
@@ -88,24 +89,24 @@ struct workers {
 	struct loop *loop;
 	struct observers *observers;
 	struct worker *worker; /* heap, cache-line aligned */
-	unsigned count;	       /* of those that run */
+	unsigned count;	       /* number of workers that run */
 	struct balancer balancer;
 };
 
-int worker_start(struct worker *w); /* 0 or -errno */
-void worker_stop(struct worker *w); /* no queue may be left */
+int worker_start(struct worker *w); /* returns 0 or -errno */
+void worker_stop(struct worker *w); /* no queue may be attached */
 
-/* Control. Adds @q; q->worker and q->slot are set here. 0 or -errno. */
+/* Adds @q to @w and sets q->worker and q->slot. Returns 0 or -errno. [ctl] */
 int worker_add(struct worker *w, struct rxq *q);
-/* Control. Takes @q out of its worker's table. The worker may still be in a
- * poll of it until rcu_wait_workers() returned. */
+/* Takes @q out of its worker's table. The worker may still be in a poll of it
+ * until rcu_wait_workers() returns. [ctl] */
 void worker_unlink(struct rxq *q);
 
 /*
- * Hands @q, which has a worker, over to @to; in between no worker has it. The
- * old one is through with its last poll, frames sent and given back, before the
- * new one begins with its first: what comes in at @q leaves in order. On error
- * (-errno) it stays where it is.
+ * Hands @q over from its worker to @to; in between no worker has it. The old
+ * worker finishes its last poll, frames sent and given back, before the new one
+ * begins its first: frames from @q leave in order. On error (-errno) the queue
+ * stays where it is. [ctl]
  */
 int worker_move(struct rxq *q, struct worker *to);
 

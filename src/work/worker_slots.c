@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The queues of a worker, as control gives, moves and takes them; see worker.h.
- * Runs on the control thread, but for worker_slots_merge(); calls RCU and the
- * worker's epoll set.
+ * The table of a worker's queues; see worker.h. Control thread, except
+ * worker_slots_merge(); calls RCU and the worker's epoll set.
  */
 #include "worker.h"
 
@@ -58,8 +57,8 @@ void worker_slots_merge(struct worker_slots *s)
 		s->awake[i] |= shm_exchange(&s->woken[i], 0);
 }
 
-/* Doubles the table. Every queue is polled once afterwards, because which ones
- * were awake is the worker's private knowledge. */
+/* Doubles the table. Every queue is polled once afterwards, because only the
+ * worker knows which ones were awake. */
 static int slots_grow(struct worker *w)
 {
 	struct worker_slots *old = w->slots;
@@ -74,14 +73,14 @@ static int slots_grow(struct worker *w)
 	}
 	rcu_publish(w->slots, s);
 	fd_signal(w->wake_fd);
-	/* May still have the old table: this worker, in the round it is in. */
+	/* This worker may still have the old table, in its present round. */
 	rcu_wait_workers();
 	worker_slots_destroy(old);
 	return 0;
 }
 
-/* Finds a free slot for @q and leads its events there. The slot stays empty
- * until it is filled; nothing else may be prepared for @w before. */
+/* Finds a free slot for @q and directs the events of @q to it. The slot stays
+ * empty until fill_slot(); no other slot of @w may be prepared before that. */
 static int prepare(struct worker *w, const struct rxq *q, unsigned *out)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
@@ -112,7 +111,8 @@ static void fill_slot(struct worker *w, unsigned slot, struct rxq *q)
 	q->idle_since = 0;
 	q->want = BURST_MAX;
 	w->queue_count++;
-	/* worker:B  release: everything in @q before the pointer. */
+	/* worker:B  release: @q is complete before the pointer to it. Pairs
+	 * with the acquire in poll_awake(). */
 	shm_store_release(&w->slots->q[slot], q);
 	worker_slots_wake(w->slots, slot);
 	fd_signal(w->wake_fd);

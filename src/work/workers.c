@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The set of workers, see workers.h. Control thread; calls the single workers
- * and the balancer. */
+/* The set of workers, see workers.h. Control thread; calls the workers and the
+ * balancer. */
 #include "workers.h"
 
 #include <errno.h>
@@ -94,8 +94,8 @@ void rxq_detach_many(struct rxq *const *q, unsigned n)
 		worker_unlink(q[i]);
 		any = true;
 	}
-	/* May still have the queues: their workers, in the poll of this round.
-	 * An event fetched before names the slot only. */
+	/* Their workers may still have the queues, in the poll of this round.
+	 * An event fetched before names only the slot. */
 	if (any)
 		rcu_wait_workers();
 }

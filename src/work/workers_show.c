@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Workers' counters as `ringway stats` and `show` tell them. Control thread;
- * reads what workers write. */
+/* Workers' counters for `ringway stats` and `show`. Control thread; reads the
+ * workers' counters. */
 #include "clock.h"
 #include "cycles.h"
 #include "worker.h"
 
-#define SHOW_AGAIN_MS 100 /* shares of shorter times say little */
+#define SHOW_AGAIN_MS 100 /* shares of shorter times mean little */
 
-/* What the worker did with its time. A sleep that lasts is not in the worker's
- * own account yet, so it is what is left. */
+/* Prints the worker's use of time. A sleep that still lasts is not counted by
+ * the worker, so the time asleep is the remainder. */
 static void show_time(const struct worker *w, struct show *out)
 {
 	uint64_t working = stat_read(&w->working);
@@ -25,7 +25,7 @@ static void show_time(const struct worker *w, struct show *out)
 	show_end(out);
 }
 
-/* Where the cycles of the measured bursts went. */
+/* Prints the cycles of the measured bursts by stage. */
 static void show_stages(const struct stage_totals *t, struct show *out)
 {
 	show_object(out, "measured");
@@ -38,13 +38,13 @@ static void show_stages(const struct stage_totals *t, struct show *out)
 	show_end(out);
 }
 
-/* How much of its time @w spent on frames since this was last asked. */
+/* Returns the share of time that @w spent on frames since the last call. */
 static unsigned busy_percent(struct worker *w)
 {
 	uint64_t now = cycles_now(), working = stat_read(&w->working);
 	uint64_t elapsed = now - w->shown_cycles;
 
-	/* Asked twice in a row: too short to say anything new. */
+	/* the time since the last call is too short */
 	if (loop_now_ms() - w->shown_ms < SHOW_AGAIN_MS || !elapsed)
 		return w->shown_percent;
 	w->shown_ms = loop_now_ms();
