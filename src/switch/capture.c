@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Captures, see capture.h. capture_frames() runs on workers; writer_main() and
- * what it calls on the capture's own thread; the rest on the control thread.
+ * its callees on the capture's own thread; the rest on the control thread.
  *
- * Theory of operation. Workers put records into the ring; the writer takes them
- * out, gathers them in a stream (capture_stream.c), and flushes that whenever
- * the ring runs empty, so that who reads a pipe sees frames as they come.
+ * Theory of operation. Workers put records into the ring. The writer gathers
+ * them in a stream (capture_stream.c) and flushes the stream whenever the ring
+ * is empty, so the reader of a pipe sees frames as they come.
  *
  * End. The writer ends by itself when the reader is gone, writing fails or the
  * bound is reached: it posts @ended and exits; workers see is_over and record
  * no more. capture_stop() unpublishes the capture, waits for workers (the only
- * ones that could still put something into the ring), has the writer write what
- * is left, and joins it. A call to @ended that is still in the loop by then
- * finds is_stopped and only frees the memory.
+ * threads that could still add to the ring), has the writer write the rest, and
+ * joins it. A call to @ended that is still in the loop then finds is_stopped
+ * and only frees the memory.
  */
 #include "capture.h"
 
@@ -29,12 +29,12 @@
 #include "mring.h"
 #include "rcu.h"
 
-#define RING_SIZE (4u << 20) /* 64 of the largest frames */
+#define RING_SIZE (4u << 20) /* room for 64 of the largest frames */
 
-/* In front of each frame in the ring. */
+/* The header of each frame in the ring. */
 struct record {
 	uint64_t time_ns; /* CLOCK_REALTIME */
-	uint32_t len;	  /* of the frame; what is kept may be less */
+	uint32_t len;	  /* of the frame; fewer bytes may be kept */
 };
 
 struct capture {
@@ -52,14 +52,14 @@ struct capture {
 
 	/* [any, atomic] */
 	bool stop;	  /* ctl -> writer: write the rest and end */
-	bool is_over;	  /* writer -> workers: nobody reads any more */
-	uint64_t dropped; /* by workers */
+	bool is_over;	  /* writer -> workers: record no more */
+	uint64_t dropped; /* frames that workers could not record */
 
 	struct stream stream; /* [writer] */
 
-	/* [ctl] once the writer ended */
+	/* [ctl] valid once the writer ended */
 	bool was_posted; /* a call of run_ended() is in the loop */
-	bool is_stopped; /* capture_stop() was there before it */
+	bool is_stopped; /* capture_stop() ran before that call */
 };
 
 void capture_frames(struct capture *c, bool is_rx, struct frame *const *frames,
@@ -91,7 +91,7 @@ void capture_frames(struct capture *c, bool is_rx, struct frame *const *frames,
 		fd_signal(c->event_fd);
 }
 
-/* Gathers what is in the ring and writes it. True: go on. */
+/* Writes all records in the ring. Returns whether the writer goes on. */
 static bool write_ring(struct capture *c)
 {
 	struct stream *s = &c->stream;
@@ -111,11 +111,11 @@ static bool write_ring(struct capture *c)
 	return !s->error;
 }
 
-/* Sleeps until there is something in the ring. False: the reader is gone. */
+/* Sleeps until the ring has a record. Returns false when the reader is gone. */
 static bool await_record(struct capture *c)
 {
-	/* a reader that goes makes its pipe or socket report POLLERR or
-	 * POLLHUP without being asked for it */
+	/* poll() reports POLLERR or POLLHUP of a pipe or socket without its
+	 * reader even if events is 0 */
 	struct pollfd p[] = { { c->event_fd, POLLIN, 0 },
 			      { c->stream.is_file ? -1 : c->fd, 0, 0 } };
 
@@ -149,8 +149,8 @@ static void run_ended(void *arg)
 	c->ended(c->ended_arg);
 }
 
-/* -errno when writing failed. A reader that left, or that stood still at the
- * end, is no failure. */
+/* Returns -errno when writing failed, else 0. A reader that left, or that stood
+ * still at the end, is no failure. */
 static int failure(const struct capture *c)
 {
 	return stream_reader_left(&c->stream) || c->stream.error == -ETIMEDOUT
@@ -164,8 +164,8 @@ static void *writer_main(void *arg)
 	bool is_last, goes_on;
 
 	do {
-		/* The first time, this writes the file's header: a program
-		 * at the other end of a pipe waits for it. */
+		/* The first round writes the file's header, which a program at
+		 * the other end of a pipe waits for. */
 		is_last = shm_load_acquire(&c->stop);
 		goes_on = write_ring(c);
 	} while (goes_on && !is_last && await_record(c));
@@ -188,7 +188,7 @@ static struct capture *create_capture(const struct port *p,
 
 	if (!c)
 		return NULL;
-	c->fd = -1; /* the caller's until all went well */
+	c->fd = -1; /* the caller owns the fd until all went well */
 	c->snaplen = config->snaplen ? config->snaplen : STREAM_SNAPLEN_MAX;
 	c->max_frames = config->max_frames;
 	c->direction = config->direction;
@@ -224,8 +224,8 @@ int capture_start(struct port *p, const struct capture_config *config,
 	c->ended = ended;
 	c->ended_arg = arg;
 	c->fd = fd_take(&fd);
-	/* Live before the stream's header is written: who sees that finds
-	 * every frame that follows. */
+	/* The capture is live before the stream's header is written: a reader
+	 * that has the header gets every later frame. */
 	rcu_publish(p->capture, c);
 	rcu_wait_workers();
 	rc = -pthread_create(&c->thread, NULL, writer_main, c);
@@ -256,7 +256,7 @@ bool capture_stats(const struct port *p, struct capture_stats *out)
 	return true;
 }
 
-/* Of what the writer left, how much is missing in the stream. */
+/* Returns how many frames the writer left that are not in the stream. */
 static uint64_t count_missing(struct capture *c)
 {
 	uint64_t n = c->stream.pending;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Capture of a port's frames to a pcap stream. The worker copies each frame
- * into a bounded ring (a full ring drops the copy, never the frame, and counts
- * it); a thread of the capture writes to the file descriptor.
+ * into a bounded ring; a full ring drops the copy, never the frame, and counts
+ * it. The capture's own thread writes to the file descriptor.
  */
 #ifndef RW_CAPTURE_H
 #define RW_CAPTURE_H
@@ -12,39 +12,38 @@
 enum capture_direction { CAPTURE_BOTH, CAPTURE_RX, CAPTURE_TX };
 
 struct capture_config {
-	int fd;		     /* ownership moves to the capture, also when
-			      * it cannot start */
+	int fd;		     /* the capture owns it, even if the start fails */
 	uint32_t snaplen;    /* bytes of each frame kept; 0: all */
 	uint64_t max_frames; /* 0: no bound */
 	enum capture_direction
-		direction; /* pcap has no room to tell it later */
+		direction; /* set at the start: pcap does not record it */
 };
 
 /*
- * Starts capturing @p. One capture a port: -EBUSY. @ended(arg) is posted to
- * @loop when the reader went away (EPIPE), writing failed or max_frames were
- * written; the owner then calls capture_stop().
+ * Starts capturing @p. Returns 0, or -errno with @err; -EBUSY when @p is
+ * captured already. Posts @ended(arg) to @loop when the reader went away
+ * (EPIPE), writing failed or max_frames were written; the owner then calls
+ * capture_stop().
  */
 int capture_start(struct port *p, const struct capture_config *config,
 		  struct loop *loop, void (*ended)(void *arg), void *arg,
 		  struct err *err);
 struct capture_stats {
-	uint64_t frames;  /* written */
-	uint64_t dropped; /* the ring was full, or they could not be written */
-	int error; /* -errno when writing failed, of a full disk say; what
-		    * was written ends with a whole frame then, if it
-		    * is a file */
+	uint64_t frames;  /* frames written */
+	uint64_t dropped; /* the ring was full, or the write failed */
+	int error; /* -errno when writing failed (a full disk, say); a file then
+		    * ends with a whole frame */
 };
 
-/* Ends it: what workers had handed over is written, then the fd is closed.
- * @last (may be NULL) gets the final numbers. Does nothing, and leaves zeros,
- * when the port is not captured. */
+/* Ends the capture of @p: writes what workers recorded and closes the fd.
+ * Stores the final numbers in @last (may be NULL); zeros when @p is not
+ * captured. */
 void capture_stop(struct port *p, struct capture_stats *last);
 
-/* Numbers up to now; false: not captured. */
+/* Returns whether @p is captured, with the numbers so far in @out. */
 bool capture_stats(const struct port *p, struct capture_stats *out);
 
-/* Worker: records @n frames, in or out of @c's port. */
+/* Records @n frames that go into or out of @c's port. [worker] */
 void capture_frames(struct capture *c, bool is_rx, struct frame *const *frames,
 		    unsigned n);
 

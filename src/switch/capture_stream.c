@@ -2,10 +2,10 @@
 /*
  * Writing of captures, see capture_stream.h. The capture's own thread.
  *
- * The descriptor may be a pipe or a socket whose reader stands still, and it
- * may be shared with other programs, so it is neither made non-blocking nor
- * ever written to when that could block: stopping a capture must not wait for a
- * stranger.
+ * Stopping a capture must not wait for a stranger, and the descriptor may be a
+ * pipe or a socket whose reader stands still. Other programs may share it, so
+ * it is not made non-blocking. Instead, nothing is written while that could
+ * block.
  */
 #include "capture_stream.h"
 
@@ -23,12 +23,12 @@
 #include "shm.h"
 
 #define BUFFER_SIZE  (128u << 10)
-#define STALL_MS     50	 /* between looks whether to stop */
-#define STOP_WAIT_MS 200 /* for a slow reader at the end */
+#define STALL_MS     50	 /* between checks for a stop */
+#define STOP_WAIT_MS 200 /* wait for a slow reader after a stop */
 
-/* The format is that of pcap-savefile(5), in the host's byte order. */
+/* The format of pcap-savefile(5), in the host's byte order. */
 struct file_header {
-	uint32_t magic; /* with nanoseconds */
+	uint32_t magic; /* the value for nanoseconds */
 	uint16_t major, minor;
 	uint32_t zone, accuracy; /* 0 */
 	uint32_t snaplen;
@@ -76,8 +76,8 @@ void stream_fini(struct stream *s)
 	s->buf = NULL;
 }
 
-/* Waits until the descriptor takes PIPE_BUF bytes without blocking; once the
- * capture is to stop, no longer than is polite. */
+/* Waits until the descriptor takes PIPE_BUF bytes without blocking; after a
+ * stop at most STOP_WAIT_MS. Returns 0 or -errno. */
 static int wait_writable(struct stream *s)
 {
 	struct pollfd p = { s->fd, POLLOUT, 0 };
@@ -119,8 +119,8 @@ static ssize_t write_some(struct stream *s, const char *data, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-/* Where the last whole record of the first @size bytes of the buffer ends; adds
- * its records to those written. */
+/* Returns the end of the last whole record in the first @size bytes of the
+ * buffer. Adds these records to those written. */
 static size_t count_whole(struct stream *s, size_t size)
 {
 	struct record_header h;
@@ -139,7 +139,7 @@ static size_t count_whole(struct stream *s, size_t size)
 	return at;
 }
 
-/* Takes the last @excess bytes off the file again, unless another program wrote
+/* Removes the last @excess bytes from the file, unless another program wrote
  * behind them. */
 static void cut_file(struct stream *s, off_t excess)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames on their way out to one queue, see deliver.h. Runs on whoever has the
- * working memory; calls the port's tx_burst, the software offloads and the
- * capture. Allocates nothing, logs nothing.
+ * Delivery of frames to one transmit queue, see deliver.h. Runs on the thread
+ * that has the working memory; calls the port's tx_burst, the software offloads
+ * and the capture. Allocates nothing, logs nothing.
  *
  * deliver() gives each frame the tags that the receiver wants (edit()), merges
- * small frames where their source wants that, and looks whether the receiver
- * takes the frames as they are. transmit_soft() makes checksums and segments
- * for one that does not. transmit() hands frames over and decides about what
- * the receiver has no buffers for.
+ * small frames if their source wants that, and checks whether the receiver
+ * takes the frames as they are. If not, transmit_soft() makes checksums and
+ * segments. transmit() hands frames over and decides about those that the
+ * receiver has no buffers for.
  */
 #include "deliver.h"
 
@@ -21,9 +21,9 @@
 #include "probe.h"
 #include "rcu.h"
 
-/* May the sender wait for @q, which took @taken frames and then no more? As
- * long as there is progress; once a receiver has had its time without any,
- * every frame is dropped until it takes one again. */
+/* Returns whether the sender may wait for @q, which took @taken frames and then
+ * no more. It may while there is progress; after full_ns without progress every
+ * frame is dropped until the receiver takes one again. */
 static bool may_wait(struct txq *q, unsigned taken)
 {
 	uint64_t limit = shm_load(&q->port->full_ns), now;
@@ -45,7 +45,7 @@ static uint64_t bytes_of(struct frame *const *frames, unsigned n)
 	return bytes;
 }
 
-/* The back-end took @taken frames of @bytes. */
+/* Counts @taken frames of @bytes that the back-end took. */
 static void count_tx(struct txq *q, unsigned taken, uint64_t bytes)
 {
 	unsigned sent = taken - q->dropped;
@@ -63,9 +63,9 @@ static void count_tx(struct txq *q, unsigned taken, uint64_t bytes)
 }
 
 /*
- * Gives frames, of @bytes together, that the receiver takes as they are to its
- * queue. Returns with how many it is done, sent or dropped; fewer than @n only
- * when @can_hold: the receiver is full and may be waited for.
+ * Hands @n frames of @bytes, which the receiver takes as they are, to its
+ * queue. Returns how many are finished, sent or dropped. Fewer than @n only
+ * with @can_hold: the receiver is full and may be waited for.
  */
 static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 			 uint64_t bytes, bool can_hold)
@@ -95,9 +95,9 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 	return done;
 }
 
-/* Cuts @f into what the receiver takes, batch by batch. False: the receiver
- * took none of it, and it is to wait. A frame of which a part was sent does not
- * wait: what is left of it is dropped. */
+/* Cuts @f into segments and sends them, batch by batch. Returns false when the
+ * receiver took nothing and the sender shall wait. After a first segment was
+ * sent nothing waits: the rest is dropped if the receiver is full. */
 static bool transmit_segments(struct forward *fw, struct txq *q,
 			      struct frame *f, unsigned offloads, bool can_hold)
 {
@@ -118,7 +118,7 @@ static bool transmit_segments(struct forward *fw, struct txq *q,
 		} else if (used == -1) {
 			more = false;
 		} else if (!n) {
-			/* one segment in over SOFT_IOV pieces */
+			/* one segment consists of over SOFT_IOV pieces */
 			spin_lock(&q->lock);
 			stat_inc(&q->stats.drops[DROP_TX_TOO_BIG]);
 			spin_unlock(&q->lock);
@@ -145,8 +145,8 @@ static bool transmit_segments(struct forward *fw, struct txq *q,
 	return true;
 }
 
-/* Some frame needs an offload that the receiver lacks: do it here. As
- * transmit(). */
+/* Does the work of transmit() for frames of which some need an offload that the
+ * receiver lacks. */
 static unsigned transmit_soft(struct forward *fw, struct txq *q,
 			      struct frame *const *frames, unsigned n,
 			      bool can_hold, unsigned offloads)
@@ -179,8 +179,8 @@ static unsigned transmit_soft(struct forward *fw, struct txq *q,
 	return n;
 }
 
-/* Frames on their way to one queue: as the receiver gets them, and as they are
- * in the burst. */
+/* Frames for one queue: as the receiver gets them, and as they are in the
+ * burst. */
 struct group {
 	struct frame *const *frame;
 	struct frame *const *of_burst;
@@ -188,9 +188,9 @@ struct group {
 	bool can_hold;
 };
 
-/* With small frames merged. What is held back are the parts of a large frame
+/* Sends a group with its small frames merged. Holds the parts of large frames
  * that could not be sent. @lacks: offloads that frames need and the receiver
- * does not have; merging adds none. */
+ * lacks; merging adds none. */
 static __attribute__((noinline)) void send_merged(struct forward *fw,
 						  struct txq *q,
 						  const struct group *g,
@@ -216,8 +216,8 @@ static __attribute__((noinline)) void send_merged(struct forward *fw,
 		 g->count - (unsigned)__builtin_popcountll(parts) - done);
 }
 
-/* The frame @f as a receiver with the rules @v gets it; @copy is room for one
- * of its own. NULL: the receiver is not in its VLAN. */
+/* Returns the frame @f as a receiver with the rules @v gets it, if need be in
+ * @copy; NULL when the receiver is not in the frame's VLAN. */
 static struct frame *edit_for(const struct port_vlan *v, struct frame *f,
 			      struct frame *copy)
 {
@@ -226,8 +226,7 @@ static struct frame *edit_for(const struct port_vlan *v, struct frame *f,
 
 	if (unlikely(!port_vlan_has(v, vlan)))
 		return NULL;
-	/* The tag it has is the one that is wanted; a priority tag says VLAN
-	 * 0. */
+	/* @f already has the right tag. (A priority tag has VLAN 0.) */
 	if (f->tpid == tpid &&
 	    (!tpid || (key_tci(f, 0) & VLAN_VID_MASK) == vlan))
 		return f;
@@ -241,14 +240,14 @@ static struct frame *edit_for(const struct port_vlan *v, struct frame *f,
 	return copy;
 }
 
-/* Frames of one group, edited, and those of the burst that they come from. */
+/* The edited frames of a group, and the frames of the burst they come from. */
 struct edited {
 	struct frame *frame[BURST_MAX];
 	struct frame *of_burst[BURST_MAX];
 };
 
-/* The edit stage: each receiver gets tags as its rules say, on a copy of the
- * head where they differ from those that the frame has. */
+/* The edit stage: gives each frame the tag that the receiver's rules want, on a
+ * copy of the head if that differs from the frame's own. */
 static __attribute__((noinline)) void edit(struct forward *fw, struct txq *q,
 					   struct group *g, struct edited *e)
 {

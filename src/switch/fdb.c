@@ -2,15 +2,15 @@
 /*
  * Forwarding database, see fdb.h for the theory of operation.
  *
- * Who may change what:
- *   entry[i]  0 -> value      under the lock bit of the address's first bucket
+ * Changes of an entry:
+ *   entry[i]  0 -> value      under the lock bits of the address's first bucket
  *                             and of the bucket that gets it (fdb_learn)
  *   entry[i]  slot a -> b     under the lock bit of the first bucket (a move)
  *   entry[i]  value -> 0      control thread, compare-and-swap (age, flush)
- *   age[i]    any time, anybody: a race costs one tick of accuracy
+ *   age[i]    any time, any thread: a race costs one tick of accuracy
  * Growing takes every lock bit of the old table and never gives them back, so
- * that nothing can be learned there while it is copied; workers then find the
- * bucket busy, skip learning, and meet the new table at their next frame.
+ * nothing can be learned there during the copy. Workers find the bucket busy,
+ * skip learning, and meet the new table at their next frame.
  */
 #include "fdb.h"
 
@@ -34,13 +34,13 @@ enum { BUCKET_LOCKED = 1, BUCKET_OVERFLOWED = 2 };
 struct bucket {
 	uint64_t entry[WAYS]; /* address << 16 | slot; 0: free */
 	uint8_t age[WAYS];    /* tick of the last frame */
-	uint8_t flags;	      /* BUCKET_*; OVERFLOWED: look in the second */
+	uint8_t flags;	      /* BUCKET_*; OVERFLOWED: see the second, too */
 } __cacheline;
 
 struct table {
 	uint32_t mask;	/* buckets - 1 */
 	unsigned shift; /* 64 - log2(buckets) */
-	uint64_t seed;	/* random: a guest cannot aim at a bucket */
+	uint64_t seed;	/* random, so that guests cannot aim at a bucket */
 	struct bucket *bucket;
 };
 
@@ -48,11 +48,11 @@ struct fdb {
 	struct table *table; /* [rcu] */
 	uint64_t count;	     /* [any, atomic] */
 	uint8_t tick;	     /* [ctl -> any, atomic] */
-	bool is_crowded;     /* [any, atomic] an insertion found no room */
+	bool is_crowded;     /* [any, atomic] an address found no room */
 	uint64_t version;    /* [any, atomic] see fdb_version() */
 };
 
-/* Versions of a table begin so far behind those of the one before it. */
+/* Distance of the first versions of successive tables. */
 #define VERSIONS (1ull << 38)
 
 struct place {
@@ -64,17 +64,18 @@ static struct place place_of(const struct table *t, uint64_t mac)
 	uint64_t h = (mac ^ t->seed) * 0x9e3779b97f4a7c15ull;
 	uint32_t one, two;
 
-	/* One multiplication alone leaves regular addresses regular. */
+	/* One multiplication alone would leave regular addresses regular. */
 	h = (h ^ h >> 32) * 0xd6e8feb86659fd93ull;
 	one = (uint32_t)(h >> t->shift);
-	/* Other bits of the hash; odd, so never the first bucket again. */
+	/* Other bits of the hash. They are odd, so this is never the first
+	 * bucket. */
 	two = (one ^ ((uint32_t)(h >> 8) | 1)) & t->mask;
 
 	return (struct place){ &t->bucket[one], &t->bucket[two] };
 }
 
-/* A large table in large pages, where the kernel has them: otherwise a lookup
- * that misses the cache misses the TLB as well. */
+/* Allocates zeroed buckets. A large table gets huge pages if the kernel has
+ * them, or each lookup that misses the cache misses the TLB as well. */
 static struct bucket *buckets_create(size_t size)
 {
 	size_t align = size < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;
@@ -115,7 +116,7 @@ static void table_destroy(struct table *t)
 
 struct fdb *fdb_create(uint32_t buckets)
 {
-	static uint64_t tables; /* [ctl] */
+	static uint64_t tables; /* [ctl] tables created so far */
 	struct fdb *f = calloc(1, sizeof(*f));
 
 	if (!f)
@@ -137,7 +138,7 @@ void fdb_destroy(struct fdb *f)
 	free(f);
 }
 
-/* Index of @mac in @b, or -1; its word goes to *@word. */
+/* Returns the index of @mac in @b with its word in *@word, or -1. */
 static inline int find_in(const struct bucket *b, uint64_t mac, uint64_t *word)
 {
 	for (int i = 0; i < WAYS; i++) {
@@ -157,8 +158,8 @@ static inline struct bucket *find(struct place p, uint64_t mac, int *way,
 	*way = find_in(p.first, mac, word);
 	if (*way >= 0)
 		return p.first;
-	/* fdb:A  acquire: an entry that had to go to the second bucket is
-	 * visible there once the mark is. Pairs with the release in add(). */
+	/* fdb:A  acquire: an entry that went to the second bucket is visible
+	 * there once the mark is visible. Pairs with the release in add(). */
 	if (!(shm_load_acquire(&p.first->flags) & BUCKET_OVERFLOWED))
 		return NULL;
 	*way = find_in(p.second, mac, word);
@@ -178,15 +179,15 @@ uint16_t fdb_lookup(const struct fdb *f, uint64_t mac)
 
 uint64_t fdb_version(const struct fdb *f)
 {
-	/* fdb:B  acquire: a lookup after this finds what the version counts.
-	 * Pairs with the release in change(). */
+	/* fdb:B  acquire: a lookup after this sees the changes that the version
+	 * counts. Pairs with the release in change(). */
 	return shm_load_acquire(&f->version);
 }
 
 static void change(struct fdb *f)
 {
-	/* fdb:B  release: the entries were changed before the version. Without
-	 * it somebody may remember an old entry under the new version. */
+	/* fdb:B  release: changed entries are visible before the version. A
+	 * worker might else remember an old entry under the new version. */
 	shm_fetch_add_release(&f->version, 1);
 }
 
@@ -217,8 +218,8 @@ static bool put_in(struct bucket *b, uint64_t word, uint8_t age)
 	return false;
 }
 
-/* Adds @word; both buckets' locks are the caller's business for the first, ours
- * for the second. */
+/* Adds @word. The caller holds the lock of the first bucket; add() takes that
+ * of the second one. */
 static enum fdb_result add(struct fdb *f, struct place p, uint64_t word)
 {
 	uint8_t tick = shm_load(&f->tick);
@@ -234,7 +235,7 @@ static enum fdb_result add(struct fdb *f, struct place p, uint64_t word)
 			return FDB_FULL;
 		}
 		/* fdb:A  release (in the read-modify-write): the entry is
-		 * visible before the mark that sends a reader to it. */
+		 * visible before the mark that sends readers to it. */
 		shm_fetch_or(&p.first->flags, BUCKET_OVERFLOWED);
 	}
 	shm_fetch_add(&f->count, 1);
@@ -261,14 +262,14 @@ enum fdb_result fdb_learn(struct fdb *f, uint64_t mac, uint16_t slot,
 	if (!b && !may_add)
 		return FDB_FULL;
 	if (!bucket_trylock(p.first))
-		return FDB_FULL; /* somebody learns here, or it grows */
+		return FDB_FULL; /* another worker learns here, or it grows */
 	b = find(p, mac, &way, &word);
 	if (b && word == wanted) {
 		r = FDB_KNOWN;
 	} else if (b) {
 		*old_slot = (uint16_t)word;
 		shm_store(&b->age[way], tick);
-		/* fails when it was aged out meanwhile: next frame adds it */
+		/* fails if the entry was aged out: the next frame adds it */
 		if (shm_compare_exchange(&b->entry[way], &word, wanted)) {
 			change(f);
 			r = FDB_MOVED;
@@ -289,7 +290,7 @@ bool fdb_wants_growth(const struct fdb *f)
 	       (shm_load(&f->is_crowded) || shm_load(&f->count) > room / 2);
 }
 
-/* Copies every entry of @from; false when one found no room. */
+/* Copies every entry of @from. Returns false when one found no room. */
 static bool copy_all(const struct table *from, const struct table *to)
 {
 	for (uint32_t n = 0; n <= from->mask; n++) {
@@ -331,9 +332,9 @@ int fdb_grow(struct fdb *f)
 		rcu_publish(f->table, t);
 		change(f);
 		shm_store(&f->is_crowded, false);
-		/* May still have the old table: workers in fdb_lookup() or
-		 * fdb_learn() of the burst they are in. Nobody else reads it.
-		 */
+		/* Workers in fdb_lookup() or fdb_learn() may still have the old
+		 * table, until the end of their burst. No other thread reads
+		 * it. */
 		rcu_wait_workers();
 		table_destroy(old);
 		return 0;
@@ -344,7 +345,7 @@ int fdb_grow(struct fdb *f)
 	return -ENOMEM;
 }
 
-/* Removes the entries for which @is_due says so. */
+/* Removes the entries for which @is_due returns true. Returns how many. */
 static unsigned remove_if(
 	struct fdb *f, bool (*is_due)(uint64_t word, uint8_t age, unsigned arg),
 	unsigned due_arg, void (*gone)(uint16_t slot, void *arg), void *arg)
@@ -361,7 +362,7 @@ static unsigned remove_if(
 
 			if (!word || !is_due(word, age, due_arg))
 				continue;
-			/* A move between the look and here keeps the entry. */
+			/* An entry that moved since the load above stays. */
 			if (!shm_compare_exchange(&b->entry[i], &word, 0))
 				continue;
 			shm_fetch_sub(&f->count, 1);

@@ -4,12 +4,11 @@
  *
  * Theory of operation. A hash table of buckets, one cache line each: seven
  * entries of 64 bits (48 of address, 16 of slot) and seven age bytes. A lookup
- * reads one line (two when the address lives in its second bucket), without a
- * lock; an entry is one atomic word, so it is never seen half-changed. Learning
- * takes the bucket's lock bit. When the table fills, the control thread builds
- * one of twice the size, publishes it with RCU and frees the old; what was
- * learned in between in the old one is lost and learned again at the next
- * frame.
+ * takes no lock and reads one line, or two for an address in its second bucket.
+ * An entry is one atomic word, never seen half-changed. Learning takes the
+ * bucket's lock bit. When the table fills, the control thread builds one of
+ * four times the size, publishes it with RCU and frees the old one. Addresses
+ * that workers could not learn meanwhile are learned at their next frame.
  *
  * Workers look up and learn; the control thread ages, grows, lists, flushes.
  */
@@ -21,55 +20,57 @@
 
 struct fdb;
 
-#define FDB_NO_SLOT UINT16_MAX /* so at most 65535 ports in a network */
+#define FDB_NO_SLOT UINT16_MAX /* allows 65535 ports in a network */
 
-/* Begins with @buckets (a power of two, at least 2) of seven addresses each.
- * NULL: out of memory. */
+/* Returns a table of @buckets (a power of two, at least 2) with seven addresses
+ * each; NULL: out of memory. */
 struct fdb *fdb_create(uint32_t buckets);
-void fdb_destroy(struct fdb *f); /* no worker may have it */
+void fdb_destroy(struct fdb *f); /* no worker may use it */
 
-/* Slot of @mac (mac_to_u64), or FDB_NO_SLOT. Worker, inside its loop. */
+/* Returns the slot of @mac (mac_to_u64), or FDB_NO_SLOT. [worker] */
 uint16_t fdb_lookup(const struct fdb *f, uint64_t mac);
 
-/* Has the memory fetched that a lookup or learning of @mac looks at first. For
- * several addresses to come; one alone is found as fast without. Worker. */
+/* Prefetches the memory that a lookup or learning of @mac reads first. Helps
+ * with several addresses to come; a single one is as fast without. [worker] */
 void fdb_prefetch(const struct fdb *f, uint64_t mac);
 
 enum fdb_result {
-	FDB_KNOWN, /* same slot; its age was refreshed */
+	FDB_KNOWN, /* same slot as before; refreshes the age */
 	FDB_ADDED,
-	FDB_MOVED, /* was at *@old_slot before */
-	FDB_FULL,  /* no room until the table has grown */
+	FDB_MOVED, /* was behind *@old_slot before */
+	FDB_FULL,  /* no room before the table grows */
 };
-/* Remembers that @mac is behind @slot. When @may_add is false an unknown
- * address is not added (FDB_FULL). Worker. */
+/* Records that @mac is behind @slot. Does not add an unknown address if
+ * @may_add is false (FDB_FULL). [worker] */
 enum fdb_result fdb_learn(struct fdb *f, uint64_t mac, uint16_t slot,
 			  bool may_add, uint16_t *old_slot);
 
 /*
- * Changes whenever what was found before may be true no longer: after an
- * address moved or was forgotten, after the table grew, and with each tick of
- * ageing. A new address does not change it. Never 0, and no two tables have the
- * same. Whoever remembers what it found asks before it looks. Any thread.
+ * Returns the table's version, for users that remember results: a result is
+ * valid while the version is the one read before the lookup. The version
+ * changes after an address moved or was forgotten, after the table grew, and
+ * with each tick of ageing; not with a new address. Never 0; no two tables have
+ * the same versions. Any thread.
  */
 uint64_t fdb_version(const struct fdb *f);
 
-/* Should fdb_grow() be called? Any thread. */
+/* Returns whether fdb_grow() should be called. Any thread. */
 bool fdb_wants_growth(const struct fdb *f);
-/* Control: builds and publishes the larger table. 0 or -ENOMEM. */
+/* Builds and publishes a larger table. Returns 0 or -ENOMEM. [ctl] */
 int fdb_grow(struct fdb *f);
 
-/* Control: one tick of ageing; entries untouched for @max_ticks go.
- * @gone(slot, arg) is called for each. */
+/* Makes one tick of ageing: removes entries untouched for @max_ticks and calls
+ * @gone(slot, arg) for each. [ctl] */
 void fdb_age(struct fdb *f, unsigned max_ticks,
 	     void (*gone)(uint16_t slot, void *arg), void *arg);
 
-/* Control: forgets the entries of @slot (FDB_NO_SLOT: all). Returns how many;
- * @gone as above, may be NULL. */
+/* Removes the entries of @slot (FDB_NO_SLOT: all) and calls @gone, which may be
+ * NULL, for each. Returns how many. [ctl] */
 unsigned fdb_flush(struct fdb *f, uint16_t slot,
 		   void (*gone)(uint16_t slot, void *arg), void *arg);
 
-/* Control: each entry with its age in ticks; stops when @fn returns false. */
+/* Calls @fn for each entry, with its age in ticks, until @fn returns false.
+ * [ctl] */
 void fdb_each(const struct fdb *f,
 	      bool (*fn)(uint64_t mac, uint16_t slot, unsigned ticks,
 			 void *arg),

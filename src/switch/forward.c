@@ -5,9 +5,9 @@
  * MAC table and deliver(). Allocates nothing, logs nothing.
  *
  * A burst is cut where a frame must be flooded. Between two cuts the frames are
- * grouped by destination queue, each group keeps its order and is sent with one
- * call. What goes to one receiver therefore leaves in the order it came. Where
- * one has to wait, so do the frames behind the next cut.
+ * grouped by destination queue; each group keeps its order and is sent with one
+ * call. So the frames for one receiver leave in order. If a frame has to wait,
+ * all frames behind the next cut wait, too.
  */
 #include "forward.h"
 
@@ -18,7 +18,7 @@
 #include "key.h"
 #include "rcu.h"
 
-/* Where one frame goes: a queue, or one of these two. */
+/* Destinations of a frame that are no single queue. */
 static struct txq flood_mark, drop_mark;
 #define TO_ALL	  (&flood_mark)
 #define TO_NOBODY (&drop_mark)
@@ -28,8 +28,8 @@ static void count_drop(struct queue_stats *s, enum drop_reason r, unsigned n)
 	stat_add(&s->drops[r], n);
 }
 
-/* The queue of @set that carries @f's flow: the one that the receiver sends the
- * flow on, or else one by the hash. */
+/* Returns the queue of @set for the flow of @f: the one that the receiver sends
+ * the flow on, or one chosen by the hash. */
 static struct txq *pick_txq(const struct txq_set *set, struct frame *f)
 {
 	uint32_t hash, queue;
@@ -43,8 +43,9 @@ static struct txq *pick_txq(const struct txq_set *set, struct frame *f)
 	return set->txq[(uint64_t)hash * set->count >> 32];
 }
 
-/* Sends frames[0..n) to the queues in to[0..n); none of them floods. Those that
- * must wait are marked as held, if @can_hold; others behind them are sent. */
+/* Sends frames[0..n) to the queues in to[0..n), none of them TO_ALL. With
+ * @can_hold, marks frames that must wait as held; later frames for other
+ * receivers are sent. */
 static void send_groups(struct forward *fw, struct frame *const *frames,
 			struct txq **to, unsigned n, bool can_hold)
 {
@@ -66,7 +67,7 @@ static void send_groups(struct forward *fw, struct frame *const *frames,
 	}
 }
 
-/* Frames for every port with a link but the one they came from. */
+/* Sends frames to every port with a link, except the one they came from. */
 static void flood(struct forward *fw, const struct topology *topo,
 		  struct port *from, struct frame *const *frames, unsigned n,
 		  struct queue_stats *rx)
@@ -89,21 +90,21 @@ static void flood(struct forward *fw, const struct topology *topo,
 		count_drop(rx, DROP_RX_ALONE, n);
 }
 
-#define NO_ADDRESS UINT64_MAX /* has more than 48 bits */
+#define NO_ADDRESS UINT64_MAX /* over 48 bits, so no address */
 
-/* What a worker remembers from frame to frame of a burst: most go the same
- * way. */
+/* State that classify() keeps from frame to frame of a burst, because most
+ * frames go the same way. */
 struct recent {
-	uint64_t version;  /* of the MAC table */
-	uint64_t src, dst; /* NO_ADDRESS: nothing yet */
+	uint64_t version;  /* version of the MAC table */
+	uint64_t src, dst; /* addresses of the last frame; NO_ADDRESS: none */
 	uint16_t dst_slot;
-	bool src_is_known;	   /* to be where it came from */
-	const struct txq_set *set; /* for all between the two; NULL: look */
-	const struct frame *end;   /* of the burst; NULL: was looked ahead */
+	bool src_is_known;	   /* the table has src behind its port */
+	const struct txq_set *set; /* queues for src to dst; NULL: unknown */
+	const struct frame *end;   /* end of the burst; NULL: prefetched */
 };
 
-/* The burst has several flows: has the table's memory fetched for all that are
- * to come, or with a large table each would wait for its own. */
+/* Prefetches the MAC table for the rest of a burst with several flows. With a
+ * large table each frame would otherwise wait for its own entry. */
 static void look_ahead(const struct fdb *fdb, const struct frame *f,
 		       struct recent *recent)
 {
@@ -122,12 +123,12 @@ static void ask_for_growth(struct forward *fw)
 		fd_signal(fw->grow_fd);
 }
 
-/* What classifying the frames of a burst needs. */
+/* The context of a burst for classify(). */
 struct place {
 	struct forward *fw;
 	const struct net *net;
 	const struct domain *domain;
-	const struct topology *topo; /* of the domain */
+	const struct topology *topo; /* topology of the domain */
 	struct port *from;
 };
 
@@ -138,8 +139,8 @@ static void tell_mac(const struct place *at, uint64_t mac, uint16_t old_slot)
 			     (uint16_t)at->from->slot, old_slot);
 }
 
-/* An address is no longer behind @slot. Its port may have left this domain, not
- * the network. */
+/* Takes an address off the count of the port at @slot, which may have left this
+ * domain but not the network. */
 static void uncount(const struct net *net, uint16_t slot)
 {
 	const struct topology *all = rcu_read(net->all);
@@ -148,7 +149,7 @@ static void uncount(const struct net *net, uint16_t slot)
 		shm_fetch_sub(&all->port[slot]->mac_count, 1);
 }
 
-/* Remembers where @src is. True: it was known there. */
+/* Learns that @src is behind the port. Returns whether that was known. */
 static bool learn(const struct place *at, uint64_t src, struct recent *recent)
 {
 	struct port *from = at->from;
@@ -163,7 +164,7 @@ static bool learn(const struct place *at, uint64_t src, struct recent *recent)
 		uncount(at->net, old_slot);
 		shm_fetch_add(&from->mac_count, 1);
 		recent->version = fdb_version(fdb);
-		recent->dst = NO_ADDRESS; /* it may be this one */
+		recent->dst = NO_ADDRESS; /* dst may be this address */
 		tell_mac(at, src, old_slot);
 		return false;
 	case FDB_ADDED:
@@ -179,8 +180,8 @@ static bool learn(const struct place *at, uint64_t src, struct recent *recent)
 	return false;
 }
 
-/* Learns where @f came from and finds where its destination is: recent->src,
- * ->dst, ->dst_slot. Of a multicast destination the slot means nothing. */
+/* Learns the source of @f and looks its destination up: sets recent->src,
+ * ->dst, ->dst_slot. The slot of a multicast destination has no meaning. */
 static void resolve(const struct place *at, const struct frame *f,
 		    struct recent *recent, uint64_t src, uint64_t dst)
 {
@@ -199,7 +200,7 @@ static void resolve(const struct place *at, const struct frame *f,
 		look_ahead(at->domain->fdb, f, recent);
 	if (src != recent->src) {
 		recent->src = src;
-		/* 0 is nobody's address, and stands for a free entry */
+		/* 0 is not an address: it marks a free entry */
 		recent->src_is_known = src &&
 				       !mac_is_multicast(head + ETH_ALEN) &&
 				       learn(at, src, recent);
@@ -215,7 +216,7 @@ static void resolve(const struct place *at, const struct frame *f,
 			  recent->dst_slot);
 }
 
-/* Decides where @f goes and learns where it came from. */
+/* Learns the source of @f and returns its destination. */
 static struct txq *classify(const struct place *at, struct frame *f,
 			    struct recent *recent, struct queue_stats *rx)
 {
@@ -248,8 +249,8 @@ static struct txq *classify(const struct place *at, struct frame *f,
 	return pick_txq(set, f);
 }
 
-/* Holds the frames from @i on, which have a receiver: others before them wait,
- * and what goes to one receiver is to keep its order. */
+/* Holds the frames from @i on that have a receiver. Earlier frames wait, and
+ * the frames for one receiver must keep their order. */
 static void hold_rest(struct forward *fw, struct txq *const *to,
 		      struct frame *const *f, unsigned i, unsigned n)
 {
@@ -258,7 +259,7 @@ static void hold_rest(struct forward *fw, struct txq *const *to,
 			forward_hold(fw, f[i]);
 }
 
-/* Forwards @n frames that are in @domain. */
+/* Forwards @n frames of @domain. */
 static void forward_domain(struct forward *fw, const struct net *net,
 			   const struct domain *domain, struct port *from,
 			   struct frame *frames, unsigned n, bool can_hold,
@@ -275,15 +276,15 @@ static void forward_domain(struct forward *fw, const struct net *net,
 	unsigned start = 0;
 	bool is_uniform = true;
 
-	/* After the topology: where a slot has a new port, the addresses of the
-	 * one before are gone in this version. */
+	/* Read the version after the topology: if a slot has a new port, the
+	 * addresses of its old port are gone in this version. */
 	recent.version = fdb_version(domain->fdb);
 	for (unsigned i = 0; i < n; i++) {
 		f[i] = &frames[i];
 		to[i] = classify(&at, f[i], &recent, rx);
 		is_uniform &= to[i] == to[0];
 	}
-	/* the usual burst, which needs no grouping */
+	/* a burst for one receiver needs no groups */
 	if (likely(is_uniform && n && to[0] != TO_ALL && to[0] != TO_NOBODY)) {
 		deliver(fw, to[0], f, n, can_hold);
 		return;
@@ -307,9 +308,9 @@ static void forward_domain(struct forward *fw, const struct net *net,
 	}
 }
 
-/* The domain of a frame that came in at a port with the rules @v, and with that
- * f->tci and f->tpid; NULL: it is in none that the port is in (IEEE 802.1Q,
- * clause 6.9). */
+/* Returns the domain of a frame from a port with the rules @v, and sets f->tci
+ * and f->tpid. NULL: the port is not in the frame's VLAN (IEEE 802.1Q, clause
+ * 6.9). */
 static const struct domain *domain_of(const struct net *net,
 				      const struct vlans *vlans,
 				      const struct port_vlan *v,
@@ -321,7 +322,7 @@ static const struct domain *domain_of(const struct net *net,
 	f->tpid = 0;
 	f->tci = (uint16_t)vlan;
 	if (get_be16(tag) == v->tpid) {
-		/* the tag, and the ethertype behind it */
+		/* too short for the tag and the ethertype behind it */
 		if (f->head_len < ETH_HLEN + VLAN_HLEN)
 			return NULL;
 		f->tpid = v->tpid;
@@ -329,15 +330,15 @@ static const struct domain *domain_of(const struct net *net,
 		if (f->tci & VLAN_VID_MASK)
 			vlan = f->tci & VLAN_VID_MASK;
 		else if (vlan != VLAN_NONE)
-			f->tci |= (uint16_t)vlan; /* had a priority only */
+			f->tci |= (uint16_t)vlan; /* a priority tag */
 	}
 	if (vlan == VLAN_NONE || !port_vlan_has(v, vlan))
 		return NULL;
 	return vlan ? &vlans->domain[vlan] : &net->base;
 }
 
-/* In a network with VLANs: neighbours of one domain are forwarded together.
- * When one frame has to wait, so do all behind it: they may be of its flow. */
+/* Forwards frames of a network with VLANs: neighbours of one domain together.
+ * If one waits, all frames behind it wait: they may be of its flow. */
 static __attribute__((noinline)) void forward_vlans(
 	struct forward *fw, const struct net *net, const struct vlans *vlans,
 	struct port *from, struct frame *frames, unsigned n, bool can_hold,

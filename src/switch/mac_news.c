@@ -9,9 +9,9 @@
 #include "key.h"
 #include "net.h"
 
-#define RING_SIZE 65536 /* some 2,000 of them */
-#define AT_A_TIME 100	/* told ... */
-#define PAUSE_MS  100	/* ... every so often: 1,000 a second */
+#define RING_SIZE 65536 /* room for some 2,000 news */
+#define AT_A_TIME 100	/* news told before each pause */
+#define PAUSE_MS  100	/* so at most 1,000 news a second */
 
 struct news {
 	const struct net *net;
@@ -46,7 +46,7 @@ static void tell(struct mac_news *n, const struct news *m)
 			   .port = port_name(m->net, m->slot),
 			   .net = m->net->name };
 
-	/* its port is gone again */
+	/* the port was removed meanwhile */
 	if (!e.port)
 		return;
 	mac_from_u64(e.mac.mac, m->mac);
@@ -56,7 +56,7 @@ static void tell(struct mac_news *n, const struct news *m)
 	observers_tell(n->observers, &e);
 }
 
-/* True: that was all. */
+/* Tells at most @at_most news. Returns true when none are left. */
 static bool tell_some(struct mac_news *n, unsigned at_most)
 {
 	while (at_most--) {
@@ -86,7 +86,7 @@ static void on_pause_over(struct loop_timer *t)
 static void go_on(struct mac_news *n)
 {
 	tell_some(n, AT_A_TIME);
-	/* The ring wakes us only when it is empty and news come. */
+	/* Only an empty ring can be armed; the timer goes on with the rest. */
 	if (!mring_arm(n->ring))
 		loop_timer_arm(n->loop, &n->timer, PAUSE_MS, on_pause_over);
 }

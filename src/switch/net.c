@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Networks and their domains, see net.h for the theory of operation. Control
- * thread; what workers see is published with RCU.
+ * thread; workers see what is published with RCU.
  */
 #include "net.h"
 
@@ -12,7 +12,8 @@
 #include "key.h"
 #include "rcu.h"
 
-/* Buckets of a new MAC table: the base's, and that of one of many VLANs. */
+/* Buckets of a new MAC table: of the base, and of a VLAN, of which there are
+ * many. */
 #define BASE_BUCKETS 64
 #define VLAN_BUCKETS 4
 
@@ -57,21 +58,21 @@ struct net *net_create(const char *name)
 		net_destroy(net);
 		return NULL;
 	}
-	/* without VLANs they are the same */
+	/* without VLANs the two are one topology */
 	net->base.topology = net->all;
 	net->all->users = 2;
 	return net;
 }
 
-/* One change of a network. */
+/* A change of a network. */
 struct change {
 	struct net *net;
 	struct port *port;
 	unsigned slot;
-	/* the port's rules; NULL: it is not there */
+	/* the port's rules; NULL: the port is not in the network */
 	const struct port_vlan *before, *after;
-	struct vlans *vlans;   /* from then on; NULL: no port has rules */
-	struct topology *olds; /* topologies that have something instead */
+	struct vlans *vlans;   /* net->vlans after the change; NULL: no rules */
+	struct topology *olds; /* list of the topologies to replace */
 };
 
 static const struct port_vlan *rules_of(const struct port_vlan *v)
@@ -84,8 +85,8 @@ static bool is_in(const struct port_vlan *v, unsigned vlan)
 	return v && port_vlan_has(v, vlan);
 }
 
-/* Prepares what shall stand instead of @t: with the port where it is not, and
- * without it where it is. */
+/* Prepares the replacement of @t: with the port if @t lacks it, without it if
+ * @t has it. */
 static int replace(struct change *c, struct topology *t)
 {
 	unsigned count = MAX(t->count, c->slot + 1);
@@ -119,8 +120,8 @@ static int prepare_domain(struct change *c, struct domain *d)
 	return replace(c, d->topology);
 }
 
-/* The domains of a network that gets its first rules. So far every port is
- * without, and therefore in all of them. */
+/* Makes the domains of a network that gets its first rules. None of its
+ * ports has rules yet, so each is in all domains. */
 static struct vlans *vlans_create(struct net *net)
 {
 	struct vlans *v = calloc(1, sizeof(*v));
@@ -143,8 +144,8 @@ static struct vlans *vlans_create(struct net *net)
 	return NULL;
 }
 
-/* Makes everything that can fail. Without VLANs the base has the topology of
- * all, and nothing of its own to prepare. */
+/* Makes everything that can fail. Without VLANs the base shares the topology of
+ * all ports and needs none of its own. */
 static int prepare(struct change *c)
 {
 	int rc = 0;
@@ -168,8 +169,8 @@ static void give_up(struct change *c)
 		vlans_destroy(c->vlans);
 }
 
-/* Publishes @new (NULL: nothing new) at *@at. Who loses its last user is freed
- * after the wait. */
+/* Publishes @new (NULL: no change) at *@at. A topology that loses its last user
+ * is freed after the wait. */
 static void publish(struct change *c, struct topology **at,
 		    struct topology *new)
 {
@@ -185,8 +186,8 @@ static void publish(struct change *c, struct topology **at,
 	rcu_publish(*at, new);
 }
 
-/* Without memory for a copy the port is taken out of the live topologies: a
- * pointer store that workers see or do not, until the wait is over. */
+/* Removes the port from a live topology, if there is no memory for a copy.
+ * Workers may or may not see the store until the wait is over. */
 static void remove_in_place(struct change *c, struct topology *t)
 {
 	if (c->slot < t->count && t->port[c->slot] == c->port)
@@ -229,7 +230,7 @@ static void free_olds(struct change *c)
 	}
 }
 
-/* Where the port is no longer, its addresses are forgotten. */
+/* Forgets the port's addresses in the domains that it left. */
 static void forget_addresses(struct change *c, bool had_vlans)
 {
 	struct net *net = c->net;
@@ -238,13 +239,13 @@ static void forget_addresses(struct change *c, bool had_vlans)
 		if (c->before && comes_or_goes(c, d->vlan) &&
 		    is_in(c->before, d->vlan))
 			fdb_flush(d->fdb, (uint16_t)c->slot, net_mac_gone, net);
-	/* Until now tags said nothing: an address may have been learned in any
-	 * of them. */
+	/* Tags had no meaning until now, so the base may have addresses of any
+	 * VLAN. */
 	if (!had_vlans && c->vlans)
 		fdb_flush(net->base.fdb, FDB_NO_SLOT, net_mac_gone, net);
 }
 
-/* Makes the change. @vlan: rules that replace those of the port. */
+/* Makes the change. @vlan: the port's new rules, if it stays. */
 static void apply(struct change *c, struct port_vlan *vlan, bool in_place)
 {
 	struct net *net = c->net;
@@ -259,9 +260,9 @@ static void apply(struct change *c, struct port_vlan *vlan, bool in_place)
 	}
 	if (c->vlans != net->vlans)
 		rcu_publish(net->vlans, c->vlans);
-	/* May still use what was replaced (topologies, domains, the port's
-	 * rules), and through it a port that goes: workers in the burst they
-	 * are in. Control itself is here. */
+	/* Workers may still use the replaced topologies, domains and rules, and
+	 * through them a port that goes, until the end of their burst. Control
+	 * itself is here. */
 	rcu_wait_workers();
 	free_olds(c);
 	forget_addresses(c, had_vlans);
@@ -273,7 +274,8 @@ static void apply(struct change *c, struct port_vlan *vlan, bool in_place)
 	free(old_rules);
 }
 
-/* Fills in c->vlans for a network in which @count ports have rules. */
+/* Sets c->vlans for a network in which @count ports have rules. Returns 0 or
+ * -ENOMEM. */
 static int choose_vlans(struct change *c, unsigned count)
 {
 	c->vlans = NULL;
@@ -311,7 +313,7 @@ void net_remove_port(struct net *net, struct port *p)
 
 	net->port_count--;
 	net->rule_count -= !!p->vlan;
-	choose_vlans(&c, net->rule_count); /* makes none */
+	choose_vlans(&c, net->rule_count); /* cannot fail: makes no new ones */
 	in_place = prepare(&c);
 	if (in_place) {
 		give_up(&c);

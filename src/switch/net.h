@@ -2,18 +2,19 @@
 /*
  * Inside switch/: a network, its domains and the topology that workers see.
  *
- * Theory of operation. A *domain* is where a frame may go: ports and a MAC
- * table. A network without VLANs has one, its base. As soon as one of its ports
- * has rules about VLANs (struct port_vlan), each VLAN is a domain of its own,
- * found by its number, and the base is left to untagged frames of the ports
- * without rules. Workers test one pointer per burst (net->vlans) for that.
+ * Theory of operation. A *domain* is where a frame may go: a set of ports and a
+ * MAC table. A network without VLANs has one domain, its base. As soon as one
+ * port has rules about VLANs (struct port_vlan), each VLAN is a domain of its
+ * own, found by its number, and the base is left to untagged frames of the
+ * ports without rules. This costs workers one test of a pointer per burst
+ * (net->vlans).
  *
- * What changes when a port comes, goes or gets other rules is made anew and
- * published: first the topologies of the domains that it joins or leaves, then
- * its rules, then net->vlans. In between a worker may see a mixture. Then a
- * frame goes where it would have gone a moment before or after; that it leaves
- * a port in a VLAN the port is not in is ruled out by a test at the exit
- * (deliver.c). Domains with the same ports share a topology, so that a port in
+ * A change (a port comes, goes or gets other rules) makes new objects and
+ * publishes them: first the topologies of the domains that the port joins or
+ * leaves, then its rules, then net->vlans. In between a worker may see a
+ * mixture. A frame then goes where it would have gone a moment before or after;
+ * a test at the exit (deliver.c) keeps it from leaving through a port that is
+ * not in its VLAN. Domains with the same ports share a topology, so a port in
  * all VLANs costs one copy.
  */
 #ifndef RW_NET_H
@@ -26,9 +27,9 @@
 
 /* The ports of a domain by slot; immutable, published with RCU. */
 struct topology {
-	unsigned users;		  /* [ctl] domains that have it */
-	struct topology *instead; /* [ctl] what replaces it, during a change */
-	struct topology *next;	  /* [ctl] of those that are replaced */
+	unsigned users;		  /* [ctl] domains that use it */
+	struct topology *instead; /* [ctl] its replacement, during a change */
+	struct topology *next;	  /* [ctl] in the list of replaced ones */
 	unsigned count;		  /* slots, holes included */
 	struct port *port[];	  /* NULL: free slot, or not in the domain */
 };
@@ -49,30 +50,31 @@ struct net {
 	struct topology *all;	   /* [rcu] every port by its slot */
 	struct vlans *vlans;	   /* [rcu] NULL: no port has rules */
 	unsigned port_count;	   /* [ctl] */
-	unsigned rule_count;	   /* [ctl] of these have rules */
+	unsigned rule_count;	   /* [ctl] ports that have rules */
 	struct cds_list_head node; /* [ctl] in vswitch.nets */
 };
 
 struct net *net_create(const char *name); /* NULL: out of memory */
-void net_destroy(struct net *net);	  /* no worker may have it */
+void net_destroy(struct net *net);	  /* no worker may use it */
 
-/* Puts @p into / takes it out of the domains that it belongs to. On return no
- * worker uses what was before. 0 or -ENOMEM, and nothing has changed; removing
- * always succeeds. [ctl] */
+/* Put @p into the domains of its VLANs, or take it out of them. On return no
+ * worker uses the replaced objects. Adding returns 0, or -ENOMEM and nothing
+ * has changed; removing always succeeds. [ctl] */
 int net_add_port(struct net *net, struct port *p, unsigned slot);
 void net_remove_port(struct net *net, struct port *p);
-/* Gives @p other rules (NULL: none), which become its own. 0 or -ENOMEM, and
- * nothing has changed. [ctl] */
+/* Gives @p other rules, which it then owns (NULL: none). Returns 0, or -ENOMEM
+ * and nothing has changed. [ctl] */
 int net_set_vlan(struct net *net, struct port *p, struct port_vlan *vlan);
 
-/* The next domain of @net that may have addresses, NULL: no more. Begins with
- * NULL. [ctl] */
+/* Returns the first domain of @net that may have addresses (@d is NULL), or the
+ * next one after @d; NULL: no more. [ctl] */
 struct domain *net_next_domain(struct net *net, const struct domain *d);
 
-/* Forgets the addresses behind @p, or (NULL) all. Returns how many. [ctl] */
+/* Forgets the addresses behind @p (NULL: all). Returns how many. [ctl] */
 unsigned net_flush(struct net *net, const struct port *p);
 
-/* An address of slot @slot was forgotten; for fdb_age(), @arg is the net. */
+/* Takes an address off the count of the port at @slot; for fdb_age(), @arg is
+ * the net. */
 void net_mac_gone(uint16_t slot, void *arg);
 
 #endif

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside switch/: pairs of addresses that a worker saw lately, in front of the
- * MAC table, for bursts in which flows alternate. A pair that is found here
- * needs neither learning nor a lookup: two hashes and two buckets less.
+ * Inside switch/: a worker's cache of address pairs in front of the MAC table,
+ * for bursts in which flows alternate. A hit saves learning and a lookup: two
+ * hashes and two buckets.
  *
- * What an entry says was true of the MAC table at a version (fdb_version()) and
- * counts as long as the table has that version. Whatever could make it untrue
- * changes the version: an address that moves, is aged out or flushed, as it is
- * when its port goes. So does each tick of ageing, and addresses that are found
- * here stay young in the table.
+ * An entry was true of the MAC table at a version (fdb_version()) and is valid
+ * while the table has that version. Every event that could make it untrue
+ * changes the version: an address that moves, is aged out, or is flushed, also
+ * because its port goes. Each tick of ageing changes it, too, so addresses
+ * found here stay young in the table.
  *
- * Private to whoever has the struct forward; no locks.
+ * Private to the thread that has the struct forward; no locks.
  */
 #ifndef RW_PAIRS_H
 #define RW_PAIRS_H
@@ -24,8 +24,8 @@
 #define PAIRS_COUNT (1 << PAIRS_BITS) /* 8 KiB, a quarter of an L1 cache */
 
 struct pair {
-	uint64_t from;	  /* source address << 16 | slot it is behind */
-	uint64_t to;	  /* destination address << 16 | slot it is behind */
+	uint64_t from;	  /* source address << 16 | slot of its port */
+	uint64_t to;	  /* destination address << 16 | slot of its port */
 	uint64_t version; /* 0: free */
 	uint64_t unused;
 };
@@ -37,15 +37,15 @@ struct pairs {
 static inline struct pair *pairs_place(struct pairs *p, uint64_t src,
 				       uint64_t dst)
 {
-	/* An address's last byte is in bits 40-47, which reach only the upper
-	 * bits of a product: so these are the index. */
+	/* The last byte of an address is in bits 40-47, which reach only the
+	 * upper bits of a product. So these are the index. */
 	uint64_t h = (src + (dst << 8 | dst >> 40)) * 0x9e3779b97f4a7c15ull;
 
 	return &p->pair[h >> (64 - PAIRS_BITS)];
 }
 
-/* Is @src known to be behind @src_slot? Then @dst's slot goes to *@dst_slot.
- * @src is not 0. */
+/* Returns whether @src (not 0) is known behind @src_slot and @dst is known,
+ * with the slot of @dst in *@dst_slot. */
 static inline bool pairs_find(struct pairs *p, uint64_t version, uint64_t src,
 			      uint16_t src_slot, uint64_t dst,
 			      uint16_t *dst_slot)
@@ -59,7 +59,8 @@ static inline bool pairs_find(struct pairs *p, uint64_t version, uint64_t src,
 	return true;
 }
 
-/* Both were found in the table, after it was seen to have @version. */
+/* Records a pair. Both addresses were found in the table after @version was
+ * read. */
 static inline void pairs_add(struct pairs *p, uint64_t version, uint64_t src,
 			     uint16_t src_slot, uint64_t dst, uint16_t dst_slot)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A look at a receive queue: a burst is taken in, forwarded, counted and given
+ * Polling of a receive queue: a burst is borrowed, forwarded, counted and given
  * back. Runs on workers; calls the queue's operations and forward_frames().
  * Allocates nothing, logs nothing.
  */
@@ -12,7 +12,7 @@
 #include "probe.h"
 #include "rcu.h"
 
-/* Remembers which queue pair the flows of @frames use. */
+/* Records the queue pair that the flows of @frames use. */
 static void learn_flows(const struct rxq *q, struct frame *frames, unsigned n)
 {
 	const struct txq_set *set = rcu_read(q->port->txqs);
@@ -26,7 +26,8 @@ static void learn_flows(const struct rxq *q, struct frame *frames, unsigned n)
 			   tick);
 }
 
-/* Of the @n frames from @first on those that are not held back. */
+/* Stores in @f those of the @n frames from @first on that are not held. Returns
+ * their number. */
 static unsigned dealt_with(struct burst *b, unsigned first, unsigned n,
 			   struct frame *f[BURST_MAX])
 {
@@ -49,9 +50,9 @@ static void capture_rx(struct port *port, struct burst *b, unsigned first,
 }
 
 /*
- * While a burst is copied no other queue gets its turn, so one of large frames
- * is shorter: 64 of 65000 bytes would take a third of a millisecond. The next
- * burst is made of what this one was, @n frames of @bytes.
+ * Bound of bytes in a burst. While a burst is copied no other queue gets its
+ * turn, and 64 frames of 65000 bytes would take a third of a millisecond. The
+ * length of the next burst follows from this one, of @n frames and @bytes.
  */
 #define BURST_BYTES (512 * 1024)
 
@@ -63,8 +64,7 @@ static void set_want(struct rxq *q, unsigned n, uint64_t bytes)
 		q->want = MIN(2 * q->want, BURST_MAX);
 }
 
-/* Counts frames[first..first + n) but for those held; returns their bytes with
- * those held. */
+/* Counts frames[first..first + n) except those held. Returns all bytes. */
 static uint64_t count_rx(struct queue_stats *s, const struct burst *b,
 			 unsigned first, unsigned n)
 {
@@ -82,8 +82,8 @@ static uint64_t count_rx(struct queue_stats *s, const struct burst *b,
 	return all;
 }
 
-/* Ends what frames[first..first + n) began, which came in at @port and were
- * forwarded; returns their bytes. */
+/* Counts and captures frames[first..first + n), which came in at @port and were
+ * forwarded. Returns their bytes. */
 static uint64_t account(struct port *port, struct queue_stats *s,
 			struct burst *b, unsigned first, unsigned n)
 {
@@ -93,8 +93,8 @@ static uint64_t account(struct port *port, struct queue_stats *s,
 	return bytes;
 }
 
-/* The frames of a queue that serves several ports: neighbours from one are
- * forwarded together. When one has to wait, so do all behind it. */
+/* Forwards the frames of a queue that serves several ports: neighbours from one
+ * port together. If a frame waits, all frames behind it wait. */
 static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
 							 struct rxq *q,
 							 unsigned n)

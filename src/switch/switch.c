@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The switch, see switch.h: networks, topology, ageing. Control thread only.
- * What workers read (net, topology, MAC table) is published with RCU.
+ * The objects that workers read (net, topology, MAC table) are published with
+ * RCU.
  */
 #include "switch_impl.h"
 
@@ -15,7 +16,7 @@
 #include "key.h"
 #include "rcu.h"
 
-#define AGE_TICKS 60 /* ticks in a MAC's life: ageing is exact to 1/60 */
+#define AGE_TICKS 60 /* ticks in the life of a MAC: ageing is exact to 1/60 */
 
 static struct net *net_find(struct vswitch *sw, const char *name)
 {
@@ -50,8 +51,8 @@ static void on_age(struct loop_timer *timer)
 	loop_timer_arm(sw->loop, timer, sw->tick_s * 1000ull, on_age);
 }
 
-/* A port whose link was down for so long is dead: its addresses are forgotten,
- * so that what is sent to them finds where they are now. A front-end that only
+/* A port whose link was down for this long is dead: its addresses are
+ * forgotten, so frames to them find their new place. A front-end that only
  * changes its memory is back much sooner. */
 #define DEAD_MS 1000
 
@@ -135,7 +136,7 @@ static int start_workers(struct vswitch *sw, const struct switch_config *c)
 	};
 	size_t size = (c->workers + 1) * sizeof(struct forward);
 
-	/* Fresh pages from the kernel, untouched until used: not memset(). */
+	/* No memset(): the kernel's fresh pages stay untouched until used. */
 	sw->path = aligned_alloc(4096, align_up(size, 4096));
 	if (!sw->path)
 		return -ENOMEM;
@@ -246,12 +247,12 @@ static void net_release(struct net *net)
 	if (net->port_count)
 		return;
 	cds_list_del(&net->node);
-	/* The last port left with a wait: no worker knows the network. */
+	/* The removal of the last port waited: no worker knows the network. */
 	net_destroy(net);
 }
 
-/* Heads of frames in a network with VLANs hold the headers behind two tags:
- * what chooses among the queues of a receiver is there. */
+/* Sets the head bytes that a network needs. With VLANs the choice among a
+ * receiver's queues needs the headers behind two tags. */
 static void update_snap(struct net *net)
 {
 	uint32_t snap = net->vlans ? KEY_L4_SNAP : 0;
@@ -317,7 +318,7 @@ void switch_remove_port(struct vswitch *sw, struct port *p)
 	if (!net)
 		return;
 	rcu_publish(p->net, NULL);
-	/* On return nobody learns for its slot any more. */
+	/* On return no worker learns for its slot any more. */
 	net_remove_port(net, p);
 	mac_news_drain(&sw->mac_news);
 	tell_port(p, EVENT_PORT_REMOVED);
@@ -434,7 +435,7 @@ void switch_inject(struct port *p, const void *data, uint32_t len)
 		return;
 	f->hdr = (struct vnet_hdr){ 0 };
 	frame_from_iov(f, &iov, 1, len, FRAME_HEAD);
-	/* The counters of the port's queue belong to its worker: what is
-	 * injected is counted where it leaves. */
+	/* The counters of the port's queue belong to its worker, so injected
+	 * frames are counted only where they leave. */
 	forward_frames(fw, p, f, 1, false, &(struct queue_stats){ 0 });
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The switch: networks with their ports and MAC tables, and the workers that
- * run the data path. Control thread only, except where another header says
- * otherwise.
+ * run the data path. Control thread only, unless another header says otherwise.
  */
 #ifndef RW_SWITCH_H
 #define RW_SWITCH_H
@@ -14,7 +13,7 @@
 struct switch_config {
 	unsigned workers;   /* 1..WORKERS_MAX */
 	const int *cpus;    /* worker i runs on cpus[i % cpu_count]; borrowed */
-	unsigned cpu_count; /* 0: wherever the scheduler likes */
+	unsigned cpu_count; /* 0: workers are not bound to CPUs */
 	int poll_us;	    /* longest spin without work; -1: adaptive */
 	unsigned mac_age_s; /* seconds without a frame until forgotten */
 	bool rebalance;	    /* move queues away from overloaded workers */
@@ -24,30 +23,31 @@ int switch_create(const struct switch_config *config, struct loop *loop,
 		  struct vswitch **out, struct err *err);
 void switch_destroy(struct vswitch *sw); /* no port may be left */
 
-/* What a back-end is created with. */
+/* Returns the environment that back-ends are created with. */
 struct port_env switch_port_env(struct vswitch *sw);
 struct workers *switch_workers(struct vswitch *sw);
-/* Who is told what happens; observer_add() to these. */
+/* Returns the list of observers, for observer_add(). */
 struct observers *switch_observers(struct vswitch *sw);
 
-/* Puts @p into the network @name (made when new). -EEXIST: the name is taken
- * anywhere in the switch. From then on it gets frames. */
+/* Adds @p to the network @name, which is made if it is new; from then on @p
+ * gets frames. Returns 0, or -errno with @err; -EEXIST when any port of the
+ * switch has the name of @p. */
 int switch_add_port(struct vswitch *sw, struct port *p, const char *name,
 		    struct err *err);
-/* Takes @p out of its network: no worker sends to it or learns on it any more,
- * its addresses are forgotten. An empty network goes away. */
+/* Removes @p from its network: no worker sends to it or learns on it any more,
+ * and its addresses are forgotten. An empty network goes away. */
 void switch_remove_port(struct vswitch *sw, struct port *p);
 
-/* Gives @p the rules about VLANs that @conf says, while it is in use or not. 0,
- * -EINVAL with @err for what is wrong in them, -ENOMEM; then the port keeps
- * what it had. */
+/* Gives @p the VLAN rules of @conf, in use or not. Returns 0, -EINVAL with @err
+ * for a fault in them, or -ENOMEM; after an error the port keeps its rules. */
 int switch_set_vlan(struct port *p, const struct vlan_conf *conf,
 		    struct err *err);
 
 struct port *switch_find_port(struct vswitch *sw, const char *name);
 const char *switch_net_name(const struct port *p);
 
-/* MAC entries of the network @name or (NULL) all. */
+/* A MAC entry. switch_each_mac() calls @fn for those of the network @name
+ * (NULL: all) until @fn returns false. */
 struct mac_entry {
 	uint8_t mac[6];
 	const char *net, *port; /* valid during the call */
@@ -56,13 +56,13 @@ struct mac_entry {
 };
 void switch_each_mac(struct vswitch *sw, const char *name,
 		     bool (*fn)(const struct mac_entry *, void *), void *arg);
-/* Forgets addresses: of one port, or (NULL) all of the network @name (NULL:
- * everywhere). Returns how many. */
+/* Forgets the addresses of @p, or (NULL) those of the network @name (NULL:
+ * all). Returns how many. */
 unsigned switch_flush_macs(struct vswitch *sw, const char *name,
 			   const struct port *p);
 
-/* Lets the frame @data into the switch as if @p had received it; for
- * announcements on behalf of a guest. */
+/* Forwards the frame @data as if @p had received it; for announcements on
+ * behalf of a guest. */
 void switch_inject(struct port *p, const void *data, uint32_t len);
 
 #endif
