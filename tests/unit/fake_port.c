@@ -47,7 +47,7 @@ static void fake_rx_done(struct rxq *rxq, struct burst *b)
 	struct fake_queue *q = container_of(rxq, struct fake_queue, rxq);
 	unsigned to = q->in.tail + b->borrowed;
 
-	/* what is held moves together behind the rest */
+	/* moves the held frames together, behind the rest */
 	for (unsigned i = b->borrowed; i-- && b->held_mask;)
 		if (b->held_mask >> i & 1)
 			q->in.slot[--to & (QUEUE_ROOM - 1)] =

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packets for tests, built and checked the obvious way, byte by byte. */
+/* Packets for tests, built and checked in the obvious way, byte by byte. */
 #ifndef RW_PKT_H
 #define RW_PKT_H
 
@@ -12,7 +12,7 @@
 
 #define PKT_MAX (FRAME_MAX + 512)
 
-/* What to build. */
+/* The description of a packet. */
 struct pkt_spec {
 	unsigned tags; /* VLAN tags, 0..2 */
 	bool v6;
@@ -29,7 +29,8 @@ struct pkt {
 	unsigned l3_off, l4_off, payload_off;
 };
 
-/* 16-bit one's complement sum in network order, an odd byte padded. */
+/* Returns @sum plus the 16-bit one's complement sum in network order; an odd
+ * byte is padded. */
 static inline uint32_t pkt_sum(uint32_t sum, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -39,7 +40,7 @@ static inline uint32_t pkt_sum(uint32_t sum, const uint8_t *p, size_t n)
 	return sum;
 }
 
-/* Sum of the pseudo header of the packet whose IP header is at @l3. */
+/* Returns the sum of the pseudo header for the IP header at @l3. */
 static inline uint32_t pkt_pseudo(const uint8_t *l3, uint8_t proto,
 				  uint32_t l4_size)
 {
@@ -52,7 +53,7 @@ static inline uint32_t pkt_pseudo(const uint8_t *l3, uint8_t proto,
 	return sum;
 }
 
-/* Fills with noise, up to 7 bytes past the end. */
+/* Fills @p with noise, up to 7 bytes past the end. */
 static inline void pkt_noise(struct rng *rng, uint8_t *p, uint32_t size)
 {
 	for (uint32_t i = 0; i < size; i += 8) {
@@ -111,7 +112,7 @@ static inline void pkt_build(struct pkt *k, const struct pkt_spec *s,
 	}
 }
 
-/* The offload header that goes with it; @gso_size 0: checksum only. */
+/* Returns the offload header of @k; @gso_size 0: checksum only. */
 static inline struct vnet_hdr pkt_hdr(const struct pkt *k,
 				      const struct pkt_spec *s,
 				      uint16_t gso_size)
@@ -130,8 +131,7 @@ static inline struct vnet_hdr pkt_hdr(const struct pkt *k,
 	};
 }
 
-/* Cuts @data into iovecs of random lengths up to @max_piece; returns how
- * many. */
+/* Cuts @data into iovecs of random lengths <= @max_piece. Returns how many. */
 static inline unsigned pkt_cut(struct rng *rng, uint8_t *data, uint32_t len,
 			       uint32_t max_piece, struct iovec *iov,
 			       unsigned iov_max)

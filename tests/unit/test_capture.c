@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* switch/capture: what was recorded is what libpcap reads back; readers that
- * leave, stand still, or come to their bound. */
+/* switch/capture: libpcap reads back what was recorded; readers that leave,
+ * stand still, or reach their bound. */
 #include "test.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ struct setup {
 	struct port port;
 	struct loop *loop;
 	unsigned ended;
-	int fd; /* what the test reads */
+	int fd; /* the test reads from this */
 };
 
 static char port_name[] = "p";
@@ -187,20 +187,20 @@ static void test_options(void **state)
 	expect(p, 1000, 100, 2);
 	pcap_close(p);
 
-	/* the bound was reached, but its owner stops it at the same time */
+	/* the bound is reached while the owner stops the capture */
 	start_file(&s, (struct capture_config){ .max_frames = 1 });
 	record(&s, true, 60, 1, 1);
 	usleep(50000);
 	capture_stop(&s.port, &stats);
 	assert_int_equal(stats.frames, 1);
 	loop_post(s.loop, stop_loop, s.loop);
-	loop_run(s.loop); /* frees what is left */
+	loop_run(s.loop); /* frees the rest */
 	assert_int_equal(s.ended, 1);
 	close(s.fd);
 	end(&s);
 }
 
-/* Bytes are in the pipe without the capture's end. */
+/* Reads exactly @size bytes; the pipe does not end there. */
 static void read_exactly(int fd, size_t size)
 {
 	char buf[4096];
@@ -228,7 +228,7 @@ static void test_live_pipe(void **state)
 		record(&s, true, 100, 1, 1);
 		read_exactly(s.fd, PCAP_RECORD_HEADER + 100);
 	}
-	/* the reader goes away; nobody sends anything */
+	/* the reader goes away while nothing is sent */
 	close(s.fd);
 	loop_run(s.loop);
 	assert_int_equal(s.ended, 1);
@@ -236,7 +236,7 @@ static void test_live_pipe(void **state)
 	end(&s);
 }
 
-/* A reader that never reads: frames are dropped, stopping takes no for ever. */
+/* A reader that never reads: frames are dropped, and stopping ends soon. */
 static void test_stuck_pipe(void **state)
 {
 	struct capture_stats stats;

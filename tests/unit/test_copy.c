@@ -9,8 +9,8 @@
 
 #define AREA 70000
 
-/* Every way copies exactly what it is told, wherever it lies and whatever it
- * believes to come next. */
+/* Every way copies exactly the given bytes, at any alignment and with any hint
+ * about the next piece. */
 static void test_copies(void **state)
 {
 	uint8_t *src = malloc(2 * AREA), *dst = malloc(2 * AREA);
@@ -41,8 +41,8 @@ static void test_copies(void **state)
 	free(dst);
 }
 
-/* Moves @mib in bursts of 32 frames of 1500 bytes that cost @cost[] cycles a
- * KiB, some with a loss of the processor in them. Returns the cycles. */
+/* Moves @mib in bursts of 32 frames of 1500 bytes that cost @cost[] cycles per
+ * KiB; some bursts lose the processor. Returns the cycles. */
 static uint64_t play(struct copy_choice *c, const unsigned *cost, unsigned mib,
 		     struct rng *rng)
 {
@@ -69,7 +69,7 @@ static void check_choice(const unsigned *cost, enum copy_method best)
 
 	play(&c, cost, 1200, &rng);
 	assert_int_equal(c.best, best);
-	/* what looking around costs */
+	/* trials cost at most this */
 	assert_true(play(&c, cost, 8192, &rng) < ideal * 102 / 100);
 	assert_int_equal(c.best, best);
 	assert_in_range(c.changes, 0, 2);
@@ -83,8 +83,8 @@ static void test_choice(void **state)
 	check_choice((unsigned[]){ 100, 130, 900 }, COPY_PLAIN);
 	check_choice((unsigned[]){ 700, 500, 490 }, COPY_AHEAD);
 	check_choice((unsigned[]){ 2000, 1000, 3000 }, COPY_AHEAD);
-	/* as measured: warm between cores with a common cache, cold, and
-	 * between cores without one */
+	/* as measured: warm with a common cache, cold, and without a common
+	 * cache */
 	check_choice((unsigned[]){ 210, 206, 145 }, COPY_AHEAD);
 	if (copy_large_has(COPY_STREAM)) {
 		check_choice((unsigned[]){ 700, 700, 420 }, COPY_STREAM);
@@ -93,7 +93,7 @@ static void test_choice(void **state)
 	}
 }
 
-/* Buffers that were warm become cold, and warm again. */
+/* Warm buffers become cold, and warm again. */
 static void test_change(void **state)
 {
 	const unsigned warm[] = { 100, 115, 500 }, cold[] = { 800, 500, 700 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/csum.c against the obvious sum: every size, alignment and cut. */
+/* net/csum.c against the obvious sum, with every size, alignment and cut. */
 #include "pkt.h"
 
 #include "offload.h"

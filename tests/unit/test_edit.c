@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tags pushed and popped: what comes out is the packet that would have been
+/* Tags pushed, popped and set: the result is the packet that would have been
  * built that way, with the offload header and the key in the right places. */
 #include "test.h"
 
@@ -32,7 +32,7 @@ static void check_same(struct frame *f, const struct pkt *k,
 	assert_int_equal(f->key.payload_off, k->payload_off);
 }
 
-/* @with is @k with a tag in front of the others. */
+/* Makes @with the packet @k with a tag in front of the others. */
 static void put_tag(struct pkt *with, const struct pkt *k, uint16_t tpid,
 		    uint16_t tci)
 {
@@ -82,13 +82,13 @@ static void test_push_and_pop(void **state)
 		assert_int_equal(frame_flow_hash(&copy[1]), hash);
 		edit_pop_tag(&copy[2], &copy[1]);
 		check_same(&copy[2], &plain, &hdr);
-		/* who shares the frame sees nothing of this */
+		/* the other users of the frame see no change */
 		check_same(&copy[0], &tagged, &hdr4);
 		check_same(&f, &plain, &hdr);
 	}
 }
 
-/* A frame of which all is in the head, and the smallest. */
+/* A frame that lies completely in the head, and the smallest frame. */
 static void test_small(void **state)
 {
 	static const uint8_t data[18] = { 1, 2, 3, 4, 5, 6, 7,		 8,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MAC table against a naive one: a plain array indexed by a small number from
- * which the address is made. Random learning, moving, ageing, flushing,
- * growing; then size, and two threads.
+ * The MAC table against a naive one, an array indexed by the number in the
+ * address: random learning, moving, ageing, flushing, growing; then size, and
+ * two threads.
  */
 #include "test.h"
 
@@ -15,7 +15,7 @@
 #include "shm.h"
 
 #define ADDRESSES 4000
-/* Sanitizers make the large table slow, and its size adds nothing to them. */
+/* Sanitizers make the large table slow and find nothing more in it. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define TOTAL 100000
 #else
@@ -140,7 +140,7 @@ static void test_model(void **state)
 	free(m);
 }
 
-/* TOTAL addresses fit, are all found, and none of a million others are. */
+/* TOTAL addresses fit and are all found; none of a million others is. */
 static void test_million(void **state)
 {
 	struct fdb *f = fdb_create(64);
@@ -173,7 +173,7 @@ struct racer {
 	uint64_t added, moved;
 };
 
-/* Learns the same addresses as the other racer, for its own slot. */
+/* Learns the other racer's addresses for its own slot. */
 static void *race(void *arg)
 {
 	struct racer *me = arg;
@@ -205,7 +205,7 @@ static void *race(void *arg)
 	return NULL;
 }
 
-/* Two workers fight over addresses while control ages, grows and flushes: the
+/* Two workers fight over addresses while control ages, grows and flushes. The
  * number of entries always equals additions minus removals. */
 static void test_threads(void **state)
 {

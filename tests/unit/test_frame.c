@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/frame.c and net/parse.c: snapshots and views, header cursors, hash. */
+/* net/frame.c and net/key.c: snapshots and views, keys, hash. */
 #include "pkt.h"
 
 #include "copy.h"
@@ -24,7 +24,7 @@ static void test_copy(void **state)
 		}
 }
 
-/* Any cut and any snapshot size: the frame is the input, byte for byte. */
+/* With any cut and any snapshot size the frame equals the input. */
 static void test_views(void **state)
 {
 	static uint8_t data[FRAME_MAX], out[FRAME_MAX + 16];
@@ -107,7 +107,7 @@ static void test_parse(void **state)
 		assert_int_equal(h->payload_off, k.payload_off);
 		assert_int_equal(h->proto, s.udp ? IPPROTO_UDP : IPPROTO_TCP);
 		assert_false(h->is_fragment);
-		/* knows less of every shorter head, never anything wrong */
+		/* a shorter head has less in its key, never anything wrong */
 		for (unsigned len = k.payload_off; len-- > 14;) {
 			frame_from_pkt(&f, &iov, &k, len);
 			h = frame_key(&f, KEY_L4);
@@ -120,7 +120,7 @@ static void test_parse(void **state)
 	}
 }
 
-/* A key is filled as far as somebody asked, and once. */
+/* A key is filled only as far as asked, and only once. */
 static void test_key_depth(void **state)
 {
 	struct pkt_spec spec = { .tags = 2, .payload = 60 };
@@ -146,7 +146,7 @@ static void test_key_depth(void **state)
 	assert_int_equal(key->l3_off, k.l3_off);
 	assert_memory_equal(key_addresses(&f), k.data + k.l3_off + 12, 8);
 	assert_memory_equal(key_ports(&f), k.data + k.l4_off, 4);
-	/* who asks again gets what was found, not another look */
+	/* a second call returns the first result without another look */
 	memset(frame_head(&f) + 12, 0, 8);
 	assert_int_equal(frame_key(&f, KEY_L2)->tags, 2);
 	frame_forget(&f);
@@ -240,7 +240,7 @@ static void test_hash(void **state)
 	assert_int_equal(flow_hash(&f), hash);
 }
 
-/* What is not IP: the MAC addresses, in both directions. */
+/* The hash of frames other than IP: MAC addresses, equal in both directions. */
 static void test_hash_mac(void **state)
 {
 	static struct frame f;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * net/gro.c: what is merged comes out of segmentation byte for byte as it went
- * in and in order, over random streams; and a table of everything that must
- * keep frames apart.
+ * net/gro.c: segmentation restores merged frames byte for byte and in order,
+ * over random streams; and a table of everything that must keep frames apart.
  */
 #include "pkt.h"
 
 #include "gro.h"
 #include "offload.h"
 
-#define PIECES 4 /* of a frame's payload at most */
+#define PIECES 4 /* most pieces of a frame's payload */
 
-/* One frame of a burst with its memory. */
+/* A frame of a burst and its memory. */
 struct item {
 	struct pkt pkt;
 	struct frame frame;
@@ -21,7 +20,7 @@ struct item {
 static struct item items[BURST_MAX];
 static struct gro gro;
 
-/* Fills the IPv4 header's checksum, and that of TCP or UDP too. */
+/* Fills in the checksums of IPv4 and of TCP or UDP. */
 static void fill_csums(struct pkt *k, const struct pkt_spec *s, bool l4)
 {
 	uint8_t *p = k->data + k->l3_off, *field;
@@ -53,7 +52,7 @@ static void make_frame(struct rng *rng, struct item *it, struct vnet_hdr hdr,
 	frame_from_iov(&it->frame, it->iov, n, it->pkt.len, snap);
 }
 
-/* A flow whose next frame is next(). */
+/* A flow; next() makes its next frame. */
 struct flow {
 	struct pkt_spec spec;
 	struct pkt first;
@@ -97,7 +96,7 @@ static void flow_next(struct flow *fl, struct pkt *k, unsigned payload,
 	fl->id += !fl->has_fixed_id;
 }
 
-/* Merges items[0..n); the frames are in out[]. */
+/* Merges items[0..n) into out[]. Returns the number of frames. */
 static unsigned merge(struct frame **out, unsigned n, unsigned offloads)
 {
 	struct frame *in[BURST_MAX];
@@ -127,13 +126,13 @@ struct rule_row {
 	const char *what;
 	struct pkt_spec spec;
 	bool is_merged;
-	/* this byte is changed so */
+	/* the byte to change, and how */
 	enum at at;
 	unsigned off;
 	uint8_t xor ;
 	enum who who;
-	bool keep_csums; /* the change is not covered up */
-	/* or that in the offload header */
+	bool keep_csums; /* checksums are not corrected after the change */
+	/* changes the offload header */
 	void (*spoil)(struct item *it);
 	uint32_t snap; /* 0: FRAME_HEAD */
 };
@@ -392,7 +391,7 @@ static void test_offloads(void **state)
 
 /* ---- how trains end ---- */
 
-/* Frames of one flow, all of these payload sizes. */
+/* Merges frames of one flow with these payload sizes. */
 static unsigned merge_sizes(const struct pkt_spec *s, const unsigned *size,
 			    unsigned n, struct frame **out, struct rng *rng)
 {
@@ -435,7 +434,7 @@ static void test_sizes(void **state)
 	assert_int_equal(merge_sizes(&tcp, size, BURST_MAX, out, &rng), 2);
 	assert_int_equal(out[0]->len, 54 + 44 * 1460);
 	assert_int_equal(out[1]->len, 54 + 20 * 1460);
-	/* exactly 65535 of IP, and one more */
+	/* exactly 65535 bytes of IP, and one more */
 	for (unsigned i = 0; i < 43; i++)
 		size[i] = 1523;
 	size[43] = 65535 - 40 - 43 * 1523;
@@ -443,7 +442,7 @@ static void test_sizes(void **state)
 	assert_int_equal(out[0]->len, 65535 + ETH_HLEN);
 	size[43]++;
 	assert_int_equal(merge_sizes(&tcp, size, 44, out, &rng), 2);
-	/* with tags it would be too long for a frame */
+	/* tags would make it too long for a frame */
 	size[43]--;
 	assert_int_equal(merge_sizes(&tagged, size, 44, out, &rng), 2);
 }
@@ -481,7 +480,7 @@ static void test_ids(void **state)
 	}
 }
 
-/* The sum of a header may be 0, but not the other zero. */
+/* The sum of a header may be 0, but not 0xffff. */
 static void test_zero(void **state)
 {
 	struct rng rng = rng_start();
@@ -507,7 +506,7 @@ static void test_zero(void **state)
 	}
 }
 
-/* More pieces than there is room for: the rest is not merged. */
+/* Frames with too many pieces are not merged. */
 static void test_pieces(void **state)
 {
 	static struct iovec iov[BURST_MAX][200];
@@ -534,7 +533,7 @@ static void test_pieces(void **state)
 
 #define FLOWS 24
 
-/* What must come out of one flow. */
+/* The expected output of a flow. */
 struct expected {
 	uint8_t data[BURST_MAX][2048];
 	uint32_t len[BURST_MAX];
@@ -544,7 +543,7 @@ struct expected {
 static struct expected expected[FLOWS];
 static struct flow flows[FLOWS];
 
-/* Without what segmentation does not bring back. */
+/* Clears the fields that segmentation does not restore. */
 static void mask_id(const struct flow *fl, uint8_t *p)
 {
 	if (fl->spec.v6 || !fl->has_fixed_id)
@@ -569,7 +568,7 @@ static bool is_next(unsigned i, const struct frame *f)
 	return !memcmp(got, want, f->len);
 }
 
-/* A small frame came out: it must be the next of some flow. */
+/* Checks an outgoing small frame: it must be the next one of some flow. */
 static void came_out(const struct frame *f)
 {
 	struct frame copy = *f;
@@ -606,7 +605,7 @@ static uint8_t random_flags(struct rng *rng)
 	return rng_below(rng, 8) ? 0x10 : odd[rng_below(rng, ARRAY_SIZE(odd))];
 }
 
-/* Breaks some rule; the frame stays of its flow or becomes one of none. */
+/* Breaks some rule. The frame stays in its flow or belongs to none any more. */
 static void break_rule(struct rng *rng, struct flow *fl, struct pkt *k)
 {
 	uint8_t *p = k->data;
@@ -641,7 +640,7 @@ static void break_rule(struct rng *rng, struct flow *fl, struct pkt *k)
 	fill_csums(k, &fl->spec, true);
 }
 
-/* The next frame of some flow becomes items[i]. */
+/* Makes items[i] the next frame of some flow. */
 static void add_item(struct rng *rng, unsigned i, unsigned flow_count)
 {
 	unsigned n = rng_below(rng, flow_count), kind = rng_below(rng, 16);
@@ -667,7 +666,7 @@ static void add_item(struct rng *rng, unsigned i, unsigned flow_count)
 	make_frame(rng, &items[i], hdr, FRAME_HEAD);
 }
 
-/* Flows that differ in little: some have the addresses of others. */
+/* Starts flows that differ in little: some share addresses. */
 static void start_flows(struct rng *rng, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -726,7 +725,7 @@ static void test_streams(void **state)
 		in_all += n;
 		out_all += left;
 	}
-	/* worth its name */
+	/* merging happened at all */
 	assert_true(out_all < in_all * 2 / 3);
 }
 

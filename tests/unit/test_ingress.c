@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where frames come in and how they are counted: a queue that serves several
- * ports, addresses that are told to observers, frames that a back-end drops, a
- * port whose link is down.
+ * Ingress and its counters: a queue that serves several ports, news of
+ * addresses, frames that a back-end drops, a port whose link is down.
  */
 #include "test.h"
 
@@ -13,8 +12,8 @@
 #include "fd.h"
 #include "shm.h"
 
-/* Three ports, of which the first has the queue. Source 1 comes in at it, the
- * others at theirs. A queue of its own each of them has only to count. */
+/* Three ports share the queue of the first. Source 1 comes in at the first, the
+ * others at their own ports, whose queues only count. */
 static void test_shared_queue(void **state)
 {
 	struct world w = start(1);
@@ -51,7 +50,7 @@ static void test_shared_queue(void **state)
 				 sent[i]);
 		assert_int_equal(shm_load(&p[i]->port.mac_count), 1);
 	}
-	/* a port does not hear itself, but its neighbour on the same queue */
+	/* a port does not hear itself; its neighbour on the queue does */
 	assert_int_equal(wait_frames(p[0], sent[1]), sent[1]);
 	for (unsigned i = 0; i < 3; i++)
 		remove_port(&w, p[i]);
@@ -84,8 +83,8 @@ static void test_counts(void **state)
 	stop(&w);
 }
 
-/* A frame to 00:00:00:00:00:00 behind a broadcast from a new address: nothing
- * that was remembered of the frames before is true of it. */
+/* A frame to 00:00:00:00:00:00 behind a broadcast from a new address: results
+ * remembered from the frames before must not be used for it. */
 static void test_zero_address(void **state)
 {
 	struct world w = start(1);
@@ -97,14 +96,14 @@ static void test_zero_address(void **state)
 	(void)state;
 	send_frame(b, 255, 2, 0);
 	wait_taken(b);
-	make_udp(&f->slot[0], 2, 1, 1, 0);   /* b is where it goes */
+	make_udp(&f->slot[0], 2, 1, 1, 0);   /* to b */
 	make_udp(&f->slot[1], 255, 9, 1, 0); /* a new address */
 	make_udp(&f->slot[2], 0, 9, 1, 0);
 	memset(f->slot[2].data, 0, 6);
 	shm_store_release(&f->head, 3);
 	fifo_kick(&a->q[0]);
 	wait_taken(a);
-	/* two broadcasts, one of them b's */
+	/* two broadcasts, one of them from b */
 	assert_int_equal(wait_frames(c, 3), 3);
 	remove_port(&w, a);
 	remove_port(&w, b);
@@ -129,7 +128,7 @@ static void note_mac(struct observer *o, const struct event *e)
 	strncpy(n->from, e->mac.from ? e->mac.from : "-", sizeof(n->from) - 1);
 }
 
-/* Turns the loop until @n heard of @count addresses, or 3 s went by. */
+/* Runs the loop until @n has @count addresses, at most 3 s. */
 static void hear(struct world *w, const struct mac_notes *n, unsigned count)
 {
 	uint64_t end = loop_now_ms() + 3000;
@@ -150,7 +149,7 @@ static void test_addresses_are_told(void **state)
 	struct mac_notes n = { .o = { note_mac, 1 << EVENT_MAC, NULL } };
 
 	(void)state;
-	send_frame(a, 255, 1, 0); /* nobody asked yet */
+	send_frame(a, 255, 1, 0); /* no observer yet */
 	wait_taken(a);
 	observer_add(switch_observers(w.sw), &n.o);
 	send_frame(a, 255, 2, 0);
@@ -169,7 +168,7 @@ static void test_addresses_are_told(void **state)
 	stop(&w);
 }
 
-/* Faster than they are told: what does not fit is counted, and nobody waits. */
+/* News too fast to be told are counted, and no worker waits. */
 static void test_too_many_addresses(void **state)
 {
 	enum { FLAPS = 6000 };
@@ -186,9 +185,9 @@ static void test_too_many_addresses(void **state)
 		send_frame(b, 255, 1, 0);
 		wait_taken(b);
 	}
-	/* Nobody read so far: the ring holds some, a hundred are told each
-	 * tenth of a second, and the next one after the loss says how many are
-	 * missing. */
+	/* No news were read yet: the ring holds some, a hundred are told every
+	 * tenth of a second, and the next one after the loss has the number
+	 * lost. */
 	hear(&w, &n, FLAPS);
 	assert_true(n.count > 500 && n.count < FLAPS / 2);
 	send_frame(a, 255, 4, 0);
@@ -201,7 +200,7 @@ static void test_too_many_addresses(void **state)
 	stop(&w);
 }
 
-/* A port whose link stays down loses its addresses, one that comes back soon
+/* A port whose link stays down loses its addresses; one that comes back soon
  * keeps them. */
 static void test_dead_port(void **state)
 {
@@ -227,7 +226,7 @@ static void test_dead_port(void **state)
 	stop(&w);
 }
 
-/* Heads are as long as somebody needs them. */
+/* Heads are as long as their network needs. */
 static void test_snap(void **state)
 {
 	struct world w = start(1);

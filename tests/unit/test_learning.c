@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where frames go while addresses move, are forgotten, and ports come and go:
- * the switch, with all it remembers to be fast, against an array.
+ * Destinations of frames while addresses move and are forgotten, and ports come
+ * and go: the switch with its caches against an array.
  */
 #include "test.h"
 
@@ -21,7 +21,7 @@ struct model {
 	struct world w;
 	struct fake_port *port[PORTS];
 	unsigned where[ADDRESSES]; /* port of each address */
-	/* what each port is to receive in this round */
+	/* frames that each port shall receive in this round */
 	unsigned expected[PORTS][BURST], count[PORTS];
 	unsigned serial;
 	struct rng rng;
@@ -41,7 +41,8 @@ static void forget(struct model *m, unsigned port)
 			m->where[i] = NOWHERE;
 }
 
-/* Moves now and then, else an address that is at @port, if there is one. */
+/* Returns an address at @port if there is one; now and then one that moves
+ * there. */
 static unsigned pick_source(struct model *m, unsigned port)
 {
 	unsigned i = rng_below(&m->rng, ADDRESSES);
@@ -59,7 +60,7 @@ static void expect(struct model *m, unsigned port)
 	m->expected[port][m->count[port]++] = m->serial;
 }
 
-/* A burst of frames into @port, all of them there before the worker looks. */
+/* Sends a burst into @port; all frames are there before the worker polls. */
 static void send_burst(struct model *m, unsigned port)
 {
 	unsigned n = 1 + rng_below(&m->rng, BURST);
@@ -128,10 +129,10 @@ static void disturb(struct model *m)
 		switch_flush_macs(m->w.sw, NULL, NULL);
 		forget(m, NOWHERE);
 		break;
-	case 3: /* a tick in which nothing becomes too old */
+	case 3: /* a tick in which no address becomes too old */
 		fdb_age(fdb, 200, entry_gone, m);
 		break;
-	case 4: /* one in which everything does */
+	case 4: /* a tick in which every address does */
 		fdb_age(fdb, 0, entry_gone, m);
 		forget(m, NOWHERE);
 		break;
@@ -164,8 +165,8 @@ static void test_addresses_move(void **state)
 	stop(&m.w);
 }
 
-/* An address that is in use through what a worker remembers stays in the
- * table; one that is silent does not. */
+/* An address used only through the worker's cache stays in the table; a silent
+ * one does not. */
 static void test_used_ones_stay(void **state)
 {
 	struct model m = { .w = start(1), .rng = rng_start() };

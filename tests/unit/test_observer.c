@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who asked is told what happens, and nobody else. */
+/* Observers get the events they asked for, and no others. */
 #include "test.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 struct notes {
 	struct observer o;
-	struct observers *all; /* removes itself at the first event */
+	struct observers *all; /* to leave at the first event */
 	unsigned count;
 	char text[16][80];
 };
@@ -47,7 +47,7 @@ static void test_kinds(void **state)
 	observers_tell(&all, &e);
 	assert_int_equal(links.count, 0);
 	assert_int_equal(once.count, 1);
-	/* it took itself off while it was told */
+	/* the observer removed itself during the call */
 	assert_int_equal(all.kinds, 1 << EVENT_LINK);
 	e.kind = EVENT_LINK;
 	observers_tell(&all, &e);

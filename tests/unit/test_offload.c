@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * net/offload.c and net/gso.c: what is refused, and that segments put together
- * again are the frame they were made of, each with headers and checksums that
- * an independent check finds right.
+ * net/offload.c and net/gso.c: refused headers; and segments that together are
+ * their frame again, each with headers and checksums that an independent check
+ * finds right.
  */
 #include "pkt.h"
 
@@ -13,7 +13,7 @@ static struct pkt pkt;
 static struct frame frame;
 static struct iovec iovs[256];
 
-/* @f is @k, in pieces of at most @max_piece bytes. */
+/* Makes @f the frame of @k, in pieces of at most @max_piece bytes. */
 static void make_frame(struct rng *rng, struct frame *f, struct pkt *k,
 		       struct vnet_hdr hdr, uint32_t max_piece)
 {
@@ -369,7 +369,7 @@ static void test_fill(void **state)
 	}
 }
 
-/* A datagram whose checksum comes out as 0 carries the other zero. */
+/* A datagram with the checksum 0 carries 0xffff. */
 static void test_fill_zero(void **state)
 {
 	struct pkt_spec s = { .udp = true, .payload = 2 };
@@ -386,8 +386,8 @@ static void test_fill_zero(void **state)
 	assert_int_equal(get_be16(frame_head(&frame) + pkt.l4_off + 6), 0xffff);
 }
 
-/* One segment @p of @len bytes; @off and @i say which. Compared with what the
- * large frame says it must be. */
+/* Checks the segment @p of @len bytes, number @i at payload offset @off,
+ * against the large frame. */
 static void check_segment(const uint8_t *p, uint32_t len, uint32_t off,
 			  unsigned i, const struct pkt_spec *s, bool is_last)
 {
@@ -474,8 +474,7 @@ static void segment_one(struct rng *rng, const struct pkt_spec *s,
 	segment_frame(s, gso_size, offloads);
 }
 
-/* A frame that ends well behind its head, cut in two at every place, and in
- * three. */
+/* A frame well beyond its head, cut in two at every place, and in three. */
 static void test_every_cut(void **state)
 {
 	struct pkt_spec s = { .payload = 300, .tcp_flags = 0xff };
@@ -511,7 +510,7 @@ static void test_segments(void **state)
 		segment_one(&rng, &s, gso_size,
 			    rng_below(&rng, 2) ? OFFLOAD_CSUM : 0);
 	}
-	/* the largest there is */
+	/* the largest frame */
 	segment_one(&rng, &(struct pkt_spec){ .payload = 65535 - 40 }, 1460, 0);
 	segment_one(&rng,
 		    &(struct pkt_spec){ .v6 = true, .payload = FRAME_MAX - 74 },

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues that move between workers: the choice of a move, that no frame is lost
- * and none overtakes another of its flow while queues move under load, and that
- * moves are made by themselves when a worker is overloaded and nobody wakes up
- * when none is.
+ * Moves of queues between workers: the choice of a move; no lost frame and no
+ * overtaking within a flow during moves under load; automatic moves
+ * from an overloaded worker, and no wake-ups without one.
  */
 #include "test.h"
 
@@ -23,12 +22,12 @@ static const struct balance_rule eager = { .margin = 10 };
 static const struct balance_rule calm = { .busy = 80 * PERCENT,
 					  .margin = 10 * PERCENT };
 
-/* Queues by load, in percent, ended by -1; one row is one worker. */
+/* Loads of queues in percent, ended by -1; one row per worker. */
 struct plan_case {
 	int load[4][6];
 	unsigned workers;
 	bool is_calm;
-	int moved, to; /* load of the queue that moves; -1: none does */
+	int moved, to; /* load of the queue to move; -1: none */
 };
 
 static const struct plan_case plan_cases[] = {
@@ -37,19 +36,19 @@ static const struct plan_case plan_cases[] = {
 	{ { { 90, -1 } }, 1, false, -1, 0 },
 	{ { { 90, -1 }, { -1 } }, 2, false, -1, 0 },
 	{ { { 40, 40, -1 }, { 70, -1 } }, 2, true, -1, 0 },
-	/* half of it goes */
+	/* half of the load moves */
 	{ { { 45, 45, -1 }, { -1 } }, 2, true, 45, 1 },
-	/* the small one rather than the large one, when that is as good */
+	/* the small one of two equally good queues */
 	{ { { 80, 15, -1 }, { -1 } }, 2, true, 15, 1 },
 	{ { { 50, 30, 20, -1 }, { 10, -1 } }, 2, true, 50, 1 },
-	/* not overloaded; overloaded, but it would gain little */
+	/* not overloaded; overloaded with little to gain */
 	{ { { 35, 35, -1 }, { -1 } }, 2, true, -1, 0 },
 	{ { { 35, 35, -1 }, { -1 } }, 2, false, 35, 1 },
 	{ { { 93, 6, -1 }, { -1 } }, 2, true, -1, 0 },
 	{ { { 50, 49, -1 }, { 45, -1 } }, 2, true, -1, 0 },
-	/* the busiest cannot be helped, the next one can */
+	/* no move helps the busiest worker, one helps the next */
 	{ { { 100, -1 }, { -1 }, { 45, 44, -1 } }, 3, true, 44, 1 },
-	/* the idlest of several gets it */
+	/* to the idlest of several */
 	{ { { 30, 30, 30, -1 }, { 30, -1 }, { 10, -1 }, { 20, -1 } },
 	  4,
 	  true,
@@ -87,15 +86,15 @@ static void test_plan(void **state)
 			continue;
 		assert_int_equal(q[m.queue].load, c->moved * PERCENT);
 		assert_int_equal(m.to, c->to);
-		/* the same queue tied to its place */
+		/* the same queue marked as fixed */
 		for (unsigned k = 0; k < n; k++)
 			q[k].is_fixed = true;
 		assert_false(balance_pick(q, n, c->workers, &eager, &m));
 	}
 }
 
-/* Any loads: it comes to an end, never makes the busiest worker busier, and
- * equal queues are spread evenly. */
+/* Random loads: moves end, never make the busiest worker busier, and spread
+ * equal queues evenly. */
 static void test_plan_random(void **state)
 {
 	struct rng r = rng_start();
@@ -141,16 +140,16 @@ static void test_plan_random(void **state)
 #define ALL_FLOWS (SENDERS * QUEUES * FLOWS)
 #define RECEIVER  (SENDERS + 1) /* its address */
 
-/* The guests: one thread that fills all queues of the senders and reads those
- * of the receiver. */
+/* The guests: one thread fills all queues of the senders and reads those of the
+ * receiver. */
 struct traffic {
 	struct fake_port *from[SENDERS], *to;
 	struct rng rng;
-	unsigned sent[ALL_FLOWS]; /* also the next serial */
-	unsigned next[ALL_FLOWS]; /* the least serial that may come */
-	unsigned wrong;		  /* others that came */
-	uint64_t frames;	  /* that came */
-	bool stop;		  /* [atomic] sends no more */
+	unsigned sent[ALL_FLOWS]; /* frames sent; the next serial */
+	unsigned next[ALL_FLOWS]; /* least serial that may come next */
+	unsigned wrong;		  /* frames out of order */
+	uint64_t frames;	  /* frames received */
+	bool stop;		  /* [atomic] stops sending */
 	pthread_t thread;
 };
 
@@ -172,7 +171,7 @@ static void send_some(struct traffic *t, unsigned sender, unsigned queue)
 	fifo_kick(q);
 }
 
-/* True: there was something. */
+/* Reads all queues. Returns whether there were frames. */
 static bool receive_all(struct traffic *t)
 {
 	uint64_t before = t->frames;
@@ -204,7 +203,7 @@ static void *be_guests(void *arg)
 			  rng_below(&t->rng, QUEUES));
 		receive_all(t);
 	}
-	/* what is under way: until 200 ms brought nothing */
+	/* reads the frames in flight, until 200 ms bring none */
 	for (unsigned silent = 0; silent < 200; silent++) {
 		if (receive_all(t))
 			silent = 0;
@@ -227,7 +226,7 @@ static void start_traffic(struct traffic *t, struct world *w)
 			add_port_full(w, names[i], "x", PORT_FULL_DROP, QUEUES);
 	t->to = add_port_full(w, "to", "x", PORT_FULL_WAIT, 2);
 	port_set_common(&t->to->port, &conf);
-	send_frame(t->to, 9, RECEIVER, 0); /* where it is becomes known */
+	send_frame(t->to, 9, RECEIVER, 0); /* makes it known */
 	wait_taken(t->to);
 	for (unsigned i = 0; i < 2; i++)
 		t->to->q[i].out_is_read = true;
@@ -245,7 +244,7 @@ static void end_traffic(struct traffic *t, struct world *w)
 		sent += t->sent[i];
 	for (unsigned i = 0; i < t->to->queues; i++)
 		full += t->to->q[i].txq.stats.drops[DROP_TX_FULL];
-	/* Of a burst for several full queues only the last ones wait. */
+	/* Only the last frames of a burst for several full queues wait. */
 	assert_int_equal(t->frames + full, sent);
 	assert_true(full < sent / 2);
 	for (unsigned i = 0; i < SENDERS; i++)
@@ -253,7 +252,7 @@ static void end_traffic(struct traffic *t, struct world *w)
 	remove_port(w, t->to);
 }
 
-/* Queues move at random under load: no frame is lost, each flow's arrive in
+/* Queues move at random under load: no frame is lost and each flow keeps its
  * order. */
 static void test_order(void **state)
 {
@@ -290,7 +289,7 @@ static void test_order(void **state)
 	}
 }
 
-/* How many of @p's queues does worker @idx have? */
+/* Returns how many of @p's queues worker @idx has. */
 static unsigned count_on(const struct fake_port *p, unsigned idx)
 {
 	unsigned n = 0;
@@ -307,7 +306,7 @@ static void note_move(const struct queue_move *m, void *arg)
 	(*(unsigned *)arg)++;
 }
 
-/* On request, queues without load are spread too. */
+/* Idle queues are spread on request, too. */
 static void test_manual(void **state)
 {
 	struct world w = start(3);
@@ -333,7 +332,7 @@ static void test_manual(void **state)
 	stop(&w);
 }
 
-/* Keeps the queues of @bits full. */
+/* A thread that keeps the queues of @bits full. */
 struct flood {
 	struct fake_port *from;
 	bool stop; /* [atomic] */
@@ -375,7 +374,7 @@ static void on_wait(struct loop_timer *t)
 		loop_timer_arm(waiting.w->loop, t, 20, on_wait);
 }
 
-/* Runs the loop until @is_over, or for @ms. */
+/* Runs the loop until @is_over, at most @ms. */
 static bool run_until(bool (*is_over)(const struct waiting *), unsigned ms)
 {
 	waiting.is_over = is_over;
@@ -427,7 +426,7 @@ static void test_automatic(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, be_busy, &f), 0);
 	assert_true(run_until(busy_ones_are_apart, 5000));
 	assert_false(nobody_looks(&waiting));
-	/* and there they stay */
+	/* the queues stay there */
 	home = a->q[0].rxq.worker;
 	assert_false(run_until(never, 600));
 	assert_ptr_equal(a->q[0].rxq.worker, home);

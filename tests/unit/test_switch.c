@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The switch with ports made of plain queues: what arrives where, in which
- * order, and that ports come and go while frames flow.
+ * The switch with ports made of plain queues: where frames arrive and in which
+ * order, and ports that come and go under traffic.
  */
 #include "test.h"
 
@@ -36,21 +36,21 @@ static void test_learning(void **state)
 	send_frame(c, 255, 2, 6); /* broadcast */
 	assert_int_equal(wait_frames(a, 3), 3);
 	assert_int_equal(wait_frames(b, 3), 3);
-	send_frame(a, 0, 1, 6); /* 02:00:..:00 is nobody's: floods */
+	send_frame(a, 0, 1, 6); /* 02:00:..:00 is unknown: floods */
 	memset(fifo_next(&a->q[0].in)->data, 0, 64);
 	fifo_next(&a->q[0].in)->len = 100;
-	fifo_push(&a->q[0].in); /* neither is 00:00:..:00 */
+	fifo_push(&a->q[0].in); /* 00:00:..:00 is unknown, too */
 	fifo_kick(&a->q[0]);
 	assert_int_equal(wait_frames(b, 5), 5);
 	assert_int_equal(wait_frames(c, 4), 4);
-	send_frame(c, 2, 9, 7); /* to where it comes from */
+	send_frame(c, 2, 9, 7); /* back to its own port: dropped */
 	wait_taken(c);
 	assert_int_equal(c->q[0].rxq.stats.drops[DROP_RX_HAIRPIN], 1);
 	assert_int_equal(shm_load(&a->port.mac_count), 1);
 	assert_int_equal(shm_load(&b->port.mac_count), 0);
 	assert_int_equal(shm_load(&c->port.mac_count), 2);
 	assert_int_equal(o->q[0].out.head, 0); /* another network */
-	remove_port(&w, c);		       /* its addresses go with it */
+	remove_port(&w, c);		       /* removes its addresses, too */
 	send_frame(a, 2, 1, 8);
 	assert_int_equal(wait_frames(b, 6), 6);
 	assert_int_equal(switch_flush_macs(w.sw, NULL, NULL), 1);
@@ -95,7 +95,8 @@ static void test_order(void **state)
 	stop(&w);
 }
 
-/* Bursts of @n frames from @a to @b, of which @before were received. */
+/* Sends @n frames from @a to @b, which received @before frames. Returns the
+ * bursts needed. */
 static unsigned bursts_of(struct fake_port *a, struct fake_port *b, unsigned n,
 			  unsigned before)
 {
@@ -104,7 +105,7 @@ static unsigned bursts_of(struct fake_port *a, struct fake_port *b, unsigned n,
 
 	for (unsigned i = 0; i < n; i++)
 		make_udp(&f->slot[(f->head + i) % QUEUE_ROOM], 2, 1, 1, i);
-	/* all at once, for a worker that is looking */
+	/* all at once, for a worker that polls */
 	shm_store_release(&f->head, f->head + n);
 	fifo_kick(&a->q[0]);
 	wait_taken(a);
@@ -113,7 +114,7 @@ static unsigned bursts_of(struct fake_port *a, struct fake_port *b, unsigned n,
 }
 
 /* Large frames come in short bursts, so that other queues get their turn; small
- * ones behind them in long ones again. */
+ * frames after them come in long ones again. */
 static void test_burst_size(void **state)
 {
 	struct world w = start(1);
@@ -143,7 +144,7 @@ static void test_drops(void **state)
 	unsigned macs = 0;
 
 	(void)state;
-	send_frame(a, 2, 1, 0); /* alone */
+	send_frame(a, 2, 1, 0); /* the only port */
 	wait_taken(a);
 	assert_int_equal(a->q[0].rxq.stats.drops[DROP_RX_ALONE], 1);
 	b = add_port(&w, "b", "x");
@@ -153,14 +154,14 @@ static void test_drops(void **state)
 	wait_taken(a);
 	assert_int_equal(b->q[0].out.head, 3);
 	assert_int_equal(b->q[0].txq.stats.drops[DROP_TX_FULL], 7);
-	send_frame(b, 9, 2, 0); /* where 2 is becomes known */
+	send_frame(b, 9, 2, 0); /* the switch learns 2 */
 	wait_taken(b);
 	port_set_txqs(&b->port, NULL, 0, 0);
 	assert_false(port_link_is_up(&b->port));
 	send_frame(a, 2, 1, 0);
 	wait_taken(a);
 	assert_int_equal(b->port.down_drops, 1);
-	send_frame(a, 255, 1, 0); /* nobody has a link */
+	send_frame(a, 255, 1, 0); /* no port has a link */
 	wait_taken(a);
 	assert_int_equal(a->q[0].rxq.stats.drops[DROP_RX_ALONE], 2);
 	/* the bound of learning, 100 */
@@ -194,7 +195,7 @@ static void check_serials(const struct fake_port *p, unsigned first, unsigned n)
 	}
 }
 
-/* Addresses 2 and 3 become known behind @b and @c. Returns what @b got. */
+/* Teaches the switch 2 and 3 behind @b and @c. Returns the frames of @b. */
 static unsigned become_known(struct fake_port *b, struct fake_port *c)
 {
 	send_frame(b, 9, 2, 0);
@@ -205,7 +206,7 @@ static unsigned become_known(struct fake_port *b, struct fake_port *c)
 }
 
 /* A sender waits for a full receiver, loses nothing and keeps its order, while
- * others go on; and it does not wait for ever. */
+ * others go on. It does not wait for ever. */
 static void test_wait(void **state)
 {
 	struct world w = start(1);
@@ -221,10 +222,10 @@ static void test_wait(void **state)
 	for (unsigned i = 0; i < 200; i++)
 		send_frame(a, 2, 1, i);
 	assert_int_equal(wait_frames(b, at + 3), at + 3);
-	for (unsigned i = 0; i < 50; i++) /* nobody else stands still */
+	for (unsigned i = 0; i < 50; i++) /* other senders go on */
 		send_frame(b, 3, 2, i);
 	assert_int_equal(wait_frames(c, 51), 51);
-	/* only the head of the line was taken from a */
+	/* only the first frames were taken from a */
 	assert_int_equal(shm_load(&a->q[0].in.tail), 3);
 	shm_fetch_add(&b->q[0].out_room, 100);
 	assert_int_equal(wait_frames(b, at + 103), at + 103);
@@ -251,8 +252,8 @@ static void test_wait(void **state)
 	stop(&w);
 }
 
-/* The queue of @p that has the frame of @flow; waits for it. All are emptied.
- */
+/* Waits for the frame of @flow and returns the queue of @p that has it. Empties
+ * all queues. */
 static int arrived_on(struct fake_port *p, unsigned flow)
 {
 	unsigned got, serial;
@@ -291,7 +292,7 @@ static void send_back(struct fake_port *a, struct fake_port *b, unsigned flow,
 	assert_int_equal(arrived_on(a, flow), 0);
 }
 
-/* A guest gets a flow on the queue that it sends it on. */
+/* A guest receives a flow on the queue it sends the flow on. */
 static void test_flows(void **state)
 {
 	struct world w = start(2);
@@ -317,7 +318,7 @@ static void test_flows(void **state)
 	send_back(a, b, 3, 0);
 	send_back(a, b, 3, 2);
 	assert_int_equal(send_there(a, b, 3), 0);
-	/* but follows when the first one is silent */
+	/* it moves when the first queue is silent */
 	nanosleep(&(struct timespec){ 0, 300000000 }, NULL);
 	send_back(a, b, 3, 2);
 	assert_int_equal(send_there(a, b, 3), 2);
@@ -336,8 +337,8 @@ static void push_udp(struct fake_port *a, unsigned flow, unsigned serial)
 	fifo_push(&a->q[0].in);
 }
 
-/* A burst for two receivers of which one has no buffers: nothing is lost, both
- * get theirs in order, and the other one does not wait. */
+/* A burst for two receivers, one of them without buffers: both get all frames
+ * in order, and the other one does not wait. */
 static void test_wait_mixed(void **state)
 {
 	struct world w = start(1);
@@ -353,10 +354,10 @@ static void test_wait_mixed(void **state)
 	shm_store(&b->q[0].out_room, 2);
 	for (unsigned i = 0; i < 2 * n; i++)
 		send_frame(a, 2 + i % 2, 1, i / 2);
-	/* all of c's among the first 64 behind those that b took */
+	/* all frames for c among the first 64 behind those that b took */
 	assert_true(wait_frames(c, at_c + 32) >= at_c + 32);
 	assert_int_equal(wait_frames(b, at_b + 2), at_b + 2);
-	for (unsigned i = 2; i < n; i += 3) { /* full again and again */
+	for (unsigned i = 2; i < n; i += 3) { /* c is full again and again */
 		shm_fetch_add(&b->q[0].out_room, 3);
 		assert_true(wait_frames(b, at_b + MIN(i + 3, n)) >=
 			    at_b + MIN(i + 3, n));
@@ -373,8 +374,8 @@ static void test_wait_mixed(void **state)
 	stop(&w);
 }
 
-/* Two queues of one receiver are full, and the flows for them come in turns:
- * nothing is lost and each flow keeps its order. */
+/* Two queues of one receiver are full, and their flows alternate: nothing is
+ * lost and each flow keeps its order. */
 static void test_wait_queues(void **state)
 {
 	struct world w = start(1);
@@ -384,7 +385,7 @@ static void test_wait_queues(void **state)
 
 	(void)state;
 	set_full(b, 2000000);
-	send_back(a, b, 0, 0); /* where b is becomes known */
+	send_back(a, b, 0, 0); /* the switch learns b */
 	while (send_there(a, b, flow[0]) != 0)
 		flow[0]++;
 	while (send_there(a, b, flow[1]) != 1)
@@ -399,7 +400,7 @@ static void test_wait_queues(void **state)
 		push_udp(a, flow[i & 1], next[i & 1]++);
 	fifo_kick(&a->q[0]);
 	nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
-	shm_store(&b->q[1].out_room, 50); /* of little use while 0 is full */
+	shm_store(&b->q[1].out_room, 50); /* does not help while 0 is full */
 	nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
 	shm_store(&b->q[0].out_room, 30);
 	nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
@@ -449,7 +450,7 @@ static void test_churn(void **state)
 	stop(&w);
 }
 
-/* A queue without an event descriptor is polled; a sleeping one is not. */
+/* A queue without an event descriptor is polled; a sleeping queue is not. */
 static void test_polled(void **state)
 {
 	struct world w = start(1);
@@ -473,8 +474,8 @@ static void test_polled(void **state)
 	stop(&w);
 }
 
-/* @n TCP frames with 30 bytes of payload each in one burst, of @flows flows in
- * turn. */
+/* Sends one burst of @n TCP frames with 30 bytes of payload each, of @flows
+ * alternating flows. */
 static void send_flows(struct fake_port *p, unsigned dst, unsigned n,
 		       unsigned flows)
 {
@@ -506,8 +507,8 @@ static void send_flows(struct fake_port *p, unsigned dst, unsigned n,
 	fd_signal(p->q[0].rxq.event_fd);
 }
 
-/* Small frames become large ones where the source wants it and the receiver
- * takes it, and nowhere else. */
+/* Small frames are merged if the source wants it and the receiver takes large
+ * ones, and in no other case. */
 static void test_gro(void **state)
 {
 	struct world w = start(1);
@@ -524,24 +525,24 @@ static void test_gro(void **state)
 	wait_frames(a, 2);
 	nb = wait_frames(b, 1);
 	nc = wait_frames(c, 1);
-	send_flows(a, 2, 4, 1); /* not asked for */
+	send_flows(a, 2, 4, 1); /* the source does not want it */
 	assert_int_equal(wait_frames(b, nb + 4), nb + 4);
 	shm_store(&a->q[0].rxq.wants_gro, true);
 	send_flows(a, 2, 4, 1);
 	assert_int_equal(wait_frames(b, nb + 5), nb + 5);
 	assert_int_equal(b->q[0].out.slot[nb + 4].len, 54 + 4 * 30);
-	send_flows(a, 3, 4, 1); /* not taken */
+	send_flows(a, 3, 4, 1); /* the receiver does not take it */
 	assert_int_equal(wait_frames(c, nc + 4), nc + 4);
 	assert_int_equal(c->q[0].out.slot[nc].len, 54 + 30);
 	wait_taken(a);
 	assert_int_equal(stat_read(&a->q[0].rxq.stats.merged), 3);
 	assert_int_equal(stat_read(&a->q[0].rxq.stats.frames), 12);
 	assert_int_equal(stat_read(&a->q[0].rxq.stats.bytes), 12 * (54 + 30));
-	/* each receiver of a flooded frame by itself */
+	/* merged for each receiver of a flooded frame */
 	send_flows(a, 77, 4, 1);
 	assert_int_equal(wait_frames(c, nc + 8), nc + 8);
 	assert_int_equal(wait_frames(b, nb + 6), nb + 6);
-	/* a full receiver gets the rest later, though it came in between */
+	/* a full receiver gets the rest later, although it is in the middle */
 	shm_store(&b->port.full_ns, 2000000000);
 	shm_store(&b->q[0].out_room, 1);
 	send_flows(a, 2, 6, 2);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Toeplitz hash: the published vectors, and the fast form for the symmetric
- * key against the general one. */
+/* The Toeplitz hash: published vectors, and the fast form for the symmetric key
+ * against the general one. */
 #include "test.h"
 
 #include <arpa/inet.h>
@@ -10,7 +10,7 @@
 #include "pkt.h"
 #include "toeplitz.h"
 
-/* Key and values from Microsoft's "Verifying the RSS Hash Calculation". */
+/* Key and values are from Microsoft's "Verifying the RSS Hash Calculation". */
 static const uint8_t published_key[TOEPLITZ_KEY_SIZE] = {
 	0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
 	0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
@@ -102,7 +102,7 @@ static void test_symmetric(void **state)
 	}
 }
 
-/* A frame's hash is what the general function says of its tuple. */
+/* A frame's hash equals the general function's result for its tuple. */
 static void test_frames(void **state)
 {
 	static struct pkt k;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * VLANs of ports: the options, and the domains of a network while ports come,
- * go and get other rules at random, against what the rules say.
+ * VLANs of ports: the options; and the domains of a network against the ports'
+ * rules, while ports come, go and change their rules at random.
  */
 #include "test.h"
 
@@ -85,7 +85,7 @@ static void test_bad(void **state)
 				       rows[i].native, &v, &err),
 				 -EINVAL);
 		assert_null(v);
-		/* what would be right may follow */
+		/* an example may follow */
 		err.msg[strlen(rows[i].message)] = '\0';
 		assert_string_equal(err.msg, rows[i].message);
 	}
@@ -93,7 +93,7 @@ static void test_bad(void **state)
 
 #define PORTS 12
 
-/* In the domain of @vlan are the ports whose rules say so, and no others. */
+/* Checks that the domain of @vlan has exactly the ports that the rules name. */
 static void check_domain(struct net *net, unsigned vlan,
 			 struct fake_port *const *port)
 {
@@ -139,7 +139,7 @@ static void check(struct fake_port *const *port)
 		check_domain(net, v, port);
 }
 
-/* Random options in @text; the ones that are not set stay NULL. */
+/* Makes random options in @text; unset ones stay NULL. */
 static struct vlan_conf random_rules(struct rng *r, char text[3][64])
 {
 	struct vlan_conf c = { .dot1ad = false };
@@ -204,8 +204,7 @@ static void test_random_domains(void **state)
 	stop(&w);
 }
 
-/* A port without memory of what it was: rules that cannot be read change
- * nothing. */
+/* Rules that cannot be read leave the port unchanged. */
 static void test_refused(void **state)
 {
 	struct world w = start(1);

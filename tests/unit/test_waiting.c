@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Entries finished out of order, given back in order: against an array. */
+/* Entries that finish out of order are given back in order: the record against
+ * an array. */
 #include "test.h"
 
 #include <string.h>
@@ -41,8 +42,8 @@ static void run(struct rng *rng, unsigned finish_percent)
 	assert_int_equal(w.ahead, 0);
 }
 
-/* Frames are named, entries come back: passed over are those that gave no frame
- * and those that are finished. */
+/* Held frames are translated to entries; entries without a frame and finished
+ * entries are passed over. */
 static void test_frames(void **state)
 {
 	struct waiting w = { 0 };
@@ -52,7 +53,7 @@ static void test_frames(void **state)
 	(void)state;
 	assert_int_equal(skips, 0);
 	assert_int_equal(waiting_end(&w, 10, 0), 10);
-	/* entries 0, 2 and 5 of 6 are frames; the second of these waits */
+	/* entries 0, 2 and 5 of 6 are frames; the second frame waits */
 	waiting_begin(&w);
 	waiting_skip(&w, 1);
 	waiting_skip(&w, 3);
@@ -61,11 +62,11 @@ static void test_frames(void **state)
 	skips = waiting_begin(&w);
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(waiting_skips(skips, i), i > 0 && i < 4);
-	/* of the two that are left the second waits again, and a third */
+	/* the second of the two left waits again, with a third */
 	assert_int_equal(waiting_end(&w, 6, 3 << 1), 4);
 	skips = waiting_begin(&w);
 	assert_int_equal(skips, 0);
-	/* they go this time */
+	/* both go this time */
 	assert_int_equal(waiting_end(&w, 2, 0), 2);
 	assert_int_equal(w.ahead, 0);
 }

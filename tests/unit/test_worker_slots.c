@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of a worker's queues: marks that say "poll this one". */
+/* The table of a worker's queues: its marks of queues to poll. */
 #include "test.h"
 
 #include "worker.h"
@@ -21,7 +21,7 @@ static void test_marks_are_taken_once(void **state)
 }
 
 /* A worker that read the table before it grew looks at its marks after the new
- * one was published: what is marked there must wait for it. */
+ * table was published. Marks in the new table must wait for it. */
 static void test_old_table_takes_nothing_of_the_new(void **state)
 {
 	struct worker_slots *old = worker_slots_create(64);
