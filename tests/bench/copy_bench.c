@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the receiver pays for each way of copying large frames. One thread
- * copies frames from one set of buffers to another, 32 at a time, another one
- * on another core reads them: as a switch and a guest that looks at what it got
- * do. Prints TSC cycles a frame of both, the median of bursts; waiting for each
- * other does not count.
+ * The receiver's cost of each way of copying large frames. One thread copies
+ * frames from one set of buffers to another, 32 at a time, and a thread on
+ * another core reads them, as a switch and a guest that reads its frames do.
+ * Prints TSC cycles per frame of both threads, the median of bursts; waiting
+ * for each other is not counted.
  *
  * copy_bench [BYTES [READ]]	frames of 1518 bytes, of which the reader
  *				touches READ (all)
@@ -21,8 +21,8 @@
 
 #define BURST  32u
 #define BURSTS 20000u
-#define WINDOW 4u /* bursts the copier may be ahead */
-#define STEP   7u /* buffers are used in this order */
+#define WINDOW 4u /* bursts that the copier may be ahead */
+#define STEP   7u /* step in the order of use of the buffers */
 
 static const char *const method_names[COPY_METHODS] = {
 	[COPY_PLAIN] = "plain", [COPY_AHEAD] = "ahead", [COPY_STREAM] = "stream"
@@ -40,7 +40,7 @@ struct bench {
 	enum copy_method method;
 	struct side from, to;
 	int reader_cpu;
-	unsigned written __cacheline; /* [atomic] bursts */
+	unsigned written __cacheline; /* [atomic] bursts written */
 	unsigned done __cacheline;    /* [atomic] bursts read */
 };
 

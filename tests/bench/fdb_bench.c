@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a lookup in the MAC table costs with 1,000 and with 1,000,000 entries,
- * in TSC cycles, when the addresses looked up are few (the flows that are
- * active), many, or all of the table in random order. Prints the median of
- * several passes.
+ * The cost of a lookup in the MAC table with 1,000 and with 1,000,000 entries,
+ * in TSC cycles, when few addresses are looked up (the active flows), many, or
+ * all of the table in random order. Prints the median of several passes.
  *
  * fdb_bench [ENTRIES]...
  */
@@ -15,7 +14,7 @@
 #include "rcu.h"
 
 #define LOOKUPS 1024000u
-#define BURST	64 /* looked up as the switch does: fetched, then read */
+#define BURST	64 /* addresses fetched, then looked up, as in the switch */
 #define PASSES	5
 
 static uint64_t mac_of(uint64_t n)
@@ -28,7 +27,7 @@ static struct fdb *fill(unsigned entries)
 	struct fdb *f = fdb_create(64);
 	unsigned missing = entries;
 
-	/* An entry that was in the way of growth is learned again, as in the
+	/* An entry that met the growing table is learned again, as in the
 	 * switch. */
 	for (unsigned round = 0; f && missing && round < 10; round++) {
 		missing = 0;
@@ -65,7 +64,7 @@ static double pass(const struct fdb *f, const uint64_t *macs, unsigned *sum)
 	return (double)(cycles_now() - start) / LOOKUPS;
 }
 
-/* Cycles a lookup, of @active addresses out of @entries. */
+/* Returns the cycles of a lookup, with @active addresses out of @entries. */
 static double measure(const struct fdb *f, unsigned entries, unsigned active)
 {
 	uint64_t *macs = malloc(LOOKUPS * sizeof(*macs)), r = 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the switch itself costs a frame: learning, lookup, grouping and counters
- * between rings that cost nothing. Prints TSC cycles a frame, the median of all
- * bursts, for frames to so many ports in turn.
+ * The cost of the switch itself per frame: learning, lookup, grouping and
+ * counters, between rings that cost nothing. Prints TSC cycles per frame, the
+ * median of all bursts, for frames to a number of ports in turn.
  *
  * forward_bench [BURSTS]
  */
@@ -85,7 +85,7 @@ static char vlan_ten[] = "10";
 static const struct vlan_conf access_port = { .vlan = vlan_ten };
 static const struct vlan_conf trunk_port = { .trunk = vlan_ten };
 
-/* The sender's rules, and those of all others; their addresses are learned
+/* Sets the rules of the sender and of all others; their addresses are learned
  * anew. */
 static void set_vlans(struct sink *const *sink, struct vlan_conf sender,
 		      struct vlan_conf others)
@@ -117,7 +117,7 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Frames from port 0 to @n others in turn, each @run times. */
+/* Measures frames from port 0 to @n others in turn, @run frames each. */
 static void measure(struct forward *fw, struct port *from, unsigned n,
 		    unsigned run, uint32_t *cycles, unsigned bursts)
 {
@@ -158,7 +158,7 @@ int main(int argc, char **argv)
 	}
 	cycles = calloc(bursts, sizeof(*cycles));
 	assert_int_equal(switch_create(&c, loop, &sw, &err), 0);
-	fw = sw->forward; /* of the control thread, which this is */
+	fw = sw->forward; /* the control thread's, which this thread is */
 	for (unsigned i = 0; i < PORTS; i++)
 		sink[i] = add_sink(sw, i);
 	for (unsigned i = 0; i < PORTS; i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What merging small frames costs and saves: a burst of 64 TCP frames as a tap
- * reads them, copied into a guest's receive buffers one by one, and merged
- * first. Prints TSC cycles a frame that came in, the median of all bursts, and
- * the frames the guest has to deal with. One thread, everything warm.
+ * The cost and gain of merging small frames: a burst of 64 TCP frames as read
+ * from a tap, copied into a guest's receive buffers one by one, and merged
+ * first. Prints TSC cycles per incoming frame, the median of all bursts, and
+ * the number of frames that the guest gets. One thread, everything warm.
  *
  * gro_bench [BURSTS]
  */
@@ -22,14 +22,14 @@
 	 BIT(NET_F_GUEST_TSO4))
 #define OFFLOADS   (OFFLOAD_CSUM | OFFLOAD_TSO4)
 #define RING	   256
-#define RXBUF	   1536 /* as Linux guests offer */
+#define RXBUF	   1536 /* the size that Linux guests offer */
 #define BURSTS_MAX 100000
 
 static const struct shape {
 	const char *name;
 	unsigned payload;
-	unsigned flows;	 /* the frames of a burst belong to, in turn */
-	bool is_partial; /* checksum left to others, else whole */
+	unsigned flows;	 /* flows of a burst, which alternate */
+	bool is_partial; /* the checksum is left to offload */
 } shapes[] = {
 	{ "one flow, whole checksums", 1448, 1, false },
 	{ "one flow, partial checksums", 1448, 1, true },
@@ -57,7 +57,7 @@ static struct gro gro;
 static struct vq_rig guest;
 static uint32_t merge_cycles[BURSTS_MAX], send_cycles[BURSTS_MAX];
 
-/* TCP with time stamps, as between two hosts; one burst of it. */
+/* Makes one burst of TCP frames with time stamps, as between two hosts. */
 static void make_burst(const struct shape *s)
 {
 	struct pkt_spec spec = { .payload = s->payload,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many guests at one daemon: connects a front-end to each of PREFIX0.sock ...
+ * Many guests at one daemon. Connects a front-end to each of PREFIX0.sock ...
  * PREFIX(PORTS-1).sock, gives all of them receive buffers, and lets the first
  * BUSY of them send 64-byte frames in pairs, port 2k to port 2k + 1, from this
- * one thread. Prints how long connecting took and the rate that arrived. Then
- * stays silent until its standard input is closed, so that the idle daemon can
- * be looked at. bench/many.py drives it.
+ * one thread. Prints the time to connect and the rate that arrived. Then stays
+ * silent until its standard input is closed, for a look at the idle daemon.
+ * bench/many.py drives it.
  *
  * many_bench PREFIX PORTS BUSY SECONDS
  */
@@ -61,7 +61,7 @@ static void give_buffer(struct guest *g, unsigned idx)
 		die("receive ring", "full");
 }
 
-/* Frame @idx goes from address @from to @to; -1: to everybody. */
+/* Makes frame @idx one from address @from to @to; -1: broadcast. */
 static void write_frame(struct guest *g, unsigned idx, int to, unsigned from)
 {
 	uint8_t *p = g->tx_base + idx * TX_SLOT + HDR;
@@ -73,7 +73,7 @@ static void write_frame(struct guest *g, unsigned idx, int to, unsigned from)
 	if (to < 0)
 		memset(p, 0xff, 6);
 	memcpy(p + 6, src, 6);
-	p[12] = 0x88; /* local experimental ethertype */
+	p[12] = 0x88; /* the local experimental ethertype */
 	p[13] = 0xb5;
 }
 
@@ -115,7 +115,7 @@ static void open_guest(struct guest *g, const char *prefix, unsigned idx)
 	vq_drv_disarm(g->tx);
 }
 
-/* As many frames as the ring takes, at most a burst. */
+/* Sends as many frames as the ring takes, at most a burst. */
 static void send_frames(struct guest *g, unsigned n)
 {
 	struct vq_drv_buf b[BURST];
@@ -159,9 +159,9 @@ static unsigned receive_all(struct guest *g, unsigned ports)
 	return n;
 }
 
-/* The switch learns where the busy ones are. What they say is flooded, and the
- * first frame into a guest's memory takes page faults: all of it must be over
- * before anything is measured. */
+/* Makes the busy guests known to the switch. Their frames are flooded, and the
+ * first frame into a guest's memory takes page faults; all of that must be over
+ * before the measurement. */
 static void announce(struct guest *g, unsigned ports, unsigned busy)
 {
 	for (unsigned i = 0; i < busy; i++) {
@@ -228,7 +228,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	announce(g, ports, busy);
 	if (busy)
-		run(g, busy, 0.2); /* warm */
+		run(g, busy, 0.2); /* warms up */
 	printf("READY ports=%u\n", ports);
 	fflush(stdout);
 	printf("RATE mpps=%.3f\n", busy ? run(g, busy, seconds) : 0);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cycles a chain costs on a ring: bursts of 32 chains of one buffer, as network
- * frames have them.
+ * Cycles per chain on a ring: bursts of 32 chains of one buffer, as
+ * network frames have them.
  *
  *	ring_bench [size] [bursts]	both sides on one thread (warm)
  *	ring_bench -2 [size] [bursts]	driver side on a second thread and core
  *
- * Prints the best window of many (what the code can do) and the mean (what the
- * machine made of it), device side; in one thread the driver side too.
+ * Prints the best window of many (the cost of the code) and the mean (with the
+ * machine's disturbances) of the device side; in one thread the driver side's,
+ * too.
  */
 #include "test.h"
 
@@ -20,11 +21,11 @@
 #include "vq_rig.h"
 
 #define BURST	    32
-#define WINDOW	    64 /* bursts */
+#define WINDOW	    64 /* bursts whose cycles are added up */
 #define BUFFER_SIZE 2048
 
 struct cost {
-	uint64_t cycles, chains; /* of this window */
+	uint64_t cycles, chains; /* of the present window */
 	uint64_t all_cycles, all_chains;
 	double best;
 };
@@ -34,7 +35,7 @@ struct bench {
 	bool is_readable;
 	unsigned bursts;
 	bool is_over;
-	unsigned next; /* buffer to offer */
+	unsigned next; /* next buffer to offer */
 	struct cost drv_push, dev_pop, dev_push, drv_pop;
 	struct vq_chain chain[BURST];
 	struct vq_done done[BURST];

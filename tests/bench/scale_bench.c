@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What more queue pairs and more workers bring: two ports that send 64-byte
+ * The gain from more queue pairs and more workers: two ports send 64-byte
  * frames of many flows to each other, both ways, on all their queues. The
- * workers are the switch's own. Each plays the guests too: it fills a queue's
- * transmitq before it polls it, and empties the receiveq before it sends to it,
- * so that no core is needed for them and no queue is ever empty or full. The
+ * workers are the switch's own. Each also plays the guests: it fills a queue's
+ * transmitq before it polls the queue, and empties the receiveq before it sends
+ * to it. So the guests need no core, and no queue is ever empty or full. The
  * guests' cycles are counted apart.
  *
  * scale_bench [SECONDS [PAIRS WORKERS]]
@@ -29,24 +29,24 @@
 #define FEATURES (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_NET_F_MRG_RXBUF)
 #define RING	 256u
 #define BURST	 32u
-#define FLOWS	 16u /* of each queue pair */
+#define FLOWS	 16u /* flows of each queue pair */
 #define HDR	 12u
 #define FRAME	 64u
 #define SLOT	 512u
-#define AT_MOST	 4u /* pairs, workers */
+#define AT_MOST	 4u /* most pairs, most workers */
 
-/* A queue pair with the guest's side of it. */
+/* A queue pair and its guest. */
 struct queue_pair {
 	struct rxq rxq;
 	struct vq_rig out_of_guest; /* the guest's transmitq */
 	struct vnet_rx_stats bad;
 	struct waiting waiting;
-	unsigned next;	      /* slot to send */
-	uint64_t send_cycles; /* the guest's part in rx_burst ... */
+	unsigned next;	      /* next slot to send */
+	uint64_t send_cycles; /* the guest's cycles in rx_burst */
 	struct txq txq __cacheline;
 	struct vq_rig into_guest; /* the guest's receiveq */
 	struct copy_choice choice;
-	uint64_t receive_cycles; /* ... and in tx_burst */
+	uint64_t receive_cycles; /* the guest's cycles in tx_burst */
 } __cacheline;
 
 struct side {
@@ -55,7 +55,7 @@ struct side {
 	struct queue_pair pair[AT_MOST];
 };
 
-/* What scaling.py has left out of the count. */
+/* The guest's part; scaling.py leaves it out of the count. */
 static __attribute__((noinline)) void guest_send(struct queue_pair *p)
 {
 	struct vq_drv_used used[RING];
@@ -142,7 +142,7 @@ static void rig_start(struct vq_rig *rig)
 	vq_drv_disarm(rig->drv);
 }
 
-/* Frames of FLOWS flows between the two ports' addresses. */
+/* Writes frames of FLOWS flows between the two ports' addresses. */
 static void write_frames(struct queue_pair *p, bool is_back, unsigned idx)
 {
 	for (unsigned i = 0; i < RING; i++) {
@@ -268,8 +268,8 @@ static void measure(unsigned pairs, unsigned workers, double seconds)
 	side[0] = side_create(&w, "a", pairs, false);
 	side[1] = side_create(&w, "b", pairs, true);
 	for (unsigned i = 0; i < pairs; i++) {
-		/* a pair's two directions on one worker, if there are several
-		 */
+		/* both directions of a pair are on one worker, if there are
+		 * several */
 		assert_int_equal(rxq_attach(&side[0]->pair[i].rxq), 0);
 		assert_int_equal(rxq_attach(&side[1]->pair[i].rxq), 0);
 	}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a frame costs from one guest's transmitq to another's receiveq: ring and
- * virtio-net, both directions, no switch between. Prints TSC cycles a frame by
- * stage, the median of all bursts. One thread plays guests and switch in turn,
- * so everything is warm: a lower bound that shows what the code itself costs.
+ * The cost of a frame from one guest's transmitq to another's receiveq: ring
+ * and virtio-net, both directions, without a switch. Prints TSC cycles per
+ * frame by stage, the median of all bursts. One thread plays guests and switch
+ * in turn, so everything is warm: a lower bound, which shows the cost of the
+ * code itself.
  *
  * vnet_bench [BURSTS [ROW]]
  * vnet_bench copies [BURSTS]   every way of copying with buffers of the two
@@ -27,16 +28,16 @@
 #define RING	   256
 #define BURST	   32
 #define BURSTS_MAX 100000
-#define STEP	   7 /* slots are used in this order, of a number without it */
+#define STEP	   7 /* from slot to slot; not a divisor of their number */
 
 enum { STAGE_RX, STAGE_TX, STAGE_DONE, STAGE_ALL, STAGE_COUNT };
 
 static const struct shape {
 	const char *name;
 	uint64_t features;
-	uint32_t len;	/* of the frame */
-	uint32_t rxbuf; /* of each receive buffer */
-	bool is_apart;	/* header in a buffer of its own */
+	uint32_t len;	/* bytes of a frame */
+	uint32_t rxbuf; /* bytes of a receive buffer */
+	bool is_apart;	/* the header has its own buffer */
 } shapes[] = {
 	{ "split mergeable", MRG, 64, 2048, false },
 	{ "split mergeable, header apart", MRG, 64, 2048, true },
@@ -57,10 +58,10 @@ static const struct shape {
 struct bench {
 	const struct shape *shape;
 	struct vq_rig from, to;
-	unsigned burst;		       /* frames at a time */
-	unsigned lists;		       /* receive buffers for them */
-	unsigned next_from, next_to;   /* buffers, round and round */
-	unsigned slots_from, slots_to; /* so many */
+	unsigned burst;		       /* frames per burst */
+	unsigned lists;		       /* receive buffers per burst */
+	unsigned next_from, next_to;   /* buffers used next, in a cycle */
+	unsigned slots_from, slots_to; /* number of buffers */
 	struct copy_choice choice;
 	struct waiting waiting;
 	struct vnet_rx_scratch scratch;
@@ -183,8 +184,8 @@ static double median(const struct bench *b, int stage, unsigned n)
 	return b->cycles[stage][n / 2] / (double)b->burst;
 }
 
-/* Prepares for @s with about @set bytes of buffers, half on each side; 0: as
- * many as the rings have entries. */
+/* Prepares for @s with about @set bytes of buffers, half of them on each side;
+ * 0: as many buffers as the rings have entries. */
 static void start(struct bench *b, const struct shape *s, uint64_t set)
 {
 	unsigned per_frame = (s->len + 12 + s->rxbuf - 1) / s->rxbuf;
@@ -231,8 +232,8 @@ static void run(struct bench *b, const struct shape *s, unsigned bursts)
 static const char *const method_name[] = { "plain", "ahead", "stream" };
 #define ROUNDS 5
 
-/* One row of `copies`: the ways take turns, because the machine's load changes.
- * The last is the queue's own choice. */
+/* Measures one row of `copies`. The ways take turns, because the machine's load
+ * changes. The last one is the queue's own choice. */
 static void run_copies(struct bench *b, const struct shape *s, uint64_t set,
 		       unsigned bursts)
 {
