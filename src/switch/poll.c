@@ -16,14 +16,15 @@
 static void learn_flows(const struct rxq *q, struct frame *frames, unsigned n)
 {
 	const struct txq_set *set = rcu_read(q->port->txqs);
+	struct flow_table *flows = q->port->flows;
+	const unsigned idx = q->idx;
 	uint8_t tick;
 
 	if (!set || set->count == 1)
 		return;
 	tick = flow_tick();
-	for (unsigned i = 0; i < n; i++)
-		flow_learn(q->port->flows, frame_flow_hash(&frames[i]), q->idx,
-			   tick);
+	for (struct frame *f = frames; f < frames + n; f++)
+		flow_learn(flows, frame_flow_hash(f), idx, tick);
 }
 
 /* Stores in @f those of the @n frames from @first on that are not held. Returns
