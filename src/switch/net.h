@@ -16,6 +16,9 @@
  * a test at the exit (deliver.c) keeps it from leaving through a port that is
  * not in its VLAN. Domains with the same ports share a topology, so a port in
  * all VLANs costs one copy.
+ *
+ * To be saved with a network: nothing that the ports' options do not say. The
+ * addresses may be, so that nothing is flooded after an upgrade.
  */
 #ifndef RW_NET_H
 #define RW_NET_H
