@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See buffer.h. Any thread; a buffer belongs to one. */
+/* See buffer.h. Any thread; a buffer belongs to one thread. */
 #include "buffer.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes that grow at one end and are taken off at the other: what was read of a
- * connection and is no whole line yet, and what waits to be written. */
+/* A byte queue on the heap: bytes are appended at the end and consumed at the
+ * front. A connection has one for bytes that it read and that are no whole line
+ * yet, and the server's also has one for bytes that wait to be written. */
 #ifndef RW_BUFFER_H
 #define RW_BUFFER_H
 
@@ -9,18 +10,20 @@
 
 #define BUFFER_READ 65536 /* room to read into */
 
-/* Zeroed is empty. */
+/* A zeroed buffer is empty. */
 struct buffer {
-	char *data; /* heap */
-	size_t len, size;
+	char *data;	  /* heap */
+	size_t len, size; /* bytes used and allocated */
 };
 
-/* Makes room for @more bytes behind those there. False: no memory. */
+/* Makes room for @more bytes behind the @b->len in use. Returns false when out
+ * of memory. */
 bool buffer_reserve(struct buffer *b, size_t more);
 
-/* Drops the first @n bytes; a large buffer that became empty is given back. */
+/* Drops the first @n bytes, and frees a large buffer that became empty. */
 void buffer_consume(struct buffer *b, size_t n);
 
-void buffer_free(struct buffer *b); /* leaves it empty */
+/* Frees the memory and leaves @b empty. */
+void buffer_free(struct buffer *b);
 
 #endif

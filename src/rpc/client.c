@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's side of the control socket, see client.h. Blocking: a command
- * has nothing else to do. */
+/* The client's side of the control socket, see client.h. All calls block: a
+ * command has nothing else to do. Command line. */
 #include "client.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ void client_close(struct client *c)
 	buffer_free(&c->in);
 }
 
-/* Sends all of @text; @fd goes with its first byte. */
+/* Sends all of @text; the descriptor @fd travels with its first byte. */
 static int send_all(struct client *c, const char *text, size_t size, int fd)
 {
 	union {
@@ -90,7 +90,7 @@ int client_send(struct client *c, const char *method, json_t *params, int fd,
 	if (!text)
 		return err_set(err, -EINVAL,
 			       "what was typed is not valid UTF-8");
-	text[n] = '\n'; /* the zero is not sent */
+	text[n] = '\n'; /* in place of the terminating zero */
 	rc = send_all(c, text, n + 1, fd);
 	free(text);
 	if (rc)

@@ -11,29 +11,33 @@
 
 struct client {
 	int fd;
-	struct buffer in; /* what was read and not yet taken */
+	struct buffer in; /* bytes read that client_receive() has not taken */
 };
 
-/* @control NULL: the default path. 0 or -errno with @err. */
+/* Connects to the daemon's socket @control (NULL: the default path). Returns 0
+ * or -errno with @err. */
 int client_open(struct client *c, const char *control, struct err *err);
 void client_close(struct client *c);
 
-/* Sends a request, with @fd (-1: none). Takes @params' reference. */
+/* Sends a request, with the descriptor @fd (-1: none). Consumes a reference to
+ * @params. Returns 0 or -errno with @err. */
 int client_send(struct client *c, const char *method, json_t *params, int fd,
 		struct err *err);
 
-/* The next line the daemon sends, parsed; waits for it. NULL at its end or on
- * an error, with @err. */
+/* Waits for the next line from the daemon and returns it parsed; the caller
+ * owns it. Returns NULL with @err when the daemon is gone or sent no JSON. */
 json_t *client_receive(struct client *c, struct err *err);
 
-/* Has a whole line been read already, so that client_receive() will not wait?
- * Who polls c->fd asks this first. */
+/* Returns whether a whole line was read already: client_receive() will not
+ * wait then. A caller that polls c->fd must check this first. */
 bool client_has_line(const struct client *c);
 
-/* The result in @reply (borrowed from it), or NULL with @err and *@rc. */
+/* Returns the result in @reply, borrowed from it. For an error reply, returns
+ * NULL, with @err and with -errno in *@rc. */
 json_t *client_result(json_t *reply, int *rc, struct err *err);
 
-/* Sends and waits for the result. *@result is the caller's. */
+/* Sends a request and waits for its result. Consumes a reference to @params;
+ * the caller owns *@result. Returns 0 or -errno with @err. */
 int client_call(struct client *c, const char *method, json_t *params,
 		json_t **result, struct err *err);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A command: one row is the whole truth about it. The JSON-RPC server, the
+ * Commands: one row says everything about a command. The JSON-RPC server, the
  * command line, its help, the manual page, completion and the table in
- * docs/control-socket.md come from the row; a printer of its result for people
- * is all that a command may have elsewhere.
+ * docs/control-socket.md come from the row. Only the printer of a result for
+ * people lies elsewhere (cli/fronts.c).
  */
 #ifndef RW_COMMAND_H
 #define RW_COMMAND_H
@@ -12,30 +12,30 @@
 
 struct rpc_call;
 
+/* A table of commands ends with a row without help. */
 struct command {
-	const char *name;   /* on the command line, one or two words; NULL:
-			     * JSON-RPC only */
-	const char *method; /* in JSON-RPC; NULL: command line only */
+	const char *name;   /* one or two words on the command line; NULL:
+			     * the command is for JSON-RPC only */
+	const char *method; /* JSON-RPC name; NULL: command line only */
 	const char *help;   /* one line */
-	const char *more;   /* paragraphs for people, NULL for none */
-	const struct opt_row *params; /* NULL: none */
-	size_t args_size;	      /* of the struct that @params fills */
-	/* Parameters that have no row and are read by the handler, in words
-	 * for people; NULL: any other is an error. */
+	const char *more;   /* further help text, or NULL */
+	const struct opt_row *params; /* rows of the parameters, or NULL */
+	size_t args_size;	      /* bytes of the struct @params fills */
+	/* Help text about parameters without a row, which the handler reads;
+	 * NULL: a parameter without a row is an error. */
 	const char *others;
-	/* Words KEY=VALUE of the command line are @others. */
+	/* The command line takes words KEY=VALUE as such parameters. */
 	bool takes_changes;
-	const char *result; /* members of the result, for people, NULL: none */
-	bool takes_fd;	    /* a descriptor comes along */
-	/* 0, or -errno with call->err. A value that is wrong (-EINVAL,
-	 * -ENAMETOOLONG) is answered RPC_BAD_PARAMS, the rest RPC_REFUSED with
-	 * the name of the errno as data. NULL where there is no method. */
+	const char *result; /* help text about the result's members, or NULL */
+	bool takes_fd;	    /* the request carries a file descriptor */
+	/* Handler: returns 0, or -errno with call->err. The server answers
+	 * -EINVAL and -ENAMETOOLONG with RPC_BAD_PARAMS, and any other error
+	 * with RPC_REFUSED and the errno's name as data. NULL without method.
+	 */
 	int (*fn)(struct rpc_call *call);
 };
 
-/* A table ends with a row without help. */
-
-/* The rows of its parameters, never NULL. */
+/* Returns the rows of @c's parameters, never NULL. */
 static inline const struct opt_row *command_params(const struct command *c)
 {
 	static const struct opt_row none[] = { { NULL } };

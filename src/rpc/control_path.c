@@ -38,7 +38,7 @@ int control_path_default(char *buf, size_t size, bool make, struct err *err)
 			       "(choose another with --control)",
 			       buf, strerror(errno));
 	if (lstat(dir, &st) < 0)
-		return 0; /* whoever connects will see */
+		return 0; /* connect() will tell */
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
 	    (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return err_set(err, -EPERM,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the control socket is when nobody says so. */
+/* The control socket's default path. */
 #ifndef RW_CONTROL_PATH_H
 #define RW_CONTROL_PATH_H
 
@@ -9,11 +9,11 @@
 #include "err.h"
 
 /*
- * Writes the default path: ringway/control.sock in $XDG_RUNTIME_DIR, else in
- * /run/user/UID when that exists, else /tmp/ringway-UID/control.sock. With
- * @make the last directory is created (0700). It must be ours and closed to
- * others: -EPERM with @err otherwise, so that nobody else can have put a socket
- * there. 0 or -errno.
+ * Writes the default path to @buf: ringway/control.sock in $XDG_RUNTIME_DIR,
+ * else in /run/user/UID when that is writable, else
+ * /tmp/ringway-UID/control.sock. With @make, creates the last directory (0700).
+ * Returns 0 or -errno with @err: -EPERM when that directory is not ours or
+ * others can write to it, since a stranger could have put a socket there.
  */
 int control_path_default(char *buf, size_t size, bool make, struct err *err);
 

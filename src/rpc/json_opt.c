@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options as a JSON object, see json_opt.h. Numbers and booleans become the
- * text that a person would have typed, so that one parser serves both. Pure. */
+/* Options as a JSON object, see json_opt.h. Numbers and booleans are turned
+ * into text as typed on a command line; one parser serves both. Pure. */
 #include "json_opt.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ int json_opt_each(const json_t *object, set_fn *set, void *ctx, struct err *err)
 	size_t i;
 	int rc;
 
-	/* The loop's macro wants no const; nothing is changed. */
+	/* The macro takes no const pointer; the loop changes nothing. */
 	json_object_foreach((json_t *)object, key, value) {
 		if (!json_is_array(value)) {
 			rc = set_one(key, value, set, ctx, err);

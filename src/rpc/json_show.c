@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* struct show that builds JSON, see json_show.h. Control thread. */
+/* A struct show that builds JSON, see json_show.h. Control thread. */
 #include "json_show.h"
 
 #include <assert.h>
@@ -8,7 +8,7 @@
 
 #include "util.h"
 
-/* Gives @value, whose reference it takes, to the innermost open container. */
+/* Adds @value, whose reference it consumes, to the innermost open container. */
 static void put(struct show *s, const char *key, json_t *value)
 {
 	struct json_show *j = container_of(s, struct json_show, show);
@@ -28,7 +28,7 @@ static void open_container(struct show *s, const char *key, json_t *value)
 
 	assert(j->depth + 1 < JSON_SHOW_DEPTH);
 	put(s, key, value);
-	/* The parent holds it now. Without a parent it is gone already. */
+	/* The parent holds @value now; without a parent put() has freed it. */
 	j->at[j->depth + 1] = j->at[j->depth] ? value : NULL;
 	j->depth++;
 }

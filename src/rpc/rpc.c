@@ -3,9 +3,9 @@
  * Connections of the JSON-RPC server, see rpc.h. Control thread.
  *
  * A connection lives from rpc_server_add() until its peer closes, a write
- * fails, or the server is destroyed. It ends only in on_event() after all that
- * was read has been carried out (or with the server), so no handler sees its
- * own connection go.
+ * fails, or the server is destroyed. conn_destroy() runs only at the end of
+ * on_event(), after the requests that were read, or with the server; so a
+ * handler's own connection exists for as long as the handler runs.
  */
 #include "rpc.h"
 
@@ -21,11 +21,11 @@
 #include "log.h"
 #include "rpc_impl.h"
 
-#define OUT_WAIT       (1u << 20)  /* more unread replies: stop reading */
-#define OUT_MAX	       (64u << 20) /* more: give the client up */
-#define MAX_FDS	       8
+#define OUT_WAIT       (1u << 20)  /* unread bytes that stop our reading */
+#define OUT_MAX	       (64u << 20) /* unread bytes that end a connection */
+#define MAX_FDS	       8	   /* untaken descriptors a connection keeps */
 #define MAX_CONNS      256
-#define ACCEPT_REST_MS 100 /* after running out of descriptors */
+#define ACCEPT_REST_MS 100 /* between tries while accept4() fails */
 
 struct rpc_conn {
 	struct loop_watch watch;
@@ -33,12 +33,12 @@ struct rpc_conn {
 	struct rpc_conn *next;
 	struct rpc_hook *hooks;
 	struct buffer in, out;
-	int fd[MAX_FDS]; /* came along, not yet taken; oldest first */
+	int fd[MAX_FDS]; /* received, taken by no request yet; oldest first */
 	unsigned fd_count;
-	bool lost_fd;  /* one came along and could not be taken */
-	bool skipping; /* the rest of a line that was too long */
+	bool lost_fd;  /* a descriptor was received and could not be kept */
+	bool skipping; /* the rest of an overlong line is being dropped */
 	bool is_eof;   /* the peer will send no more */
-	bool is_dead;  /* close as soon as nobody uses it */
+	bool is_dead;  /* broken: on_event() destroys it */
 };
 
 struct rpc_server {
@@ -50,8 +50,7 @@ struct rpc_server {
 	struct loop_watch listener;
 	struct loop_timer rest;
 	struct log_limit log;
-	/* since when nobody can be accepted; 0: that is not so */
-	uint64_t short_since_ms;
+	uint64_t short_since_ms; /* when accept4() began to fail, or 0 */
 };
 
 static void send_json(struct rpc_conn *c, json_t *message)
@@ -152,7 +151,7 @@ static void keep_fds(struct rpc_conn *c, struct msghdr *msg)
 {
 	struct cmsghdr *cm;
 
-	/* The kernel gives as many as this process may still have. */
+	/* The kernel passes only as many as RLIMIT_NOFILE leaves room for. */
 	c->lost_fd |= !!(msg->msg_flags & MSG_CTRUNC);
 	for (cm = CMSG_FIRSTHDR(msg); cm; cm = CMSG_NXTHDR(msg, cm)) {
 		size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -226,8 +225,8 @@ static void refuse_long_line(struct rpc_conn *c)
 	c->skipping = true;
 }
 
-/* Carries out the complete lines in the buffer, until too many replies wait.
- * Returns whether it came to the end. */
+/* Carries out the complete lines in the buffer until OUT_WAIT bytes of replies
+ * wait. Returns whether it reached the end of the buffer. */
 static bool handle_input(struct rpc_conn *c)
 {
 	bool is_all = true;
@@ -255,7 +254,7 @@ static bool handle_input(struct rpc_conn *c)
 	}
 	if (done)
 		buffer_consume(&c->in, done);
-	/* Descriptors that no request wanted belong to none that follows. */
+	/* A descriptor that no request took must not reach a later request. */
 	if (!c->in.len) {
 		close_fds(c);
 		c->lost_fd = false;
@@ -316,8 +315,8 @@ static void on_rest_over(struct loop_timer *t)
 	loop_watch_set(&s->listener, EPOLLIN);
 }
 
-/* One line for each time that descriptors or memory run out, and one for its
- * end, however often it was tried. */
+/* Logs one line when accept4() begins to fail (descriptors or memory ran out)
+ * and one when it succeeds again, whatever the number of tries between. */
 static void note_accept(struct rpc_server *s, int error)
 {
 	if (error && !s->short_since_ms) {
@@ -342,7 +341,8 @@ static void on_accept(struct loop_watch *w, uint32_t events)
 	if (fd < 0) {
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 			return;
-		/* The client stays in the backlog: polling would spin. */
+		/* The client stays in the backlog and keeps the listener
+		 * readable: watching it now would spin. */
 		note_accept(s, errno);
 		loop_watch_set(&s->listener, 0);
 		loop_timer_arm(s->loop, &s->rest, ACCEPT_REST_MS, on_rest_over);
@@ -382,7 +382,7 @@ void rpc_server_destroy(struct rpc_server *s)
 		return;
 	loop_timer_disarm(&s->rest);
 	loop_watch_remove(&s->listener);
-	/* conn_destroy() takes the first from the list. */
+	/* conn_destroy() removes the connection from the list. */
 	while (s->conns) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		flush(s->conns);
@@ -397,7 +397,7 @@ void rpc_conn_notify(struct rpc_conn *c, const char *method, json_t *params)
 	send_json(c, json_pack("{s:s, s:s, s:o}", "jsonrpc", "2.0", "method",
 			       method, "params", params));
 	flush(c);
-	/* A connection that died is found by its event. */
+	/* A dead connection is destroyed at its next event. */
 	update_watch(c);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON-RPC 2.0 over UNIX stream sockets: a request is one line, so is a reply.
- * Batches and notifications work as the specification says; parameters go by
- * name. A file descriptor may come along with a request (SCM_RIGHTS).
+ * JSON-RPC 2.0 server over UNIX stream sockets: each request and each reply is
+ * one line. Batches and notifications follow the specification; parameters go
+ * by name. A request may carry a file descriptor (SCM_RIGHTS).
  *
- * Control thread only. A client that does not read delays nobody: replies wait
- * in its own buffer, and its further requests wait unread.
+ * Control thread only. A client that does not read delays no other client: its
+ * replies wait in its own buffer, and its further requests stay unread.
  */
 #ifndef RW_RPC_H
 #define RW_RPC_H
@@ -22,7 +22,7 @@ enum rpc_error {
 	RPC_INVALID_REQUEST = -32600,
 	RPC_UNKNOWN_METHOD = -32601,
 	RPC_BAD_PARAMS = -32602,
-	RPC_REFUSED = -32000, /* ours: understood, but it cannot be done */
+	RPC_REFUSED = -32000, /* ours: a valid request that failed */
 };
 
 struct rpc_server;
@@ -30,42 +30,47 @@ struct rpc_conn;
 
 /* One request while its handler runs; nothing here outlives the call. */
 struct rpc_call {
-	struct rpc_conn *conn; /* who asks */
-	void *ctx;	       /* the server's */
+	struct rpc_conn *conn; /* the client's connection */
+	void *ctx;	       /* that of rpc_server_create() */
 	const void *args;      /* struct that the method's rows filled */
 	const json_t *params;  /* as sent: an object or NULL */
 	json_t *result;	       /* an object, for the handler to fill */
-	int fd;		       /* came along, -1: none; fd_take() it to keep */
-	struct err err;	       /* what is wrong, when the handler fails */
+	int fd;		       /* received, -1: none; fd_take() it to keep it */
+	struct err err;	       /* the handler's error message */
 };
 
-/* Serves those of @commands that have a method. NULL: out of memory. */
+/* Returns a server of those of @commands that have a method, or NULL when out
+ * of memory. Handlers get @ctx. */
 struct rpc_server *rpc_server_create(struct loop *loop,
 				     const struct command *commands, void *ctx);
-/* Closes every connection; what was answered is written as far as it goes. */
+/* Closes every connection, after writing what its socket takes of the replies.
+ */
 void rpc_server_destroy(struct rpc_server *s);
 
-/* Accepts on @fd, which the caller keeps, until the server is destroyed. Only
- * processes of our own user or root are served. 0 or -errno. */
+/* Accepts connections on @fd until the server is destroyed; the caller keeps
+ * @fd. Only processes of our own user or root are served. Returns 0 or -errno.
+ */
 int rpc_server_listen(struct rpc_server *s, int fd);
 
-/* Serves the connected socket @fd, whose ownership moves. 0 or -errno. */
+/* Serves the connected socket @fd and owns it from now on, also on error.
+ * Returns 0 or -errno. */
 int rpc_server_add(struct rpc_server *s, int fd);
 
-/* Sends a notification; takes @params' reference. */
+/* Sends a notification to @c; consumes a reference to @params. */
 void rpc_conn_notify(struct rpc_conn *c, const char *method, json_t *params);
 
-/* Bytes that @c was sent and has not read, as far as they wait here. */
+/* Returns the bytes for @c that wait here because its socket is full. */
 size_t rpc_conn_unread(const struct rpc_conn *c);
 
-/* Something that ends when the connection does. Embedded in its owner. */
+/* A callback for the end of a connection. Embedded in its owner. */
 struct rpc_hook {
-	void (*fn)(struct rpc_hook *h); /* the hook was removed before */
+	void (*fn)(struct rpc_hook *h); /* called after the hook's removal */
 	struct rpc_conn *conn;		/* NULL while not set */
-	struct rpc_hook *next;
+	struct rpc_hook *next;		/* of the connection's list */
 };
+/* Calls fn(@h) once when @c ends, unless @h is removed before. */
 void rpc_hook_set(struct rpc_hook *h, struct rpc_conn *c,
 		  void (*fn)(struct rpc_hook *h));
-void rpc_hook_remove(struct rpc_hook *h);
+void rpc_hook_remove(struct rpc_hook *h); /* no effect while not set */
 
 #endif

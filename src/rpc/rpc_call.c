@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON-RPC 2.0: from a line to a method's handler and back to a reply. Control
- * thread; knows nothing of sockets. */
+/* JSON-RPC 2.0: parses a line, calls the method's handler and makes the reply.
+ * Knows nothing of sockets. Control thread. */
 #include "rpc_impl.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static const struct command *find_method(const struct command *commands,
 	return NULL;
 }
 
-/* Those of @given that have a row. */
+/* Returns those of the parameters @given that have a row in @rows. */
 static json_t *with_rows(const struct opt_row *rows, const json_t *given)
 {
 	json_t *some = json_object();
@@ -73,7 +73,7 @@ static int parse_params(const struct command *m, void *args,
 
 	if (!m->others) {
 		rc = json_opt_parse(rows, args, call->params, &call->err);
-		/* an unknown parameter */
+		/* -ENOENT stands for an unknown parameter. */
 		return rc == -ENOENT ? -EINVAL : rc;
 	}
 	some = with_rows(rows, call->params);
@@ -105,7 +105,8 @@ static int run_method(const struct command *m, struct rpc_call *call)
 	return rc;
 }
 
-/* The reply to a well-formed request; @id NULL: it wants none. */
+/* Returns the reply to a well-formed request; NULL for a notification, which
+ * has no @id. */
 static json_t *call_method(const struct dispatch *d, const char *name,
 			   const json_t *params, json_t *id)
 {
