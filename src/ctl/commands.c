@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of commands, see command.h: in the order in which help lists them.
- * What prints a result for people stands in cli/fronts.c. */
+/* The table of commands, see command.h, in the order of the help text.
+ * cli/fronts.c has the printers of results for people. */
 #include "commands.h"
 
 #include "methods_impl.h"
 
 #define PARAMS(type, rows) .params = (rows), .args_size = sizeof(struct type)
 
-/* Never leaves the command line. */
+/* For the command line only: help has no method. */
 struct help_args {
 	char *command;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the daemon can be asked and the command line can do: one row each. */
+/* The commands of the daemon and of the command line: one row each. */
 #ifndef RW_COMMANDS_H
 #define RW_COMMANDS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon's options and the configuration file, see config.h. Runs before
- * the daemon exists; pure but for reading the file. */
+ * the daemon exists; pure apart from reading the file. */
 #include "config.h"
 
 #include <errno.h>
@@ -221,7 +221,8 @@ int config_load(struct config *c, const char *path, struct err *err)
 	return rc;
 }
 
-/* One number of a CPU list; *@at moves behind it. */
+/* Reads a CPU number at *@at and moves *@at behind it. Returns false when there
+ * is none or it is not below CPU_SETSIZE. */
 static bool read_cpu(const char **at, unsigned long *out)
 {
 	char *end;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a daemon is to do: its own options and its ports, from the command line
- * and from files. Parsing changes nothing. */
+/* A daemon's configuration: its own options and its ports, from the command
+ * line and from files. Parsing opens and changes nothing. */
 #ifndef RW_CONFIG_H
 #define RW_CONFIG_H
 
@@ -12,8 +12,8 @@
 struct daemon_conf {
 	char *control; /* path of the control socket; NULL: default */
 	uint32_t workers;
-	char *cpus;	  /* as written; config_cpus() reads it */
-	char *poll_us;	  /* as written; config_poll_us() reads it */
+	char *cpus;	  /* list as typed, for config_cpus() */
+	char *poll_us;	  /* as typed, for config_poll_us() */
 	uint32_t mac_age; /* seconds */
 	char *log;	  /* path; NULL: stderr, or beside the control socket */
 	int log_level;	  /* enum log_level */
@@ -29,25 +29,29 @@ struct config {
 	unsigned netdev_count;
 };
 
-int config_init(struct config *c, struct err *err); /* defaults */
+/* Sets every default. Returns 0 or -errno with @err. */
+int config_init(struct config *c, struct err *err);
 void config_fini(struct config *c);
 
-/* One option: "netdev" or a key of daemon_conf_rows. -EINVAL (bad), -EEXIST (a
- * port of this id is there already), -ENOMEM, with @err. */
+/* Sets one option: "netdev" adds a port, any other @key is one of
+ * daemon_conf_rows. Returns 0, -EINVAL (bad key or value), -EEXIST (a second
+ * port of the same id) or -ENOMEM, with @err. */
 int config_set(struct config *c, const char *key, const char *value,
 	       struct err *err);
 
 /*
  * Reads a file: one option a line, "KEY VALUE"; dashes before the key, empty
- * lines and comments (from # at the start of a word) are ignored. Errors name
- * file and line.
+ * lines and comments (from # at the start of a word) are ignored. Returns 0 or
+ * -errno with @err, which names file and line.
  */
 int config_load(struct config *c, const char *path, struct err *err);
 
-/* Reads "0,2-4" into @cpu. Returns how many, or -EINVAL with @err. */
+/* Reads a list such as "0,2-4" into @cpu. Returns the number of CPUs, or
+ * -EINVAL with @err. */
 int config_cpus(const char *list, int cpu[CONFIG_MAX_CPUS], struct err *err);
 
-/* Reads "auto" (-1) or microseconds. 0 or -EINVAL with @err. */
+/* Reads microseconds or "auto", which becomes -1. Returns 0 or -EINVAL with
+ * @err. */
 int config_poll_us(const char *text, int *out, struct err *err);
 
 #endif

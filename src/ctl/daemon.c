@@ -3,11 +3,11 @@
  * Start and end of the daemon, its signals and its ports, see daemon.h. Control
  * thread.
  *
- * Signals are blocked before the first worker exists, so that every thread
- * inherits that, and read from a descriptor. The control socket's path is
- * looked at before anything else is touched, so that a second daemon is refused
- * early, but taken only when all ports stand: who can connect finds everything
- * there.
+ * Signals are read from a descriptor. They are blocked before the first worker
+ * starts, and every thread inherits the mask. The control socket's path is
+ * checked before anything else is touched, which refuses a second daemon early.
+ * The socket is bound after all ports have started: a client that can connect
+ * finds all of them.
  */
 #include "daemon.h"
 
@@ -112,7 +112,8 @@ static int add_ports(struct daemon *d, struct config *c, struct err *err)
 	return rc;
 }
 
-/* 1: some port is still at its start; 0: none; -errno: one failed. */
+/* Returns 1 while a port is still starting, 0 when all have started, or -errno
+ * with @err when one failed. */
 static int ports_starting(struct daemon *d, struct err *err)
 {
 	int starting = 0;
@@ -130,7 +131,7 @@ static int ports_starting(struct daemon *d, struct err *err)
 	return starting;
 }
 
-/* Runs the loop until all ports have started: ready means that they are. */
+/* Runs the loop until all ports have started. Returns 0 or -errno with @err. */
 static int await_ports(struct daemon *d, struct err *err)
 {
 	int rc;
@@ -196,7 +197,7 @@ void daemon_run(struct daemon *d)
 	loop_run(d->loop);
 }
 
-/* The newest port first, as the opposite of how they came. */
+/* Returns the newest port: daemon_destroy() removes ports in reverse order. */
 static struct daemon_port *last_port(struct daemon *d)
 {
 	struct daemon_port *p = d->ports;
@@ -210,14 +211,14 @@ void daemon_destroy(struct daemon *d)
 {
 	sigset_t set;
 
-	/* From here on a second signal ends the process at once. */
+	/* After this a second signal kills the process at once. */
 	ending_set(&set);
 	loop_watch_remove(&d->signals);
 	fd_close(&d->signal_fd);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	while (d->ports)
 		daemon_remove_port(d, last_port(d));
-	child_finish_all(); /* what ports had begun, and what ends them */
+	child_finish_all(); /* scripts of starting and of removed ports */
 	daemon_capture_free_all(d);
 	daemon_watch_end_all(d);
 	if (d->sw)
@@ -318,7 +319,7 @@ int daemon_change_port(struct daemon_port *p, struct netdev *changed,
 	if (port->ops->set)
 		rc = port->ops->set(port, changed->conf, err);
 	if (rc) {
-		/* as it was, which is less than there is memory for now */
+		/* Returns to the old VLANs, which need no more memory. */
 		switch_set_vlan(port, &p->netdev->common.vlan, NULL);
 		return rc;
 	}

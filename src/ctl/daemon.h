@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon: the loop, the switch, the ports it was asked for and the control
+ * The daemon: the loop, the switch, the configured ports and the control
  * socket. Control thread only.
  */
 #ifndef RW_DAEMON_H
@@ -13,12 +13,12 @@
 #include "switch.h"
 #include "unix_sock.h"
 
-/* A port with the options it was made from. */
+/* A port with the options that it has now. */
 struct daemon_port {
 	struct port *port;
-	struct netdev *netdev;
+	struct netdev *netdev;		/* owned */
 	struct daemon_capture *capture; /* NULL while not captured */
-	struct daemon_port *next;	/* in the order they were added */
+	struct daemon_port *next;	/* list in the order of adding */
 };
 
 struct daemon {
@@ -28,45 +28,46 @@ struct daemon {
 	struct unix_listener control;
 	struct daemon_port *ports;
 	struct daemon_capture *captures; /* ended ones too: daemon_capture.c */
-	struct daemon_watch *watches;	 /* clients that are told of events */
+	struct daemon_watch *watches;	 /* clients that get events */
 	struct loop_watch signals;
-	struct loop_watch log; /* lines that were left out are to be told */
+	struct loop_watch log; /* of the number of suppressed log lines */
 	int signal_fd;
 	unsigned workers;
 	uint64_t started_ms;
 };
 
 /*
- * Opens everything @c asks for; ports become live one after the other.
- * @control is the control socket's path. On error nothing is left behind: no
- * socket, no thread. SIGTERM, SIGINT and SIGHUP are blocked from here on and
- * end daemon_run(). @c is not needed any more afterwards; its netdevs move to
- * the daemon.
+ * Makes the daemon with the workers and ports of @c and a control socket at the
+ * path @control. Returns 0 when all ports have started, or -errno with @err; on
+ * error nothing is left behind: no socket, no thread. The daemon takes the
+ * netdevs of @c and needs nothing else of it afterwards. SIGTERM, SIGINT and
+ * SIGHUP are blocked by this call and end daemon_run().
  */
 int daemon_create(struct config *c, const char *control, struct daemon **out,
 		  struct err *err);
 
-/* Works until a signal or `down`. */
+/* Runs the loop until a signal or the method `down` ends it. */
 void daemon_run(struct daemon *d);
 
-/* Takes everything down, in the opposite order. The last to go are the control
- * connections: who asked for `down` sees its connection close when all is
- * gone. */
+/* Takes everything down, in reverse order. Control connections close last, so
+ * the client of `down` sees its connection close when all else is gone. */
 void daemon_destroy(struct daemon *d);
 
-/* Makes the port that @n describes and puts it into the switch. @n becomes the
- * daemon's, on error it is freed. Errors name the port. */
+/* Makes the port that @n describes and adds it to the switch. Owns @n from now
+ * on and frees it on error. Returns 0 or -errno with @err, which names the
+ * port. */
 int daemon_add_port(struct daemon *d, struct netdev *n, struct err *err);
 
-/* The port called @id, or NULL with @err that lists what there is. */
+/* Returns the port called @id, or NULL with @err, which lists the ports. */
 struct daemon_port *daemon_find_port(struct daemon *d, const char *id,
 				     struct err *err);
 
+/* Ends @p's capture, removes @p from the switch and frees it. */
 void daemon_remove_port(struct daemon *d, struct daemon_port *p);
 
-/* Makes the port work by @changed, a copy of its netdev that netdev_change()
- * was applied to. On success @changed replaces the netdev, else it is the
- * caller's still, and the port works as before. */
+/* Applies @changed, a copy of the port's netdev after netdev_change(), to the
+ * live port. Returns 0, and @changed replaces the netdev; or -errno with @err,
+ * and the port works as before and the caller keeps @changed. */
 int daemon_change_port(struct daemon_port *p, struct netdev *changed,
 		       struct err *err);
 

@@ -2,11 +2,12 @@
 /*
  * Captures for clients, see daemon_capture.h. Control thread.
  *
- * Life of a struct daemon_capture: the capture's thread may post on_ended() at
- * any time until capture_stop() has returned, and a posted call may wait in the
- * loop beyond that. So the object is not freed when the capture ends but by a
- * call posted then: the loop runs it after everything posted before. What is
- * still waiting when the daemon ends is on its list.
+ * Life of a struct daemon_capture: the capture's thread may post on_ended()
+ * until capture_stop() has returned, and a posted call may wait in the loop
+ * longer than that. So the end of a capture posts capture_free(), which the
+ * loop runs after every call posted before. Objects that still wait for it when
+ * the daemon ends are on the daemon's list, which daemon_capture_free_all()
+ * frees.
  */
 #include "daemon_capture.h"
 
@@ -19,7 +20,7 @@
 
 struct daemon_capture {
 	struct daemon *daemon;
-	struct daemon_port *port; /* NULL: ended */
+	struct daemon_port *port; /* NULL after the capture's end */
 	struct rpc_hook hook;	  /* on the client's connection */
 	struct daemon_capture *next;
 };
@@ -73,7 +74,7 @@ struct capture_stats daemon_capture_end(struct daemon_port *p,
 	rpc_hook_remove(&c->hook);
 	p->capture = NULL;
 	c->port = NULL;
-	/* Out of memory: it stays on the list until the end. */
+	/* When this fails for lack of memory, the object stays on the list. */
 	loop_post(c->daemon->loop, capture_free, c);
 	return stats;
 }
@@ -126,7 +127,7 @@ int daemon_capture_start(struct daemon *d, struct daemon_port *p,
 
 void daemon_capture_free_all(struct daemon *d)
 {
-	/* Each call takes the first from the list. */
+	/* Each call removes the first of the list. */
 	while (d->captures)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		capture_free(d->captures);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Captures that clients of the control socket asked for. */
+/* Captures on behalf of clients of the control socket. Control thread. */
 #ifndef RW_DAEMON_CAPTURE_H
 #define RW_DAEMON_CAPTURE_H
 
@@ -7,25 +7,27 @@
 #include "daemon.h"
 
 /*
- * Starts capturing @p to @fd, whose ownership moves, for the client @conn. It
- * ends when the client's connection closes, the reader goes away, max_frames
- * were written, or by daemon_capture_end(); the client is told by a
- * notification "capture.ended" {id, frames, dropped, reason, error}.
+ * Starts capturing @p for the client @conn. Owns @config->fd from now on, also
+ * on error. The capture ends when the client's connection closes, the reader
+ * goes away, writing fails, max_frames were written, or by
+ * daemon_capture_end(). A client that is still connected then gets a
+ * notification "capture.ended" {id, frames, dropped, reason, error}. Returns 0
+ * or -errno with @err.
  */
 int daemon_capture_start(struct daemon *d, struct daemon_port *p,
 			 const struct capture_config *config,
 			 struct rpc_conn *conn, struct err *err);
 
-/* Tells numbers and, when writing failed, why, in place of @reason (NULL: says
- * none). */
+/* Shows the numbers and the reason of the end: the error when writing failed,
+ * else @reason (NULL: none). */
 void daemon_capture_show(const struct capture_stats *stats, const char *reason,
 			 struct show *s);
 
-/* Ends @p's capture, if any, and returns its numbers. */
+/* Ends @p's capture and returns its numbers; zeros when there is none. */
 struct capture_stats daemon_capture_end(struct daemon_port *p,
 					const char *reason);
 
-/* For the end of the daemon, when no port is left. */
+/* Frees all ended captures. For the end of the daemon, after its ports. */
 void daemon_capture_free_all(struct daemon *d);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From events of the switch to notifications, see daemon_watch.h. Control
+ * Turns events of the switch into notifications, see daemon_watch.h. Control
  * thread.
  *
- * An event is written to the client's buffer at once or, when too much lies
- * there unread, counted and dropped: nothing waits for a client, and none makes
- * the daemon grow.
+ * An event is written to the client's buffer at once, or counted and dropped
+ * when WATCH_MAX_UNREAD bytes lie there unread: nothing waits for a client, and
+ * the memory for each is bounded.
  */
 #include "daemon_watch.h"
 
@@ -21,7 +21,7 @@ struct daemon_watch {
 	struct observer observer;
 	struct rpc_hook hook; /* on the client's connection */
 	struct daemon *daemon;
-	uint64_t lost; /* events since the last that was told */
+	uint64_t lost; /* events dropped since the last notification */
 	struct daemon_watch *next;
 };
 
@@ -142,7 +142,7 @@ int daemon_watch_start(struct daemon *d, struct rpc_conn *conn, unsigned kinds)
 
 void daemon_watch_end_all(struct daemon *d)
 {
-	/* Each call takes the first from the list. */
+	/* Each call removes the first of the list. */
 	while (d->watches)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		watch_end(d->watches);

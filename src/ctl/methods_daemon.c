@@ -27,7 +27,7 @@ int method_version(struct rpc_call *call)
 	return 0;
 }
 
-/* Is @p the first port of its network? */
+/* Returns whether @p is the first port of its network. */
 static bool is_first_of_net(const struct daemon *d, const struct daemon_port *p)
 {
 	const char *net = switch_net_name(p->port);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the table in commands.c and the handlers. */
+/* The handlers of the methods and their parameters, for commands.c. */
 #ifndef RW_METHODS_IMPL_H
 #define RW_METHODS_IMPL_H
 
 #include "daemon.h"
 #include "rpc.h"
 
-/* Parameters of methods that need only a port, or may name one. */
+/* Parameters of methods about one port, or about one or all ports. */
 struct port_args {
 	char *id;
 };
 extern const struct opt_row port_params[];	    /* id required */
-extern const struct opt_row optional_port_params[]; /* id or all */
+extern const struct opt_row optional_port_params[]; /* no id: all ports */
 
 /* methods_daemon.c */
 int method_version(struct rpc_call *call);
@@ -72,7 +72,7 @@ struct watch_args {
 extern const struct opt_row watch_params[];
 int method_watch(struct rpc_call *call);
 
-/* port_show.c: tells about a port; the caller opened an object. */
+/* port_show.c: shows a port's values in the object that the caller opened. */
 void port_show_summary(const struct daemon_port *p, struct show *s);
 void port_show_all(const struct daemon_port *p, struct show *s);
 

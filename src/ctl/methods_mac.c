@@ -6,7 +6,7 @@
 #include "json_show.h"
 #include "methods_impl.h"
 
-/* A table may hold a million addresses: a reply has a bound. */
+/* Bounds a reply: a table may hold a million addresses. */
 #define MAC_LIMIT_MAX 500000
 
 #define MAC_SCOPE_ROWS                                                    \
@@ -34,7 +34,8 @@ const struct opt_row mac_list_params[] = {
 	{ NULL },
 };
 
-/* The port and the network that mac.* is about, checked. */
+/* Checks the parameters `id` and `net`. Returns 0, with the port of `id` in
+ * *@port (NULL: no `id`), or -ENOENT with call->err. */
 static int mac_scope(struct rpc_call *call, struct daemon_port **port)
 {
 	const struct mac_args *args = call->args;

@@ -70,7 +70,8 @@ const struct opt_row port_add_params[] = {
 	{ NULL },
 };
 
-/* {"netdev": "TYPE,id=..."} as on the command line, or the options by name. */
+/* Takes {"netdev": "TYPE,id=..."} as on the command line, or each option as a
+ * parameter. */
 int method_port_add(struct rpc_call *call)
 {
 	const struct port_add_args *args = call->args;
@@ -116,7 +117,8 @@ static int change(void *ctx, const char *key, const char *value,
 	return netdev_change(ctx, key, value, err);
 }
 
-/* {"id": PORT, KEY: value, "KEY+": value, "KEY-": value, ...}: all or none. */
+/* Takes {"id": PORT, KEY: value, "KEY+": value, "KEY-": value, ...} and makes
+ * all changes or none. */
 int method_port_set(struct rpc_call *call)
 {
 	const struct port_args *args = call->args;
@@ -139,7 +141,7 @@ int method_port_set(struct rpc_call *call)
 	if (!rc)
 		rc = daemon_change_port(p, changed, &call->err);
 	if (!rc)
-		changed = NULL; /* the port's now */
+		changed = NULL; /* the port owns it now */
 	else
 		err_prefix(&call->err, rc, "netdev %s", args->id);
 out:
@@ -167,7 +169,8 @@ const struct opt_row qemu_args_params[] = {
 	{ NULL },
 };
 
-/* {"args": ["-chardev", ...]}, one array element a word of the command line. */
+/* Returns {"args": ["-chardev", ...]}, an element for each word of QEMU's
+ * command line. */
 int method_qemu_args(struct rpc_call *call)
 {
 	const struct qemu_args_args *args = call->args;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The method that has events told to its client. Control thread. */
+/* The method `watch`, which subscribes its client to events. Control thread. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

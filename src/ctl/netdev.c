@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * -netdev options to what port is wanted, see netdev.h. Control thread and
+ * Parses -netdev options into a struct netdev, see netdev.h. Control thread and
  * command line; pure.
  *
- * A key is looked up in the rows every port has, then in those of the type.
+ * A key is looked up in the rows that all types share, then in the type's own.
  */
 #include "netdev.h"
 
@@ -74,9 +74,10 @@ err_free:
 	return NULL;
 }
 
-/* One key means two things: QEMU's user network has net=ADDR[/MASK], and every
- * port of ours net=NAME. The type gets what cannot be a name, or is an
- * address. */
+/* Returns whether the type, not the common rows, gets the option. The key net
+ * has two meanings: QEMU's user network has net=ADDR[/MASK], and every port of
+ * ours net=NAME. A value with a "/" or one that looks like an IPv4 address is
+ * the type's. */
 static bool is_for_type(const struct netdev *n, const char *key,
 			const char *value)
 {
@@ -105,8 +106,8 @@ static int set(void *ctx, const char *key, const char *value, struct err *err)
 	return rc;
 }
 
-/* Names stand in paths, log lines and commands: letters, digits and "._-:",
- * none of them in the way of a shell. */
+/* Checks a name, which appears in paths, log lines and commands: it consists of
+ * letters, digits and "._-:", which no shell interprets. */
 static int check_name(const char *key, const char *name, struct err *err)
 {
 	size_t len = strlen(name);
@@ -123,7 +124,8 @@ refuse:
 		       key, name, ID_MAX_LEN);
 }
 
-/* Everything is set: is it complete? Errors get the port's name in front. */
+/* Checks @n after all options are set, unless @rc is already an error. Puts the
+ * port's name in front of an error. */
 static int finish(struct netdev *n, int rc, struct err *err)
 {
 	if (!rc)
@@ -164,8 +166,7 @@ static int parse_pairs(const char *type_name, const struct opt_pair *pairs,
 	n = netdev_create(type, err);
 	if (!n)
 		return -ENOMEM;
-	/* The id first, so that what is wrong with the others names the port.
-	 */
+	/* The id is set first: errors of the other options then name it. */
 	for (int pass = 0; pass < 2 && !rc; pass++)
 		for (int i = 0; i < count && !rc; i++)
 			if (i != type_at &&
@@ -199,7 +200,7 @@ static int collect(void *ctx, const char *key, const char *value,
 		free(both);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	/* One allocation, as opt_split() makes them. */
+	/* Key and value share one allocation, as in opt_split(). */
 	memcpy(both, key, key_size);
 	memcpy(both + key_size, value, value_size);
 	p->pair[p->count++] = (struct opt_pair){ both, both + key_size };
@@ -218,7 +219,7 @@ int netdev_parse_json(const json_t *object, struct netdev **out,
 	return rc;
 }
 
-/* QEMU takes JSON here too. */
+/* Parses JSON text, which QEMU's -netdev also takes. */
 static int parse_json_text(const char *text, struct netdev **out,
 			   struct err *err)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One -netdev option, parsed: which port is wanted. Nothing is opened here. */
+/* A parsed -netdev option: the type and options of a port. Nothing is opened
+ * here. */
 #ifndef RW_NETDEV_H
 #define RW_NETDEV_H
 
@@ -9,15 +10,16 @@
 
 struct netdev {
 	const struct port_type *type;
-	struct port_conf common; /* what every port has */
-	void *conf;		 /* heap; the type's own */
+	struct port_conf common; /* options of every type */
+	void *conf;		 /* heap; the type's own options */
 };
 
-/* Reads "TYPE,id=NAME,key=value,...", or that as a JSON object. -EINVAL with
- * @err, which names the port when its id is known. The caller frees *@out. */
+/* Reads "TYPE,id=NAME,key=value,...", or the text of such a JSON object, into
+ * *@out, which the caller frees. Returns 0 or -errno with @err, which names the
+ * port when its id is known. */
 int netdev_parse(const char *text, struct netdev **out, struct err *err);
 
-/* The same from {"type": TYPE, "id": NAME, key: value, ...}. */
+/* Reads {"type": TYPE, "id": NAME, key: value, ...} as netdev_parse() does. */
 int netdev_parse_json(const json_t *object, struct netdev **out,
 		      struct err *err);
 
@@ -25,14 +27,15 @@ struct netdev *netdev_copy(const struct netdev *n); /* NULL: no memory */
 void netdev_free(struct netdev *n);		    /* NULL is fine */
 
 /*
- * Changes an option that may change on a live port. @key may end in "+" or "-"
- * for a list: @value is added or removed; without, it replaces the list, and an
- * empty value clears it. -EINVAL or -ENOENT with @err.
+ * Changes an option that may change on a live port. The @key of a list may end
+ * in "+" or "-", which adds or removes @value; else @value replaces the list,
+ * and an empty @value clears it. Returns 0 or -errno with @err: -EINVAL for a
+ * bad key or value, -ENOENT when the value to remove is not in the list.
  */
 int netdev_change(struct netdev *n, const char *key, const char *value,
 		  struct err *err);
 
-/* Tells every option that has a value. */
+/* Shows every option that has a value. */
 void netdev_show(const struct netdev *n, struct show *s);
 
 #endif

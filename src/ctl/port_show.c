@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is told about a port. Control thread. */
+/* Shows a port: its options, state and counters. Control thread. */
 #include <string.h>
 
 #include "methods_impl.h"
@@ -23,7 +23,7 @@ static void show_offloads(unsigned offloads, struct show *s)
 	show_end(s);
 }
 
-/* Only what is set. */
+/* Shows only the VLAN options that are set. */
 static void show_vlan(const struct vlan_conf *c, struct show *s)
 {
 	if (vlan_conf_is_set(c->vlan))
@@ -49,13 +49,13 @@ static void show_head(const struct daemon_port *p, struct show *s)
 }
 
 /*
- * Lets through what a back-end and the counters say in single values and drops
- * the lists in it: the part that fits a line.
+ * A filter between a back-end or the counters and the summary of a port: passes
+ * single values on to @to and drops objects and arrays, which fit no line.
  */
 struct brief {
 	struct show show;
 	struct show *to;
-	unsigned depth; /* in containers that are left out */
+	unsigned depth; /* of open containers, all of which are dropped */
 };
 
 static struct brief *brief_of(struct show *s)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of the kinds of port, see port_types.h. A new kind is one row. */
+/* The table of port types, see port_types.h. A new type is one row. */
 #include "port_types.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of the kinds of port: what -netdev can name. */
+/* The table of port types, which -netdev and `port add` name. */
 #ifndef RW_PORT_TYPES_TABLE_H
 #define RW_PORT_TYPES_TABLE_H
 
@@ -7,7 +7,8 @@
 
 extern const struct port_type *const port_types[]; /* NULL-terminated */
 
-/* The type called @name; NULL with @err naming the nearest, or all. */
+/* Returns the type called @name, or NULL with @err, which suggests the nearest
+ * name or lists all. */
 const struct port_type *port_type_find(const char *name, struct err *err);
 
 #endif
