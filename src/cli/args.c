@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walking a command line, see args.h. Pure. */
+/* Reads a command line word by word, see args.h. Pure. */
 #include "args.h"
 
 #include <errno.h>

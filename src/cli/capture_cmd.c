@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `ringway capture`: opens the file here, with the rights of who asks, and
- * hands it to the daemon, which writes. The capture lasts as long as this
- * connection; SIGINT and SIGTERM end it in an orderly way, so that the last
- * frames are in the file.
+ * `ringway capture`: opens the file here, with the user's rights, and passes
+ * the descriptor to the daemon, which writes. The capture lasts as long as this
+ * connection. After SIGINT or SIGTERM the command sends capture.stop, and the
+ * daemon writes the last frames before it replies.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,7 @@ static int open_output(const char *path, struct err *err)
 	return fd;
 }
 
-/* A descriptor that becomes readable when the user wants an end. */
+/* Returns a descriptor that becomes readable at SIGINT or SIGTERM. */
 static int catch_interrupt(void)
 {
 	sigset_t set;
@@ -62,8 +62,8 @@ static int catch_interrupt(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* Waits until the user or the daemon ends it. Returns the final numbers, the
- * caller's; NULL with @err. */
+/* Waits until the user or the daemon ends the capture. Returns the final
+ * numbers, which the caller owns, or NULL with @err. */
 static json_t *wait_for_end(struct client *c, const char *id, int signal_fd,
 			    struct err *err)
 {
@@ -74,8 +74,8 @@ static json_t *wait_for_end(struct client *c, const char *id, int signal_fd,
 
 	while (!client_has_line(c) && poll(pfd, 2, -1) < 0 && errno == EINTR)
 		;
-	/* The end may come from both sides at once; either answer has the
-	 * numbers. */
+	/* Both sides may end it at once: the notification and the reply both
+	 * have the numbers. */
 	if (pfd[1].revents)
 		rc = client_send(c, "capture.stop",
 				 json_pack("{s:s}", "id", id), -1, err);
@@ -100,8 +100,7 @@ static int run_capture(struct client *c, const struct call *call,
 	json_t *reply, *result = NULL;
 	int rc, fd, signal_fd;
 
-	/* Is there such a port, and is it free? The file is not touched before
-	 * that. */
+	/* The port is checked before the file is opened and truncated. */
 	rc = client_call(c, "port.show", json_pack("{s:s}", "id", id), &result,
 			 err);
 	if (!rc && json_is_true(json_object_get(result, "captured")))
@@ -147,7 +146,8 @@ static void print_numbers(const json_t *n, const char *id)
 	fputc('\n', stderr);
 }
 
-/* Standard output may be the capture itself. Returns an exit code. */
+/* Prints how the capture ended and returns an exit code. Prints to stderr where
+ * standard output is the capture itself. */
 static int tell_end(const struct call *call, const json_t *numbers)
 {
 	const struct capture_own *own = call->own;

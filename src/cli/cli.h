@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line. What commands there are stands in ctl/commands.c; a row of
- * cli/fronts.c says how one is served here, where sending one request and
- * printing its result as it is will not do.
+ * The command line. ctl/commands.c has the commands. A command sends one
+ * request and prints its result as it is, unless a row of cli/fronts.c says
+ * otherwise.
  */
 #ifndef RW_CLI_H
 #define RW_CLI_H
@@ -14,37 +14,39 @@
 
 enum exit_code {
 	EXIT_DONE = 0,
-	EXIT_REFUSED = 1, /* or failed */
+	EXIT_REFUSED = 1, /* refused or failed */
 	EXIT_USAGE = 2,
 };
 
-/* What was typed behind a command's name, checked. */
+/* The checked arguments of a command. */
 struct call {
 	const struct command *command;
 	char *control; /* NULL: default path */
 	bool json;
-	json_t *params; /* for the daemon: an object */
-	void *own;	/* struct that the front's own rows filled, or NULL */
+	json_t *params; /* the request's: an object */
+	void *own;	/* struct that the front's own rows filled */
 };
 
 struct front {
 	const char *name; /* of the command */
 	/* Prints the result of the request for people. */
 	void (*print)(const json_t *result);
-	/* Instead of one request and print(). Returns an exit code. */
+	/* Replaces the request and print(). Returns an exit code. */
 	int (*run)(struct call *call);
-	/* Parses its own options; @argv begins behind the name. */
+	/* Replaces the parser as well: @argv is what follows the name. Returns
+	 * an exit code. */
 	int (*run_raw)(const struct command *self, int argc, char **argv);
-	/* Options that the daemon has no part in: tables, ended by NULL. */
+	/* Options that are not sent to the daemon: tables, ended by NULL. */
 	const struct opt_row *const *own;
-	size_t own_size; /* of the struct that they fill */
+	size_t own_size; /* bytes of the struct that @own fills */
 };
 
-/* How @c is served. */
+/* Returns the front of @c; of a command without a row one that prints any
+ * result. */
 const struct front *front_find(const struct command *c);
 extern const struct front fronts[]; /* ends with a NULL name */
 
-/* Options of every command that asks the daemon: struct call. */
+/* Options of every command that has a method; they fill struct call. */
 extern const struct opt_row client_rows[];
 /* Options of `up`. */
 extern const struct opt_row *const up_tables[];
@@ -54,19 +56,21 @@ extern const struct opt_row *const up_tables[];
 #define CLI_MAX_ROWS 16
 
 struct cli_rows {
-	/* parameters that are no words; key is the --name */
+	/* the parameters that are options; key is the --name */
 	struct opt_row option[CLI_MAX_ROWS + 1];
-	const struct opt_row *param[CLI_MAX_ROWS]; /* where option[i] is from */
-	/* every option: those above, the front's own, client_rows; NULL */
+	const struct opt_row *param[CLI_MAX_ROWS]; /* source of option[i] */
+	/* all options: option[], the front's own, client_rows; NULL */
 	const struct opt_row *tables[5];
 };
+/* Fills @r with the options of @c. */
 void cli_rows_init(struct cli_rows *r, const struct command *c);
 
-/* What follows the options: "PORT KEY=VALUE...". */
+/* Writes the words that follow the options, as "PORT KEY=VALUE...", to @buf. */
 void cli_synopsis(const struct command *c, char *buf, size_t size);
 
-/* Reads what stands behind the name. 0, ARG_HELP or -errno with @err. In the
- * first case call_fini() is due. */
+/* Reads the arguments behind the command's name into @call. Returns 0,
+ * ARG_HELP, or -errno with @err. Only after 0 must the caller call
+ * call_fini(). */
 int cli_parse(const struct command *c, int argc, char **argv, struct call *call,
 	      struct err *err);
 void call_fini(struct call *call);
@@ -76,18 +80,21 @@ void call_fini(struct call *call);
 /* Prints "ringway: message" to stderr and returns @code. */
 int cli_fail(int code, const char *fmt, ...) __printf(2, 3);
 
-/* 2 for a bad value, 1 for the rest. */
+/* Returns the exit code for the error @rc: EXIT_USAGE for a bad value, else
+ * EXIT_REFUSED. */
 int cli_exit_code(int rc);
 
-/* The command whose name begins @argv; *@used words of it. */
+/* Returns the command whose name is the first *@used words of @argv, or NULL.
+ */
 const struct command *command_find(int argc, char **argv, int *used);
 
-/* Sends @call's request. An exit code; with EXIT_DONE *@result is the
- * caller's. */
+/* Sends @call's request and returns an exit code. With EXIT_DONE the caller
+ * owns *@result, else the error is printed. */
 int call_request(const struct call *call, json_t **result);
-/* The same, and prints the result as JSON or by the front. An exit code. */
+/* Sends @call's request, prints the result as JSON or by the front, and returns
+ * an exit code. */
 int call_request_and_print(const struct call *call);
-/* Parameter @key as text, or NULL. */
+/* Returns parameter @key as text, or NULL. */
 const char *call_param(const struct call *call, const char *key);
 
 /* --- fronts with files of their own --- */
@@ -97,15 +104,17 @@ int watch_run(struct call *call);
 int capture_run(struct call *call);
 extern const struct opt_row *const capture_tables[];
 struct capture_own {
-	char *write; /* the file */
+	char *write; /* path of the file, or "-" */
 };
 
-/* --- help.c: how to use one command, or what there is --- */
+/* --- help.c: help on one command, and the list of all --- */
 void help_print_command(const struct command *c);
 void help_print_overview(void);
-/* The commands whose first word is @word. False: there are none. */
+/* Prints the commands of two words whose first is @word. Returns false when
+ * there are none. */
 bool help_print_family(const char *word);
-/* Answers "-netdev help" and "-netdev TYPE,help". False: @text is neither. */
+/* Answers "-netdev help" and "-netdev TYPE,help". Returns false when @text is
+ * neither, or TYPE is unknown. */
 bool help_print_netdev(const char *text);
 
 /* --- man.c --- */
@@ -114,8 +123,8 @@ void methods_print(void); /* the table in docs/control-socket.md */
 
 /* --- complete.c --- */
 
-/* Prints what the last of @argv, a word that was begun, may become, one a line;
- * "=file" where a file's name is wanted. */
+/* Prints the completions of the last word of @argv, one a line, and "=file"
+ * where a file's name fits. */
 void complete_print(int argc, char **argv);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Completion for shells: dist/ringway.bash hands over the words up to the
- * cursor and gets what the last one may become, from the same rows as
- * everything else. Ports are asked from the daemon. */
+/* Completion for shells: dist/ringway.bash passes the words up to the cursor
+ * and gets the completions of the last one, which come from the rows of
+ * commands and options, and from the daemon for ports and networks. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ static void print_if(const char *word, const char *begun)
 		printf("%s\n", word);
 }
 
-/* Names of commands; of two words, the one that is due. */
+/* Completes the name of a command: its first word, or its second one. */
 static void complete_name(int argc, char **argv)
 {
 	const char *begun = argv[argc - 1];
@@ -37,7 +37,7 @@ static void complete_name(int argc, char **argv)
 	}
 }
 
-/* The socket that was named with --control, or NULL. */
+/* Returns the path behind --control, or NULL. */
 static const char *named_control(int argc, char **argv)
 {
 	const char *control = NULL;
@@ -48,8 +48,8 @@ static const char *named_control(int argc, char **argv)
 	return control;
 }
 
-/* What the daemon lists: member @key of each element of @array. No daemon,
- * nothing. */
+/* Completes from a list of the daemon: member @key of each element of @array in
+ * the result of @method. Prints nothing when no daemon runs. */
 static void complete_from(const char *control, const char *method,
 			  const char *array, const char *key, const char *begun)
 {
@@ -89,7 +89,7 @@ static void complete_value(const struct opt_row *row, int argc, char **argv)
 			print_if(port_types[i]->name, begun);
 }
 
-/* The option that @word names, or NULL. */
+/* Returns the option that @word names, or NULL. */
 static const struct opt_row *find_option(const struct cli_rows *rows,
 					 const char *word)
 {
@@ -116,7 +116,7 @@ static void complete_option(const struct cli_rows *rows, const char *begun)
 		}
 }
 
-/* The parameter that is due behind @words words; NULL: none. */
+/* Returns the parameter of the word that follows @words words, or NULL. */
 static const struct opt_row *word_row(const struct command *c, unsigned words)
 {
 	for (const struct opt_row *p = command_params(c); p->key; p++)
@@ -145,7 +145,7 @@ void complete_print(int argc, char **argv)
 			row ? NULL : find_option(&rows, argv[i]);
 
 		words += !row && !option;
-		/* a value is due */
+		/* The next word is this option's value. */
 		row = option && option->kind != OPT_BOOL ? option : NULL;
 	}
 	if (!row && argv[argc - 1][0] == '-')

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How commands are served on the command line: their printers, and those that
- * do more than send one request and print its result. */
+/* The commands' printers, and the commands that do more than send one request
+ * and print its result. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static const struct opt_row stats_rows[] = {
 };
 static const struct opt_row *const stats_tables[] = { stats_rows, NULL };
 
-/* A table of rates, or the counters themselves as one line of JSON. */
+/* Prints a table of rates, or the counters as one line of JSON. */
 static void print_interval(const struct call *call, const json_t *before,
 			   const json_t *now, unsigned seconds)
 {
@@ -81,7 +81,8 @@ static int stats_run(struct call *call)
 	return cli_fail(cli_exit_code(rc), "%s", err.msg);
 }
 
-/* On one line, for $(...): the shell cuts it at blanks. */
+/* Prints all words on one line, for $(...), which the shell splits at blanks.
+ */
 static void print_qemu_args(const json_t *result)
 {
 	const json_t *word;
@@ -101,7 +102,7 @@ static void print_qemu_args(const json_t *result)
 	putchar('\n');
 }
 
-/* The daemon closes the connection when all of it is gone. */
+/* Waits for the daemon to close the connection: then all of it is gone. */
 static int down_run(struct call *call)
 {
 	json_t *result = NULL;
@@ -123,8 +124,8 @@ static int down_run(struct call *call)
 	return EXIT_DONE;
 }
 
-/* This program has a version without a daemon too, unless the daemon is what
- * was asked for. */
+/* Prints this program's version also when no daemon runs, unless --control or
+ * --json asks for the daemon's. */
 static int version_run(struct call *call)
 {
 	json_t *result = NULL;

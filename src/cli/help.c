@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the rows of commands and options say, as text on a terminal. */
+/* Help texts, made from the rows of commands and options. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,8 +9,8 @@
 
 #define LINE_WIDTH 78
 
-/* Prints @text in lines that begin at column @indent; the first line goes on
- * where column @at is. */
+/* Prints @text in lines that begin at column @indent. The cursor is at column
+ * @at, where the first line continues. */
 static void print_wrapped(const char *text, unsigned indent, unsigned at)
 {
 	while (*text) {
@@ -162,7 +162,7 @@ bool help_print_netdev(const char *text)
 	name[comma - text] = '\0';
 	type = port_type_find(name, NULL);
 	if (!type)
-		return false; /* the parser says what is wrong */
+		return false; /* the parser will report the type */
 	printf("%s: %s\n\n", type->name, type->help);
 	print_rows(port_conf_rows, "", true);
 	print_rows(type->rows, "", true);

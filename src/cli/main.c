@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Entry point: finds the command and what was typed behind it. The only code
- * that may end the process. */
+/* Entry point: finds the command and runs it with its arguments. Only cli/ may
+ * end the process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -31,8 +31,7 @@ int cli_exit_code(int rc)
 	return rc == -EINVAL || rc == -ENAMETOOLONG ? EXIT_USAGE : EXIT_REFUSED;
 }
 
-/* The longest name that @argv begins with, so that "mac flush" goes before
- * "mac". */
+/* The longest matching name wins: "mac flush" before "mac". */
 const struct command *command_find(int argc, char **argv, int *used)
 {
 	const struct command *found = NULL;
@@ -53,7 +52,7 @@ const struct command *command_find(int argc, char **argv, int *used)
 	return found;
 }
 
-/* Says which commands there are that could have been meant. */
+/* Prints an error that suggests commands and returns EXIT_USAGE. */
 static int refuse_command(int argc, char **argv)
 {
 	const char *names[64] = { NULL };
@@ -153,7 +152,7 @@ static int run_command(const struct command *c, int argc, char **argv)
 
 int help_run(const struct command *self, int argc, char **argv)
 {
-	/* for the build, the tests and the shell; no command line of people */
+	/* For the build, the tests and the shell, not for people. */
 	static const struct {
 		const char *option;
 		void (*print)(void);
@@ -209,7 +208,8 @@ static int run(int argc, char **argv)
 	return run_command(c, argc - used, argv + used);
 }
 
-/* A descriptor we open must not become one of the standard three. */
+/* Opens /dev/null for each standard descriptor that is closed; otherwise a
+ * descriptor that we open would take its number. */
 static void fill_standard_fds(void)
 {
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The manual page, made from the same rows as everything else, and the table of
- * methods in docs/control-socket.md. Run at build time and by a test: `ringway
- * help --man`, `ringway help --methods`. */
+/* The manual page and the table of methods in docs/control-socket.md, made from
+ * the rows of commands and options. `ringway help --man` runs at build time, a
+ * test runs `ringway help --methods`. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "netdev.h"
 #include "port_types.h"
 
-/* Text with what roff takes for itself escaped. */
+/* Prints @text with roff's special characters escaped. */
 static void put(const char *text)
 {
 	if (*text == '.' || *text == '\'')
@@ -143,7 +143,7 @@ static void put_methods(void)
 	}
 }
 
-/* "`id` [`limit`], and `KEY`": in Markdown. */
+/* Prints the parameters of @c in Markdown: "`id` [`limit`], and `KEY`". */
 static void put_params(const struct command *c)
 {
 	bool is_any = false;

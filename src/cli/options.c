@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the row of a command to options and words, and from what was typed to
- * the parameters of a request. Values are checked here by the rows that the
- * daemon checks them by. */
+/* Turns the row of a command into options and words, and a command line into
+ * the parameters of a request. Values are checked against the same rows as in
+ * the daemon. */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -70,12 +70,12 @@ void cli_synopsis(const struct command *c, char *buf, size_t size)
 		snprintf(buf + n, size - n, "%sKEY=VALUE...", n ? " " : "");
 }
 
-/* Everything that is filled while a command line is read. */
+/* The state of cli_parse(). */
 struct reading {
-	struct call *call;
+	struct call *call; /* being filled */
 	struct cli_rows rows;
-	void *args; /* what the daemon will make of the parameters */
-	unsigned words;
+	void *args;	/* struct of the parameters, as in the daemon */
+	unsigned words; /* read so far */
 };
 
 static int set_json(json_t *params, const char *key, const char *text,
@@ -120,7 +120,8 @@ static int set_option(struct reading *r, const struct arg *arg, struct err *err)
 	return opt_set(client_rows, r->call, arg->key, arg->text, err);
 }
 
-/* "KEY=VALUE"; a key that stands several times becomes an array. */
+/* Adds the parameter "KEY=VALUE"; a key given several times becomes an array.
+ */
 static int add_change(struct reading *r, const char *text, struct err *err)
 {
 	json_t *params = r->call->params, *old;
@@ -171,7 +172,7 @@ static int add_word(struct reading *r, const char *text, struct err *err)
 	return add_change(r, text, err);
 }
 
-/* Is there everything that must be? */
+/* Returns 0 when nothing that is required is missing, or -errno with @err. */
 static int check(struct reading *r, struct err *err)
 {
 	const struct command *c = r->call->command;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replies as text, see print.h. Numbers are short where they are looked at and
- * exact where they are counted (stats, port show). */
+/* Replies as text, see print.h. Summaries shorten numbers; stats and port show
+ * print them exactly. */
 #include "print_impl.h"
 
 #include <inttypes.h>
@@ -32,7 +32,7 @@ static bool has_word(const json_t *array, const char *word)
 	return false;
 }
 
-/* "csum tso uso": a pair of versions 4 and 6 needs no digits. */
+/* Adds a cell such as "csum tso uso": tso4 and tso6 together are "tso". */
 static void add_offloads(struct table *t, const json_t *offloads)
 {
 	static const char *const name[][3] = {
@@ -53,7 +53,7 @@ static void add_offloads(struct table *t, const json_t *offloads)
 	table_add(t, "%s", *text ? text : "-");
 }
 
-/* Who is at the other end, from what the back-end tells. */
+/* Adds a cell with the port's peer, from the back-end's state. */
 static void add_peer(struct table *t, const json_t *state)
 {
 	const json_t *connected = json_object_get(state, "connected");
@@ -75,7 +75,8 @@ static void add_peer(struct table *t, const json_t *state)
 		table_add(t, "-");
 }
 
-/* "vlan 10", "trunk 10,20-30 native 10"; nothing for a port without VLANs. */
+/* Adds a cell such as "vlan 10" or "trunk 10,20-30 native 10"; an empty cell
+ * for a port without VLANs. */
 static void add_vlans(struct table *t, const json_t *p)
 {
 	static const char *const keys[] = { "vlan", "trunk", "native" };
@@ -189,7 +190,7 @@ void table_add_value(struct table *t, const json_t *v)
 
 #define MAX_COLUMNS 40
 
-/* One column for each single value that any of @rows has. */
+/* Collects a column for each member that any of @rows has. */
 static void collect_columns(const json_t *rows, const char **head,
 			    unsigned *count)
 {
@@ -205,7 +206,7 @@ static void collect_columns(const json_t *rows, const char **head,
 				c++;
 			if (c < *count || *count >= MAX_COLUMNS)
 				continue;
-			/* The first byte says how it is aligned. */
+			/* The first byte is the alignment. */
 			if (asprintf((char **)&head[c], "%c%s",
 				     json_is_integer(v) ? '>' : '<', key) < 0)
 				return;

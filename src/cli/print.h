@@ -6,7 +6,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Any result: values as "key  value", objects indented, arrays as tables. */
+/* Prints any result: values as "key  value", objects indented, arrays as
+ * tables. */
 void print_result(const json_t *result);
 void print_show(const json_t *result);
 void print_port_list(const json_t *result);
@@ -18,19 +19,19 @@ void print_version(const json_t *result);
 void print_log_level(const json_t *result);
 void print_nothing(const json_t *result);
 
-/* Counters of @now less those of @before, per second. @before may be NULL:
- * nothing but the ports. */
+/* Prints the difference of the counters of @now and @before as rates, @seconds
+ * being the time between them. */
 void print_rates(const json_t *before, const json_t *now, double seconds);
 
-/* A notification of `watch`, in one line. */
+/* Prints a notification of `watch` in one line; a second line before it says
+ * how many events were lost. */
 void print_event(const json_t *event);
 
-/* What the workers did with their time since @before (NULL: since their start):
- * @now and @before are arrays of workers. */
+/* Prints how the workers spent their time since @before (NULL: since their
+ * start). @now and @before are arrays of workers. */
 void print_workers(const json_t *before, const json_t *now);
 
-/* The JSON itself, for eyes; and in one line, for who reads a stream of them.
- */
+/* Print the JSON itself: indented, or as one line of a stream. */
 void print_json(FILE *to, const json_t *value);
 void print_json_line(const json_t *value);
 

@@ -6,7 +6,7 @@
 
 #include "print_impl.h"
 
-/* The part of the line that is of this kind alone. */
+/* Prints the part of the line that only events of this kind have. */
 static void print_details(const json_t *e, const char *kind)
 {
 	if (!strcmp(kind, "link")) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters as text: a line for each queue and direction; and rates. */
+/* Counters as text, a line for each queue and direction, and rates. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +34,8 @@ static void add_queue(struct table *t, const char *id, const char *direction,
 	table_add_value(t, json_object_get(q, "drops"));
 }
 
-/* Queues that never did anything say nothing, but each port has a line. */
+/* Returns whether the queue gets a line: queue 0 always does, any other queue
+ * when one of its counters is not 0. */
 static bool is_worth(const json_t *q)
 {
 	if (!num(q, "queue") || json_object_size(json_object_get(q, "drops")))
@@ -56,7 +57,8 @@ static void add_queues(struct table *t, const char *id, const char *direction,
 			add_queue(t, id, direction, q);
 }
 
-/* What was for the port while it had no queue to send on. */
+/* Adds a row with the number of frames that were for the port while it had no
+ * queue to send on. */
 static void add_down(struct table *t, const char *id, uint64_t n)
 {
 	table_row(t);
@@ -94,7 +96,7 @@ void print_stats(const json_t *r)
 	print_workers(NULL, json_object_get(r, "workers"));
 }
 
-/* The port of @before that is called @id, or NULL: it is new. */
+/* Returns the port called @id in @before, or NULL when the port is new. */
 static const json_t *find_port(const json_t *before, const char *id)
 {
 	const json_t *p;

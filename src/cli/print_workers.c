@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the workers did with their time, as text: shares of the time, and cycles
- * a frame by stage of its way. */
+/* The workers' time as text: its shares, and cycles a frame by stage. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -13,7 +12,7 @@ static double ratio(uint64_t a, uint64_t b)
 	return b ? (double)a / (double)b : 0;
 }
 
-/* Counters of @now less those of @before. */
+/* Returns the counters of @now minus those of @before. */
 static json_t *less(const json_t *now, const json_t *before)
 {
 	json_t *o = json_object(), *v;
@@ -70,7 +69,8 @@ static void print_times(const json_t *const *w, json_t *const *gone,
 	table_print(t, 0);
 }
 
-/* Of the bursts that were measured; stages without any are left out. */
+/* Prints the stages of the measured bursts; leaves out stages without cycles.
+ */
 static void print_stages(const json_t *const *w, json_t *const *gone,
 			 size_t count)
 {

@@ -17,8 +17,8 @@ struct table {
 	const char *const *head;
 	unsigned columns;
 	char **cell;
-	unsigned count; /* of cells */
-	unsigned rows;
+	unsigned count; /* of cells added */
+	unsigned rows;	/* begun */
 };
 
 static void *must(void *p)
@@ -100,7 +100,7 @@ static const char *title(const struct table *t, unsigned column)
 	return t->head[column] + is_optional(t, column) + is_right(t, column);
 }
 
-/* 0: nothing in it is worth a column. */
+/* Returns the width of a column, or 0 when all its cells are empty or "-". */
 static unsigned width_of(const struct table *t, unsigned column)
 {
 	unsigned width = 0;
@@ -128,7 +128,7 @@ static void print_line(const struct table *t, char **cell,
 			continue;
 		if (is_right(t, c))
 			start += width[c] - n;
-		if (n) { /* no blanks at the end of a line */
+		if (n) { /* avoids blanks at the end of a line */
 			printf("%*s%s", (int)(start - at), "", text);
 			at = start + n;
 		}

@@ -10,23 +10,23 @@
 
 struct table;
 
-/* @head: column titles, ended by NULL. A title that begins with ">" makes the
- * column flush right; "?" before that leaves it out of an empty table. Running
- * out of memory ends the process: this is the command line. */
+/* Returns a table with the titles @head, which ends with NULL. A title that
+ * begins with ">" makes its column flush right; a "?" before that leaves the
+ * column out of a table without rows. The process ends when memory runs out,
+ * which is right for the command line. */
 struct table *table_create(const char *const *head);
 
-/* The next row begins. A row that has not one cell for each column is a fault
- * of the program, which ends there. */
+/* Begins a row. Asserts that each row has one cell for each column. */
 void table_row(struct table *t);
-/* The next cell of the row. */
+/* Adds a cell to the row. */
 void table_add(struct table *t, const char *fmt, ...) __printf(2, 3);
-/* A number; 0 as "-" when @is_dash. */
+/* Adds a cell with a number; with @is_dash 0 becomes "-". */
 void table_add_num(struct table *t, uint64_t n, bool is_dash);
-/* A number in three digits and a letter: 12.3k. */
+/* Adds a cell with a number; from 10000 on three digits and a letter: 12.3k. */
 void table_add_short(struct table *t, uint64_t n);
 
-/* Prints it to stdout, each line @indent columns in, and frees it. Columns
- * whose cells are all empty or "-" are left out. */
+/* Prints the table to stdout, each line indented by @indent columns, and frees
+ * the table. Leaves out columns whose cells are all empty or "-". */
 void table_print(struct table *t, unsigned indent);
 
 #endif

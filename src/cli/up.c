@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `ringway up`: reads the options, makes the daemon, says that it is ready and
- * runs it. The order of the start is the order of the calls in run_daemon().
+ * `ringway up`: reads the options, makes the daemon, reports that it is ready
+ * and runs it. run_daemon() calls the steps of the start in order.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,7 @@ static const struct opt_row up_rows[] = {
 
 const struct opt_row *const up_tables[] = { up_rows, daemon_conf_rows, NULL };
 
-/* One option of the command line. */
+/* Sets one option of the command line. */
 static int set_option(struct config *c, struct up_options *o,
 		      const struct arg *arg, struct err *err)
 {
@@ -60,7 +60,8 @@ static int set_option(struct config *c, struct up_options *o,
 	return config_set(c, arg->key, arg->text, err);
 }
 
-/* EXIT_DONE with *@go_on false: a question for help was answered. */
+/* Reads the command line and returns an exit code. EXIT_DONE with *@go_on false
+ * means that help was printed. */
 static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 		 const struct command *self, bool *go_on)
 {
@@ -95,7 +96,8 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 	return cli_fail(cli_exit_code(rc), "%s", err.msg);
 }
 
-/* Many ports need many descriptors: eventfds and memory of each guest. */
+/* Raises the limit of descriptors: each guest needs some for its eventfds and
+ * its memory. */
 static void raise_fd_limit(void)
 {
 	struct rlimit rl;
@@ -106,7 +108,8 @@ static void raise_fd_limit(void)
 	setrlimit(RLIMIT_NOFILE, &rl);
 }
 
-/* Tells the service manager, where there is one (sd_notify(3)). */
+/* Tells the service manager that names a socket in $NOTIFY_SOCKET
+ * (sd_notify(3)). */
 static void notify_ready(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -130,13 +133,13 @@ static void notify_ready(void)
 	fd_close(&fd);
 }
 
-/* Where the log of the daemon goes. */
+/* The daemon's log. */
 struct log_file {
 	int fd;		/* -1: standard error */
-	char path[300]; /* empty: not ours to name */
+	char path[300]; /* empty for standard error */
 };
 
-/* A file that cannot take a line loses it: nothing waits for a reader. */
+/* Opens the log without blocking: a file that cannot take a line loses it. */
 static int open_log(struct log_file *l, const char *path, struct err *err)
 {
 	snprintf(l->path, sizeof(l->path), "%s", path);
@@ -157,7 +160,8 @@ static bool stderr_is_file(void)
 	return !fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode);
 }
 
-/* A daemon in the background keeps a log, too. */
+/* Opens a log beside the control socket for a daemon in the background, unless
+ * one was named or standard error is a file. */
 static int choose_log(struct log_file *l, const char *control,
 		      bool is_background, struct err *err)
 {
@@ -169,8 +173,8 @@ static int choose_log(struct log_file *l, const char *control,
 	return open_log(l, path, err);
 }
 
-/* In the background nothing is left of who started it but a log file. The
- * directory stays: paths of ports may be relative to it. */
+/* Points the standard descriptors at /dev/null and the log. The working
+ * directory stays the same: paths of ports may be relative to it. */
 static void let_go(const struct log_file *log)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -179,7 +183,7 @@ static void let_go(const struct log_file *log)
 		return;
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
-	if (log->fd >= 0) /* also what scripts say */
+	if (log->fd >= 0) /* for the output of scripts, too */
 		dup2(log->fd, STDERR_FILENO);
 	fd_close(&null);
 }
@@ -188,9 +192,9 @@ static int prepare_process(struct err *err)
 {
 	int rc;
 
-	/* One arena: only the control thread allocates in earnest. */
+	/* One arena: only the control thread allocates much. */
 	mallopt(M_ARENA_MAX, 1);
-	/* Writing fails then, which is handled where it happens. */
+	/* Without these signals write() fails, which its caller handles. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	raise_fd_limit();
@@ -207,7 +211,8 @@ static void say_ready(const struct config *c, const char *control,
 		 *log->path ? ", log " : "", log->path);
 }
 
-/* All is up: says so, where it is asked for, and works. @ready_fd as below. */
+/* Reports that all is up, goes to the background when @ready_fd >= 0 (see
+ * run_daemon()), and runs the daemon. */
 static int work(struct daemon *d, const struct log_file *log, int ready_fd)
 {
 	notify_ready();
@@ -222,8 +227,8 @@ static int work(struct daemon *d, const struct log_file *log, int ready_fd)
 	return EXIT_DONE;
 }
 
-/* @ready_fd >= 0: gets a byte when all is up, and this process is to go to the
- * background. */
+/* Makes and runs the daemon; returns an exit code. With @ready_fd >= 0, writes
+ * a byte to it when all is up, and goes to the background. */
 static int run_daemon(struct config *c, int ready_fd)
 {
 	struct log_file log = { .fd = -1 };
@@ -253,7 +258,7 @@ static int run_daemon(struct config *c, int ready_fd)
 		return cli_fail(cli_exit_code(rc), "%s", err.msg);
 	}
 	say_ready(c, control, &log);
-	if (log.fd >= 0) { /* who started it has seen the start, good or bad */
+	if (log.fd >= 0) { /* messages of the start have gone to stderr */
 		log_to(log.fd);
 		say_ready(c, control, &log);
 	}
@@ -261,7 +266,8 @@ static int run_daemon(struct config *c, int ready_fd)
 	return work(d, &log, ready_fd);
 }
 
-/* The child works on; the parent returns when it is ready or has failed. */
+/* Runs the daemon in a child; the parent returns when the child is ready or has
+ * failed. */
 static int run_in_background(struct config *c)
 {
 	int pipe_fd[2], status;

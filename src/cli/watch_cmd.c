@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `ringway watch`: a line for each event until the user or the daemon ends
- * it. */
+/* `ringway watch`: prints a line for each event until the user or the daemon
+ * ends it. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "client.h"
 #include "print.h"
 
-/* The notification's event, or NULL: it is something else. */
+/* Returns the event in a notification, or NULL when it is none. */
 static const json_t *event_in(const json_t *message)
 {
 	const char *method =
@@ -20,7 +20,7 @@ static const json_t *event_in(const json_t *message)
 		       : NULL;
 }
 
-/* Ends with an error only: when the daemon does. */
+/* Prints events until the daemon ends; always returns -errno with @err. */
 static int print_events(struct client *c, bool json, struct err *err)
 {
 	json_t *message;
