@@ -26,7 +26,7 @@ static const struct opt_row capture_rows[] = {
 	  .offset = offsetof(struct capture_own, write),
 	  .required = true,
 	  .arg = "FILE",
-	  .help = "where the pcap goes; - is standard output",
+	  .help = "pcap file to write; - is standard output",
 	  .letter = "w" },
 	{ NULL },
 };

@@ -28,8 +28,8 @@ static const struct opt_row stats_rows[] = {
 	  .min = 1,
 	  .max = 86400,
 	  .arg = "SECONDS",
-	  .help = "print rates every so many seconds until interrupted (with "
-		  "--json the counters, a line each time)" },
+	  .help = "print rates at this interval until interrupted (with --json "
+		  "the counters, a line each time)" },
 	{ NULL },
 };
 static const struct opt_row *const stats_tables[] = { stats_rows, NULL };

@@ -33,7 +33,7 @@ static const struct opt_row up_rows[] = {
 	{ .key = "netdev",
 	  .kind = OPT_STRING,
 	  .arg = "TYPE,id=NAME,...",
-	  .help = "a port; may stand several times" },
+	  .help = "a port; may be given several times" },
 	{ .key = "config",
 	  .kind = OPT_PATH,
 	  .arg = "FILE",

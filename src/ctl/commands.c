@@ -17,7 +17,7 @@ static const struct opt_row help_params[] = {
 	  .kind = OPT_STRING,
 	  .offset = offsetof(struct help_args, command),
 	  .arg = "COMMAND",
-	  .help = "its name",
+	  .help = "the command's name",
 	  .word = OPT_WORD },
 	{ NULL },
 };
@@ -25,7 +25,7 @@ static const struct opt_row help_params[] = {
 const struct command commands[] = {
 	{ .name = "up",
 	  .help = "start a switch and keep it running",
-	  .more = "Makes every port, says that it is ready, and forwards "
+	  .more = "Makes every port, logs that it is ready, and forwards "
 		  "frames until SIGTERM, SIGINT or `ringway down`. A port is "
 		  "written as QEMU writes a -netdev; \"-netdev help\" lists "
 		  "the types, \"-netdev TYPE,help\" the options of one." },
@@ -93,11 +93,12 @@ const struct command commands[] = {
 		  "(descriptors of both rings), header (snapshot and checks), "
 		  "lookup (MAC table, grouping by receiver), offload "
 		  "(checksums and segments made in software), copy (into the "
-		  "receiver's buffers), publish (used rings), notify (looking "
-		  "whether the peer wants an event, and its system call), "
-		  "syscall (a tap's reads and writes), other (counters, "
-		  "capture). Cycles are the processor's constant-rate counter "
-		  "(TSC); the JSON has their number a microsecond.",
+		  "receiver's buffers), publish (used rings), notify (the "
+		  "check whether the peer wants an event, and the system call "
+		  "for it), syscall (a tap's reads and writes), other "
+		  "(counters, capture). Cycles are those of the processor's "
+		  "constant-rate counter (TSC); the JSON has their number a "
+		  "microsecond.",
 	  PARAMS(port_args, optional_port_params),
 	  .result = "`ports` with counters of each queue, `workers` (see "
 		    "below)",
@@ -105,9 +106,10 @@ const struct command commands[] = {
 	{ .name = "rebalance",
 	  .method = "rebalance",
 	  .help = "spread the queues over the workers by their load",
-	  .more = "Prints the moves it made. The load is that since the last "
-		  "look, which the daemon takes four times a second while a "
-		  "worker is busy, unless it runs with --rebalance off.",
+	  .more = "Prints the moves it made. The load is measured since the "
+		  "daemon last read it, which it does four times a second "
+		  "while a worker is busy, unless it runs with --rebalance "
+		  "off.",
 	  .result = "`moves` made (`port`, `queue`, `from`, `to`: workers, "
 		    "`percent` of one that it took)",
 	  .fn = method_rebalance },
@@ -115,10 +117,10 @@ const struct command commands[] = {
 	  .method = "capture.start",
 	  .help = "write a port's frames to a pcap file or pipe",
 	  .more = "Runs until interrupted, until the reader of the pipe goes "
-		  "away, or until --count frames were written, then says how "
-		  "many frames it wrote. When writing fails, for a full disk "
-		  "say, it tells why, and the file ends with a whole packet. "
-		  "To watch in Wireshark: ringway "
+		  "away, or until --count frames were written, then prints how "
+		  "many frames it wrote. When writing fails, as on a full "
+		  "disk, it prints the reason, and the file ends with a whole "
+		  "packet. To watch in Wireshark: ringway "
 		  "capture PORT -w - | wireshark -k -i -",
 	  PARAMS(capture_args, capture_params),
 	  .takes_fd = true,
@@ -130,12 +132,12 @@ const struct command commands[] = {
 	  .fn = method_capture_stop },
 	{ .name = "watch",
 	  .method = "watch",
-	  .help = "tell what happens, as it happens",
-	  .more = "A line for each port that comes or goes, link that goes up "
-		  "or down, address that is learned or moves, fault, and queue "
-		  "that changes its worker; or for the kinds named only. Runs "
-		  "until interrupted. Who reads too slowly is told how many "
-		  "lines were lost.",
+	  .help = "print events as they happen",
+	  .more = "Prints a line for each port that is added or removed, link "
+		  "that goes up or down, address that is learned or moves, "
+		  "fault, and queue that changes its worker; or only for the "
+		  "kinds named. Runs until interrupted. A reader that is too "
+		  "slow loses lines; the next line says how many.",
 	  PARAMS(watch_args, watch_params),
 	  .result = "`events`, the kinds; from then on notifications `event` "
 		    "(see below)",
@@ -150,23 +152,23 @@ const struct command commands[] = {
 	  .fn = method_qemu_args },
 	{ .name = "log-level",
 	  .method = "log.level",
-	  .help = "tell or change how much the daemon logs",
+	  .help = "print or change how much the daemon logs",
 	  PARAMS(log_level_args, log_level_params),
 	  .result = "`level`",
 	  .fn = method_log_level },
 	{ .name = "down",
 	  .method = "down",
 	  .help = "end the switch; returns when all of it is gone",
-	  .result = "the connection closes when all is gone",
+	  .result = "empty; the connection closes when all is gone",
 	  .fn = method_down },
 	{ .name = "version",
 	  .method = "version",
-	  .help = "the version of this program, and what runs",
+	  .help = "version of this program and of the running daemon",
 	  .result = "`name`, `version`, `pid`, `uptime_s`, `control`, "
 		    "`log_level`",
 	  .fn = method_version },
 	{ .name = "help",
-	  .help = "how to use a command",
+	  .help = "explain a command, or list all",
 	  PARAMS(help_args, help_params) },
 	{ NULL },
 };

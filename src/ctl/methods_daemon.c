@@ -146,7 +146,7 @@ const struct opt_row log_level_params[] = {
 	  .set_offset = offsetof(struct log_level_args, level_set),
 	  .choices = log_level_names,
 	  .arg = "LEVEL",
-	  .help = "how much is logged from now on",
+	  .help = "how much to log from now on",
 	  .word = OPT_WORD },
 	{ NULL },
 };

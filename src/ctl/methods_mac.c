@@ -30,7 +30,7 @@ const struct opt_row mac_list_params[] = {
 	  .offset = offsetof(struct mac_args, limit),
 	  .max = MAC_LIMIT_MAX,
 	  .def = "10000",
-	  .help = "at most so many; `total` tells how many there are" },
+	  .help = "addresses to list at most; `total` counts all of them" },
 	{ NULL },
 };
 

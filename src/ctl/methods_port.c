@@ -165,7 +165,7 @@ const struct opt_row qemu_args_params[] = {
 	  .max = 1ull << 50,
 	  .def = "1G",
 	  .arg = "SIZE",
-	  .help = "the guest's memory, the same as its -m" },
+	  .help = "the guest's memory, as in QEMU's -m" },
 	{ NULL },
 };
 

@@ -15,7 +15,7 @@ const struct opt_row watch_params[] = {
 	  .offset = offsetof(struct watch_args, events),
 	  .choices = event_names,
 	  .arg = "KIND",
-	  .help = "kinds of events; without any, all",
+	  .help = "kinds of events (default: all)",
 	  .word = OPT_WORD },
 	{ NULL },
 };
