@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Completion for bash. What may follow is asked from ringway itself, which knows
-# its commands, options and values, and asks the daemon for its ports.
+# Completion for bash. `ringway help --complete` prints the completions of the
+# last word: commands, options and values, and ports of the running daemon.
 _ringway()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} IFS=$'\n'
