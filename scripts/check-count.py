@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 
 
 def cmocka_cases(text, word):
-    # "[  PASSED  ] 4 test(s)."
+    # matches "[  PASSED  ] 4 test(s)."
     return sum(int(n) for n in
                re.findall(r'^\[\s*%s\s*\] (\d+) test\(s\)' % word, text, re.M))
 
@@ -36,7 +36,7 @@ def count_meson(path, notes):
             reason = (text.strip().splitlines() or ['no reason given'])[-1]
             notes.append(f'skipped: {name}: {reason}')
         else:
-            # A program that died says nothing about the case it died in.
+            # A program that died prints nothing about its last case.
             passed += cases[0]
             failed += max(1, cases[1])
             notes.append(f'failed: {name}: {test["result"].lower()}')

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Every test of the project, in steps:
+# Runs every test of the project, in steps:
 #   lint      scripts/lint.sh
 #   gcc       builds with gcc, warnings are errors; unit tests
 #   sanitize  builds with clang, warnings are errors, with ASan and UBSan;
 #             unit tests
-#   system    those of tests/system that need no guests, against the gcc build
+#   system    system tests (tests/system) without guests, with the gcc build
 #   threads   the unit tests of suite "threads" under TSan
-#   guests    those of tests/system that boot guests
+#   guests    system tests that boot guests
 #   tidy      scripts/tidy.sh
-#   asan, tsan  the tests of step system against the builds of sanitize and
+#   asan, tsan  the tests of step system with the builds of steps sanitize and
 #             threads
-#   alone     those of tests/system that measure time or memory or need the
-#             processors, while no other step runs
+#   alone     system tests that measure time or memory or need the processors
+#             for themselves, while no other step runs
 #   check.sh [STEP...]      without arguments: all of them
-# Two steps run at a time (RINGWAY_CHECK_JOBS), one that needs the build of
-# another after that; a line is printed when a step is over. Logs go to
+# Two steps run at a time (RINGWAY_CHECK_JOBS); a step that needs the build of
+# another runs after it. Each step prints a line at its end and logs to
 # build-check/. The last line is the sum over all test runs; a step that fails
-# before its tests counts as one failure. PYTEST_ARGS is passed on.
+# before its tests counts as one failure. pytest gets PYTEST_ARGS.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=$PWD/build-check
@@ -38,12 +38,12 @@ declare -A title=(
 	[tsan]="the daemon with TSan"
 	[alone]="time, memory, load; nothing beside it"
 )
-# whose build a step needs
+# the step whose build a step needs
 declare -A need=([system]=gcc [guests]=gcc [tidy]=gcc
 	[asan]=sanitize [tsan]=threads)
 
-# The functions below run in the process of a step: it leaves what it found in
-# these, and report() writes them to build-check/STEP.result.
+# The functions below run in the process of a step. They add their findings to
+# these variables, which report() writes to build-check/STEP.result.
 passed=0 failed=0 skipped=0 tally=
 notes=()
 
@@ -66,14 +66,15 @@ count() {
 	notes+=("${lines[@]:1}")
 }
 
-# fail LABEL REASON: one failure that is no test's
+# fail LABEL REASON: counts one failure outside of the tests
 fail() {
 	failed=$((failed + 1))
 	notes+=("$1: failed: $2")
 	tally="failed: $2"
 }
 
-# findings NAME PATTERN COMMAND...: whatever it prints that fits is a finding
+# findings NAME PATTERN COMMAND...: when COMMAND fails, counts one failure and
+# notes the lines of its output that match PATTERN
 findings() {
 	local name=$1 pattern=$2 log=$out/$1.log
 	shift 2
@@ -82,7 +83,7 @@ findings() {
 	mapfile -t -O ${#notes[@]} notes < <(grep "$pattern" "$log" | head -10)
 }
 
-# The programs of a suite, as ninja names them.
+# targets_of BUILD SUITE: prints the programs of a suite as ninja names them
 targets_of() {
 	meson introspect --tests "$1" | python3 -c '
 import json, os, sys
@@ -92,7 +93,7 @@ for test in json.load(sys.stdin):
         print(os.path.relpath(test["cmd"][0], build))' "$1" "$2"
 }
 
-# build_and_test NAME SUITE MESON-ARGS...
+# build_and_test NAME SUITE MESON-ARGS...: builds, and runs the suite
 build_and_test() {
 	local name=$1 suite=$2 dir=$out/$1 log=$out/$1.log targets=
 	shift 2
@@ -108,7 +109,7 @@ build_and_test() {
 		targets+=" ringway"
 	fi
 	if ! ninja -C "$dir" $targets >"$log" 2>&1; then
-		rm -f "$dir/ringway" # an old one is not to be tested
+		rm -f "$dir/ringway" # otherwise a later step tests the old one
 		fail "$name" "build, see $log"
 		mapfile -t -O ${#notes[@]} notes < <(
 			grep -E 'error|warning|undefined' "$log" | head -5)
@@ -119,7 +120,7 @@ build_and_test() {
 	count "$name" "$dir/meson-logs/testlog.json"
 }
 
-# system_tests NAME BUILD MARKERS
+# system_tests NAME BUILD MARKERS: runs the tests that MARKERS select
 system_tests() {
 	local name=$1 binary=$out/$2/ringway xml=$out/$1.xml log=$out/$1.log
 	if [ ! -x "$binary" ]; then
@@ -138,15 +139,15 @@ system_tests() {
 	esac
 }
 
-# Tests that bear other steps beside them.
+# Markers of the tests that may run beside other steps.
 shared="not measures and not alone"
 
 run() {
 	case $1 in
 	lint) findings lint . scripts/lint.sh ;;
 	gcc) CC=gcc build_and_test gcc unit ;;
-	# Frames of -O1 are what makes the reports readable; the warnings are
-	# the same at any level with clang.
+	# -O1 keeps the stack frames in the reports readable. clang's warnings
+	# are the same at any level.
 	sanitize) CC=clang build_and_test sanitize unit -Doptimization=1 \
 		-Db_sanitize=address,undefined -Db_lundef=false ;;
 	threads) CC=clang build_and_test threads threads -Doptimization=1 \
@@ -165,12 +166,12 @@ run() {
 	esac
 }
 
-# The rest runs in the process that was called: it starts steps and sums up.
+# The rest runs in the main process, which starts the steps and sums up.
 declare -A step_of=() began=() is_over=()
 sums=(0 0 0)
 all_notes=()
 
-# Can step $1 start now?
+# can_start STEP: succeeds when the step can start now
 can_start() {
 	local needed=${need[$1]:-}
 	[ "$1" != alone ] || [ ${#todo[@]} -eq 1 -a ${#step_of[@]} -eq 0 ] ||
@@ -179,7 +180,7 @@ can_start() {
 		[[ " ${chosen[*]} " != *" $needed "* ]]
 }
 
-# Starts the first of the steps that can start.
+# Starts the first step that can start; fails when there is none.
 start_one() {
 	local i name
 	for i in "${!todo[@]}"; do
@@ -195,7 +196,7 @@ start_one() {
 	return 1
 }
 
-# Waits for a step and prints what came of it.
+# Waits for the end of a step and prints its result.
 end_one() {
 	local pid name lines counts i
 	wait -n -p pid "${!step_of[@]}"
@@ -213,7 +214,7 @@ end_one() {
 		$((SECONDS - ${began[$name]})) "${lines[1]}"
 }
 
-# Each step has a process group: what it started ends with it.
+# Job control gives each step a process group; an interrupt ends the groups.
 set -m
 interrupted() {
 	local pid
@@ -237,7 +238,7 @@ if [ $# -gt 0 ]; then
 		echo "check.sh: unknown step '$s' (${steps[*]})" >&2
 		exit 2
 	done
-	# in the order of the table, each once
+	# Each step once, in the order of the table.
 	mapfile -t chosen < <(printf '%s\n' "${steps[@]}" |
 		grep -xF "$(printf '%s\n' "$@")")
 fi

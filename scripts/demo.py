@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Two Linux guests on a Ringway switch with a way out, step by step.
+"""Runs two Linux guests on a Ringway switch with a user port, step by step.
 
 Run by `make demo`. Needs no root: the guests share their memory by file
-descriptor, and the way out is a user port. As root the switch itself still
-runs as an ordinary user.
+descriptor, and the user port needs no rights. Started by root, the switch
+still runs as an ordinary user.
 """
 import argparse
 import hashlib
@@ -28,7 +28,7 @@ PAGE = b'A page from the host.\n' * 10000
 
 
 class Steps:
-    """A line for each step, its time behind it."""
+    """Prints a line with the time for each step."""
 
     def __init__(self):
         self.start = self.begin = time.monotonic()
@@ -56,7 +56,7 @@ class Steps:
 
 
 def table(rows):
-    """Prints rows of text, the first one the head."""
+    """Prints rows of text; the first row is the head."""
     width = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
     rows.insert(1, ['-' * w for w in width])
     for row in rows:
@@ -64,8 +64,9 @@ def table(rows):
 
 
 def ordinary_user(binary, folder):
-    """As root: a command prefix that runs the switch as somebody else, when
-    the binary can be run by him."""
+    """Returns (binary, command prefix) to run the switch with. For root these
+    are a copy in @folder and setpriv to $SUDO_USER or nobody, where there is
+    such a user; for others the binary itself and no prefix."""
     if os.geteuid() != 0:
         return binary, []
     name = os.environ.get('SUDO_USER', 'nobody')
@@ -100,7 +101,7 @@ def serve_page():
 
 
 def ping(guest, address):
-    """Returns a short text; fails when an answer is missing."""
+    """Returns the mean round trip as text; fails when a reply is missing."""
     out = guest.run(f'ping -c 5 -i 0.2 -W 2 -q {address}', 30)
     if ' 0% packet loss' not in out:
         raise lab.LabError(f'{guest.name}: ping {address}: '
@@ -212,7 +213,7 @@ def run(args, steps, folder, closing):
     note(f'host 127.0.0.1:{forward} -> vm1:80', f'"{text}"')
 
     counted = counters(switch, ('vm1', 'vm2', 'nat'))
-    # What is not the guests' memory.
+    # The guests' memory does not count as the switch's.
     memory = (switch.status('RssAnon') + switch.status('RssFile')) / 1024
     while closing[-1] != switch.stop:
         closing.pop()()

@@ -6,9 +6,9 @@
 #   guest-initrd.sh DIR uml   DIR gets initrd-uml.gz
 # Does nothing when that is newer than this script and the kernel.
 #
-# The guest obeys its serial console. After "RW READY" it reads one command a
-# line, "TAG COMMAND", runs COMMAND in a shell, prints what that prints, and
-# then "RW END TAG STATUS". Users: scripts/lab.py.
+# The guest takes commands from its serial console (scripts/lab.py). After
+# "RW READY" it reads lines "TAG COMMAND", runs each COMMAND in a shell, and
+# prints the command's output and "RW END TAG STATUS".
 set -eu
 self=$(realpath "$0")
 dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Fetches Debian's cloud kernel for test guests and unpacks it, without
-# installing it and without any right:
+# Fetches Debian's cloud kernel for test guests and unpacks it. Installs nothing
+# and needs no root:
 #   guest-kernel.sh [DIR]     DIR (default build/guest) gets vmlinuz and modules/
-# Does nothing when DIR has them.
+# Does nothing when DIR has both.
 set -eu
 dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")
 [ -s "$dir/vmlinuz" ] && [ -d "$dir/modules" ] && exit 0
 mkdir -p "$dir"
 cd "$dir"
 
-# Own package lists, for when the system's are absent or older than the mirror.
+# Package lists in DIR, used when the system's are missing or outdated.
 lists=(-o "Dir::State::lists=$dir/apt/lists" -o "Dir::Cache=$dir/apt/cache"
 	-o APT::Sandbox::User= -o Debug::NoLocking=1)
 
-# fetch APT-OPTIONS...: the package that the meta package depends on
+# fetch APT-OPTIONS...: downloads the package that the meta package depends on
 fetch() {
 	local package
 	package=$(apt-cache "$@" depends linux-image-cloud-amd64 2>/dev/null |

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a frame passes through may not allocate, print, log, lock or sleep.
+"""Checks that no function on the path of a frame allocates, prints, logs,
+locks or sleeps.
 
-Two rules, neither with a list of files, so that a file may be split or moved:
+The rule holds for two sets of functions. Neither set is a list of files, so a
+file may be split or moved:
   - all functions of the folders in PURE;
   - all functions that a worker reaches: those called from ROOTS, by name or
     through a member that any initialiser sets to them (".tx_burst = f").
 Functions, calls and initialisers are found in the text, which clang-format
-keeps regular. Functions of libraries and macros of theirs end the search.
+keeps regular. The search ends at functions and macros of libraries.
 
     hotpath.py            prints what breaks the rules; exit 1 if anything does
     hotpath.py --list     prints the functions that the rules hold for
@@ -19,7 +21,7 @@ import re
 import sys
 
 PURE = ('src/net/', 'src/virtio/', 'src/vnet/')
-# The thread of a worker.
+# A worker's thread.
 ROOTS = ('worker_main',)
 
 FORBIDDEN = {
@@ -35,7 +37,7 @@ FORBIDDEN = {
               r'rcu_barrier|synchronize_rcu|waitpid|connect|getaddrinfo',
 }
 WORDS = re.compile('|'.join(FORBIDDEN.values()))
-# FUNCTION: what it may do, and why it is right there.
+# FUNCTION: (what it may do, the reason)
 ALLOWED = {
     'wait_for_events': ('sleeps', 'the place where an idle worker sleeps'),
     'look_at_events': ('sleeps', 'epoll_wait() with a timeout of 0'),
@@ -51,7 +53,7 @@ Function = collections.namedtuple('Function', 'name path line body is_static')
 
 
 def blank(match):
-    """A comment or literal leaves only its lines."""
+    """Returns the replacement of a comment or literal: blanks and newlines."""
     text = match.group()
     return '""' if text[0] in '"\'' else re.sub(r'[^\n]', ' ', text)
 
@@ -64,8 +66,8 @@ def read_code(path):
 
 
 def functions_of(path, code):
-    """A definition begins in column 0 and ends with a brace there; a macro
-    with parameters counts as one."""
+    """Yields each definition: it begins in column 0 and ends with a brace in
+    column 0. A macro with parameters counts as a function."""
     for m in re.finditer(r'^(\w[^;{}#=]*?\b(\w+)\([^;{}]*\)[^;{}=]*)\n?\{\n'
                          r'(.*?)^\}', code, re.M | re.S):
         yield Function(m[2], path, code.count('\n', 0, m.start(3)) + 1, m[3],
@@ -91,7 +93,8 @@ class Tree:
             self.named[f.name].append(f)
 
     def find(self, name, path):
-        """What @name means in @path: the file's own, or those of others."""
+        """Returns the functions that @name may mean in @path: the file's own,
+        else those of other files."""
         found = self.named.get(name, ())
         return [f for f in found if f.path == path] or \
             [f for f in found if not f.is_static or f.path.endswith('.h')]
@@ -106,14 +109,16 @@ class Tree:
 
 
 def reach(tree):
-    """{function: who calls it}, from the roots and the pure folders."""
+    """Returns {(path, name): (function, its caller or None)} of all functions
+    in the pure folders or reached from the roots."""
     todo = [f for f in tree.functions
             if f.name in ROOTS or f.path.startswith(PURE)]
     for root in ROOTS:
         if root not in tree.named:
             sys.exit(f'hotpath.py: there is no {root}() any more; ROOTS is old')
     seen = {(f.path, f.name): (f, None) for f in todo}
-    # Not from the pure folders: their life cycles may call what they like.
+    # The search does not follow calls from the pure folders: functions there
+    # that create or destroy may call anything.
     todo = [f for f in todo if f.name in ROOTS]
     visited = set()
     while todo:
@@ -130,7 +135,7 @@ def reach(tree):
 
 
 def chain(seen, key):
-    """How a worker gets to @key, for the message."""
+    """Returns the callers from @key up to a root, for the message."""
     names = []
     while key in seen and seen[key][1] and len(names) < 12:
         f = seen[key][1]

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that are missing for the purposes given:
 #   install-deps.sh build|check|demo|bench ...
-# Does nothing, and needs no rights, when all of them are there. Uses sudo when
-# not root. RINGWAY_NO_INSTALL=1 only reports what is missing (exit 1).
+# Needs no rights when none is missing; otherwise root or sudo. With
+# RINGWAY_NO_INSTALL=1 it only reports what is missing (exit 1).
 set -u
 
-# What each purpose needs, and why.
+# packages PURPOSE: prints the packages that it needs, with the reasons
 packages() {
 	case $1 in
 	build)
@@ -64,7 +64,7 @@ for purpose in "$@"; do
 done
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-	# Another distribution: the build itself will name what it misses.
+	# On another distribution the build itself names what is missing.
 	command -v meson >/dev/null && exit 0
 	echo "install-deps.sh: this is not a Debian system; please install" \
 		"what corresponds to these Debian packages:" >&2

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A switch, guests and a control client to experiment with.
-
-Used by scripts/demo.py and the system tests. Everything started here is ended
-by its own object and by nobody else.
-"""
+"""Daemons, guests and a control client for scripts/demo.py and the system
+tests. Each object ends the process that it started, and no other."""
 import fcntl
 import json
 import os
@@ -19,11 +16,11 @@ IMAGES = os.environ.get('RINGWAY_GUEST', os.path.join(TOP, 'build', 'guest'))
 
 
 class LabError(Exception):
-    """Something did not do what was asked; the text says what and where."""
+    """A failure of the daemon or a guest; the text says what and where."""
 
 
 def tail(path, lines=5):
-    """The last lines of a log, for messages."""
+    """Returns the last lines of a log, for messages."""
     try:
         with open(path, errors='replace') as f:
             return '\n'.join(f.read().strip().splitlines()[-lines:])
@@ -44,9 +41,9 @@ def wait_until(check, timeout, what, every=0.01):
 
 
 def iperf(run):
-    """Bits a second that arrived. run() runs "iperf3 -J -c ..." and returns
-    what it prints. It is run again while the server is still busy with the
-    test before, which iperf3 tells with exit status 0."""
+    """Returns the bits a second that arrived. run() runs "iperf3 -J -c ..." and
+    returns its output. It runs again while the server is busy with the previous
+    test, which iperf3 reports with exit status 0."""
     end = time.monotonic() + 5
     while True:
         out = json.loads(run())
@@ -58,7 +55,7 @@ def iperf(run):
 
 
 def free_port(kind=socket.SOCK_STREAM):
-    """A port number of 127.0.0.1 that was free a moment ago."""
+    """Returns a port number of 127.0.0.1 that was free a moment ago."""
     with socket.socket(socket.AF_INET, kind) as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
@@ -72,7 +69,7 @@ def have_kvm():
 
 
 def end_process(process, timeout=3):
-    """SIGTERM, then SIGKILL; returns the exit status."""
+    """Sends SIGTERM, then SIGKILL; returns the exit status."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -90,7 +87,7 @@ class RpcError(Exception):
 
 
 class Rpc:
-    """JSON-RPC 2.0 over the control socket, one object a line."""
+    """A JSON-RPC 2.0 client of the control socket, one object a line."""
 
     def __init__(self, path, timeout=5):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -164,7 +161,7 @@ class Daemon:
             self.rpc = Rpc(self.control)
         except OSError:
             return False
-        # The socket may be there before the ports; the answer is not.
+        # The kernel takes connections before the daemon serves them.
         self.rpc.call('version')
         return True
 
@@ -172,7 +169,8 @@ class Daemon:
         return self.rpc.call(method, **params)
 
     def command(self, *args, check=True):
-        """Runs a `ringway` subcommand; returns what it printed."""
+        """Runs a `ringway` subcommand; returns its standard output, or without
+        check the subprocess's result."""
         done = subprocess.run(
             [self.binary, *args, '--control', self.control],
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -189,7 +187,7 @@ class Daemon:
         return os.listdir(f'/proc/{self.pid}/task')
 
     def status(self, key):
-        """A number from /proc/PID/status, such as VmRSS (kB)."""
+        """Returns a number from /proc/PID/status, such as VmRSS (kB)."""
         with open(f'/proc/{self.pid}/status') as f:
             for line in f:
                 if line.startswith(key + ':'):
@@ -197,7 +195,7 @@ class Daemon:
         raise KeyError(key)
 
     def stop(self, how=signal.SIGTERM, timeout=5):
-        """Ends it; returns (exit status, seconds it took)."""
+        """Ends the daemon; returns (exit status, seconds it took)."""
         if self.rpc:
             self.rpc.close()
             self.rpc = None
@@ -217,8 +215,8 @@ class Daemon:
 class Guest:
     """A Linux guest in QEMU that runs commands from its serial console.
 
-    @net are QEMU arguments; with_memory is for those that do not bring the
-    guest's memory along.
+    @net: QEMU arguments of its network cards. @with_memory adds shared memory,
+    for @net that does not do so itself.
     """
 
     def __init__(self, name, folder, net, memory='192M', cpus=1, images=IMAGES,
@@ -264,7 +262,8 @@ class Guest:
         self.log = open(self.console, 'wb')
 
     def read_until(self, mark, timeout, what):
-        """Returns (text before the line that starts with mark, that line)."""
+        """Returns (text before the first line that begins with @mark, that
+        line)."""
         end = time.monotonic() + timeout
         fd = self.process.stdout.fileno()
         while True:

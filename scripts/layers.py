@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the map of the source true. Prints what is not; exit 1 if anything is.
+"""Checks the documented layers against the source. Prints each difference;
+exit 1 when there is one.
 
-    layers.py          docs/architecture.md's table of layers is the one of
-                       src/meson.build, each folder with sources is a layer that
-                       may only include earlier ones, files that the documents
-                       name are there, and so are the steps of make check
-    layers.py BUILD    the compiler, with the flags of BUILD, finds from each
+    layers.py          docs/architecture.md has the layers of src/meson.build
+                       and the steps of make check; each folder with sources is
+                       a layer, and its row names only earlier layers; files
+                       that the documents name exist
+    layers.py BUILD    with the flags of BUILD, the compiler finds from each
                        layer its own headers and those of its row, and no other
 """
 import glob
@@ -20,7 +21,8 @@ import sys
 DOC = 'docs/architecture.md'
 MESON = 'src/meson.build'
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
-# No library, so no row of MESON: it makes the program and may include all.
+# The program: it may include every layer, and is no library, so MESON has no
+# row for it.
 PROGRAM = 'cli'
 
 faults = []
@@ -31,7 +33,7 @@ def fault(where, what):
 
 
 def layers_of_build():
-    """{folder: folders it may include}, in order"""
+    """Returns {folder: folders it may include}, in order."""
     with open(MESON) as f:
         table = re.search(r'^layers = \[\n(.*?)^\]$', f.read(), re.M | re.S)[1]
     rows = re.findall(r"\[\s*'([\w/]+)',\s*\[([^\]]*)\]", table)
@@ -91,7 +93,8 @@ def check_steps():
 
 
 def check_names():
-    """Paths in prose: from the top or from src/."""
+    """Checks paths in documents, which begin at the top, src/ or the document's
+    own folder."""
     for doc in ['README.md'] + sorted(glob.glob('docs/*.md')):
         with open(doc) as f:
             for n, line in enumerate(f, 1):
@@ -104,8 +107,9 @@ def check_names():
 
 
 def headers_found(command, folder, headers):
-    """Which of @headers a source of the layer could include. The probe stands
-    on standard input, so that no folder is searched for being its own."""
+    """Returns those of @headers that a source of the layer can include. The
+    probe is read from standard input: a file's own folder would be searched
+    too."""
     argv = []
     words = iter(shlex.split(command))
     for word in words:

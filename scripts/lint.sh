@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Rules that a machine can check. One line per finding; exit 1 when there is
-# any. What a folder may include is enforced by Meson (src/meson.build); what
-# clang-tidy finds is a step of its own (scripts/tidy.sh).
+# Checks the rules that a machine can check. Prints a line for each finding;
+# exit 1 when there is one. Two more checks lie elsewhere: Meson enforces what a
+# folder may include (src/meson.build), and scripts/tidy.sh runs clang-tidy.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 found=0
 
-# rule MESSAGE PATTERN FILE...: no line of FILE may match PATTERN. C comments
-# and strings are blanked first, so prose may say what code may not.
+# rule MESSAGE PATTERN FILE...: prints the lines of code that match PATTERN;
+# comments and strings are blanked first and cannot match
 rule() {
 	local message=$1 pattern=$2
 	shift 2
@@ -17,7 +17,8 @@ rule() {
 		found=1
 }
 
-# text MESSAGE PATTERN FILE...: the same on the raw text
+# text MESSAGE PATTERN FILE...: prints the lines of FILE that match PATTERN,
+# those of comments and strings included
 text() {
 	local message=$1 pattern=$2
 	shift 2
@@ -25,7 +26,7 @@ text() {
 	grep -nHP -- "$pattern" "$@" | sed "s|\$|   <- $message|" && found=1
 }
 
-# Prints FILE:LINE:code with comments and string literals blanked.
+# code FILE...: prints FILE:LINE:code with comments and string literals blanked
 code() {
 	awk '
 	FNR == 1 { inside = 0 }
@@ -53,7 +54,8 @@ code() {
 mapfile -t all < <(git ls-files 2>/dev/null)
 [ ${#all[@]} -gt 0 ] || mapfile -t all < <(find . -type f \
 	-not -path './.git/*' -not -path './build*' -printf '%P\n')
-# select REGEX [REGEX-NOT]: those of the files that exist
+# select_files REGEX [REGEX-NOT]: prints the files that exist and match REGEX,
+# but not REGEX-NOT
 select_files() {
 	local f
 	for f in "${all[@]}"; do
@@ -95,8 +97,8 @@ for f in "${licensed[@]}"; do
 		{ echo "$f:1:   <- no SPDX line"; found=1; }
 done
 
-# layout: where clang-format would write it otherwise
-# (its own status says the same, and would be the pipe's)
+# The layout is the one that clang-format writes. Its exit status is ignored:
+# with pipefail it would become the status of the pipe.
 { clang-format --dry-run -Werror "${c_files[@]}" 2>&1 || true; } |
 	sed -n 's/: error: .*/:   <- clang-format writes this otherwise/p' |
 	sort -u | grep . && found=1

@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""How large the parts of src/ may be. Prints what is larger; exit 1 if
-anything is. An exception below has the size of its day and may only shrink;
-one that is not needed any more is a finding too."""
+"""Checks the sizes of folders, files and functions in src/. Prints each that is
+larger than its limit; exit 1 when there is one. An exception below has the size
+that its file had, and may only shrink. An exception that is not needed any more
+is a finding too."""
 import collections
 import glob
 import os
 import re
 import sys
 
-SOURCES_PER_FOLDER = 15  # .c files; a folder with more is two things
+SOURCES_PER_FOLDER = 15  # .c files; a larger folder should be two
 LINES = {'.c': 450, '.h': 200}
 FUNCTION_LINES = 60
 
@@ -22,7 +23,8 @@ EXCEPTIONS = {
 
 
 def functions(text):
-    """(name, lines) of each definition, as clang-format leaves it."""
+    """Yields (name, lines) of each definition in text that clang-format wrote.
+    """
     start = name = None
     lines = text.split('\n')
     for i, line in enumerate(lines):
@@ -37,7 +39,7 @@ def functions(text):
 
 
 def measure():
-    """{what: (size, limit)} of all that has a limit."""
+    """Returns {folder, file or file:function: (size, limit)}."""
     sizes = {}
     folders = collections.Counter()
     for path in sorted(glob.glob('src/**/*.[ch]', recursive=True)):

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# clang-tidy over src/, with the checks of .clang-tidy:
+# Runs clang-tidy on src/, with the checks of .clang-tidy:
 #   tidy.sh [BUILD [FILE...]]   BUILD (default build) is a Meson build folder;
 #                               its compile_commands.json has the flags
-# Prints what was found; exit 1 when there is anything.
+# Prints the findings; exit 1 when there is one.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${1:-build}
@@ -14,8 +14,8 @@ if [ ! -f "$build/compile_commands.json" ]; then
 fi
 [ $# -gt 0 ] || mapfile -t -d '' < <(find src -name '*.c' -print0 | sort -z)
 [ $# -gt 0 ] || set -- "${MAPFILE[@]}"
-# stderr only counts the warnings of system headers, unless something is wrong
-# with the run itself.
+# On success clang-tidy's output only counts the warnings of system headers, so
+# the output of a run is printed only when it fails.
 printf '%s\0' "$@" | xargs -0 -n 1 -P "$(nproc)" sh -c '
 	out=$(clang-tidy -p "$0" --quiet "$1" 2>&1)
 	status=$?
