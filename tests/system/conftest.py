@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the system tests: a folder, daemons in it that must end cleanly,
-front-ends and peers that are ended whatever happens.
+and front-ends and peers, which always end with the test.
 
 RINGWAY is the binary to test (default build/ringway). Logs of a failed test
 are kept below RINGWAY_TEST_LOGS (default build-check/system).
@@ -68,7 +68,7 @@ def keep_logs(folder, name):
 
 
 def make_folder(request):
-    # Not pytest's tmp_path: a UNIX socket's path has 107 bytes at most.
+    # pytest's tmp_path is too long: a UNIX socket's path has at most 107 bytes.
     path = tempfile.mkdtemp(prefix='rw.')
     yield path
     if getattr(request.node, 'has_failed', False):
@@ -81,10 +81,10 @@ module_folder = pytest.fixture(scope='module')(make_folder)
 
 
 class Switch(lab.Daemon):
-    """A daemon with the questions that the tests ask."""
+    """A daemon with the queries that the tests need."""
 
     def front(self, port, **options):
-        """A Python front-end on a port of ours."""
+        """Returns a Python front-end that is connected to the port."""
         front = vufront.Front(os.path.join(self.folder, port + '.sock'),
                               **options)
         self.wait_link(port)
@@ -97,7 +97,7 @@ class Switch(lab.Daemon):
         raise KeyError(port)
 
     def drops(self, port):
-        """Frames dropped on the way out of the switch at this port."""
+        """Returns the frames that were dropped on the way out at the port."""
         return self.stats(port)['tx_drops']
 
     def link(self, port):
@@ -111,7 +111,7 @@ class Switch(lab.Daemon):
                        f'link of {port} {"up" if up else "down"}')
 
     def macs(self):
-        """{(network, address): port}"""
+        """Returns {(network, address): port}."""
         return {(m['net'], m['mac']): m['port']
                 for m in self.call('mac.list')['macs']}
 
@@ -120,7 +120,7 @@ class Switch(lab.Daemon):
             return f.read()
 
     def wakeups(self):
-        """Times any of its threads left the CPU, by itself or not."""
+        """Returns the context switches of all threads, voluntary or not."""
         n = 0
         for t in self.threads():
             with open(f'/proc/{self.pid}/task/{t}/status') as f:
@@ -144,7 +144,8 @@ class Switch(lab.Daemon):
         return pids
 
     def stop_cleanly(self):
-        """SIGTERM must end it within a second and leave nothing behind."""
+        """Asserts that SIGTERM ends the daemon within a second and that nothing
+        is left behind."""
         if self.process.poll() is not None:
             if self.rpc:
                 self.rpc.close()
@@ -162,11 +163,12 @@ class Switch(lab.Daemon):
         text = self.log_text()
         assert 'Sanitizer' not in text and 'runtime error' not in text, text
 
-    foreign = ()  # sockets in the folder that are not the daemon's
+    foreign = ()  # sockets in the folder that others made
 
 
 def switch_factory(folder):
-    """up(*netdevs): netdevs without path= get one, FOLDER/ID.sock."""
+    """Yields up(*netdevs), which starts a daemon; a vhost-user netdev without
+    path= gets FOLDER/ID.sock."""
     switches = []
 
     def up(*netdevs, extra=(), sub='', binary=BINARY, **options):
@@ -221,7 +223,7 @@ def testpmd(folder):
 
 @pytest.fixture(scope='session')
 def images():
-    """The guest kernel and initrd; None when they cannot be had."""
+    """Returns the folder of the guest kernel and initrd, or skips the test."""
     if not shutil.which('qemu-system-x86_64'):
         pytest.skip('qemu-system-x86_64 is not installed')
     for script in ('guest-kernel.sh', 'guest-initrd.sh'):
@@ -234,8 +236,8 @@ def images():
 
 @pytest.fixture
 def nobody(folder):
-    """(binary, command prefix) to run as another user than root; that user
-    owns the test's folder."""
+    """Returns (binary, command prefix) that run Ringway as user nobody, who
+    then owns the test's folder."""
     if os.geteuid() != 0:
         pytest.skip('needs root, to become somebody else')
     user = pwd.getpwnam('nobody')

@@ -19,7 +19,7 @@ def mac(n):
 
 
 def ether(src, dst, size=60, fill=0x5a):
-    """A plain frame of @size bytes of a local-experiment type."""
+    """Returns a frame of @size bytes with a local-experiment Ethertype."""
     head = bytes.fromhex((mac(dst) if isinstance(dst, int) else dst)
                          .replace(':', '')) + \
         bytes.fromhex(mac(src).replace(':', '')) + b'\x88\xb5'
@@ -54,15 +54,15 @@ def l4_offset(frame):
 
 
 def pseudo(frame, length):
-    """Sum of the pseudo header."""
+    """Returns the sum of the pseudo header."""
     if frame[12:14] == b'\x86\xdd':
         return checksum(frame[22:54] + struct.pack('!II', length, frame[20]))
     return checksum(frame[26:34] + struct.pack('!HH', frame[23], length))
 
 
 def partial(packet):
-    """(frame with only the pseudo header in its checksum, start, offset): what
-    a guest sends that leaves the checksum to others."""
+    """Returns (frame, csum_start, csum_offset) as of a guest with checksum
+    offload: the checksum field has the sum of the pseudo header only."""
     frame = bytearray(bytes(packet))
     at = l4_offset(frame)
     protocol = frame[20] if frame[12:14] == b'\x86\xdd' else frame[23]
@@ -73,7 +73,7 @@ def partial(packet):
 
 
 def header(flags=0, gso=GSO_NONE, hdr_len=0, gso_size=0, start=0, offset=0):
-    """struct virtio_net_hdr, num_buffers 0."""
+    """Returns a struct virtio_net_hdr with num_buffers 0."""
     return struct.pack('<BBHHHHH', flags, gso, hdr_len, gso_size, start,
                        offset, 0)
 
@@ -84,7 +84,8 @@ def parse_header(data):
 
 
 def checksums_are_good(frame):
-    """IPv4 header and TCP or UDP checksum of a whole frame."""
+    """Returns whether the IPv4 header's and the TCP or UDP checksum are good.
+    """
     at = l4_offset(frame)
     v6 = frame[12:14] == b'\x86\xdd'
     end = 54 + struct.unpack_from('!H', frame, 18)[0] if v6 else \

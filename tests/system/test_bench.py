@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bench makes of its samples: classes of distances, samples left out,
-pairs, verdicts; and what it prints of them. Nothing is measured here."""
+"""The bench's evaluation of samples: classes of distances, samples left out,
+pairs, verdicts, and the printed text. Nothing is measured here."""
 import argparse
 import json
 import os
@@ -32,8 +32,8 @@ def test_class_of_a_distance(ns, name):
 @pytest.mark.parametrize('before, after, name', [
     (53, 65, 'close'), (480, 470, 'apart'), (800, 1050, 'far'),
     (53, 330, 'changed'), (330, 53, 'changed'),
-    (190, 210, 'changed'),        # a little, but over a bound
-    (53, 155, 'changed'),         # within the bounds, but two places
+    (190, 210, 'changed'),        # a small change across a bound
+    (53, 155, 'changed'),         # one class, but too large a change
     (100, 150, 'close'), (100, 151, 'changed'),
     (None, 53, 'unknown'), (53, None, 'unknown')])
 def test_class_of_a_sample(before, after, name):
@@ -98,7 +98,7 @@ def test_pairs_are_of_one_round_and_one_class():
     assert distance.ratios(a, b, 'mpps') == [2.0, 3.0]
     assert distance.ratios(b, a, 'mpps') == [pytest.approx(1 / 3), 0.5]
     assert distance.ratios(a, [], 'mpps') == []
-    # a value that is missing, or nothing to divide by
+    # a value is missing, or the divisor is 0
     assert distance.ratios([sample(0, 53, 54, mpps=1.0)],
                            [sample(0, 53, 54, mpps=0.0)], 'mpps') == []
     assert distance.ratios([sample(0, 53, 54)],
@@ -141,8 +141,8 @@ def test_comparison_of_files_uses_these_bounds(folder):
 
 @pytest.fixture
 def linebench(folder):
-    """make(OUTPUT...): a program that prints one of them at each call, and the
-    last one ever after."""
+    """Returns make(OUTPUT...), which makes a program that prints the next
+    OUTPUT at each call, and at further calls the last one again."""
     def make(*outputs):
         path = f'{folder}/linebench'
         with open(path, 'w') as f:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Captures that cannot be written to their end: the file has whole packets, the
-reason is told, and the daemon goes on."""
+"""Captures whose file cannot take all frames: the file has whole packets, the
+client gets the reason, and the daemon goes on."""
 import json
 import os
 import socket
@@ -14,7 +14,8 @@ from frames import BROADCAST, ether
 
 
 def packets(path):
-    """Bytes kept of each packet; the file must end behind the last."""
+    """Returns the captured size of each packet; asserts that the file ends
+    with a whole packet."""
     with open(path, 'rb') as f:
         data = f.read()
     sizes, at = [], 24
@@ -29,7 +30,7 @@ def packets(path):
 
 
 def capture(s, front, where, *args, prefix=(), size=1000):
-    """Runs a capture while frames come, until it ends by itself."""
+    """Sends frames while a capture runs, until the capture ends by itself."""
     process = subprocess.Popen(
         [*prefix, BINARY, 'capture', 'a', '-w', where, *args, '--control',
          s.control], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -41,7 +42,7 @@ def capture(s, front, where, *args, prefix=(), size=1000):
             break
         front.send(ether(1, BROADCAST, size + i))
     process.stdout_text, process.stderr_text = process.communicate(timeout=10)
-    # the daemon forwards, and captures, as before
+    # The daemon forwards and captures as before.
     assert not s.call('port.show', id='a')['captured']
     good = subprocess.Popen(
         [BINARY, 'capture', 'a', '-w', f'{s.folder}/good.pcap', '-c', '1',
@@ -68,15 +69,16 @@ def check(done, reason, count):
 
 @pytest.mark.parametrize('size', [60, 1000, 9000])
 def test_a_file_that_may_not_grow(up, size):
-    """As a full disk, without root: the limit makes a write shorter, and the
-    next one fails (and raises SIGXFSZ, which ends who does not expect it)."""
+    """A limit of the file's size has the effect of a full disk without root: it
+    shortens a write, and the next one fails and raises SIGXFSZ, which would end
+    a process that does not ignore it."""
     limit = 100000
     s, front = start(up, prefix=['prlimit', f'--fsize={limit}'])
     path = f'{s.folder}/x.pcap'
     done = capture(s, front, path, size=size)
     kept = packets(path)
     check(done, 'File too large', len(kept))
-    # As many as fit: the next one would not have.
+    # The file has as many packets as fit below the limit.
     assert 24 + sum(kept) + 16 * len(kept) <= limit
     assert kept[:3] == [size, size + 1, size + 2]
     assert 24 + sum(kept) + 16 * (len(kept) + 1) + kept[-1] + 1 > limit
@@ -103,7 +105,7 @@ def test_a_full_disk(up, size):
     s, front = start(up)
     mount = f'{s.folder}/disk'
     os.mkdir(mount)
-    # in a mount namespace of its own: gone with the process
+    # The mount ends with the process, which has its own mount namespace.
     done = capture(
         s, front, f'{mount}/x.pcap', prefix=[
             'unshare', '-m', 'sh', '-c',
@@ -116,7 +118,7 @@ def test_a_full_disk(up, size):
 
 def test_dev_full(up):
     s, front = start(up)
-    for _ in range(5):  # the end may come with the reply to the start
+    for _ in range(5):  # the end may arrive together with the first reply
         check(capture(s, front, '/dev/full'), 'No space left on device', 0)
     done = capture(s, front, '/dev/full', '--json')
     assert done.returncode == 1
@@ -127,7 +129,8 @@ def test_dev_full(up):
 
 
 def test_a_descriptor_that_cannot_be_written(up):
-    """By other clients than ours; the notification says why."""
+    """Such a descriptor can come from another client than our command; the
+    notification has the reason."""
     s, _ = start(up)
     rpc = lab.Rpc(s.control)
     with open('/dev/null', 'rb') as f:

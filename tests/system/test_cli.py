@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command line, control socket, bad input, and what is left behind."""
+"""Command line, control socket, bad input, and files that a daemon leaves."""
 import json
 import os
 import re
@@ -23,7 +23,8 @@ def ringway(*args, timeout=5, **options):
 
 
 def refused(folder, *args, status=(1, 2), **options):
-    """Runs `ringway up` that must end by itself with one line."""
+    """Runs `ringway up`, asserts that it ends by itself with one line, and
+    returns that line."""
     done = ringway('up', '--control', f'{folder}/ctl.sock', *args, **options)
     assert done.returncode in status, done
     lines = done.stderr.strip().splitlines()
@@ -42,7 +43,7 @@ def test_version_and_help():
 
 LONG = 'x' * 108
 
-# netdevs, words that the message must have
+# (netdevs, words that the message must have)
 BAD = [
     (['nosuch,id=a'], ['nosuch']),
     (['vhost-user,path={0}/a.sock'], ['id']),
@@ -108,10 +109,10 @@ def test_stale_sockets_are_replaced_live_ones_not(up, folder):
     assert 'a.sock' in line and 'b' in line
     done = ringway('up', '--control', s.control)
     assert done.returncode == 1 and 'ctl.sock' in done.stderr
-    s.front('a').close()            # neither attempt broke it
+    s.front('a').close()            # the first daemon still serves
     s.process.send_signal(signal.SIGKILL)
     s.process.wait()
-    s.process.returncode = 0        # it was us
+    s.process.returncode = 0        # the end was intended
     assert os.path.exists(f'{folder}/a.sock')
     s = up('vhost-user,id=a')
     s.front('a').close()
@@ -198,9 +199,9 @@ def test_rpc_errors(up):
                 '{"jsonrpc":"2.0","id":2,"method":"port.list"}]')
     assert sorted(r['id'] for r in batch) == [1, 2]
     rpc.sock.sendall(b'x' * (3 << 20))      # a line without an end
-    s.call('version')                       # others are served meanwhile
+    s.call('version')                       # another client is still served
     rpc.close()
-    for _ in range(300):                    # a crowd that says nothing
+    for _ in range(300):                    # silent connections
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as x:
             x.connect(s.control)
     s.call('version')
@@ -240,7 +241,7 @@ def test_rebalance(up):
     assert all(0 <= w['busy_percent'] <= 100 for w in workers)
     assert s.call('rebalance')['moves'] == []
     assert 'nothing' in s.command('rebalance')
-    s.command('port', 'del', 'b')  # leaves two on one worker
+    s.command('port', 'del', 'b')  # leaves two queues on one worker
     assert b.is_closed()
     moves = s.call('rebalance')['moves']
     assert [(m['from'], m['to']) for m in moves] == [(0, 1)]
@@ -270,7 +271,7 @@ def test_half_made_daemon_leaves_nothing(folder):
 
 
 def test_background_and_notify(folder):
-    """-d returns when all is ready; the service manager is told."""
+    """-d returns when all is ready; the service manager is notified."""
     control = f'{folder}/ctl.sock'
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(f'{folder}/notify')
@@ -291,14 +292,14 @@ def test_background_and_notify(folder):
         assert again.returncode == 1 and 'ctl.sock' in again.stderr
     finally:
         assert ringway('down', '--control', control).returncode == 0
-    # down returns when all is gone, a socket by relative path too
+    # down returns when all is gone, also a socket with a relative path.
     assert sorted(os.listdir(folder)) == ['ctl.sock.log', 'notify']
 
 
 @pytest.mark.parametrize('options', [['-d'], ['--daemonize=yes'],
                                      ['-d', '--log', 'a.log']])
 def test_log_in_the_background(folder, options):
-    """What happens after the start is told, and where is said."""
+    """The log has events after the start, and the ready line names the log."""
     control = f'{folder}/ctl.sock'
     log = f'{folder}/a.log' if '--log' in options else f'{control}.log'
     done = ringway('up', *options, '--control', control, '-netdev',
@@ -328,14 +329,14 @@ def test_log_to_a_file(up, folder):
 def test_log_that_cannot_be(folder):
     text = refused(folder, '--log', f'{folder}/no/file')
     assert f'log={folder}/no/file: cannot write to it: No such file' in text
-    os.mkfifo(f'{folder}/fifo')  # nobody reads it, and nobody waits for that
+    os.mkfifo(f'{folder}/fifo')  # opening it must not wait for a reader
     assert 'cannot write to it' in refused(folder, '--log', f'{folder}/fifo')
 
 
 @pytest.mark.parametrize('value,code', [('no', 0), ('off', 0), ('0', 0),
                                         ('false', 0), ('nonsense', 2)])
 def test_flags_that_are_off(folder, value, code):
-    """A flag is a boolean like any other: --daemonize=no does not."""
+    """A flag takes a boolean: --daemonize=no stays in the foreground."""
     control = f'{folder}/ctl.sock'
     p = subprocess.Popen([BINARY, 'up', f'--daemonize={value}', '--control',
                           control], stderr=subprocess.PIPE, text=True)
@@ -347,7 +348,7 @@ def test_flags_that_are_off(folder, value, code):
         lab.wait_until(lambda: os.path.exists(control), 5, 'the daemon')
         time.sleep(0.1)
         assert p.poll() is None, 'it went to the background'
-        # The same of a command's flag: no JSON.
+        # With --json=no, a command prints no JSON.
         done = ringway('version', f'--json={value}', '--control', control)
         assert done.returncode == 0 and not done.stdout.startswith('{')
     finally:
@@ -368,7 +369,7 @@ def test_port_set(up):
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
         assert all(w in done.stderr for w in words), done.stderr
-    # all or none
+    # A refused port.set changes no option.
     assert s.call('port.show', id='n')['config']['max-macs'] == 7
 
 
@@ -418,6 +419,6 @@ def test_capture_counts_and_ends(up, folder):
     second = s.command('capture', 'a', '-w', f'{folder}/y', check=False)
     assert second.returncode == 1 and 'captured already' in second.stderr
     assert not os.path.exists(f'{folder}/y')
-    s.command('port', 'del', 'a')       # the port goes, so the capture ends
+    s.command('port', 'del', 'a')       # this ends the capture
     assert first.wait(5) == 0
     assert '0 frames captured (the port was removed)' in first.stderr.read()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One row a command: what comes from the table, and that nothing is missing."""
+"""Everything that is made from the table of commands is complete."""
 import json
 import os
 import re
@@ -17,7 +17,7 @@ def ringway(*args):
 
 
 def names():
-    """Every command, from the overview."""
+    """Returns the names of all commands, from the overview."""
     text = ringway('help').stdout.split('\n\n')[1]
     return re.findall(r'^  ([a-z-]+(?: [a-z]+)?)(?= )', text, re.M)
 
@@ -66,7 +66,7 @@ def test_every_command_has_its_help_and_its_place_in_the_manual():
     (b'mac --net \xff'.decode(errors='surrogateescape'), 'UTF-8'),
 ])
 def test_bad_words_need_no_daemon(typed, message):
-    """The rows say what is right before anything is asked."""
+    """The command line checks words by the rows, before it connects."""
     done = ringway(*typed.split(' '), *(
         [] if typed.endswith('-w') else ['--control', '/nonexistent/c.sock']))
     assert done.returncode == 2, done
@@ -97,7 +97,7 @@ def json_of(s, *args):
 
 
 def complete(*words, path=None):
-    """What bash offers for these words, by dist/ringway.bash."""
+    """Returns the completions of dist/ringway.bash for these words."""
     script = f'''. {TOP}/dist/ringway.bash
 compopt() {{ :; }}
 COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
@@ -145,7 +145,7 @@ def test_json_is_honoured_by_every_command(up):
     assert set(commands) | skipped >= set(names())
     for name, args in commands.items():
         assert isinstance(json_of(s, *name.split(), *args), dict), name
-    # a capture on standard output tells its end elsewhere
+    # A capture to standard output prints its numbers to standard error.
     for where in ('-', f'{s.folder}/a.pcap'):
         capture = subprocess.Popen(
             [BINARY, 'capture', 'a', '-w', where, '-c', '1', '--json',
@@ -188,7 +188,7 @@ def test_version(up, folder):
     text = s.command('version')
     assert text.startswith(f'ringway {reply["version"]}\n')
     assert f'pid {s.pid}' in text
-    # the program has a version where nothing runs
+    # Without a daemon it prints the program's own version.
     done = subprocess.run([BINARY, 'version'], capture_output=True, text=True,
                           env=dict(os.environ, XDG_RUNTIME_DIR=folder))
     assert done.returncode == 0

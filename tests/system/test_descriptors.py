@@ -11,7 +11,7 @@ import pytest
 
 
 def leave_room(s, n):
-    """The daemon may have n descriptors more than it has."""
+    """Lets the daemon open @n more descriptors."""
     highest = max(int(f) for f in os.listdir(f'/proc/{s.pid}/fd'))
     soft, hard = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (highest + 1 + n, hard))
@@ -31,15 +31,15 @@ def test_accepting_rests_and_says_so_once(up, eventually):
         crowd = [connect(s) for _ in range(5)]
         eventually(lambda: s.log_text().count('cannot accept') == occurrence)
         ticks = s.cpu_ticks()
-        time.sleep(1)           # ten attempts
+        time.sleep(1)           # enough for ten attempts
         assert s.cpu_ticks() - ticks < 10
         assert s.log_text().count('cannot accept') == occurrence
         assert 'accepts again' not in s.log_text().split('cannot accept')[-1]
-        s.call('version')       # who is in is served
+        s.call('version')       # an open connection is served
         for sock in crowd:
             sock.close()
         late = lab.Rpc(s.control)
-        late.call('version')    # and who waited, once there is room
+        late.call('version')    # a waiting client too, once there is room
         late.close()
         assert s.log_text().count('accepts again, after') == occurrence
         eventually(lambda: len(os.listdir(f'/proc/{s.pid}/fd')) <
@@ -48,7 +48,7 @@ def test_accepting_rests_and_says_so_once(up, eventually):
 
 
 def start_capture(s, rpc, count):
-    """Asks for a capture; count descriptors come along. The reply."""
+    """Asks for a capture with @count descriptors; returns the reply."""
     request = {'jsonrpc': '2.0', 'id': 1, 'method': 'capture.start',
                'params': {'id': 'n'}}
     read, write = os.pipe()
@@ -71,7 +71,7 @@ def test_a_lost_descriptor_is_told(up, room, count):
         assert error['data']['errno'] == 'EMFILE'
         assert 'RLIMIT_NOFILE' in error['message']
     else:
-        assert error is None    # the first is taken, the others are closed
+        assert error is None    # takes the first, closes the others
     resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
     rpc.close()
     lab.wait_until(lambda: len(os.listdir(f'/proc/{s.pid}/fd')) <= before, 5,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linux guests whose memory is not shared: they have no network, and the log
-and `port show` say why."""
+"""Linux guests without shared memory have no network; the log and `port show`
+give the reason."""
 import lab
 import pytest
 

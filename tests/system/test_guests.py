@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two Linux guests, booted once, with a card each for every kind of ring, and
-the user port as their way out."""
+"""Two Linux guests, booted once, with a user port and one card for every kind
+of ring."""
 import http.server
 import json
 import os
@@ -38,7 +38,7 @@ def card(guest, net):
 
 
 class Host:
-    """What the guests find on the host: a web server and a name server."""
+    """The servers on the host that the guests use: web and DNS."""
 
     def __init__(self):
         class Page(http.server.BaseHTTPRequestHandler):
@@ -59,7 +59,7 @@ class Host:
         self.names = None
 
     def start_dns(self):
-        """Answers every question for an address with 192.0.2.77."""
+        """Starts a name server that answers every query with 192.0.2.77."""
         class Names(socketserver.BaseRequestHandler):
             def handle(self):
                 query, sock = self.request
@@ -97,7 +97,7 @@ def host(module_folder):
 
 @pytest.fixture(scope='module')
 def world(images, module_up, module_folder, host):
-    """The switch and two booted guests; vm[1] and vm[2]."""
+    """Yields the switch and two booted guests."""
     netdevs = []
     for g in (1, 2):
         for net in NAMES:
@@ -108,7 +108,7 @@ def world(images, module_up, module_folder, host):
                    f'hostfwd=tcp:127.0.0.1:{hostfwd}-:80')
     prefix = []
     if os.geteuid() == 0 and host.start_dns():
-        # The user port asks the host's name server: let that be ours.
+        # The user port asks the host's name server: this makes it ours.
         conf = os.path.join(module_folder, 'resolv.conf')
         with open(conf, 'w') as f:
             f.write(f'nameserver {DNS}\n')
@@ -166,14 +166,14 @@ def ping(guest, to, count=3):
 
 
 def iperf(guest, to, extra=''):
-    """Bits a second that arrived."""
+    """Returns the bits a second that arrived."""
     return lab.iperf(lambda: guest.run(f'iperf3 -J -t 2 -c {to} {extra}',
                                        timeout=40))
 
 
 @pytest.fixture(scope='module')
 def leases(world):
-    """Addresses that DHCP gave the two guests, first guest first."""
+    """Returns the DHCP leases of the guests, the first guest's first."""
     s, *guests = world
     got = []
     for guest in guests:
@@ -234,7 +234,7 @@ def test_both_queue_pairs_carry_traffic(world):
 
 
 def test_offloads_differ_between_guests(world):
-    """From a guest with offloads to one without: cut on the way."""
+    """Large frames of a guest are cut for a guest without offloads."""
     _, vm1, vm2 = world
     vm2.run(f'ethtool -K {vm2.nic["packed"]} rx off gro off tso off',
             check=False)
@@ -298,7 +298,7 @@ def test_hostfwd(world, leases):
         return urllib.request.urlopen(url, timeout=5).read()
 
     assert fetch(s.hostfwd) == b'page of guest 1\n'
-    # At run time: one more, to the other guest, and away again.
+    # A second forward, to the other guest, is added and removed at run time.
     port = lab.free_port()
     rule = f'tcp:127.0.0.1:{port}-{leases[1]["ip"]}:80'
     s.call('port.set', id='nat', **{'hostfwd+': rule})
@@ -382,8 +382,8 @@ def test_vlan_changes_under_tcp(world):
 
 
 def test_link_goes_with_the_port(world):
-    """A port deleted under a running guest, and added again: QEMU reconnects
-    only if told to, so only the switch's own state counts here."""
+    """A port is deleted under a running guest and added again. Checks only the
+    switch's state: QEMU reconnects only when configured to."""
     s, vm1, vm2 = world
     path = os.path.join(s.folder, 'packed1.sock')
     s.call('port.del', id='packed1')

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Front-ends that misbehave: their connection closes or their queue stops,
-with one line in the log, and everybody else's traffic goes on."""
+"""Front-ends that misbehave: the connection closes or the queue stops, the log
+has one line, and the traffic of other ports goes on."""
 import os
 import select
 import socket
@@ -32,8 +32,8 @@ def table(*regions, count=None):
 
 GOOD = (v.GPA, 1 << 16, v.UVA, 0)
 
-# name: what a front-end that has negotiated features sends last. Values are
-# (request, payload, number of descriptors[, more for send_msg()]).
+# {name: the last message of a front-end that has negotiated features}, as
+# (request, payload, number of descriptors[, keywords of send_msg()]).
 MESSAGES = {
     'unknown request': (99, b'', 0),
     'request 0': (0, b'', 0),
@@ -79,14 +79,14 @@ MESSAGES = {
 
 @pytest.fixture
 def bystanders(up):
-    """Two ports with traffic, and one for the culprit."""
+    """Starts a switch with two ports that have traffic, and a port `bad`."""
     s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=bad')
     return s, s.front('a'), s.front('b')
 
 
 @pytest.fixture
 def culprit(bystanders):
-    """culprit(...) is a front-end on port bad."""
+    """Returns culprit(...), which connects a front-end to the port `bad`."""
     s = bystanders[0]
 
     def connect(**options):
@@ -99,7 +99,7 @@ def culprit(bystanders):
 
 
 def refused(s, bad):
-    """The connection closed with exactly one line about it."""
+    """Asserts that the connection is closed and logged in exactly one line."""
     assert bad.is_closed(), 'the connection stays'
     lines = [line for line in s.log_text()[s.mark:].splitlines()
              if 'port=bad' in line and 'closed' in line]
@@ -147,8 +147,7 @@ def test_ring_outside_memory(bystanders, culprit, name):
     ping(a, b)
 
 
-# What a driver may write into its transmit ring that no driver should: name:
-# function of the ring.
+# {fault of a driver: function that writes it into a transmit ring}
 FAULTS = {
     'head out of range': lambda r: r.publish(r.size),
     'head far out of range': lambda r: r.publish(0xffff),
@@ -204,7 +203,8 @@ def test_bad_frames_are_counted_and_given_back(bystanders, culprit, how):
     elif how == 'frame of 100 KB':
         bad.send(ether(3, 1, 100000))
     else:
-        # Neither was negotiated; the checksum is beyond the frame.
+        # Asks for offloads that were not negotiated, and for a checksum beyond
+        # the frame.
         bad.send(ether(3, 1, 100), struct.pack('<BBHHHHH', 1, 1, 54, 1448, 34,
                                                9999, 0))
     deadline = time.monotonic() + 2
@@ -252,7 +252,7 @@ def test_goes_away_at_every_step(bystanders, culprit):
 
 
 def test_memory_file_shrinks(up):
-    """A front-end may cut its file under our mapping."""
+    """A front-end cuts its memory file while the daemon has it mapped."""
     s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=bad')
     a, b, bad = s.front('a'), s.front('b'), s.front('bad')
     ping(bad, a, 3, 1)

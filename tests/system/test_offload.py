@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Large and small frames between the kernel (a tap in a namespace) and guests:
-segmentation of UDP carried through, small frames merged for receivers of large
-ones, large ones cut for the others."""
+UDP segmentation offload passes through, small frames are merged for receivers
+that take large ones, and large frames are cut for the others."""
 import hashlib
 import os
 import struct
@@ -25,7 +25,7 @@ pytestmark = [
 F_GUEST_USO4, F_GUEST_USO6, F_HOST_USO = 54, 55, 56
 USO = vufront.OFFLOADS | vufront.bits(F_GUEST_USO4, F_GUEST_USO6, F_HOST_USO)
 
-# Sends frames of lines of hexadecimal digits, close behind each other.
+# Sends frames, given as lines of hexadecimal digits, in quick succession.
 SEND_RAW = '''
 import socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -53,7 +53,8 @@ print('ready', flush=True)
 while data := s.recv(70000):
     print(len(data), *set(data), flush=True)
 '''
-# A stream from standard input to one connection, and from one to the output.
+# Sends standard input to a TCP connection; the receiver writes its connection
+# to standard output.
 SEND_TCP = '''
 import shutil, socket, sys
 with socket.create_connection((sys.argv[1], 7000)) as s:
@@ -67,7 +68,8 @@ shutil.copyfileobj(s.accept()[0].makefile('rb'), sys.stdout.buffer)
 
 
 class Lab:
-    """A tap with 10.1.0.1 and fd00::1 in a namespace, for guests 2 and up."""
+    """A switch with a tap that has 10.1.0.1 and fd00::1 in a namespace; guests
+    have the numbers from 2 on."""
 
     def __init__(self, up, namespaces, *ports, options=''):
         self.tap, self.ns = name('tm'), namespaces.new('m')
@@ -82,7 +84,7 @@ class Lab:
         for address in (f'10.1.0.{n}', f'fd00::{n}'):
             sh('ip', '-n', self.ns, 'neigh', 'replace', address, 'lladdr',
                mac(n), 'dev', self.tap)
-        # where the guest is becomes known
+        # The switch learns the guest's address.
         front.send(bytes(udp(n, 1, b'hello')))
         return front
 
@@ -108,8 +110,8 @@ def payload_of(frame):
 
 
 def take(front, protocol, port):
-    """(header, frame) of what came for this port; the kernel's own chatter is
-    left out."""
+    """Returns [(header, frame)] of the frames that arrived for this TCP or UDP
+    port; leaves out other frames of the kernel."""
     found = []
     for raw, frame in front.recv_all():
         v6 = frame[12:14] == b'\x86\xdd'
@@ -122,7 +124,7 @@ def take(front, protocol, port):
 
 
 def check_large(head, frame, gso, size):
-    """A large frame as a guest may trust it to be."""
+    """Asserts that the header of a large frame is what a guest relies on."""
     at = l4_offset(frame)
     assert head['gso'] == gso and head['gso_size'] == size
     assert head['flags'] == NEEDS_CSUM and head['start'] == at
@@ -158,7 +160,7 @@ def test_small_frames_are_merged(up, namespaces, kind, v6):  # noqa: F811
     small.recv_all(), guest.recv_all()
     frames, data = stream(kind, v6, 30)
     largest = 0
-    # How many the worker finds at once is up to the scheduler.
+    # The scheduler decides how many frames the worker finds at once.
     for _ in range(10):
         before = net.merged()
         net.send_raw(frames)
@@ -174,7 +176,7 @@ def test_small_frames_are_merged(up, namespaces, kind, v6):  # noqa: F811
         if largest > 4000:
             break
     assert largest > 4000
-    # as they are for who takes nothing else
+    # A receiver of small frames gets them unchanged.
     for f in frames:
         f.dst = mac(3)
     before = net.merged()
@@ -182,7 +184,7 @@ def test_small_frames_are_merged(up, namespaces, kind, v6):  # noqa: F811
     got = take(small, protocol, 2222)
     assert [f for _, f in got] == [bytes(f) for f in frames]
     assert net.merged() == before
-    # and for everybody when told so
+    # With gro=off every receiver gets them unchanged.
     net.switch.call('port.set', id='t', gro=False)
     for f in frames:
         f.dst = mac(2)
@@ -206,7 +208,7 @@ def test_uso_from_the_kernel(up, namespaces):  # noqa: F811
         (head, frame), = take(guest, 17, 999)
         assert payload_of(frame) == data
         check_large(head, frame, GSO_UDP_L4, 1000)
-        # the other guest gets what the kernel would have made of it
+        # The other guest gets the segments that the kernel would have made.
         net.python(SEND_UDP, f'{address}3', '19500')
         got = take(small, 17, 999)
         assert [len(payload_of(f)) for _, f in got] == [1000] * 19 + [500]
@@ -215,7 +217,7 @@ def test_uso_from_the_kernel(up, namespaces):  # noqa: F811
             assert head['gso'] == GSO_NONE
             assert head['flags'] == NEEDS_CSUM
     assert net.switch.stats('h')['tx'][0]['segmented'] == 2
-    # The kernel cuts it, and we put it together again.
+    # The kernel cuts the frame, and Ringway merges the segments.
     net.set('tx-udp-segmentation', 'off')
     net.switch.call('port.set', id='t', gro=True)
     for _ in range(10):
@@ -269,7 +271,7 @@ def test_uso_from_a_guest(up, namespaces):  # noqa: F811
 
 
 def test_tcp_through_merging(up, namespaces, folder):  # noqa: F811
-    """A file by TCP between two kernels, in small frames at the sender."""
+    """A file goes by TCP from a kernel that sends small frames to another."""
     ta, tb = name('tm'), name('tn')
     s = up(f'tap,id=a,ifname={ta}', f'tap,id=b,ifname={tb}')
     a, b = namespaces.new('m'), namespaces.new('n')

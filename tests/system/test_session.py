@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is on a vhost-user socket, and what the port says about it: front-ends
-that come again and again, wait, lose their memory or their path; and a daemon
-without descriptors."""
+"""Sessions on a vhost-user socket, and what the port shows of them: front-ends
+that connect again and again, wait, or have private memory; sockets that are
+deleted or replaced; and a daemon without descriptors."""
 import fcntl
 import os
 import resource
@@ -58,7 +58,8 @@ def negotiate_and_leave(sock):
     leave_at_once, send_nonsense, ask_for_too_many_queues,
     negotiate_and_leave])
 def test_front_end_in_a_loop(up, what):
-    """It costs neither the log nor the CPU, and others go on."""
+    """A front-end that connects in a loop fills no log and takes little CPU
+    time, and other ports go on."""
     s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=mad')
     a, b = s.front('a'), s.front('b')
     before, ticks = len(s.log_text().splitlines()), s.cpu_ticks()
@@ -74,14 +75,14 @@ def test_front_end_in_a_loop(up, what):
     assert len(new) < 50, '\n'.join(new)
     assert s.cpu_ticks() - ticks < 40
     ping(a, b)
-    # And a good one is let in.
+    # A good front-end is accepted afterwards.
     mad = s.front('mad')
     ping(mad, a, 3, 1)
 
 
 def test_no_descriptors(up, eventually):
-    """A daemon that may open no more files says so once, rests, and lets
-    front-ends in as soon as it can."""
+    """A daemon without free descriptors logs it once, rests, and accepts
+    front-ends as soon as it can."""
     s = up('vhost-user,id=a', 'vhost-user,id=b')
     a = s.front('a')
     used = len(os.listdir(f'/proc/{s.pid}/fd'))
@@ -93,7 +94,8 @@ def test_no_descriptors(up, eventually):
     assert s.cpu_ticks() - ticks < 30
     assert len(lines(s, 'port=b')) == 1, lines(s, 'port=b')
     assert 'cannot accept front-ends: Too many open files' in s.log_text()
-    # One that is let in but loses its descriptors is told the true reason.
+    # For an accepted front-end whose descriptors are lost, the log has the true
+    # reason.
     resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (used + 1, old[1]))
     eventually(lambda: lines(s, 'port=b: accepts front-ends again, after'))
     front = v.Front(sock=sock, start=False)
@@ -118,7 +120,7 @@ def test_second_front_end_waits(up, eventually):
     assert f'a front-end (pid {os.getpid()}) waits: pid {os.getpid()} has ' \
         'had the socket for' in s.log_text()
     ping(a, first)
-    # Who gives up makes room, and the first who is left has its turn.
+    # When waiting front-ends give up, the first of the others has its turn.
     others[1].close()
     others[2].close()
     others[3].close()
@@ -160,7 +162,7 @@ def test_waiting_ones_are_dropped_with_the_port(up):
 
 
 def test_path_is_lost(up, eventually):
-    """A port whose socket was deleted or replaced says so."""
+    """A port reports that its socket was deleted or replaced."""
     s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=c')
     path = {p: os.path.join(s.folder, p + '.sock') for p in 'abc'}
     assert 'path_is' not in show(s, 'a')
@@ -169,14 +171,14 @@ def test_path_is_lost(up, eventually):
     eventually(lambda: lines(s, 'port=a'))
     assert 'the socket was deleted' in lines(s, 'port=a')[0]
     assert show(s, 'a')['path_is'] == 'deleted'
-    # Moved away and back.
+    # The socket is moved away and back.
     os.rename(path['b'], path['b'] + '.away')
     eventually(lambda: lines(s, 'port=b: path='))
     assert show(s, 'b')['path_is'] == 'deleted'
     os.rename(path['b'] + '.away', path['b'])
     eventually(lambda: lines(s, 'the socket is there again'))
     assert 'path_is' not in show(s, 'b')
-    # Replaced by somebody else's.
+    # The socket is replaced by another process's.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as x:
         x.bind(path['b'] + '.new')
         os.rename(path['b'] + '.new', path['b'])
@@ -190,8 +192,8 @@ def test_path_is_lost(up, eventually):
 
 
 def private_front(s, port):
-    """A front-end whose driver writes elsewhere than into what it shared, as
-    with memory that is mapped privately."""
+    """Returns a front-end whose driver does not write into the shared memory,
+    as with a private mapping."""
     front = v.Front(os.path.join(s.folder, port + '.sock'), start=False)
     shared = os.memfd_create('shared')
     os.ftruncate(shared, front.mem_size)
@@ -219,7 +221,7 @@ def test_memory_that_is_not_shared(up, eventually):
         os.eventfd_write(b.rings[1].kick, 1)
     time.sleep(1.2)
     assert len(lines(s, 'share=on')) == 1
-    # The other one is a good guest: many empty kicks after a good one.
+    # The other front-end is a good guest: empty kicks after a good one.
     a.send(ether(1, 2))
     for n in range(5):
         os.eventfd_write(a.rings[1].kick, 1)
@@ -259,11 +261,12 @@ def test_ring_outside_is_explained(up):
 
 
 def test_mtu_that_the_guest_was_told(up):
-    """Frames above it are counted where they end, those to be cut go on."""
+    """Frames above the MTU are counted as drops at the receiver; frames that
+    are cut pass."""
     s = up('vhost-user,id=a', 'vhost-user,id=b,mtu=1500')
     a = s.front('a', features=v.OFFLOADS)
     b = s.front('b', features=v.OFFLOADS | v.bits(v.F_MTU), size=32)
-    ping(a, b, size=9014)           # it has not said which
+    ping(a, b, size=9014)           # no MTU has been set
     b.tell(v.NET_SET_MTU, u64(1500))
     before = s.drops('b')
     for size, fits in ((1518, True), (1519, False), (9014, False), (60, True)):
@@ -279,7 +282,7 @@ def test_mtu_that_the_guest_was_told(up):
 
 @pytest.mark.measures
 def test_connected_and_idle(up):
-    """Nobody wakes up while front-ends are connected and do nothing."""
+    """No thread wakes up while connected front-ends are idle."""
     s = up('vhost-user,id=a', 'vhost-user,id=b',
            extra=('--mac-age', '36000'))    # ageing ticks every 10 minutes
     a, b = s.front('a'), s.front('b')
@@ -291,7 +294,7 @@ def test_connected_and_idle(up):
 
 
 def make_block(fd):
-    """What a hostile front-end can do to an eventfd that it shares."""
+    """Makes a shared eventfd block its writers, as a hostile front-end can."""
     fcntl.fcntl(fd, fcntl.F_SETFL,
                 fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_NONBLOCK)
     if select.select([fd], [], [], 0)[0]:
@@ -302,7 +305,8 @@ def make_block(fd):
 @pytest.mark.parametrize('which', ['call of receiveq', 'call of transmitq',
                                    'err'])
 def test_eventfd_that_blocks(up, which):
-    """The session of whoever makes it block ends; nobody waits for long."""
+    """The session with the blocking eventfd ends; no other port waits for long.
+    """
     s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=bad')
     a, b, bad = s.front('a'), s.front('b'), s.front('bad')
     ping(a, bad, 1, 3)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames between vhost-user ports, seen from the wire by front-ends in
-Python."""
+"""Frames between vhost-user ports, as front-ends in Python see them on the
+wire."""
 import os
 import socket
 import subprocess
@@ -23,7 +23,7 @@ def pair(up, **options):
 
 
 def ping(a, b, src=1, dst=2, size=64):
-    """One frame from a to b, byte by byte the same."""
+    """Sends a frame from a to b and asserts that it arrives unchanged."""
     frame = ether(src, dst, size)
     a.send(frame)
     got = b.recv()
@@ -44,7 +44,7 @@ def test_every_size_arrives_unchanged(up):
 
 
 def test_a_full_receiver_costs_nobody_a_frame(up):
-    """Frames for two receivers in turns; one of them has no buffers left."""
+    """Frames go to two receivers in turn, one of which runs out of buffers."""
     s = up('vhost-user,id=a', 'vhost-user,id=b,full=wait,full-us=1000000',
            'vhost-user,id=c')
     a, b, c = (s.front(p) for p in 'abc')
@@ -54,14 +54,14 @@ def test_a_full_receiver_costs_nobody_a_frame(up):
         front.recv_all(0.1)
     before = s.stats('b')['tx_frames']
     sent, got_c = {2: [], 3: []}, []
-    for i in range(2 * 64 + 60):    # b has 64 buffers, a's ring 64 places
+    for i in range(2 * 64 + 60):    # b has 64 buffers, a's ring 64 slots
         dst = 2 + i % 2
         frame = ether(1, dst, 64 + i)
         a.send(frame, wait=False)
         sent[dst].append(frame)
         if dst == 3:
             got_c.append(c.recv()[1])
-    assert got_c == sent[3]         # none of them waited
+    assert got_c == sent[3]         # c's frames did not wait for b
     assert s.stats('b')['tx_frames'] == before + 64
     assert [f[1] for f in b.recv_all()] == sent[2]
     assert s.drops('b') == s.drops('c') == 0
@@ -77,7 +77,7 @@ def test_workers_account_for_their_time(up):
     spent, measured = w['cycles'], w['measured']
     assert spent['asleep'] > spent['working'] > 0
     assert w['cycles_per_us'] > 0
-    # one burst in 61, each of one frame
+    # One burst in 61 is measured; each has one frame.
     assert 1 <= measured['bursts'] == measured['frames'] <= 200
     for stage in ('ring-read', 'header', 'lookup', 'copy', 'publish'):
         assert measured['cycles'][stage] > 0, stage
@@ -96,7 +96,7 @@ def test_without_mergeable_buffers(up):
 
 
 def test_legacy_header(up):
-    # No VERSION_1 and no mergeable buffers: ten bytes instead of twelve.
+    # Without VERSION_1 and MRG_RXBUF the header has 10 bytes instead of 12.
     s = up('vhost-user,id=a', 'vhost-user,id=b')
     a, b = s.front('a', features=0), s.front('b')
     frame = ether(1, 2, 100)
@@ -110,9 +110,9 @@ def test_legacy_header(up):
 def test_learned_unicast_goes_to_one_port(up):
     s = up(*[f'vhost-user,id={n}' for n in 'abc'])
     a, b, c = (s.front(n) for n in 'abc')
-    ping(a, b)                      # unknown: flooded
+    ping(a, b)                      # address 2 is unknown: flooded
     assert c.recv()[1] == ether(1, 2, 64)
-    ping(b, a, 2, 1)                # now both are known
+    ping(b, a, 2, 1)                # both addresses are known now
     assert c.recv(0.1) is None
     ping(a, b)
     assert c.recv(0.1) is None
@@ -163,7 +163,7 @@ def test_many_frames_in_order(up):
     assert got == [ether(1, 2, 60 + n % 1000, n) for n in range(total)]
 
 
-# offloads
+# Offloads
 
 @pytest.mark.parametrize('make', [tcp, udp])
 @pytest.mark.parametrize('v6', [False, True])
@@ -177,7 +177,7 @@ def test_checksum_is_filled_for_those_who_need_it(up, make, v6):
                                        if n < 300 else
                                        make(1, 2, b'd' * n, v6))
         a.send(frame, header(NEEDS_CSUM, start=start, offset=offset))
-        head, got = b.recv()         # flooded: both get it
+        head, got = b.recv()         # flooded: b and c get it
         h = parse_header(head)
         assert h['flags'] & NEEDS_CSUM and got == frame
         assert (h['start'], h['offset']) == (start, offset)
@@ -232,7 +232,8 @@ def test_large_frame_is_cut_for_those_who_need_it(up, v6, size):
 
 
 def test_flood_converts_for_each_receiver(up):
-    """Whoever needs the frame in pieces comes first, last and between."""
+    """The receiver that needs the frame cut is the first, the last, or between.
+    """
     s = up('vhost-user,id=a', *[f'vhost-user,id=p{i}' for i in range(5)])
     a = s.front('a', features=vufront.OFFLOADS)
     fronts = [s.front(f'p{i}', features=vufront.OFFLOADS if i % 2 else
@@ -254,7 +255,7 @@ def test_flood_converts_for_each_receiver(up):
             assert b''.join(p[start + 20:] for _, p in pieces) == payload
 
 
-# ports come and go
+# Ports come and go
 
 def test_front_end_returns_with_other_features(up):
     s, a, b = pair(up)
@@ -262,7 +263,7 @@ def test_front_end_returns_with_other_features(up):
     for features in (vufront.OFFLOADS, vufront.bits(vufront.F_VERSION_1), 0):
         b.close()
         s.wait_link('b', False)
-        a.send(ether(1, 2))         # nobody there: dropped, not kept
+        a.send(ether(1, 2))         # no receiver: dropped, not kept
         b = s.front('b', features=features)
         if features:
             ping(a, b)
@@ -332,7 +333,7 @@ def test_flow_comes_on_the_queue_it_is_sent_on(up):
            extra=['--workers', '2'])
     a, b = s.front('a'), s.front('b', pairs=4, size=32)
     for queue in (2, 0, 3, 1):
-        # another host each: flows of their own
+        # Each queue has a flow with another host.
         there, back = udp(queue + 10, 2, b'?'), udp(2, queue + 10, b'!')
         for f, (sport, dport) in ((there, (1111, 2222)),
                                   (back, (2222, 1111))):
@@ -357,7 +358,7 @@ def test_multi_queue(up):
         sorted(ether(1, 2, 80, q) for q in range(4) for _ in range(3))
 
 
-# capture
+# Capture
 
 def test_capture_is_what_crossed(up, folder):
     s, a, b = pair(up)
@@ -382,7 +383,7 @@ def test_capture_is_what_crossed(up, folder):
         assert process.wait(5) in (0, -15)
     got = [bytes(p) for p in rdpcap(path)]
     assert got == frames + [ether(2, 1, 99)]
-    ping(a, b)                      # goes on without the reader
+    ping(a, b)                      # the port works without the reader
 
 
 def test_capture_to_a_pipe_that_breaks(up):
@@ -400,7 +401,7 @@ def test_capture_to_a_pipe_that_breaks(up):
     process.wait(5)
 
 
-# idle, small, soon
+# Idle CPU time, memory, latency
 
 @pytest.mark.measures
 def test_hundred_idle_ports_cost_nothing(up):
@@ -408,10 +409,10 @@ def test_hundred_idle_ports_cost_nothing(up):
     fronts = [s.front(f'p{i}', size=8) for i in range(100)]
     fronts[0].send(ether(1, BROADCAST))
     assert fronts[99].recv()
-    time.sleep(1)                   # whoever polls has given up by now
+    time.sleep(1)                   # longer than any polling lasts
     wakeups, ticks = s.wakeups(), s.cpu_ticks()
     time.sleep(3)
-    # Timers may tick (ageing), pollers may not: 0.1 % of a core is 3 ms.
+    # Only timers may tick (ageing): 0.1 % of a core is 3 ms.
     assert s.wakeups() - wakeups <= 15
     assert s.cpu_ticks() - ticks <= 1
     for f in fronts:
@@ -423,7 +424,7 @@ def test_memory_with_two_ports(up):
     s, a, b = pair(up, features=vufront.OFFLOADS, size=256)
     for n in range(200):
         ping(a, b, 1, 2, 1000)
-    # Not the guests' memory, which is shared.
+    # The guests' memory is shared and does not count.
     assert s.status('RssAnon') + s.status('RssFile') < 16 * 1024, 'kB'
 
 
@@ -438,7 +439,7 @@ def test_start_to_first_frame(up, folder):
         b.sync()
         ping(a, b)
         times.append(time.monotonic() - start)
-    # The promise is 50 ms; this machine also runs Python meanwhile.
+    # The promise is 50 ms; here the time includes the front-ends in Python.
     assert min(times) < 0.15, times
 
 
@@ -461,7 +462,7 @@ def test_slow_reader_does_not_stop_others(up):
     c = vufront.Front(os.path.join(s.folder, 'c.sock'), size=8)
     s.wait_link('c')
     ping(a, b, 1, 2)
-    for n in range(100):            # c takes 8 frames and never gives back
+    for n in range(100):            # c takes 8 frames, then has no buffers
         a.send(ether(1, BROADCAST, 100, n))
         assert b.recv()[1] == ether(1, BROADCAST, 100, n)
     assert s.drops('c') > 50
@@ -469,7 +470,7 @@ def test_slow_reader_does_not_stop_others(up):
 
 
 def test_socket_pair_is_enough():
-    # vufront itself: what a closed back-end looks like
+    # Tests vufront itself: a closed back-end raises Closed.
     x, y = socket.socketpair()
     front = vufront.Front(sock=x, start=False)
     y.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Taps with virtio-net headers against network namespaces."""
+"""Taps with virtio-net headers, whose other side is a network namespace."""
 import fcntl
 import os
 import shutil
@@ -36,7 +36,8 @@ def name(what):
 
 @pytest.fixture
 def namespaces():
-    """new(what) makes a network namespace and returns its name."""
+    """Yields new(what), which makes a network namespace and returns its name.
+    """
     made, processes = [], []
 
     class Namespaces:
@@ -87,7 +88,7 @@ def links():
 
 
 def iperf(namespaces, client, address, *extra):
-    """Bits a second that arrived."""
+    """Returns the bits a second that arrived."""
     return lab.iperf(lambda: namespaces.run(
         client, 'iperf3', '-J', '-t', '1', '-c', address, *extra))
 
@@ -113,7 +114,7 @@ def test_tcp_between_namespaces(up, namespaces):
     assert size > 4000, 'no large frames: offloads are not in use'
     assert iperf(namespaces, a, '10.77.0.2', '-R') > 50e6
     assert iperf(namespaces, a, 'fd77::2', '-6') > 50e6
-    # Without offloads on the sending side: small frames, whole checksums.
+    # Without offloads the sender makes small frames with whole checksums.
     namespaces.run(a, 'ethtool', '-K', ta, 'tso', 'off', 'gso', 'off', 'tx',
                    'off')
     before = s.stats('a')
@@ -127,7 +128,7 @@ def test_tcp_between_namespaces(up, namespaces):
 
 
 def test_against_a_small_guest(up, namespaces):
-    """Large frames of the kernel for a guest that takes only small ones."""
+    """Large frames of the kernel are cut for a guest that takes small ones."""
     tap = name('tc')
     s = up(f'tap,id=t,ifname={tap}', 'vhost-user,id=small',
            'vhost-user,id=large')
@@ -140,7 +141,7 @@ def test_against_a_small_guest(up, namespaces):
         sh('ip', '-n', ns, 'neigh', 'add', f'10.78.0.{n}', 'lladdr', mac(n),
            'dev', tap)
         front.send(ether(n, BROADCAST))
-    small.recv_all(0.2), large.recv_all(0.2)    # the kernel's own chatter
+    small.recv_all(0.2), large.recv_all(0.2)    # the kernel's own frames
     for n in (2, 3):
         namespaces.run(ns, 'bash', '-c',
                        f'echo -n hello there >/dev/udp/10.78.0.{n}/999')
@@ -173,7 +174,7 @@ def test_multi_queue_tap(up, namespaces):
 
 @pytest.mark.parametrize('vnet_hdr', ['on', 'off'])
 def test_large_frames_arrive(up, vnet_hdr):
-    """The kernel takes larger frames than the interface's MTU."""
+    """The kernel takes frames larger than the interface's MTU."""
     tap = name('tu')
     s = up('vhost-user,id=a', f'tap,id=t,ifname={tap},vnet_hdr={vnet_hdr}')
     a = s.front('a', size=256)
@@ -236,7 +237,7 @@ def state(switch, port):
 
 
 def test_scripts_keep_nobody_waiting(up, folder):
-    """Sessions go on while scripts run, and the link waits for the script."""
+    """Sessions go on while a script runs; only the tap's link waits for it."""
     tap = name('th')
     slow = script(folder, 'slow', 'sleep 1.5')
     down = script(folder, 'down', f'sleep 1; echo $1 >{folder}/down.ran')
@@ -303,7 +304,7 @@ def test_up_fails_with_its_script(folder):
 
 
 def test_end_while_scripts_run(up, folder):
-    """The daemon's end waits for downscripts, and ends what hangs."""
+    """The daemon's end waits for downscripts, and kills those that hang."""
     down = script(folder, 'down', f'sleep 0.4; echo $1 >>{folder}/ran')
     hang = script(folder, 'hang', 'sleep 60')
     s = up(f'tap,id=a,ifname={name("tm")},downscript={down}')
@@ -350,7 +351,8 @@ def test_link_follows_the_interface(up, namespaces):
 
 
 def test_link_in_another_namespace(up, namespaces):
-    """What is not told there is not claimed; but its end is noticed."""
+    """The kernel reports no state from another namespace, so `port show` has
+    none for the interface; the interface's end is still noticed."""
     tap = name('tp')
     ns = namespaces.new('p')
     s = up(f'tap,id=t,ifname={tap}')
@@ -413,7 +415,7 @@ def test_a_descriptor_belongs_to_one_port(up):
         with pytest.raises(lab.RpcError, match=f'descriptor {b} is in use'):
             s.call('port.add', netdev=f'tap,id=x,fds={b}:{b}')
         s.call('port.add', netdev=f'tap,id=b,fd={b}')
-        # One that the daemon opened itself is no one's to name either.
+        # A descriptor that the daemon opened itself is refused as well.
         s.call('port.add', netdev=f'tap,id=c,ifname={name("ts")}')
         own = max(int(f) for f in os.listdir(f'/proc/{s.pid}/fd')
                   if os.readlink(f'/proc/{s.pid}/fd/{f}') == '/dev/net/tun')

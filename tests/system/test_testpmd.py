@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """DPDK's virtio-user on both ports: every kind of ring, several queues, both
-socket roles, and either side killed."""
+socket roles, and the end of either side by SIGKILL."""
 import os
 
 import lab
 import pytest
 from testpmd import VARIANTS
 
-MIN_FRAMES = 500  # in half a second, each way
+MIN_FRAMES = 500  # in half a second, in each direction
 
 
 def check_traffic(t, s=None):
@@ -62,7 +62,7 @@ def test_front_end_killed_and_back_with_another_ring(up, testpmd):
 
 @pytest.mark.parametrize('variant', ['mergeable', 'packed'])
 def test_switch_killed_and_back(up, testpmd, variant):
-    """virtio-user listens, so it outlives the switch and takes the next."""
+    """virtio-user listens: it outlives the switch and serves the next one."""
     s = up('vhost-user,id=a,server=off', 'vhost-user,id=b,server=off')
     paths = [f'{s.folder}/{p}.sock' for p in 'ab']
     s.foreign = paths
@@ -73,13 +73,13 @@ def test_switch_killed_and_back(up, testpmd, variant):
     check_traffic(t)
     s.process.kill()
     s.process.wait()
-    s.process.returncode = 0        # it was us
+    s.process.returncode = 0        # the end was intended
     os.unlink(s.control)
     again = up('vhost-user,id=a,server=off', 'vhost-user,id=b,server=off')
     again.foreign = paths
     again.wait_link('a', timeout=10)
     again.wait_link('b', timeout=10)
-    # What ran in circles is lost with the old switch: start anew.
+    # The circling frames are lost with the old switch: send new ones.
     t.command('stop')
     t.start()
     lab.wait_until(lambda: min(t.rate(0.2)) > 100, 5, 'traffic again')
@@ -88,8 +88,8 @@ def test_switch_killed_and_back(up, testpmd, variant):
 @pytest.mark.alone
 @pytest.mark.shares
 def test_busy_queue_moves_to_a_quiet_worker(up, testpmd):
-    """Two ports that throw frames at each other begin on one worker, beside
-    two silent ones on another."""
+    """Two ports that send to each other begin on one worker, and two silent
+    ports on the other."""
     s = up(*(f'vhost-user,id={p}' for p in 'abqrst'),
            extra=['--workers', '2'])
     fronts = {p: s.front(p) for p in 'qrst'}  # workers 0 1 0 1
@@ -108,6 +108,6 @@ def test_busy_queue_moves_to_a_quiet_worker(up, testpmd):
     lab.wait_until(lambda: sorted(workers()) == [0, 1], 20,
                    'a busy queue moved')
     check_traffic(t, s)
-    # Nothing was lost on the way, and it stays there.
+    # No frame was lost by the move, and the queue stays on its worker.
     assert sorted(workers()) == [0, 1]
     assert [s.stats(p)['rx'][0]['worker'] for p in 'qs'] == [0, 0]

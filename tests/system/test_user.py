@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The user port's options, frame by frame (guests use it in test_guests.py)."""
+"""The user port's options, frame by frame (test_guests.py has real guests)."""
 import os
 import select
 import socket
@@ -23,7 +23,7 @@ def with_user(up, options=''):
 
 
 def wait_frame(front, matches, timeout=3):
-    """The first frame that matches, others are passed over."""
+    """Returns the first frame that matches; skips others."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         got = front.recv(end - time.monotonic())
@@ -130,7 +130,7 @@ def test_guestfwd_to_a_command(up):
 
 
 def answer_arp(front, address='10.0.2.15', timeout=3):
-    """Answers the next question for @address."""
+    """Answers the next ARP request for @address."""
     ask = wait_frame(front, lambda p: ARP in p and p[ARP].op == 1 and
                      p[ARP].pdst == address, timeout)
     assert ask, 'nobody asks for the guest'
@@ -140,7 +140,7 @@ def answer_arp(front, address='10.0.2.15', timeout=3):
 
 
 def answer_nd(front, address, timeout=3):
-    """Answers the next question of IPv6 for @address."""
+    """Answers the next neighbor solicitation for @address."""
     ask = wait_frame(front, lambda p: ICMPv6ND_NS in p and
                      p[ICMPv6ND_NS].tgt == address, timeout)
     assert ask, 'nobody asks for the guest'
@@ -152,7 +152,8 @@ def answer_nd(front, address, timeout=3):
 
 @pytest.mark.measures
 def test_first_packet_of_a_connection_is_not_late(up):
-    """What the guest's answer to ARP or ND frees leaves at once."""
+    """A packet that waits for ARP or ND is sent as soon as the guest answers.
+    """
     ports = [lab.free_port() for _ in range(3)]
     s, a = with_user(up, ''.join(
         f',hostfwd=tcp:127.0.0.1:{p}-10.0.2.{15 + i}:22'
@@ -169,7 +170,7 @@ def test_first_packet_of_a_connection_is_not_late(up):
 
 
 def test_large_frames_arrive(up):
-    """A guest may send larger frames than the library's MTU."""
+    """A guest may send frames larger than the library's MTU."""
     s, a = with_user(up)
     gateway = resolve(a, '10.0.2.2')
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host:
@@ -186,8 +187,7 @@ def test_large_frames_arrive(up):
 
 @pytest.mark.measures
 def test_many_connections_at_once(up):
-    """Connections wait for the guest in the listening socket, as many as the
-    host allows."""
+    """As many connections as the host allows wait in the listening socket."""
     port = lab.free_port()
     s, a = with_user(up, f',hostfwd=tcp:127.0.0.1:{port}-:22')
     clients = [socket.socket() for _ in range(40)]
@@ -207,12 +207,12 @@ def test_many_connections_at_once(up):
 
 
 def test_what_is_between_guests_stays_there(up):
-    """Frames to addresses that nobody has learnt are flooded; the library acts
-    on all it gets, so it must not get those: it would connect to the host's
-    sockets, and reset what guests have between them."""
+    """The library must not get flooded frames between guests: it acts on every
+    frame, so it would connect to sockets of the host and reset connections of
+    the guests."""
     s = up('vhost-user,id=a', 'vhost-user,id=b', 'user,id=u')
     a, b = s.front('a'), s.front('b')
-    for front, n in ((a, 1), (b, 2)):   # the library learns who they are
+    for front, n in ((a, 1), (b, 2)):   # the library learns both guests
         front.send(bytes(Ether(src=mac(n), dst=BROADCAST) /
                          ARP(hwsrc=mac(n), psrc=f'10.0.2.{14 + n}',
                              pdst='10.0.2.2')))
@@ -250,13 +250,13 @@ def test_what_is_between_guests_stays_there(up):
                     if Ether(f).src not in (mac(1), mac(2))]
     drops = s.stats('u')['tx'][0]['drops']
     assert 0 < drops['tx-not-mine'] <= 30 * len(frames)
-    # What is for it still gets there.
+    # Frames to the library itself still arrive.
     assert ask_dhcp(a)[0].yiaddr
     assert resolve(a, '10.0.2.3')
 
 
 def test_addresses_run_out(up):
-    """The library has 16 and says nothing when they are gone."""
+    """The library has 16 addresses and reports nothing when all are in use."""
     s, a = with_user(up)
 
     def discover(n):
@@ -279,7 +279,7 @@ def test_addresses_run_out(up):
 
 @pytest.mark.parametrize('v6', [False, True])
 def test_udp_forward_answers_all_addresses(up, v6):
-    """Clients by several addresses of the host, in turns."""
+    """Clients use several addresses of the host in turn."""
     family = socket.AF_INET6 if v6 else socket.AF_INET
     port = lab.free_port(socket.SOCK_DGRAM)
     guest = 'fec0::99' if v6 else '10.0.2.15'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VLANs: a Linux bridge with VLAN filtering gets the same frames as Ringway,
-and the same must come out; what has no counterpart there is compared with
-a model, which itself agrees with the bridge.
+"""VLANs: Ringway and a Linux bridge with VLAN filtering get the same frames and
+must send the same frames. Options that the bridge does not have are compared
+with a model, which agrees with the bridge elsewhere.
 
 RINGWAY_VLAN_SEED and RINGWAY_VLAN_CASES choose the random cases (8, 320);
 RINGWAY_VLAN_ONLY=N leaves only case N.
@@ -26,7 +26,7 @@ A, B, C = ('02:00:00:00:01:0' + n for n in 'abc')
 
 
 def named_cases():
-    """Situations that must be among them whatever the seed is."""
+    """Returns cases that are tested with every seed."""
     def frame(port, *args, **options):
         return ('frame', port, plain(*args, **options))
 
@@ -39,7 +39,7 @@ def named_cases():
                    frame(1, A, BROADCAST, [], 46),
                    frame(2, B, A, [vlan10], 46), frame(2, B, A, [vlan20], 46),
                    frame(3, C, A, [], 46), frame(3, C, B, [], 46),
-                   # it moves in one of them only
+                   # A moves in one VLAN only.
                    frame(3, A, BROADCAST, [], 46),
                    frame(2, B, A, [vlan10], 46), frame(2, B, A, [vlan20], 46)),
                vids=(10, 20))
@@ -68,7 +68,7 @@ def named_cases():
 
 
 class Reference:
-    """The cases, and what a Linux bridge made of them."""
+    """The cases and the Linux bridge's replies to them."""
 
     def __init__(self, folder):
         numbers = [int(ONLY)] if ONLY else range(COUNT)
@@ -97,7 +97,7 @@ def networks(module_up):
 
 
 def check(texts):
-    """Fails with the first of them in full."""
+    """Fails if there are @texts; the message has the first in full."""
     rest = f'\n({len(texts) - 1} more)' if len(texts) > 1 else ''
     assert not texts, f'RINGWAY_VLAN_SEED={SEED}: {texts[0]}{rest}'
 
@@ -107,12 +107,12 @@ def test_the_model_does_what_linux_does(reference):
     for case in reference.cases:
         replies, model = case.model()
         seen.update(model.seen)
-        # The model does not cut frames for who cannot take large ones.
+        # The model does not cut frames for receivers of small ones.
         texts += differences(case, replies, reference.replies[case.name],
                              ('the model', 'Linux'), 'any')
     check(texts)
     if not ONLY and COUNT >= 320:
-        # Each of these is common, or the cases are not worth much.
+        # Good random cases have many of each of these events.
         for what in ('refused', 'priority tag', 'priority kept', 'flooded',
                      'to one port', 'not sent back', 'moved address',
                      'tag put on', 'tag taken off', 'as it came'):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VLAN options of ports: what is refused, what is shown, and what has no
-counterpart in a Linux bridge (test_vlan.py compares with one)."""
+"""VLAN options of ports: refused values, shown values, and effects that have no
+counterpart in a Linux bridge (test_vlan.py has the others)."""
 import re
 
 import lab
@@ -15,7 +15,7 @@ A, B = '02:00:00:00:01:0a', '02:00:00:00:01:0b'
 
 
 def lan(up, *options, **front_options):
-    """A switch with ports a, b, c, ... and a front-end on each."""
+    """Starts a switch with ports a, b, c, ... and a front-end on each."""
     names = 'abcdef'[:len(options)]
     s = up(*(f'vhost-user,id={n}' + (f',{o}' if o else '')
              for n, o in zip(names, options)))
@@ -24,7 +24,7 @@ def lan(up, *options, **front_options):
 
 
 def got(front):
-    """What has come: the tags' VIDs of each frame."""
+    """Returns a list of VIDs, one for each tag, for each frame that arrived."""
     frames = []
     while frame := front.recv(0):
         frames.append([tci & 0xfff for _, tci in tags_of(frame[1])[0]])
@@ -32,7 +32,7 @@ def got(front):
 
 
 def send(fronts, at, tags=(), dst=BROADCAST, src=A):
-    """Sends one frame; returns what came out of every port, see got()."""
+    """Sends one frame; returns got() of every port."""
     fronts[at].send(plain(src, dst, tags, 46).data)
     return [got(f) for f in fronts]
 
@@ -45,7 +45,7 @@ def rx_drops(s, port):
     return s.stats(port)['rx'][0]['drops']
 
 
-# Refused: one line that says which port, key and value, and what would be right
+# Refused values: one line names port, key and value, and what would be right
 
 BAD = [
     ({'vlan': '0'}, 'vlan=0', '4094'),
@@ -82,18 +82,18 @@ def check_line(text, port, pair, right):
     assert len(lines) == 1, text
     assert re.search(rf'\b{port}\b', text), text
     assert pair in text, text
-    # what would be right, not only what was given
+    # The line names what would be right, apart from the given value.
     assert re.search(right, text.replace(pair, '')), text
 
 
 @pytest.mark.parametrize('bad, pair, right', BAD, ids=IDS)
 def test_bad_vlan_is_refused_and_nothing_changes(up, bad, pair, right):
-    """`port set` on an access port and on a trunk; `port add`."""
+    """Tests `port set` on an access port and on a trunk, and `port add`."""
     s, fronts = lan(up, 'vlan=10', 'trunk=10:20,native=20', 'vlan=20')
     pairs = [f'{k}={v}' for k, v in bad.items()]
     for port in ('a', 'b'):
         before = s.call('port.show', id=port)['config']
-        # what is not named in the command counts as well
+        # Options that the command does not name are checked as well.
         clear = [f'{k}=' for k in ('vlan', 'trunk', 'native')
                  if k not in bad and 'dot1ad' not in bad]
         done = s.command('port', 'set', port, *clear, *pairs, check=False)
@@ -105,7 +105,7 @@ def test_bad_vlan_is_refused_and_nothing_changes(up, bad, pair, right):
     assert done.returncode in (1, 2)
     check_line(done.stderr, 'new', pair, right)
     assert [p['id'] for p in s.call('port.list')['ports']] == ['a', 'b', 'c']
-    # they are what they were
+    # The ports are unchanged.
     assert send(fronts, 0) == [[], [[10]], []]
     assert send(fronts, 1, [q(10)]) == [[[]], [], []]
     assert send(fronts, 1) == [[], [], [[]]]
@@ -121,7 +121,8 @@ def test_up_with_a_bad_vlan_ends(up, bad, pair, right):
 
 
 def test_one_change_is_checked_against_the_rest(up):
-    """A key that is fine alone, on a port where it is not."""
+    """A value that is right alone is refused where another option excludes it.
+    """
     s, fronts = lan(up, 'vlan=10', 'trunk=10:20,native=20', '')
     for port, change, right in (('a', 'trunk=10:20', 'vlan'),
                                 ('a', 'native=10', 'vlan'),
@@ -133,7 +134,7 @@ def test_one_change_is_checked_against_the_rest(up):
         assert done.returncode in (1, 2), change
         check_line(done.stderr, port, change, right)
     assert send(fronts, 1) == [[], [], [[20]]]
-    # both at once is fine
+    # Both options in one command are right.
     s.command('port', 'set', 'a', 'vlan=', 'trunk=10:20', 'native=20')
     s.command('port', 'set', 'b', 'trunk=', 'native=', 'vlan=20')
     assert send(fronts, 1) == [[[]], [], [[20]]]
@@ -148,7 +149,7 @@ def test_a_comma_is_doubled(up):
     assert send(fronts, 0, [q(31)]) == [[], [], [[]]]
 
 
-# Shown
+# Shown values
 
 def test_vlans_are_shown(up):
     s, fronts = lan(up, 'vlan=10', 'trunk=10:20-30,native=20', '')
@@ -174,7 +175,7 @@ def test_vlans_are_shown(up):
 
 def test_the_first_vlan_of_a_network(up):
     s, fronts = lan(up, '', '', '')
-    # nobody has one: tags are nobody's business
+    # No port has VLAN options: tags mean nothing.
     assert send(fronts, 0, [q(5)]) == [[], [[5]], [[5]]]
     assert send(fronts, 0, [q(4095)]) == [[], [[4095]], [[4095]]]
     s.command('port', 'set', 'a', 'vlan=10')
@@ -187,7 +188,7 @@ def test_the_first_vlan_of_a_network(up):
     s.command('port', 'set', 'a', 'vlan=')
     assert send(fronts, 0) == [[], [[]], [[]]]
     assert send(fronts, 1, [q(4095)]) == [[[4095]], [], [[4095]]]
-    # the last port with one is deleted
+    # The last port with a VLAN is deleted.
     s.command('port', 'set', 'c', 'vlan=10')
     assert send(fronts, 0) == [[], [[]], []]
     s.command('port', 'del', 'c')
@@ -201,13 +202,14 @@ def test_networks_do_not_share_vlans(up):
     assert send(fronts, 0) == [[], [[10]], [], []]
 
 
-# What others met
+# Faults of other switches
 
 def test_both_tags_fit(up):
-    """802.1ad: the customer's tag stays inside, 1500 bytes of payload fit with
-    both tags, and a receiver that takes no long frames has them counted."""
+    """With 802.1ad the customer's tag stays inside, and 1500 bytes of payload
+    fit with both tags. Drops are counted for a receiver that takes no long
+    frames."""
     class Small(vufront.Front):
-        """Buffers for 1514 bytes, which cannot be joined."""
+        """A front-end with buffers of 1514 bytes, which cannot be merged."""
 
         def fill(self, ring=None):
             ring = ring or self.rings[0]
@@ -236,7 +238,7 @@ def test_both_tags_fit(up):
 
 
 def test_drops_tell_only_of_lost_frames(up):
-    """1000 broadcasts with two tags, which reach all members of the VLAN."""
+    """Sends 1000 broadcasts with two tags to all members of a VLAN."""
     s, fronts = lan(up, 'trunk=100-200,dot1ad=on', 'trunk=100,dot1ad=on',
                     'vlan=100,dot1ad=on', 'vlan=101,dot1ad=on')
     frame = plain(A, BROADCAST, [(STAG, 100, 2, 0), q(7)], 100).data
@@ -253,14 +255,14 @@ def test_drops_tell_only_of_lost_frames(up):
         assert stats['tx_frames'] == n, port
         drops = {k: v for part in ('rx', 'tx') for q_ in stats[part]
                  for k, v in q_['drops'].items()}
-        # the last frame of each round has no receiver: no other port is in 150
+        # The last frame of each round has no receiver in its VLAN, 150.
         assert drops in ({}, {'rx-no-receiver': 20} if port == 'a' else {})
 
 
 @pytest.mark.parametrize('v6', [False, True], ids=['v4', 'v6'])
 def test_a_router_gets_frames_it_can_send_on(up, v6):
-    """From a guest in VLAN 10 by way of one that takes no large frames, on a
-    trunk, to a guest in VLAN 20."""
+    """Frames go from a guest in VLAN 10 through a router on a trunk, which
+    takes no large frames, to a guest in VLAN 20."""
     s = up('vhost-user,id=a,vlan=10', 'vhost-user,id=r,trunk=10:20',
            'vhost-user,id=b,vlan=20')
     a, b = (s.front(n, size=128, features=vufront.OFFLOADS) for n in 'ab')
@@ -277,7 +279,7 @@ def test_a_router_gets_frames_it_can_send_on(up, v6):
         assert tags_of(data)[0] == [(CTAG, 10)]
         assert header['flags'] == NEEDS_CSUM
         assert header['start'] == head - 20 + 4
-        # routed: into the other VLAN, the header as it came
+        # The router sends it into the other VLAN with the same header.
         data[15] = 20
         r.send(bytes(data), frame[0])
         out = b.recv(0)

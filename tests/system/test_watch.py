@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events: who asked is told, and who does not read harms nobody."""
+"""Events: clients that asked get them, and a client that does not read them
+harms no other."""
 import json
 import os
 import re
@@ -30,7 +31,7 @@ class Watcher(lab.Rpc):
             not select.select([self.sock], [], [], seconds)[0]
 
     def brief(self, n):
-        """The next n events, without their times."""
+        """Returns the next n events, without their times."""
         events = [self.next() for _ in range(n)]
         for e in events:
             assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z',
@@ -80,11 +81,11 @@ def test_addresses(up):
                                'mac': mac(number), **more}]
 
     learned('a', 1, vlan=10)
-    learned('c', 1)             # without a VLAN it is another address
+    learned('c', 1)             # a new address: it has no VLAN
     learned('c', 2)
     learned('b', 1, vlan=10, **{'from': 'a'})
     fronts['b'].send(ether(1, BROADCAST))
-    assert w.is_silent()        # known
+    assert w.is_silent()        # the address is known
     while not select.select([text.stdout], [], [], 0.05)[0]:
         s.call('mac.flush')
         fronts['b'].send(ether(1, BROADCAST))
@@ -107,7 +108,7 @@ def test_faults_and_moves(up):
     s.call('port.del', id='b')  # leaves two queues on one worker
     moves = s.call('rebalance')['moves']
     assert len(moves) == 1
-    # the event came before the reply, on its own connection
+    # The event arrived before the reply did on the other connection.
     assert w.brief(1) == [{'event': 'queue-move', 'net': 'default', **moves[0]}]
 
 
@@ -118,7 +119,7 @@ def test_only_the_kinds_asked_for(up):
     s.call('port.add', type='null', id='n')
     s.call('port.del', id='n')
     assert w.brief(1) == [removed('n')]
-    # asked again, by the same connection: replaced, not doubled
+    # A second request of the same connection replaces the kinds.
     assert w.call('watch', events='port-added') == {'events': ['port-added']}
     s.call('port.add', type='null', id='n')
     assert w.brief(1) == [added('n')]
@@ -126,7 +127,7 @@ def test_only_the_kinds_asked_for(up):
     assert w.is_silent()
     with pytest.raises(lab.RpcError, match='nosuch.*port-added'):
         w.call('watch', events=['link', 'nosuch'])
-    s.call('port.add', type='null', id='n')     # the refused one changed nothing
+    s.call('port.add', type='null', id='n')     # the kinds are as before
     assert w.brief(1) == [added('n')]
 
 
@@ -140,7 +141,7 @@ def test_own_changes_are_told_before_their_reply(up):
 
 
 def flap(rpc, times):
-    """A port comes and goes so many times, in one request."""
+    """Adds and removes a port @times times, in one batch."""
     one = [{'jsonrpc': '2.0', 'method': 'port.add',
             'params': {'type': 'null', 'id': 'flap'}},
            {'jsonrpc': '2.0', 'method': 'port.del', 'params': {'id': 'flap'}}]
@@ -163,7 +164,8 @@ def test_a_client_that_does_not_read(up):
         seen = [busy.next() for _ in range(200)]
         assert all('lost' not in e for e in seen)
     assert len([busy.next() for _ in range(100)]) == 100
-    # It reads at last: all that fit, and then how many did not.
+    # The lazy client reads at last: first the events that fitted its buffer,
+    # then the number of lost ones.
     told = []
     while not lazy.is_silent():
         told.append(lazy.next())
@@ -185,7 +187,7 @@ def test_it_costs_little_memory(up):
     before = s.status('VmRSS')
     for _ in range(100):
         flap(s.rpc, 200)    # 40,000 events of 100 bytes for each
-    # At most 1 MiB each, in a buffer that grows by doubling.
+    # Each has at most 1 MiB, in a buffer that grows by doubling.
     assert 1 << 10 < s.status('VmRSS') - before < len(lazy) * 3 << 10
 
 
@@ -198,7 +200,7 @@ def watch(s, *args):
 def test_command(up):
     s = up('vhost-user,id=a')
     text, lines = watch(s), watch(s, 'link', '--json')
-    for command in (text, lines):   # until both are there and say so
+    for command in (text, lines):   # until both have printed an event
         while not select.select([command.stdout], [], [], 0.02)[0]:
             s.front('a').close()
             s.wait_link('a', False)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DPDK's testpmd as a front-end (virtio-user), driven from its prompt. No
-hugepages: its memory is one shared file of ordinary pages."""
+"""DPDK's testpmd as a front-end (virtio-user), driven from its prompt. Its
+memory is one shared file of ordinary pages: it needs no hugepages."""
 import os
 import re
 import select
@@ -24,8 +24,9 @@ def mac(port):
 
 
 class Testpmd:
-    """Two virtio-user ports that throw frames at each other: what arrives at
-    one goes out of the other, addressed so that the switch brings it back."""
+    """Two virtio-user ports with frames that run in circles: testpmd sends a
+    frame that arrives at one port out of the other, with addresses for which
+    the switch returns it."""
 
     count = 0
 
@@ -50,14 +51,14 @@ class Testpmd:
         self.text = ''
         with open(self.log, 'wb') as log:
             log.write(' '.join(argv).encode() + b'\n')
-        # Its prompt is not buffered and the rest is, unless on a terminal.
+        # On a terminal all output is unbuffered, not only the prompt.
         self.out, terminal = os.openpty()
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE,
                                         stdout=terminal, stderr=terminal)
         os.close(terminal)
 
     def wait_prompt(self, timeout=15):
-        """Returns what was printed up to the prompt."""
+        """Returns the output up to the prompt."""
         end = time.monotonic() + timeout
         while 'testpmd> ' not in self.text:
             if time.monotonic() > end or self.process.poll() is not None:
@@ -81,16 +82,16 @@ class Testpmd:
         return self.wait_prompt(timeout)
 
     def start(self):
-        """Sends the first frames; from then on they run in circles."""
+        """Sends the first frames, which then run in circles."""
         self.command('start tx_first 4')
 
     def received(self):
-        """Frames received so far, one number a port."""
+        """Returns the frames received so far, a number for each port."""
         text = self.command('show port stats all')
         return [int(n) for n in re.findall(r'RX-packets: (\d+)', text)]
 
     def rate(self, seconds=0.5):
-        """Frames received in the time, one number a port."""
+        """Returns the frames received in @seconds, a number for each port."""
         before = self.received()
         time.sleep(seconds)
         return [b - a for a, b in zip(before, self.received())]
@@ -101,7 +102,7 @@ class Testpmd:
                    re.findall(r'(?:RX|TX)-errors:\s*(\d+)', text))
 
     def queues_used(self):
-        """Receive queues of port 0 that got frames."""
+        """Returns the receive queues of port 0 that got frames."""
         text = self.command('show fwd stats all')
         return len(re.findall(r'Forward Stats for RX Port= ?0/Queue=', text))
 
@@ -116,7 +117,7 @@ class Testpmd:
         self.kill()
 
     def kill(self):
-        """As a crash would."""
+        """Kills testpmd, like a crash."""
         if self.process.stdin.closed:
             return
         self.process.kill()

@@ -2,10 +2,9 @@
 """The Linux bridge that the VLAN tests compare with.
 
 compare_with_linux(runs) gives a list of runs to a bridge with VLAN filtering
-and taps on it, and returns what came out of each tap. Where this machine's
-kernel has no VLAN filtering, a user-mode-linux kernel is started for it, with
-the host's files as its root file system. Either way the bridge is driven by
-this file, run as a program:
+and taps, and returns the output of each tap. When this machine's kernel has no
+VLAN filtering, it starts a user-mode-linux kernel with the host's files as its
+root file system. In both cases this file, run as a program, drives the bridge:
 
     vlan_bridge.py INPUT OUTPUT
 
@@ -15,13 +14,12 @@ A run is a list of steps, each a tuple:
     ('vlans', port, {vid: flags})    all VLANs of the port: PVID, UNTAGGED
     ('ethertype', n)                 of the bridge's own tags
     ('frame', port, data)            virtio-net header (12 bytes) and frame
-The reply to a frame is a list by port of what could be read there; None stands
-for the others.
+The reply to a frame is a list, by port, of the frames read there; the reply to
+any other step is None.
 
-Nothing else speaks on this bridge: no IPv6, no spanning tree, no multicast
-snooping. What a write() to a tap causes has happened when it returns, since the
-tap hands the frame to the bridge there and then; so nothing needs to be waited
-for, and main() looks for late frames at the end.
+Nothing else sends on this bridge: no IPv6, no spanning tree, no multicast
+snooping. A write() to a tap returns after the bridge has handled the frame, so
+the output can be read at once; main() looks for late frames at the end.
 """
 import ctypes
 import errno
@@ -59,7 +57,7 @@ BR_AGEING_TIME, BR_STP_STATE, BR_VLAN_FILTERING, BR_VLAN_PROTOCOL = 4, 5, 7, 8
 BR_FDB_FLUSH, BR_MCAST_SNOOPING, BR_VLAN_DEFAULT_PVID = 21, 23, 39
 
 RB_POWER_OFF = 0x4321fedc
-SYS_FINIT_MODULE = 313  # of x86-64, like user-mode-linux itself
+SYS_FINIT_MODULE = 313  # of x86-64, the only machine of user-mode-linux
 UML, UML_MODULES = 'linux.uml', '/usr/lib/uml/modules'
 MODULES = ('tun', 'bridge')
 
@@ -80,7 +78,7 @@ def u32(kind, n):
 
 
 class Netlink:
-    """Changes links; an error of the kernel is an OSError."""
+    """A netlink socket that changes links; raises errors as OSError."""
 
     def __init__(self):
         self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
@@ -106,7 +104,8 @@ class Netlink:
             attr(IFLA_INFO_DATA, data)), flags=flags)
 
     def vlans(self, message, index, infos):
-        """@infos: (flags, vid). A message holds 64 KiB of attributes."""
+        """Sends @infos, a list of (flags, vid), in messages of at most 64 KiB
+        of attributes."""
         for i in range(0, len(infos), 4000):
             self.link(message, index, attr(IFLA_AF_SPEC, b''.join(
                 attr(IFLA_BRIDGE_VLAN_INFO, struct.pack('=HH', *info))
@@ -114,7 +113,7 @@ class Netlink:
 
 
 def ranges(vids):
-    """VLANs that leave tagged, as the fewest (flags, vid)."""
+    """Returns VLANs that leave tagged as the fewest (flags, vid)."""
     infos = []
     vids = sorted(vids)
     at = 0
@@ -138,8 +137,8 @@ class Bridge:
                 with open(path, 'w') as f:
                     f.write('1')
         self.netlink = Netlink()
-        # An hour of silence is not enough for an address to be forgotten. The
-        # bridge's own address is one that no frame of the tests has.
+        # The bridge forgets no address within an hour. Its own address is in no
+        # frame of the tests.
         self.netlink.bridge(
             0, u8(BR_VLAN_FILTERING, 1) + u8(BR_MCAST_SNOOPING, 0) +
             u32(BR_AGEING_TIME, 360000) + u32(BR_STP_STATE, 0) +
@@ -159,7 +158,7 @@ class Bridge:
                 '16sH22x', b't%d' % i, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
             fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack('=i', HDR))
             index = socket.if_nametoindex(f't{i}')
-            # Long frames are let through: three tags and 1500 bytes.
+            # Frames with three tags and 1500 bytes may pass.
             self.netlink.link(
                 RTM_NEWLINK, index,
                 u32(IFLA_MASTER, self.index) + u32(IFLA_MTU, 4000) +
@@ -185,8 +184,8 @@ class Bridge:
         fcntl.ioctl(self.taps[port], TUNSETOFFLOAD, bits)
 
     def vlans(self, port, wanted):
-        """Makes only the changes that are needed: the bridge forgets the
-        addresses of a VLAN that the port leaves."""
+        """Sets the port's VLANs. Makes only the necessary changes: the bridge
+        forgets the addresses of a VLAN that the port leaves."""
         has, index = self.has[port], self.indices[port]
         gone = [(0, vid) for vid in has if vid not in wanted]
         if gone:
@@ -194,7 +193,7 @@ class Bridge:
                                ranges(vid for _, vid in gone))
         new = {vid: flags for vid, flags in wanted.items()
                if has.get(vid) != flags}
-        # The one for untagged frames last: it replaces the one before.
+        # The VLAN of untagged frames comes last: it replaces the old one.
         infos = ranges(vid for vid, flags in new.items() if not flags) + \
             [(flags, vid) for vid, flags in new.items() if flags]
         if infos:
@@ -202,7 +201,7 @@ class Bridge:
         self.has[port] = dict(wanted)
 
     def read(self, wait=0):
-        """What can be read now, a list by port."""
+        """Returns the frames that can be read now, a list by port."""
         out = [[] for _ in self.taps]
         while ready := self.poll.poll(wait):
             for fd, _ in ready:
@@ -213,7 +212,7 @@ class Bridge:
         try:
             os.write(self.taps[port], data)
         except OSError as e:
-            # A header that does not fit its frame: dropped, like by others.
+            # The kernel drops a frame that its header does not fit.
             if e.errno != errno.EINVAL:
                 raise
         return self.read()
@@ -232,7 +231,7 @@ def libc_call(name, *args):
 
 
 def load_modules():
-    """Those that are needed, each after what it depends on."""
+    """Loads the needed modules, each after those it depends on."""
     folder = os.path.join(UML_MODULES, os.uname().release)
     needs = {}
     with open(os.path.join(folder, 'modules.dep')) as f:
@@ -250,7 +249,7 @@ def load_modules():
 
 
 def become_init():
-    """What the first process of a kernel has to do."""
+    """Prepares the system as the first process of a kernel must."""
     for kind, where in ((b'proc', b'/proc'), (b'devtmpfs', b'/dev')):
         try:
             libc_call('mount', kind, where, kind, 0, None)
@@ -285,7 +284,7 @@ def main(source, target):
             print(e, file=sys.stderr)
             return NOT_HERE
         return serve(source, target)
-    # As init: whatever happens, the machine must be switched off.
+    # As init, this process must always switch the machine off.
     try:
         become_init()
         return serve(source, target)
@@ -299,7 +298,8 @@ def main(source, target):
 # For the tests
 
 def run_command(argv, log, timeout):
-    """Exit status; ends whatever the command started."""
+    """Runs a command, ends all processes that it started, and returns its exit
+    status."""
     with open(log, 'wb') as f:
         p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=f, stderr=f,
                              start_new_session=True)
@@ -321,11 +321,11 @@ def log_text(path):
 
 
 class Unavailable(Exception):
-    """There is no bridge with VLAN filtering to be had; the text says why."""
+    """No bridge with VLAN filtering is available; the text has the reason."""
 
 
 def compare_with_linux(runs, folder, timeout=120):
-    """(replies, seconds it took); see the top of this file."""
+    """Returns (replies, seconds it took); see the top of this file."""
     source, target = (os.path.join(folder, f'bridge.{n}')
                       for n in ('in', 'out'))
     log = os.path.join(folder, 'bridge.log')
@@ -352,5 +352,5 @@ def compare_with_linux(runs, folder, timeout=120):
 
 
 if __name__ == '__main__':
-    # user-mode-linux adds arguments of its own behind ours.
+    # user-mode-linux appends arguments of its own.
     sys.exit(main(*sys.argv[1:3]))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random VLAN configurations and frames for them.
 
-Left out, since a Linux bridge means something by them: source addresses that
-are multicast or zero (it drops them), destinations 01:80:c2:00:00:0x (it keeps
-them to itself), its own address and those of its taps. Further: frames cut off
-inside of a tag, or with fewer than two bytes behind it (Linux drops such frames
-before the bridge sees them, with or without VLANs).
+Some frames are left out because a Linux bridge treats them specially: source
+addresses that are multicast or zero (the bridge drops these frames),
+destinations 01:80:c2:00:00:0x (it does not forward them), and its own address
+and those of its taps. Linux drops frames that end inside a tag, or with fewer
+than two bytes behind it, before the bridge sees them; these are left out, too.
 """
 import random
 
@@ -13,7 +13,7 @@ from vlan_bridge import TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6
 from vlan_frames import CTAG, STAG, TYPE, Output, plain, transport
 from vlan_model import OTHERS, Model, Port
 
-# What the readers of the ports take, by port, for each network of the tests.
+# The offloads that the reader of each port takes, by network and port.
 NONE, CSUM, TSO4 = 0, TUN_F_CSUM, TUN_F_CSUM | TUN_F_TSO4
 TSO = TSO4 | TUN_F_TSO6
 NETWORKS = (
@@ -22,11 +22,11 @@ NETWORKS = (
     (TSO, CSUM, NONE, CSUM), (TSO, TSO, TSO4, NONE, TSO),
     (TSO, NONE, TSO, CSUM, TSO, NONE),
 )
-FRAMES = 14     # a configuration
+FRAMES = 14     # for each configuration
 
 
 def choose(rng, *weighted):
-    """One of (weight, value)."""
+    """Returns the value of one of @weighted, a list of (weight, value)."""
     return rng.choices([v for _, v in weighted], [w for w, _ in weighted])[0]
 
 
@@ -57,17 +57,18 @@ class Case:
     sample), ('set', port, options), and ('dot1ad', None, bool) for all."""
 
     def __init__(self, name, net, ports=(), steps=(), stag=False, vids=()):
-        """@vids: those that the frames have."""
+        """@vids: the VIDs in the frames."""
         self.name, self.net = name, net
         self.ports, self.steps = list(ports), list(steps)
         self.offloads = NETWORKS[net]
         self.stag = [stag] * len(self.ports)
         self.vids = vids
-        # A Linux bridge has one kind of tags on all ports.
+        # False where ports differ in dot1ad: a bridge has one Ethertype.
         self.has_linux = True
 
     def linux(self):
-        """(steps for vlan_bridge.py, how many of them come before ours)"""
+        """Returns (steps for vlan_bridge.py, how many of them precede
+        self.steps)."""
         filtering = not all(p.is_plain() for p in self.ports)
         steps = [('reset', int(filtering), STAG if self.stag[0] else CTAG)]
         steps += [('offloads', i, n) for i, n in enumerate(self.offloads)]
@@ -84,13 +85,14 @@ class Case:
         return steps, before
 
     def model(self):
-        """(replies by step as vlan_bridge.py gives them, the model)"""
+        """Returns (replies by step as from vlan_bridge.py, the model)."""
         model = Model(self.ports, self.stag)
         return [getattr(model, what)(port, value)
                 for what, port, value in self.steps], model
 
     def text(self, until):
-        """The configuration and the steps up to and with one, for messages."""
+        """Returns the configuration and the steps up to @until, for messages.
+        """
         lines = [f'  port {i}: {p}, dot1ad={"on" if s else "off"}, offloads '
                  f'taken {o}' for i, (p, s, o) in enumerate(
                      zip(self.ports, self.stag, self.offloads))]
@@ -104,7 +106,7 @@ class Case:
 
 
 class RandomCase(Case):
-    """Case @number of a @seed: always the same, whatever else is run."""
+    """Case @number of a @seed, the same in every run."""
 
     def __init__(self, seed, number):
         super().__init__(f'case {number} of seed {seed}',
@@ -156,7 +158,7 @@ class RandomCase(Case):
         rng = self.rng
         tags = self.tags(port, options)
         src = rng.choice(self.hosts)
-        # Most hosts stay where they were seen first.
+        # Most hosts stay at their first port.
         if self.homes.setdefault(src, port) != port and rng.random() < 0.7:
             src = rng.choice([h for h in self.hosts
                               if self.homes.get(h, port) == port] or [src])
@@ -180,7 +182,7 @@ class RandomCase(Case):
                          whole=rng.random() < 0.3)
 
     def tags(self, port, options):
-        """Of these, the outermost is most often one that the port takes."""
+        """Returns tags, the outermost of which the port usually takes."""
         rng = self.rng
         own, foreign = (STAG, CTAG) if self.now_stag[port] else (CTAG, STAG)
         takes = [v for v in self.members if options.accepts(v)]

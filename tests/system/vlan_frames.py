@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames with VLAN tags for the VLAN tests, and what they mean on the wire."""
+"""Frames with VLAN tags for the VLAN tests, and their meaning on the wire."""
 import functools
 import struct
 
@@ -21,7 +21,7 @@ def tag(ethertype, vid, pcp=0, dei=0):
 
 
 class Sample:
-    """One frame as a guest hands it over: bytes and virtio-net header."""
+    """One frame as a guest sends it: bytes and virtio-net header."""
 
     def __init__(self, data, flags=0, gso=GSO_NONE, size=0, start=0, offset=0,
                  hdr_len=0):
@@ -35,7 +35,8 @@ class Sample:
 
 
 def ether(src, dst, tags, payload, ethertype=TYPE):
-    """@tags: (ethertype, VID, PCP, DEI), the outermost first."""
+    """Returns a frame with @tags, a list of (ethertype, VID, PCP, DEI), the
+    outermost first."""
     p = Ether(src=src, dst=dst)
     for t in tags:
         p /= tag(*t)
@@ -45,7 +46,7 @@ def ether(src, dst, tags, payload, ethertype=TYPE):
 
 @functools.cache
 def ip(kind, v6, size):
-    """An IP packet of TCP or UDP. The DF bit is set, as TCP does."""
+    """Returns a TCP or UDP packet with the DF bit, which TCP sets."""
     net = IPv6(src='fd00::1', dst='fd00::2') if v6 else \
         IP(src='10.1.0.1', dst='10.1.0.2', id=0xfffe, flags='DF')
     l4 = UDP(sport=1111, dport=2222) if kind == 'udp' else \
@@ -55,14 +56,14 @@ def ip(kind, v6, size):
 
 
 def plain(src, dst, tags, size, ethertype=TYPE):
-    """A frame of @size bytes of payload."""
+    """Returns a frame with @size bytes of payload."""
     return Sample(ether(src, dst, tags, bytes((size + i) & 0xff
                                               for i in range(size)), ethertype))
 
 
 def transport(src, dst, tags, kind, v6, size, mss=0, whole=False):
-    """TCP or UDP with only the pseudo header in its checksum, or with a @whole
-    one; with @mss a frame of TCP to be cut."""
+    """Returns a TCP or UDP frame with only the pseudo header in its checksum,
+    or with a @whole checksum; with @mss a large TCP frame."""
     data = ether(src, dst, tags, ip(kind, v6, size), 0x86dd if v6 else 0x0800)
     if whole:
         return Sample(data)
@@ -78,7 +79,7 @@ def transport(src, dst, tags, kind, v6, size, mss=0, whole=False):
 # Reading
 
 def tags_of(frame):
-    """([(ethertype, TCI)], offset of what follows the last Ethernet type)."""
+    """Returns ([(ethertype, TCI)], offset behind the last Ethertype)."""
     tags, at = [], 12
     while len(frame) >= at + 4:
         ethertype, tci = struct.unpack_from('!HH', frame, at)
@@ -90,8 +91,8 @@ def tags_of(frame):
 
 
 def pseudo(frame, start):
-    """Sum of the pseudo header of an IP packet whose TCP or UDP is at @start.
-    Without extension headers."""
+    """Returns the sum of the pseudo header of an IP packet without extension
+    headers, whose TCP or UDP header is at @start."""
     _, l3 = tags_of(frame)
     length = len(frame) - start
     if frame[l3] >> 4 == 6:
@@ -102,14 +103,14 @@ def pseudo(frame, start):
 
 
 def finish(frame, start, offset):
-    """The frame with its checksum, whose field holds a sum so far."""
+    """Returns the frame with its checksum, whose field has a partial sum."""
     total = ~checksum(bytes(frame[start:])) & 0xffff
     struct.pack_into('!H', frame, start + offset, total or 0xffff)
     return bytes(frame)
 
 
 def segments(frame, start, mss):
-    """What a large TCP frame is short for."""
+    """Returns the segments of a large TCP frame."""
     _, l3 = tags_of(frame)
     v6 = frame[l3] >> 4 == 6
     head = start + 4 * (frame[start + 12] >> 4)
@@ -139,9 +140,9 @@ def segments(frame, start, mss):
 
 
 class Output:
-    """One frame that came out of a port. Not compared: hdr_len, which is a
-    hint (Linux puts the linear part of its buffer there), num_buffers, and
-    fields that mean nothing without the flag they belong to."""
+    """One frame that came out of a port. The comparison ignores hdr_len, a hint
+    (Linux writes the length of its buffer's linear part), num_buffers, and
+    fields whose flag is not set."""
 
     def __init__(self, data):
         head = parse_header(data[:12])
@@ -157,7 +158,7 @@ class Output:
                 self.frame)
 
     def canonical(self):
-        """The frames without offloads that this stands for."""
+        """Returns the frames without offloads that this one represents."""
         if self.gso:
             return segments(self.frame, self.start, self.size)
         if self.flags & NEEDS_CSUM:
@@ -173,7 +174,7 @@ class Output:
 
 
 def describe(frame):
-    """For messages: the addresses, the tags, and a short dump."""
+    """Returns the addresses, the tags and a short dump, for messages."""
     tags, at = tags_of(frame)
     names = {CTAG: '802.1Q', STAG: '802.1ad'}
     words = [frame[6:12].hex(':'), '->', frame[:6].hex(':')]

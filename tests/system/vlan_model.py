@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VLAN options of ports: how they are written for Ringway and for a Linux
-bridge, and a plain model of what they mean. The model is a third opinion: it
-says in few lines what both must do, and explains a difference between them."""
+"""VLAN options of ports as Ringway and a Linux bridge take them, and a simple
+model of their meaning. The model is a third opinion: its few lines define what
+both switches must do, and help to explain a difference between them."""
 import struct
 
 from vlan_bridge import PVID, UNTAGGED
 from vlan_frames import CTAG, STAG
 
-# Where a network has ports with VLAN options, the others' untagged frames have
-# a VLAN of their own, number 0. A Linux bridge has no such thing; there it is
-# this one, which no frame and no option of the tests names.
+# In a network with VLAN options, untagged frames of ports without them are in
+# VLAN 0. A Linux bridge has no VLAN 0; it gets this one instead, which is in no
+# frame and no option of the tests.
 OTHERS = 4001
 
 
@@ -23,7 +23,7 @@ class Port:
         return not self.vlan and not self.trunk
 
     def options(self, separator=':'):
-        """Every VLAN option, '' for one that is not set."""
+        """Returns every VLAN option, '' for one that is not set."""
         return {'vlan': self.vlan or '', 'native': self.native or '',
                 'trunk': separator.join(f'{a}-{b}' if a != b else str(a)
                                         for a, b in self.trunk)}
@@ -35,8 +35,8 @@ class Port:
                             any(a <= vid <= b for a, b in self.trunk))
 
     def ingress(self, vid):
-        """The VLAN of a frame that comes with this VID (None: no tag), or None
-        when it is not allowed."""
+        """Returns the VLAN of a frame that arrives with this VID (None: no
+        tag), or None when the port does not take the frame."""
         if not vid:
             vid = 0 if self.is_plain() else self.vlan or self.native or None
         return vid if vid is not None and self.accepts(vid) else None
@@ -45,8 +45,8 @@ class Port:
         return vid in (0, self.vlan, self.native)
 
     def linux(self, vids):
-        """{vid: flags} for a bridge on which only @vids occur: thousands of
-        others would take most of the time."""
+        """Returns {vid: flags} for a bridge, of only those VIDs that occur in
+        @vids: thousands of others would take most of the time."""
         table = {v: 0 for v in vids if v and self.accepts(v)}
         untagged = OTHERS if self.is_plain() else self.vlan or self.native
         if untagged:
@@ -60,25 +60,26 @@ class Port:
 
 
 def shifted(sample, frame, by):
-    """Header and frame, for a frame that became longer by @by bytes."""
+    """Returns header and frame of a frame that became longer by @by bytes."""
     flags, gso, size, start, offset = sample.fields
     return struct.pack('<BBHHHHH', flags, gso, 0, size, start + by if flags & 1
                        else start, offset, 0) + frame
 
 
 class Model:
-    """What a switch does with frames."""
+    """A model of a switch with VLANs."""
 
     def __init__(self, ports, stag=()):
         """@stag: by port, whether its tags are 802.1ad."""
         self.ports = list(ports)
         self.stag = list(stag) or [False] * len(self.ports)
         self.macs = {}
-        self.refused = [0] * len(ports)     # frames of a VLAN not allowed
+        self.refused = [0] * len(ports)     # frames of VLANs not allowed
         self.seen = {}
 
     def set(self, port, options):
-        """Addresses behind the port stay known in VLANs that it stays in."""
+        """Sets the port's options. Forgets its addresses, except in VLANs that
+        the port stays in."""
         self.ports[port] = options
         self.macs = {(vid, mac): at for (vid, mac), at in self.macs.items()
                      if at != port or options.accepts(vid)}
@@ -90,7 +91,8 @@ class Model:
         self.seen[what] = self.seen.get(what, 0) + 1
 
     def frame(self, port, sample):
-        """What comes out, a list by port of a list of (header, frame)."""
+        """Forwards a frame; returns a list, by port, of lists of (header,
+        frame)."""
         out = [[] for _ in self.ports]
         data = sample.data
         has_vlans = not all(p.is_plain() for p in self.ports)

@@ -5,7 +5,8 @@ from vlan_bridge import TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6
 from vlan_cases import NETWORKS
 from vlan_frames import Output, canonical
 
-# All fronts send frames with offloads; what they take is by port.
+# All front-ends send frames with offloads; the offloads they take depend on the
+# port.
 SENDS = vufront.PLAIN | vufront.bits(
     vufront.F_CSUM, vufront.F_HOST_TSO4, vufront.F_HOST_TSO6)
 TAKES = ((TUN_F_CSUM, vufront.F_GUEST_CSUM), (TUN_F_TSO4, vufront.F_GUEST_TSO4),
@@ -37,13 +38,14 @@ class Networks:
         self.switch.call('port.set', id=self.port(net, i), **options)
 
     def refused(self, net, i):
-        """Frames of VLANs that are not allowed, so far."""
+        """Returns the frames of VLANs that are not allowed, so far."""
         return self.switch.stats(self.port(net, i))['rx'][0]['drops'].get(
             'rx-vlan', 0)
 
     def frame(self, net, i, sample):
-        """What comes out of each port. A frame that was taken has arrived
-        wherever it goes: receivers' rings are published before the sender's."""
+        """Sends a frame; returns the frames that each port receives. They are
+        there when the sender's frame is used: receivers' rings are published
+        before the sender's."""
         self.fronts[net][i].send(sample.data, sample.header)
         out = []
         for front in self.fronts[net]:
@@ -54,7 +56,7 @@ class Networks:
         return out
 
     def run(self, case):
-        """Replies by step, as vlan_bridge.py gives them."""
+        """Returns replies by step, as vlan_bridge.py does."""
         net, replies = case.net, []
         self.switch.call('mac.flush', net=f'n{net}')
         for i, (port, stag) in enumerate(zip(case.ports, case.stag)):
@@ -73,9 +75,9 @@ class Networks:
 
 
 def is_same(ours, theirs, form):
-    """@form: 'same', also of offloads; 'whole', where checksums of ours may be
-    whole that theirs leave open; 'any', where a large frame may also stand for
-    what it can be cut into."""
+    """Returns whether two outputs agree. @form: 'same', offloads included;
+    'whole': our checksums may be whole where theirs are partial; 'any': a large
+    frame also equals its segments."""
     ours, theirs = ([Output(d) for d in out] for out in (ours, theirs))
     if [o.key() for o in ours] == [o.key() for o in theirs]:
         return True
@@ -85,14 +87,14 @@ def is_same(ours, theirs, form):
 
 
 def differences(case, ours, theirs, names, form=None):
-    """A text for each step that came out differently."""
+    """Returns a text for each step whose replies differ."""
     texts = []
     expected, _ = case.model()
     for i, (a, b) in enumerate(zip(ours, theirs)):
         if a is None and b is None:
             continue
-        # Ringway fills in the checksum of a flooded frame once, when one of its
-        # receivers needs that.
+        # Ringway fills in the checksum of a flooded frame once, when one of the
+        # receivers needs it.
         filled = any(b[p] and not takes & TUN_F_CSUM
                      for p, takes in enumerate(case.offloads))
         how = form or ('whole' if filled else 'same')

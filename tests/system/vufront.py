@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vhost-user front-end with split rings, in Python: for tests that care
-about what is on the wire, byte by byte, or want to misbehave.
+"""A vhost-user front-end with split rings in Python, for tests that check every
+byte on the wire or misbehave.
 
-Slow and small on purpose. Its memory is one memfd; buffers are slots of 4096
+It is small rather than fast. Its memory is one memfd; buffers are slots of 4096
 bytes, one descriptor each; larger frames take several.
 """
 import array
@@ -76,7 +76,7 @@ class Ring:
 
     @staticmethod
     def room(size):
-        """Bytes a ring of this size takes, slots included."""
+        """Returns the bytes of a ring of this size, slots included."""
         return (26 * size + 16 + 2 * SLOT & ~(SLOT - 1)) + SLOT * size
 
     def put_desc(self, n, addr, length, flags, following=0):
@@ -84,12 +84,12 @@ class Ring:
                          addr, length, flags, following)
 
     def publish(self, head):
-        """Offers a chain; kick() tells."""
+        """Makes a chain available, without a kick."""
         m = self.front.mem
         struct.pack_into('<H', m, self.avail + 4 +
                          2 * (self.next_avail % self.size), head)
         self.next_avail = self.next_avail + 1 & 0xffff
-        # Not pack_into(), which zeroes first: the back-end would see that.
+        # pack_into() zeroes first, which the back-end would see.
         self.front.words[(self.avail + 2) // 2] = self.next_avail
 
     def notify(self):
@@ -98,7 +98,8 @@ class Ring:
             os.eventfd_write(self.kick, 1)
 
     def add(self, length, writable, data=b''):
-        """Makes a chain of slots for @length bytes; False when full."""
+        """Makes a chain of slots for @length bytes available; returns False
+        when the ring is full."""
         count = max(1, -(-length // SLOT))
         if count > len(self.free):
             return False
@@ -117,7 +118,7 @@ class Ring:
         return True
 
     def take(self):
-        """One used chain: (its slots, bytes written), or None."""
+        """Returns one used chain as (its slots, bytes written), or None."""
         m = self.front.mem
         idx, = struct.unpack_from('<H', m, self.used + 2)
         if idx == self.next_used:
@@ -130,7 +131,7 @@ class Ring:
         return slots, length
 
     def wait(self, timeout):
-        """Waits for a call."""
+        """Waits for a call of the back-end."""
         ready = select.select([self.call], [], [], max(0, timeout))[0]
         if ready:
             os.eventfd_read(self.call)
@@ -216,11 +217,11 @@ class Front:
         return struct.unpack('<Q', data)[0]
 
     def sync(self):
-        """Returns when every message up to here was handled."""
+        """Returns when the back-end has handled every message before."""
         self.ask(GET_FEATURES)
 
     def is_closed(self, timeout=2):
-        """True when the back-end closes within the time."""
+        """Returns whether the back-end closes within the time."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if not select.select([self.sock], [], [], 0.05)[0]:
@@ -267,7 +268,7 @@ class Front:
             self.tell(SET_VRING_ENABLE, struct.pack('<II', i, 1))
 
     def stop_ring(self, ring):
-        """Returns the available index the back-end stopped at."""
+        """Stops a ring; returns the available index the back-end stopped at."""
         idx, num = struct.unpack('<II', self.ask(
             GET_VRING_BASE, struct.pack('<II', ring.idx, 0)))
         assert idx == ring.idx
@@ -283,7 +284,8 @@ class Front:
         ring.notify()
 
     def send(self, frame, hdr=b'', queue=0, wait=True, timeout=2):
-        """Sends one frame; with wait, returns when it was taken."""
+        """Sends one frame; with @wait, returns when the back-end has used it.
+        """
         ring = self.rings[2 * queue + 1]
         data = (hdr or bytes(HDR)) + bytes(frame)
         end = time.monotonic() + timeout
@@ -305,7 +307,7 @@ class Front:
         return done
 
     def recv(self, timeout=2, queue=0):
-        """The next frame as (header, bytes), or None."""
+        """Returns the next frame as (header, bytes), or None."""
         ring = self.rings[2 * queue]
         end = time.monotonic() + timeout
         data, missing = b'', 1
@@ -329,7 +331,7 @@ class Front:
         return data[:HDR], data[HDR:]
 
     def recv_all(self, timeout=0.3, queue=0):
-        """Every frame that arrives until nothing does for the time."""
+        """Returns all frames until none arrives for @timeout seconds."""
         frames = []
         while got := self.recv(timeout, queue):
             frames.append(got)
@@ -348,13 +350,13 @@ class Front:
 
 
 def close_all():
-    """Closes whatever a test left open."""
+    """Closes the front-ends that a test left open."""
     for front in list(Front.open_ones):
         front.close()
 
 
 def accept(path, **options):
-    """A front-end that listens, as for a port with server=off."""
+    """Returns a front-end that listens, for a port with server=off."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
         listener.listen(1)
