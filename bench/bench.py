@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Ringway beside DPDK testpmd and Open vSwitch: the table of
+"""Compares Ringway with DPDK testpmd and Open vSwitch: prints the table of
 docs/performance.md.
 
-One generator core, one switch core. The devices are measured in turns, row by
-row, round after round, with the distance between the two processors before and
-after each window (distance.py). A table for each class of distances: a cell is
-the median of its windows, a ratio the median of the rounds' ratios. Under
-fifteen minutes; BENCH_QUICK=1 about four. Writes JSON.
+The generator and the switch have one core each. Each round measures every row
+with the devices in turn, and the distance between the two processors before and
+after each window (distance.py). Each class of distances has a table: a cell is
+the median of its windows, a ratio the median of the rounds' ratios. A run takes
+under fifteen minutes, with BENCH_QUICK=1 about four. Writes JSON.
 
   bench.py [--dut NAME]... [--row NAME]... [--rounds N] [--secs S] [--json FILE]
            [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
@@ -19,7 +19,7 @@ import distance
 import harness as h
 
 PEERS = ('testpmd', 'ovs')
-# What Ringway is to reach, as a multiple of a peer.
+# Ringway's goals: (peer, multiple of the peer's rate).
 GOAL = {'64': ('testpmd', 1), '64-packed': ('testpmd', 1),
         '64-packed-inorder': ('testpmd', 1), '512': ('testpmd', 1.5),
         '1518': ('testpmd', 1.7), '1518-cold': ('testpmd', 1.8),
@@ -27,8 +27,8 @@ GOAL = {'64': ('testpmd', 1), '64-packed': ('testpmd', 1),
 
 
 def cell(samples, name, row):
-    """'9.31 Mpps +-3% (5)', '43.3 Gbit/s +-1% (5), 50% lost'; the number is
-    that of the samples."""
+    """Returns a cell such as '9.31 Mpps +-3% (5)' or '43.3 Gbit/s +-1% (5), 50%
+    lost', with the number of samples in parentheses."""
     value = h.median(samples, name, row.key, row.unit)
     if value is None:
         return '-'
@@ -42,7 +42,7 @@ def cell(samples, name, row):
 
 
 def limits(samples, names, row):
-    """The side that sets the number, where it is not the device."""
+    """Returns the sides that limit the rate, where the device does not."""
     found = []
     for n in names:
         sides = {s['limit'] for s in samples.get((n, row.key), [])}
@@ -69,7 +69,8 @@ def forward_table(samples, names, rows):
 
 
 def single_table(samples, names, lines):
-    """A line each: title, row, field, form."""
+    """Prints a table with a row for each of @lines: (title, row, field, form).
+    """
     def number(n, key, field, form):
         v = h.median(samples, n, key, field)
         return '-' if v is None else form.format(v)
@@ -82,7 +83,7 @@ def single_table(samples, names, lines):
 
 
 def stage_table(samples, rows):
-    """Ringway's own account of the rows."""
+    """Prints Ringway's own measurement of the rows, in cycles a frame."""
     stages, lines = [], []
     for row in rows:
         s = [x['stages'] for x in samples.get(('ringway', row.key), [])
@@ -115,7 +116,8 @@ IDLE = [('idle CPU, two silent ports', 'idle', 'cpu', '{:.2f} %'),
 
 
 def report(samples, single, names, rows):
-    """@samples: of two processors, by class; @single: of one or none."""
+    """Prints all tables. @samples: those with the distance between two
+    processors; @single: those that need one processor or none."""
     for _, mine in h.each_class(samples):
         shown = [r for r in rows if any((n, r.key) in mine for n in names)]
         if shown:
@@ -131,7 +133,7 @@ def report(samples, single, names, rows):
 
 
 def steps(wanted, secs):
-    """What a round measures: title, row, function, devices."""
+    """Returns the steps of a round: [(title, row, function, devices)]."""
     found = [(f'{r.title}, {r.variant}', r.key,
               lambda d, r=r: h.measure(d, r, secs), r.duts)
              for r in h.FORWARD if r.key in wanted]
@@ -142,7 +144,7 @@ def steps(wanted, secs):
 
 
 def rounds(args, devices, wanted, meter, log, samples):
-    """All rounds; why they ended early, or None."""
+    """Measures all rounds. Returns the reason of an early end, or None."""
     try:
         for turn in range(args.rounds):
             for title, key, step, duts in steps(wanted, args.secs):

@@ -1,20 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Two builds of Ringway, or two runs of the bench.
+"""Compares two builds of Ringway, or two runs of the bench.
 
   compare.py OLD NEW [--row NAME]... [--rounds N] [--secs S] [--json FILE]
              [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
 
-OLD and NEW are ringway binaries: both are measured in this session in pairs of
-short windows, one right after the other, each pair beginning with the other
-one. A pair counts when both fell in one class of distances between the
-processors (distance.py); one that did not is measured once more. Or they are
-JSON files of earlier runs: their Ringway columns are compared, which is only as
-good as the machine was the same.
-A line for each row and class. The ratio is the median of the pairs', and counts
-as a change when it is larger than their spread; of two files, that of the
-medians, and larger than the spread of both. Of fewer than five there is no
-verdict.
+When OLD and NEW are ringway binaries, both are measured now in pairs of short
+windows, in immediate succession; pairs begin with OLD and NEW in turn. A pair
+counts when both windows have one class of distances between the processors
+(distance.py); any other pair is measured once more. When OLD and NEW are JSON
+files of earlier runs, their Ringway columns are compared; that means little
+when the machine has changed.
+Each row and class has a line. The ratio is the median of the pairs' ratios, and
+is a change when it is larger than their spread. For two files it is the ratio
+of the medians, and is a change when it is larger than the spread of either.
+Fewer than five samples get no verdict.
 """
 import os
 import statistics
@@ -23,10 +23,10 @@ import sys
 import distance
 import harness as h
 
-# For a verdict. Three pairs of one and the same build lie on one side of 1 in
-# every fourth run, five in every sixteenth.
+# Samples that a verdict needs. All ratios of the same build lie on one side of
+# 1 in every fourth run with three pairs, in every sixteenth with five.
 AT_LEAST = 5
-WARM = 0.3  # seconds: shorter than bench.py's, so that a pair is near in time
+WARM = 0.3  # seconds, shorter than bench.py's: keeps a pair's windows close
 
 
 def from_files(old, new, bounds):
@@ -44,7 +44,8 @@ def from_files(old, new, bounds):
 
 
 def measure_pair(step, devices, turn, meter, samples, row, log):
-    """Whether both fell in one class. @row: its key and title."""
+    """Measures a pair of row @row: (key, title). Returns whether both samples
+    have the same class."""
     got = []
     for d in h.in_turn(devices, turn):
         got.append(meter.take(samples, (d.name, row[0]), turn,
@@ -54,7 +55,7 @@ def measure_pair(step, devices, turn, meter, samples, row, log):
 
 
 def rounds(args, devices, meter, log, samples):
-    """All rounds; why they ended early, or None."""
+    """Measures all rounds. Returns the reason of an early end, or None."""
     steps = [((r.key, f'{r.title}, {r.variant}'),
               lambda d, r=r: h.measure(d, r, args.secs, WARM))
              for r in h.FORWARD]
@@ -65,7 +66,7 @@ def rounds(args, devices, meter, log, samples):
             for row, step in steps:
                 if args.row and row[0] not in args.row:
                     continue
-                # A second try is a pair of its own, with its own number.
+                # A second try is a separate pair, with its own number.
                 for again in (turn, args.rounds + turn):
                     if measure_pair(step, devices, again, meter, samples, row,
                                     log):
@@ -100,8 +101,8 @@ def verdict(ratio, noise, is_better_up, count):
 
 
 def compare(samples, key, field, is_paired):
-    """The ratio new / old, its spread in percent, and of how many: pairs, or
-    samples of the side that has fewer. None where there is nothing."""
+    """Returns (ratio new / old, its spread in percent, number of pairs or of
+    samples of the smaller side), or None when there are no samples."""
     if is_paired:
         x = h.ratios(samples, 'new', 'old', key, field)
         return (statistics.median(x), h.spread(x), len(x)) if x else None
@@ -113,7 +114,8 @@ def compare(samples, key, field, is_paired):
 
 
 def line(samples, name, row, is_paired):
-    """Of one row in one class, or None where one side is missing."""
+    """Returns the line of one row in one class, or None when a side is missing.
+    """
     key, title, variant, field, is_better_up = row
     found = compare(samples, key, field, is_paired)
     if not found:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far apart the two processors are, before and after each sample, and what
-may be compared with what.
+"""Measures the distance between the two processors before and after each
+sample, and says which samples may be compared.
 
-A virtual machine's processors move on the host, every few seconds to minutes,
-and with them the round trip of a cache line between the two: a factor of ten
-and more, which is in every rate and latency of the bench. So each sample says
-in which class of distances it was taken, one during which the distance changed
-is left out, and medians and ratios are made within one class.
+A virtual machine's processors move on the host, every few seconds to minutes.
+The round trip of a cache line between the two then changes by a factor of ten
+and more, and every rate and latency of the bench with it. So each sample has
+the class of distances in which it was taken, a sample during which the distance
+changed is left out, and medians and ratios are made within one class.
 """
 import argparse
 import os
@@ -14,12 +14,13 @@ import subprocess
 import time
 
 CLASSES = ('close', 'apart', 'far', 'shared')
-# ns, where apart, far and shared begin. Seen were 110, 470 and 800 on Zen 3 and
-# 50 to 65, 155, 320 to 370 and 800 to 1100 on Zen 4; these lie in the gaps of
-# both. Thousands: the host lets the two take turns on one processor.
+# The ns at which apart, far and shared begin. Measured distances were 110, 470
+# and 800 on Zen 3, and 50 to 65, 155, 320 to 370 and 800 to 1100 on Zen 4; the
+# bounds lie in the gaps of both. Thousands mean that the host lets the two take
+# turns on one processor.
 BOUNDS = (200, 620, 2000)
-# Of the distances before and after a sample, the larger one is at most so many
-# times the smaller one. Readings of one place differ by a factor of 1.3.
+# Largest ratio of the distances before and after a sample that counts. Readings
+# of one place differ by a factor of 1.3.
 STEADY = 1.5
 UNKNOWN = 'unknown'  # samples without distances, such as those of older files
 CHANGED = 'changed'
@@ -27,7 +28,7 @@ POLL_S = 0.25
 
 
 class NotReached(Exception):
-    """The class that was asked for did not come within the limit."""
+    """The processors did not reach the wanted class in time."""
 
 
 def class_of(ns, bounds=BOUNDS):
@@ -35,7 +36,7 @@ def class_of(ns, bounds=BOUNDS):
 
 
 def class_between(before, after, bounds=BOUNDS):
-    """The class of a sample that was taken between the two."""
+    """Returns the class of a sample with these distances before and after."""
     if not before or not after:
         return UNKNOWN
     if max(before, after) > STEADY * min(before, after):
@@ -45,32 +46,33 @@ def class_between(before, after, bounds=BOUNDS):
 
 
 def label(before, after, bounds=BOUNDS):
-    """What a sample says about where it was taken."""
+    """Returns the members of a sample about its distances."""
     return {'distance_before': before, 'distance_after': after,
             'class': class_between(before, after, bounds)}
 
 
 def label_all(samples, bounds=BOUNDS):
-    """The same samples, labelled by these bounds."""
+    """Returns the samples with their labels made by @bounds."""
     return [{**s, **label(s.get('distance_before'), s.get('distance_after'),
                           bounds)} for s in samples]
 
 
 def of_class(samples, name):
-    """Those of one class: {key: [sample, ...]} without the keys that have
-    none."""
+    """Returns the samples of one class: {key: [sample, ...]}, without keys that
+    have none."""
     found = {k: [s for s in v if s.get('class', UNKNOWN) == name]
              for k, v in samples.items()}
     return {k: v for k, v in found.items() if v}
 
 
 def classes(samples):
-    """The classes that have samples which count, the nearest first."""
+    """Returns the classes that have samples, the nearest first."""
     return [c for c in (*CLASSES, UNKNOWN) if of_class(samples, c)]
 
 
 def pairs(a, b):
-    """Samples of the same round in the same class, one of each."""
+    """Returns pairs of samples, one of @a and one of @b, of the same round and
+    class."""
     def by_place(samples):
         return {(s['round'], s.get('class', UNKNOWN)): s for s in samples
                 if 'round' in s and s.get('class') != CHANGED}
@@ -85,7 +87,7 @@ def distances(samples):
 
 
 def title(samples, name):
-    """'apart (320 to 351 ns between the processors), 12 samples'"""
+    """Returns 'apart (320 to 351 ns between the processors), 12 samples'."""
     mine = of_class(samples, name)
     count = sum(len(v) for v in mine.values())
     ns = distances(mine)
@@ -94,7 +96,7 @@ def title(samples, name):
 
 
 def remarks(samples):
-    """Sentences about what was left out, and about classes that are none."""
+    """Returns sentences about samples left out and about doubtful classes."""
     total = sum(len(v) for v in samples.values())
     changed = of_class(samples, CHANGED)
     count = sum(len(v) for v in changed.values())
@@ -139,7 +141,7 @@ def add_arguments(parser):
         f'{", ".join(CLASSES)}\n(or BENCH_CLASS)')
     parser.add_argument(
         '--wait', type=float, default=300, metavar='SECONDS',
-        help='at most so long for one sample, then the run ends (300)')
+        help='longest wait for one sample, after which the run ends (300)')
     parser.add_argument(
         '--bounds', type=limits, metavar='NS,NS,NS',
         default=os.environ.get('BENCH_BOUNDS', ','.join(map(str, BOUNDS))),
@@ -158,7 +160,7 @@ class Meter:
         self.bounds = args.bounds if args else BOUNDS
 
     def read(self):
-        """ns, or None where it cannot be measured."""
+        """Returns the distance in ns, or None when it cannot be measured."""
         try:
             r = subprocess.run(self.command, capture_output=True, text=True,
                                timeout=10)
@@ -167,7 +169,8 @@ class Meter:
             return None
 
     def wait(self):
-        """The distance, once it is of the class that was asked for."""
+        """Returns the distance when it is of the wanted class; waits for that.
+        """
         end = time.monotonic() + self.limit
         while True:
             ns = self.read()
@@ -184,8 +187,8 @@ class Meter:
             time.sleep(POLL_S)
 
     def take(self, samples, key, turn, step):
-        """One sample of @key in round @turn: step() returns what it measured,
-        or None. Returns the sample, or None."""
+        """Takes a sample of @key in round @turn by step(), which returns its
+        measurement or None. Returns the sample, or None."""
         before = self.wait()
         got = step()
         if not got:
@@ -196,13 +199,13 @@ class Meter:
 
 
 def told(sample):
-    """'close, 53 and 55 ns', for the line about a sample."""
+    """Returns 'close, 53 and 55 ns', for the line about a sample."""
     ns = [sample.get(k) or '?' for k in ('distance_before', 'distance_after')]
     out = ', left out' if sample['class'] == CHANGED else ''
     return f'{sample["class"]}, {ns[0]} and {ns[1]} ns{out}'
 
 
 def ratios(a, b, field):
-    """a / b of each pair."""
+    """Returns a / b of each pair."""
     return [x[field] / y[field] for x, y in pairs(a, b)
             if field in x and y.get(field)]

@@ -6,12 +6,12 @@ import sys
 
 
 def parse(lines):
-    """One dict a run of guests.sh: backend, tso, ..., tcp: what arrived in
-    Mbit/s and the CPU seconds a Gbit of (what is between the guests, QEMU).
-    Each tcp and ping: the distance of the processors before and after it, in
-    ns, or None."""
+    """Returns a dict for each run of guests.sh: backend, tso, ..., and tcp: the
+    Mbit/s that arrived and the CPU seconds a Gbit of (processes between the
+    guests, QEMU). Each tcp and ping has the distance of the processors before
+    and after it, in ns or None."""
     runs, cur = [], None
-    distance, last = None, {}  # what the next one begins with; the last one
+    distance, last = None, {}  # last reading; last connection or ping
     for line in lines:
         if line.startswith('=='):
             words = re.findall(r'(\w+=(?:\d \d|\S+))', line)

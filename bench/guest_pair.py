@@ -4,7 +4,7 @@
 by guests.sh. Arguments: FOLDER NET1 NET2 DEVICE-OPTIONS SECS MTU CORE1 CORE2
 (NET1 empty: the peer is 10.9.0.1 on the other side of NET2; uml:SOCKET: the
 guest is user-mode-linux on a vhost-user socket). SWITCH_PIDS in the
-environment: processes between the guests, whose CPU time is told apart."""
+environment: processes between the guests, whose CPU time is separate."""
 import os
 import shlex
 import sys
@@ -22,13 +22,15 @@ meter = harness.meter()
 
 
 def spent():
-    """CPU seconds of the processes between the guests, and of the guests'."""
+    """Returns the CPU seconds of the processes between the guests and of the
+    guests."""
     return (sum(cpu_seconds(p) for p in switch),
             sum(family_seconds(g.pids()) for g in guests))
 
 
 def tell_distance():
-    """Before and after each measurement: how far apart the processors are."""
+    """Prints the distance between the processors; runs before and after each
+    measurement."""
     print('G_DISTANCE', meter.read() or 0)
 
 
@@ -53,7 +55,7 @@ def up(guest, address):
 try:
     server = boot(1, net1, core1) if net1 else None
     if server:
-        server.wait_boot()  # a listening netdev must be there first
+        server.wait_boot()  # a listening netdev must exist first
     client = boot(2, net2, core2)
     client.wait_boot()
     if server:
@@ -68,7 +70,7 @@ try:
     tell_distance()
     print(client.run('ping -c 100 -i 0.05 -q 10.9.0.1', check=False)[1])
     tell_distance()
-    # without -O: the CPU time is of all that was sent
+    # without -O: the CPU time belongs to all that was sent
     tcp = f'iperf3 -c 10.9.0.1 -t {secs} %s | grep -e sender -e receiver'
     for title, extra in (('TCP to peer', ''), ('TCP to peer', ''),
                          ('TCP from peer', '-R')):

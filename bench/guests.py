@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Two real Linux guests over Ringway, tap + Linux bridge, QEMU's stream netdev
-and Open vSwitch: TCP (iperf3), ping, and what it costs in CPU time.
+"""Measures two real Linux guests over Ringway, tap + Linux bridge, QEMU's
+stream netdev and Open vSwitch: TCP (iperf3), ping, and their CPU time.
 
-The backends are measured in turns, round after round (guests.sh, both guests
-booted anew). Without KVM the guests are emulated and the bottleneck; the CPU
-time a Gbit of what lies between them still tells the switches apart. Open
-vSwitch keeps a core busy, so beside it both guests share the other one; Ringway
-is measured like that too. The guests of "ringway, uml" are user-mode-linux,
-which runs at native speed without KVM. The distance between the processors (distance.py) is
-measured before and after each connection and ping, and a table printed for each
-class. --class waits before the guests are booted.
+Each round measures the backends in turn (guests.sh, which boots both guests
+anew). Without KVM the guests are emulated and are the bottleneck; the CPU time
+a Gbit of the processes between them still shows how the switches differ. Open
+vSwitch keeps a core busy, so beside it both guests share the other core;
+Ringway is measured that way too. The guests of "ringway, uml" are
+user-mode-linux, which runs at native speed without KVM. The distance between
+the processors (distance.py) is measured before and after each connection and
+ping; each class has a table. --class waits before the guests boot.
 
   guests.py [--backend NAME]... [--rounds N] [--secs S] [--json FILE]
             [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
@@ -54,8 +54,8 @@ def measure(backend, secs):
 
 
 def samples_of(run, bounds):
-    """What a run has measured, each with the class in which it was: the three
-    TCP connections, told apart by their number, and the ping."""
+    """Returns the samples of a run with their classes: three TCP connections
+    and the ping."""
     return {'tcp': distance.label_all([t for t in run['tcp'] if 'cost' in t],
                                       bounds),
             'ping': distance.label_all([run['ping']] if run['ping'] else [],
@@ -63,7 +63,7 @@ def samples_of(run, bounds):
 
 
 def number(values, form):
-    """'476 +-12% (9)'"""
+    """Returns text such as '476 +-12% (9)'."""
     if not values:
         return '-'
     return (f'{form.format(statistics.median(values))} '
@@ -71,7 +71,7 @@ def number(values, form):
 
 
 def report(samples, backends):
-    """A table of one class."""
+    """Prints the table of one class."""
     table = [['backend', 'TCP, Mbit/s', 'Ringway / this', 'ping avg, ms',
               'CPU s a Gbit: switch', 'switch and guests']]
     for name in backends:
@@ -92,7 +92,7 @@ def report(samples, backends):
 
 
 def rounds(args, backends, meter, samples):
-    """All rounds; why they ended early, or None."""
+    """Measures all rounds. Returns the reason of an early end, or None."""
     log = h.Log(args.rounds)
     try:
         for turn in range(args.rounds):

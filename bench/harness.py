@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the programs here share: the rows of the table, measuring one of them
-once, where the processors are meanwhile (distance.py), and what a run's JSON
-says."""
+"""Shared by the programs here: the rows of the table, one measurement of a row
+with the distance of the processors (distance.py), and the JSON of a run."""
 import argparse
 import csv
 import json
@@ -24,7 +23,7 @@ OVS = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'
 
 
 class Row:
-    """A line of the table: one virtqueue, size and way of sending."""
+    """A row of the table: one virtqueue, frame size and way of sending."""
 
     def __init__(self, key, title, variant, size, vgen='', tso=False,
                  unit='mpps', duts=None):
@@ -54,14 +53,14 @@ FORWARD = [
 
 
 class Device:
-    """Something to measure. @dut: its file in duts/."""
+    """A switch to measure. @dut: its file in duts/."""
 
     def __init__(self, name, dut=None, env=None, tso_env=None):
         self.name, self.dut = name, dut or name
         self.env, self.tso_env = env or {}, tso_env or {}
 
     def missing(self):
-        """Why it cannot be measured here, or None."""
+        """Returns why the device cannot be measured here, or None."""
         program = {'testpmd': 'dpdk-testpmd', 'ovs': OVS}.get(
             self.dut, self.env.get('RINGWAY', RINGWAY))
         if shutil.which(program):
@@ -75,7 +74,7 @@ class Device:
         return r.stdout.strip()
 
 
-# Each peer in the form that does best; for TSO testpmd needs large buffers.
+# Each peer has its best configuration; testpmd needs large buffers for TSO.
 DEVICES = {
     'testpmd': Device('testpmd', tso_env={
         'LARGE': '1', 'MBUF': '65535', 'DUT_MBUFS': '3000',
@@ -86,7 +85,7 @@ DEVICES = {
 
 
 def run(script, device, env, tso=False):
-    """A script of this folder; its results come back as a folder."""
+    """Runs a script of this folder; returns the folder with its results."""
     res = tempfile.mkdtemp(prefix='res.', dir=OUT)
     env = dict(os.environ, DUT=device.dut, RES=res, STATS=res, **device.env,
                **(device.tso_env if tso else {}), **env)
@@ -105,7 +104,8 @@ def load(path):
 
 
 def account(res, row):
-    """Ringway's own account of a cell: cycles a frame, by stage too."""
+    """Returns Ringway's own measurement of a cell: cycles a frame, in total and
+    by stage."""
     before = load(f'{res}/{row.variant}-{row.size}-before.json')
     after = load(f'{res}/{row.variant}-{row.size}-after.json')
     try:
@@ -122,7 +122,8 @@ def account(res, row):
 
 
 def measure(device, row, secs, warm=0.5):
-    """One start of the device and one window of the row: a sample, or None."""
+    """Starts the device and measures one window of the row. Returns a sample,
+    or None."""
     env = {'SECS': str(secs), 'WARM': str(warm), 'REPEAT': '1',
            'EXTRA': row.vgen,
            'CELLS': f'{row.variant}:{row.size}'}
@@ -147,19 +148,19 @@ def measure(device, row, secs, warm=0.5):
 
 
 def in_turn(items, turn):
-    """The same, beginning with another one each turn."""
+    """Returns the items, beginning with another one each turn."""
     first = turn % len(items) if items else 0
     return items[first:] + items[:first]
 
 
 def fields(text):
-    """'a=1 b=2.5% ...' as numbers."""
+    """Returns the numbers in 'a=1 b=2.5% ...' by name."""
     return {k: float(v) for k, v in
             re.findall(r'(\w+)=(-?\d*\.?\d+)%?(?=\s|$)', text)}
 
 
 def round_trip(device, secs, warm=0.5):
-    """One window of round trips: a sample, or None."""
+    """Measures one window of round trips. Returns a sample, or None."""
     res = run('latency.sh', device, {'GAPS': '0', 'VARIANTS': 'split-mrg',
                                      'SECS': str(secs), 'WARM': str(warm),
                                      'REPEAT': '1'})
@@ -173,7 +174,8 @@ def round_trip(device, secs, warm=0.5):
 
 
 def idle(device, secs):
-    """CPU and memory without work: a sample, or None."""
+    """Measures CPU time and memory of an idle device. Returns a sample, or
+    None."""
     res = run('idle.sh', device, {'SECS': str(secs)})
     got = {}
     try:
@@ -187,7 +189,8 @@ def idle(device, secs):
 
 
 def memcpy(samples):
-    """GB/s of one core's libc memcpy, 1500 B: warm (L2), L3, cold."""
+    """Adds samples of one core's libc memcpy, 1500 B, in GB/s: warm (L2), L3,
+    cold."""
     r = subprocess.run([os.path.join(OUT, 'bin', 'membench'),
                         os.environ.get('DUTCORE', '1'), '1500'],
                        capture_output=True, text=True)
@@ -207,21 +210,21 @@ def median(samples, name, key, field):
 
 
 def ratios(samples, ours, other, key, field):
-    """Round by round, of those rounds in which both were measured in the same
+    """Returns ours / other of each round in which both samples have the same
     class of distances."""
     return distance.ratios(samples.get((ours, key), []),
                            samples.get((other, key), []), field)
 
 
 def spread(v):
-    """Half of the range, in percent of the median."""
+    """Returns half of the range, in percent of the median."""
     m = statistics.median(v) if v else 0
     return 50 * (max(v) - min(v)) / m if m else 0
 
 
 def each_class(samples):
-    """Prints a head for each class; yields it and its samples. Then what was
-    left out."""
+    """Prints a head for each class and yields (class, its samples); at the end
+    prints remarks, such as the samples left out."""
     for name in distance.classes(samples):
         print(f'\n{distance.title(samples, name)}:\n')
         yield name, distance.of_class(samples, name)
@@ -231,7 +234,7 @@ def each_class(samples):
 
 
 def print_table(rows):
-    """Markdown, columns aligned; the first row is the head."""
+    """Prints Markdown with aligned columns; the first row is the head."""
     width = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
     rows = [rows[0], ['-' * w for w in width], *rows[1:]]
     for r in rows:
@@ -258,7 +261,7 @@ def commit():
 
 
 def save(path, devices, samples, **more):
-    """One file a run."""
+    """Writes the samples of a run and its circumstances to a JSON file."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with open(path, 'w') as f:
         json.dump({
@@ -271,14 +274,14 @@ def save(path, devices, samples, **more):
 
 
 def restore(path):
-    """Samples of a run that was saved."""
+    """Returns (the JSON, the samples) of a saved run."""
     with open(path) as f:
         run_ = json.load(f)
     return run_, {(r['device'], r['row']): r['samples'] for r in run_['rows']}
 
 
 class Hugepages:
-    """The scripts raise the number of hugepages; this puts it back."""
+    """Restores the number of hugepages, which the scripts raise."""
     PATH = '/proc/sys/vm/nr_hugepages'
 
     def __enter__(self):
@@ -291,8 +294,8 @@ class Hugepages:
 
 
 def arguments(doc, kind, rounds, secs):
-    """A parser with what all programs here take; @rounds and @secs: full and
-    with BENCH_QUICK. Returns it and whether this is a quick run."""
+    """Returns a parser with the arguments of all programs here, and whether
+    this is a quick run. @rounds, @secs: defaults (full run, BENCH_QUICK)."""
     quick = os.environ.get('BENCH_QUICK', '0') not in ('', '0')
     p = argparse.ArgumentParser(description=doc,
                                 formatter_class=argparse.RawTextHelpFormatter)
@@ -305,20 +308,21 @@ def arguments(doc, kind, rounds, secs):
 
 
 def build(*programs):
-    """Those of src/, and what measures the distance."""
+    """Builds programs of src/, and always linebench."""
     subprocess.run([os.path.join(HERE, 'build.sh'), 'linebench', *programs],
                    check=True)
 
 
 def meter(args=None, cpus=None):
-    """Measures between the generator's core and the device's, or @cpus."""
+    """Returns a meter of the distance between the generator's core and the
+    device's, or between @cpus."""
     cpus = cpus or (os.environ.get('GENCORE', '0'),
                     os.environ.get('DUTCORE', '1'))
     return distance.Meter(os.path.join(OUT, 'bin', 'linebench'), cpus, args)
 
 
 class Log:
-    """A line on each sample: when, what, where the processors were."""
+    """Prints a line for each sample: its time, its row and its distances."""
 
     def __init__(self, rounds):
         self.start, self.rounds = time.monotonic(), rounds

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Many ports in one daemon: rate and idle CPU with 1,000 connected guests, of
-which 50 are busy, beside a daemon with 2.
+"""Measures many ports in one daemon: rate and idle CPU time with 1,000
+connected guests, of which 50 are busy, compared with 2 guests.
 
 Starts the daemon with that many vhost-user ports, connects a front-end to each
-(build/tests/bench/many_bench, one thread), measures the rate of the busy ones,
-then the CPU time of the silent daemon. Runs the two shapes in turns; a table
-for each class of distances between the processors (distance.py). Needs no root
-and no hugepages.
+(build/tests/bench/many_bench, one thread), measures the rate of the busy ports,
+then the CPU time of the idle daemon. Measures the two shapes in turn; each
+class of distances between the processors (distance.py) has a table. Needs no
+root and no hugepages.
 
   many.py [--ports N] [--busy N] [--rounds N] [--secs S] [--idle S] [--json FILE]
           [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
@@ -46,7 +46,7 @@ def share(before, after, kind):
 
 
 def stages(before, after):
-    """Cycles a frame by stage, of the bursts that were measured."""
+    """Returns the cycles a frame by stage, from the measured bursts."""
     n = after['frames'] - before['frames']
     return {k: round((after['cycles'][k] - before['cycles'][k]) / n, 1)
             for k in after['cycles']} if n else {}
@@ -60,8 +60,8 @@ def line_of(pipe, word):
 
 
 def measure(ports, busy, secs, idle, cpus, meter):
-    """One daemon with its guests; a dict of what was seen. The distance
-    belongs to the rate, so it is not measured after the idle time."""
+    """Measures one daemon with its guests; returns a sample. The distance
+    belongs to the rate, so it is measured before the idle time."""
     r = {'ports': ports, 'busy': busy}
     ns = meter.wait()
     tmp = tempfile.mkdtemp(prefix='rw-many.')
@@ -127,8 +127,8 @@ def measure(ports, busy, secs, idle, cpus, meter):
 
 
 def report(samples, few, most):
-    """Of one class: a table, stages, and the rate of the shape @most as a part
-    of that of @few."""
+    """Prints the table and stages of one class, and the rate of shape @most
+    relative to that of shape @few."""
     print('| ports | busy | samples | Mpps | cycles/frame | start s | connect s'
           ' | RSS MiB | own MiB | descriptors | idle CPU % | stop s |')
     print('|---' * 12 + '|')

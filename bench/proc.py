@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What /proc tells of a process."""
+"""Readings of /proc about a process."""
 import os
 
 TICK = os.sysconf('SC_CLK_TCK')
@@ -11,7 +11,8 @@ def read(pid, name):
 
 
 def cpu_seconds(pid):
-    """User and system time of all threads, in ns where the kernel tells."""
+    """Returns the user and system time of all threads, with the resolution of
+    schedstat (ns) where the kernel has it."""
     total = 0
     for tid in os.listdir(f'/proc/{pid}/task'):
         try:
@@ -36,15 +37,15 @@ def family_seconds(pids):
 
 
 def queued_seconds(pid):
-    """Time the threads of a process were ready but had no processor: others
-    used it."""
+    """Returns the time that the threads of a process were ready to run while
+    others used the processor."""
     return sum(int(read(pid, f'task/{tid}/schedstat').split()[1])
                for tid in os.listdir(f'/proc/{pid}/task')) / 1e9
 
 
 def memory_kib(pid, what):
-    """VmRSS; RssAnon: without the guests' memory, which counts as the
-    daemon's too where it has read or written it."""
+    """Returns @what of /proc/PID/status, such as VmRSS. RssAnon leaves out the
+    guests' memory; VmRSS includes the pages that the daemon has touched."""
     for line in read(pid, 'status').splitlines():
         if line.startswith(what + ':'):
             return int(line.split()[1])

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""vm2vm.csv -> Markdown.  usage: report.py CSV [pivot]   pivot: Mpps / Gbit/s by size and virtqueue for the plain runs"""
+"""Prints vm2vm.csv as Markdown.
+
+  report.py CSV [pivot]   pivot: Mpps or Gbit/s of the plain runs, by frame size
+                          and virtqueue
+"""
 import csv, sys
 rows = list(csv.DictReader(open(sys.argv[1])))
 if len(sys.argv) > 2:

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What more queue pairs and more workers bring, in rate as far as there are
-processors, and in instructions beyond.
+"""Measures how more queue pairs and more workers scale: by rate up to the
+number of processors, and by instructions beyond.
 
 Runs build/tests/bench/scale_bench: two ports send 64-byte frames of many flows
-to each other on all their queue pairs; the workers play the guests as well. A
-table for each class of distances between the two processors (distance.py): the
-rate is the median of some rounds in turns, its ratio to one worker's the median
-of the rounds'. Instructions are counted by valgrind (callgrind) inside
-forward_poll(), the path of a burst, without the guests' part. No root needed.
+to each other on all their queue pairs; the workers play the guests as well.
+Each class of distances between the two processors (distance.py) has a table:
+the rate is the median of all rounds, the ratio to one worker the median of the
+rounds' ratios. valgrind (callgrind) counts instructions inside forward_poll(),
+the path of a burst, without the guests' part. Needs no root.
 
   scaling.py [--rounds N] [--secs S] [--no-count] [--json FILE]
              [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
@@ -30,7 +30,7 @@ GUEST = ('guest_send', 'guest_receive')
 
 
 def run(argv):
-    """The line that scale_bench prints for one shape, as numbers."""
+    """Returns the line that scale_bench prints for one shape, as numbers."""
     out = subprocess.run(argv, check=True, capture_output=True,
                          text=True).stdout
     return [float(v) for v in out.splitlines()[1].split()[2:]]
@@ -42,7 +42,7 @@ def measure(pairs, workers, secs):
 
 
 def rates(args, meter, cpus, samples):
-    """All rounds; why they ended early, or None."""
+    """Measures all rounds. Returns the reason of an early end, or None."""
     try:
         for turn in range(args.rounds):
             for pairs in STEPS:
@@ -57,7 +57,8 @@ def rates(args, meter, cpus, samples):
 
 
 def instructions(pairs, workers):
-    """Of forward_poll() and what it calls, a frame, without the guests'."""
+    """Returns the instructions a frame of forward_poll() and the functions that
+    it calls, without the guests' part."""
     with tempfile.TemporaryDirectory() as tmp:
         out = os.path.join(tmp, 'out')
         argv = ['valgrind', '-q', '--tool=callgrind', '--fair-sched=yes',

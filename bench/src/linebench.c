@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * linebench CPU CPU: how far apart two processors are at this moment. Prints
- * the round trip of one cache line between them in ns: the median of 41 windows
- * of half a millisecond. The windows are short because a processor that does
- * something else for some milliseconds then spoils only one of them.
+ * linebench CPU CPU: prints the distance between two processors at this moment,
+ * the round trip of a cache line between them in ns. It is the median of 41
+ * windows of half a millisecond, which are short so that a processor that does
+ * something else for some milliseconds spoils few of them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +20,7 @@
 #define WINDOW_NS 5e5
 #define TRIPS	  50 /* between two looks at the clock */
 
-/* The line that travels: odd numbers come from main(), even ones go back. */
+/* The cache line: main() writes odd numbers, the other thread even ones. */
 static struct {
 	_Alignas(128) atomic_uint number;
 } line;
@@ -65,7 +65,7 @@ static void *send_back(void *arg)
 	return NULL;
 }
 
-/* Sends the line there and waits until it is back; @number is even. */
+/* Makes one round trip; @number is even. */
 static unsigned round_trip(unsigned number)
 {
 	atomic_store_explicit(&line.number, number + 1, memory_order_release);
@@ -82,7 +82,8 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Whether @text is the number of a processor, which goes to @number. */
+/* Reads the number of a processor into @number; returns whether @text is one.
+ */
 static bool read_cpu(const char *text, int *number)
 {
 	char *end;

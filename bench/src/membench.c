@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* membench - one-core copy bandwidth: the ceiling of a one-copy switch.
- * For chunk sizes 64 / 256 / 1500 / 9000 / 65536 copies src->dst with several
- * methods: warm : src and dst working set of 256 KiB each (stays in L2) l3   :
- * 32 MiB each, random chunk order (misses L2, hits L3) cold : 512 MiB each,
- * random chunk order (misses L2 and mostly L3) "hdr" variant: 64-byte-aligned
- * slots (like 2 KiB mbufs) so each chunk starts a fresh page line. */
+/*
+ * membench - measures the copy bandwidth of one core, the ceiling of a one-copy
+ * switch. Copies chunks of 64, 256, 1500, 9000 and 65536 bytes by several
+ * methods, with working sets of three sizes for each of source and destination:
+ *   warm  256 KiB: stays in L2
+ *   l3    32 MiB, random chunk order: misses L2, hits L3
+ *   cold  512 MiB, random chunk order: misses L2 and mostly L3
+ * Chunks of up to 1500 bytes lie in slots of 2048 bytes, like mbufs, larger
+ * ones in slots of a multiple of 64 bytes.
+ */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sockbench - AF_UNIX sockets as frame transports (QEMU -netdev stream/dgram,
- * vde, passt). */
-/* sender on core 0, receiver on core 1. stream: 4-byte length + frame per
- * write, bulk reads; dgram: one frame per message. */
+/*
+ * sockbench - measures AF_UNIX sockets as frame transports (QEMU -netdev
+ * stream/dgram, vde, passt). The sender runs on core 0, the receiver on core 1.
+ * stream: 4-byte length and frame per write, bulk reads; dgram: one frame per
+ * message.
+ */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tapbench - cost of moving frames into and out of a TAP device, one core.
- * BUILD-LIBS: -luring */
-/* Needs root (run in a private netns: `unshare -n tapbench`).
- * write: frames enter the kernel; destination MAC is foreign, so ip_rcv drops
- * them at once. read : the device queue is pre-filled through AF_PACKET (not
- * timed), then only reads are timed. */
+/*
+ * tapbench - measures the cost of moving frames into and out of a tap device on
+ * one core. Needs root and a private network namespace: `unshare -n tapbench`.
+ *   write  frames enter the kernel; the destination MAC is foreign, so ip_rcv
+ *          drops them at once
+ *   read   AF_PACKET fills the device queue (not timed), then reads are timed
+ */
+/* BUILD-LIBS: -luring */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,8 +188,7 @@ static double r_any(int tot, int how)
 	double acc = 0;
 	uint64_t k = 0;
 	int n = tot > 10000 ? 400 : 4000;
-	/* AF_PACKET wants the 10-byte header: shift it so that it directly
-	 * precedes the frame */
+	/* AF_PACKET takes the 10-byte header, directly before the frame. */
 	unsigned char save[HL];
 	memcpy(save, buf, HL);
 	memmove(buf + 2, save, 10);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vethbench - AF_PACKET (TPACKET) and AF_XDP over a veth pair. BUILD-LIBS:
- * -lxdp -lbpf */
-/* usage: vethbench packet|mmsg|xdp-skb|xdp-drv SIZE [secs]   (run in a private
- * netns with veth va<->vb up) sender thread on core 0 (va), receiver thread on
- * core 1 (vb). veth's receive softirq work is done on the sender's core unless
- * threaded/RPS says otherwise. */
+/*
+ * vethbench - measures AF_PACKET (TPACKET) and AF_XDP over a veth pair.
+ *
+ * usage: vethbench packet|mmsg|xdp-skb|xdp-drv SIZE [secs]
+ * Needs a private network namespace with veth va<->vb up. The sender thread
+ * runs on core 0 (va), the receiver thread on core 1 (vb). The receive softirq
+ * of veth runs on the sender's core, except with threaded NAPI or RPS.
+ */
+/* BUILD-LIBS: -lxdp -lbpf */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vgen - single-core traffic generator and latency probe for vhost-user
- * switches.
+/* vgen - a traffic generator and latency probe for vhost-user switches, on one
+ * core.
  *
- * Two DPDK ports (port 0 = sender, port 1 = receiver; normally two
- * net_virtio_user vdevs) are driven by ONE lcore.
+ * One lcore drives two DPDK ports, normally two net_virtio_user vdevs: port 0
+ * sends and port 1 receives.
  *
- *   flood : saturate port 0 Tx, drain port 1 Rx, report pps per window
- *   rate  : as flood but paced at --pps
- *   rr    : one 64 B frame outstanding: 0 -> 1 -> 0, report RTT percentiles
- *   idle  : connect, then sleep (nothing polled)
+ *   flood : saturates port 0 Tx, drains port 1 Rx, reports pps per window
+ *   rate  : as flood, paced at --pps
+ *   rr    : one 64 B frame outstanding: 0 -> 1 -> 0, reports RTT percentiles
+ *   idle  : connects, then sleeps (polls nothing)
  *
  * usage: vgen <EAL args> -- [--mode flood|rate|rr|idle] [--size N] [--warm s]
  *        [--secs s] [--repeat n] [--burst n] [--txd n] [--rxbuf n] [--cold N]
@@ -99,8 +99,8 @@ static inline void prep(struct rte_mbuf *m, int len)
 
 static struct rte_mempool *txp[2], *rxp;
 
-/* every mbuf of a Tx pool gets its headers once; the data path only sets
- * lengths */
+/* Writes the headers of an mbuf of a Tx pool once; the data path only sets
+ * lengths. */
 static void fill_obj(struct rte_mempool *mp, void *opaque, void *obj,
 		     unsigned idx)
 {
@@ -193,7 +193,7 @@ static void teach(
 			}
 		}
 	}
-	/* restore original lengths in those headers: rebuilt for all */
+	/* Rebuilds the headers of all mbufs with their original lengths. */
 	rte_mempool_obj_iter(txp[0], fill_obj, (void *)0);
 	rte_mempool_obj_iter(txp[1], fill_obj, (void *)1);
 }
@@ -394,8 +394,8 @@ int main(int argc, char **argv)
 	if (rte_eth_dev_count_avail() < 2)
 		rte_exit(1, "need two ports\n");
 	int room = RTE_MIN(65535, RTE_MAX(2048, size) + RTE_PKTMBUF_HEADROOM);
-	/* must exceed the ring: virtio reclaims Tx mbufs only when the ring is
-	 * nearly full */
+	/* More than the ring: virtio frees Tx mbufs only when the ring is
+	 * nearly full. */
 	int ntx = cold ? cold : nbdesc + 1024;
 	int cache = cold ? 0 : RTE_MIN(256, ntx / 4);
 	if (size > room - RTE_PKTMBUF_HEADROOM)
@@ -469,8 +469,7 @@ int main(int argc, char **argv)
 		while (!quit)
 			usleep(100000);
 	} else {
-		/* wait for link on both ports (server=1 sockets come up late)
-		 */
+		/* Waits for the links: server=1 sockets come up late. */
 		for (int k = 0; k < 100 && !quit; k++) {
 			struct rte_eth_link l0, l1;
 			rte_eth_link_get_nowait(0, &l0);
@@ -486,7 +485,7 @@ int main(int argc, char **argv)
 		else
 			flood();
 	}
-	/* no rte_eth_dev_stop: exit at once, the peer sees the socket close */
+	/* Exits without rte_eth_dev_stop(): the peer sees the socket close. */
 	fflush(stdout);
 	_exit(0);
 }

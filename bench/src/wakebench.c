@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wakebench - cross-core latencies: cache-line ping-pong, eventfd -> epoll
- * wake-up, and the cost of the system calls a switch makes per kick/call. Cores
- * 0 and 1. */
+/* wakebench - measures latencies between cores 0 and 1 (cache line ping-pong,
+ * eventfd to epoll wake-up) and the cost of the system calls that a switch
+ * makes for a kick or call. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,7 +138,7 @@ int main(void)
 			snprintf(nm, 96, "   writer's own write() cost");
 			pr(nm, w, n);
 		}
-	/* plain syscall costs on one core */
+	/* System calls on one core. */
 	int N = 500000;
 	uint64_t t0, x;
 	uint64_t one = 1;
