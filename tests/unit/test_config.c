@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ctl/config: files, the daemon's own options, where errors are said to be. */
+/* ctl/config: files, the daemon's own options, and the line that errors name.
+ */
 #include "test.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ static void test_file(void **state)
 	struct err err;
 
 	(void)state;
-	/* "#" inside a word is no comment, and no letter of an id either */
+	/* A "#" inside a word begins no comment, and an id cannot have it. */
 	assert_int_equal(load(&c, text, strlen(text), &err), -EINVAL);
 	assert_non_null(strstr(err.msg, ":6: netdev b#1: id=b#1: must be"));
 	assert_int_equal(c.netdev_count, 1);
@@ -67,7 +68,7 @@ static void test_defaults(void **state)
 	assert_null(c.daemon.control);
 	assert_null(c.daemon.cpus);
 	assert_int_equal(c.netdev_count, 0);
-	/* what is given later wins */
+	/* A later value replaces an earlier one. */
 	assert_int_equal(config_set(&c, "workers", "3", &err), 0);
 	assert_int_equal(config_set(&c, "workers", "4", &err), 0);
 	assert_int_equal(c.daemon.workers, 4);
@@ -79,7 +80,7 @@ static void test_bad_lines(void **state)
 	static const struct {
 		const char *text;
 		int rc;
-		const char *msg; /* behind the file's name */
+		const char *msg; /* follows the file's name */
 	} bad[] = {
 		{ "workers", -EINVAL, ":1: workers: needs a value: workers=N" },
 		{ "\nworkers 0", -EINVAL,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ctl/netdev: text and JSON to what port is wanted; what is said when it is
- * wrong; changes of a live port's options. */
+/* ctl/netdev: parsing of text and JSON, errors, and changes of a live port's
+ * options. */
 #include "test.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "netdev.h"
 #include "port_types.h"
 
-/* What @n says about itself, as JSON text; the caller frees it. */
+/* Returns netdev_show() of @n as JSON text; the caller frees it. */
 static char *told(const struct netdev *n)
 {
 	json_t *o = json_object();
@@ -62,7 +62,7 @@ static void test_good(void **state)
 	}
 }
 
-/* net=NAME and the user network's net=ADDR[/MASK] are told apart. */
+/* net=NAME sets the network, net=ADDR[/MASK] the user port's addresses. */
 static void test_net(void **state)
 {
 	static const struct {
@@ -220,7 +220,7 @@ static void test_change(void **state)
 	netdev_free(n);
 }
 
-/* Lists, on a type of our own. */
+/* A port type with a list, for the tests of lists. */
 struct list_conf {
 	struct opt_list fwd;
 };
@@ -264,7 +264,7 @@ static void test_change_list(void **state)
 	netdev_free(n);
 }
 
-/* Rows that could not work are faults of ours. */
+/* Checks the rows of all types for faults, such as two rows of one key. */
 static void test_rows_are_sound(void **state)
 {
 	struct err err;
@@ -281,7 +281,7 @@ static void test_rows_are_sound(void **state)
 		free(conf);
 		for (const struct opt_row *r = t->rows; r->key; r++) {
 			assert_non_null(r->help);
-			/* the user network's address; told apart by value */
+			/* netdev.c tells both kinds of net apart by value */
 			if (strcmp(r->key, "net"))
 				assert_null(opt_find(port_conf_rows, r->key));
 			assert_ptr_equal(opt_find(t->rows, r->key), r);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/opt: the grammar, every kind of value, and what is said about bad
- * ones. */
+/* base/opt: the grammar, every kind of value, and the errors for bad ones. */
 #include "test.h"
 
 #include <errno.h>

@@ -20,7 +20,7 @@ int cli_fail(int code, const char *fmt, ...)
 	return code;
 }
 
-/* What @print wrote to standard output for the JSON @text. */
+/* Returns what @print writes to standard output for the JSON @text. */
 static const char *printed(void (*print)(const json_t *), const char *text)
 {
 	static char out[16384];
@@ -56,7 +56,7 @@ static const char *line(const char *text, unsigned n)
 	return text;
 }
 
-/* Where @word stands in the line at @text; -1: nowhere. */
+/* Returns the column of @word in the line at @text, or -1. */
 static int find_word(const char *text, const char *word)
 {
 	size_t length = strcspn(text, "\n"), n = strlen(word);
@@ -68,8 +68,8 @@ static int find_word(const char *text, const char *word)
 	return -1;
 }
 
-/* In the table whose titles are line @head of @text, @value stands @below lines
- * under @title: flush left or flush right with it. */
+/* Asserts that in the table whose titles are line @head of @text, @value stands
+ * @below lines under @title, flush left or flush right with it. */
 static void expect(const char *text, unsigned head, unsigned below,
 		   const char *title, const char *value)
 {
@@ -116,7 +116,7 @@ static void test_stats(void **state)
 		expect(text, 0, 2, column[i][0], column[i][1]);
 	}
 	expect(text, 0, 3, "DROPS", "9 link down");
-	/* an empty line, then workers */
+	/* An empty line precedes the workers. */
 	expect(text, 5, 1, "WORKER", "1");
 	expect(text, 5, 1, "SPIN US", "6");
 	expect(text, 5, 1, "WORKING", "10.0%");
@@ -190,12 +190,12 @@ static void test_ports(void **state)
 		       "\"macs\":1,\"ports\":[" PORT "]}],\"workers\":[{"
 		       "\"worker\":4,\"queues\":5},{\"worker\":6,\"cpu\":7}]}");
 	expect(text, 3, 1, "MACS", "14");
-	/* a value that only the second has */
+	/* Only the second row has this value. */
 	expect(text, 7, 1, "queues", "5");
 	expect(text, 7, 2, "cpu", "7");
 }
 
-/* How ports stand to VLANs: the end of the summary, the cell. */
+/* The column of VLANs: each combination of options and its cell. */
 static void test_vlans(void **state)
 {
 	static const char *const table[][2] = {
@@ -243,7 +243,7 @@ static void test_macs(void **state)
 	assert_null(strstr(text, "VLAN"));
 	text = printed(print_macs, "{\"macs\":[],\"total\":0}");
 	assert_string_equal(text, "MAC  NET  PORT  AGE\n");
-	/* a column for VLANs where there are any */
+	/* The column exists where a port has a VLAN option. */
 	text = printed(
 		print_macs,
 		"{\"macs\":[{\"mac\":\"02:00:00:00:00:01\",\"vlan\":4094,"
@@ -269,7 +269,7 @@ static void test_moves(void **state)
 	expect(text, 0, 1, "LOAD", "4 %");
 }
 
-/* Whatever a back-end tells is shown, known here or not. */
+/* print_result() shows every value of a back-end, also unknown ones. */
 static void test_anything(void **state)
 {
 	const char *text = printed(
@@ -318,7 +318,8 @@ static void test_events(void **state)
 				    table[i][1]);
 }
 
-/* Rows of these numbers of cells, for three columns. */
+/* Returns whether a table of three columns refuses rows of these numbers of
+ * cells. */
 static bool is_refused(const unsigned *cells)
 {
 	static const char *const head[] = { "A", ">B", "C", NULL };
@@ -351,7 +352,7 @@ static void test_tables_that_do_not_fit(void **state)
 	assert_true(is_refused((unsigned[]){ 2, 0 }));
 	assert_true(is_refused((unsigned[]){ 3, 4, 0 }));
 	assert_true(is_refused((unsigned[]){ 3, 2, 3, 0 }));
-	/* as many cells as columns allow, yet not in rows */
+	/* The total is right, but not each row. */
 	assert_true(is_refused((unsigned[]){ 4, 2, 0 }));
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ctl/rpc over a socketpair: good and bad requests, pieces, batches, floods,
- * descriptors, what happens when either side goes. */
+/* rpc/ over a socketpair: good and bad requests, requests in pieces, batches,
+ * floods, descriptors, and the end of either side. */
 #include "test.h"
 
 #include <errno.h>
@@ -169,7 +169,7 @@ static void tell(const char *text)
 	}
 }
 
-/* One line, without its end; what came behind it is kept for the next call. */
+/* Returns the next line without its newline; keeps what follows it. */
 static const char *hear(void)
 {
 	static char line[400000];
@@ -299,8 +299,8 @@ static void test_pieces(void **state)
 			usleep(1000);
 	}
 	assert_string_equal(hear(), ECHO_REPLY);
-	/* two and a half in one write; nothing for an empty line and for
-	 * notifications, whether they work or not */
+	/* Two and a half requests in one write. Empty lines and notifications
+	 * get no reply, whether they work or not. */
 	tell("\n\n" ECHO_REQUEST "\n" ECHO_REQUEST
 	     "\n{\"jsonrpc\":\"2.0\",\"method\":\"echo\"}\n"
 	     "{\"jsonrpc\":\"2.0\",\"method\":\"nosuch\"}\n"
@@ -310,7 +310,7 @@ static void test_pieces(void **state)
 	tell("rpc\":\"2.0\",\"id\":1,\"method\":\"free\"}\n");
 	assert_string_equal(hear(), "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":"
 				    "{\"n\":0}}");
-	/* the last one may go without its end */
+	/* The last line needs no newline. */
 	tell(ECHO_REQUEST);
 	shutdown(rig.fd, SHUT_WR);
 	assert_string_equal(hear(), ECHO_REPLY);
@@ -326,11 +326,11 @@ static void test_too_long(void **state)
 	text[RPC_MAX_REQUEST + 100000] = '\0';
 	tell(text);
 	assert_non_null(strstr(hear(), "a request is at most 1 MiB"));
-	/* the rest of that line is skipped, the next one is served */
+	/* The rest of that line is skipped, and the next line is served. */
 	tell(text);
 	tell("\n" ECHO_REQUEST "\n");
 	assert_string_equal(hear(), ECHO_REPLY);
-	/* exactly the limit is not too long */
+	/* A line of exactly the limit is served. */
 	text[RPC_MAX_REQUEST - strlen(ECHO_REQUEST)] = '\0';
 	tell(text);
 	tell(ECHO_REQUEST "\n");
@@ -338,8 +338,8 @@ static void test_too_long(void **state)
 	free(text);
 }
 
-/* Replies that nobody reads: the server neither blocks nor grows without
- * bound, and goes on where it stopped. */
+/* A client that does not read its replies neither blocks the server nor makes
+ * it grow without bound; the server goes on when it reads. */
 static void test_slow_reader(void **state)
 {
 	static const char ask[] =
@@ -376,7 +376,7 @@ static void tell_with_fd(const char *text, int fd)
 			 (ssize_t)strlen(text));
 }
 
-/* Does the other end of a pipe still exist? */
+/* Returns whether the other end of the connection is open. */
 static bool is_open(int read_end)
 {
 	char c;
@@ -395,18 +395,19 @@ static void test_descriptors(void **state)
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	tell_with_fd(TAKE_REQUEST, pair[1]);
 	assert_non_null(strstr(hear(), "{\"open\":true}"));
-	/* one that nobody wanted is closed, not given to the next */
+	/* A descriptor that its request does not take is closed, and not given
+	 * to the next request. */
 	tell_with_fd(ECHO_REQUEST "\n", pair[1]);
 	assert_string_equal(hear(), ECHO_REPLY);
 	tell(TAKE_REQUEST);
 	assert_non_null(strstr(hear(), "\"message\":\"no fd\""));
 	assert_true(is_open(pair[0]));
-	fd_close(&pair[1]); /* the last one: the server keeps none */
+	fd_close(&pair[1]); /* the last one: the server has no copy */
 	assert_false(is_open(pair[0]));
 	fd_close(&pair[0]);
 }
 
-/* Leaves this process room for @n descriptors more. Returns the old limit. */
+/* Lets this process open @n more descriptors; returns the old limit. */
 static struct rlimit leave_room(unsigned n)
 {
 	int next = dup(rig.fd);
@@ -434,7 +435,8 @@ static void test_lost_descriptors(void **state)
 	(void)state;
 	tell_with_fd(TAKE_REQUEST, rig.fd);
 	assert_string_equal(hear(), LOST);
-	/* who sends none is told so; who wants none does not care */
+	/* A request without a descriptor gets its own error, and a method that
+	 * takes none works. */
 	tell(TAKE_REQUEST);
 	assert_non_null(strstr(hear(), "\"message\":\"no fd\""));
 	tell_with_fd(ECHO_REQUEST "\n", rig.fd);
