@@ -24,15 +24,15 @@ def cpu_seconds(pid):
 
 
 def family_seconds(pids):
-    """The same for the first of @pids, the children it has outlived, and those
-    of the others that are still there."""
+    """Returns the user and system time of the first of @pids, of its children
+    that have ended, and of the others of @pids that still exist."""
     fields = read(pids[0], 'stat').rsplit(')', 1)[1].split()
     total = (int(fields[13]) + int(fields[14])) / TICK
     for pid in pids:
         try:
             total += cpu_seconds(pid)
         except FileNotFoundError:
-            pass  # ended just now, and in the next sum
+            pass  # just ended: the next call counts it as a child
     return total
 
 
