@@ -4,7 +4,7 @@
 # modules of the kernel that guest-kernel.sh fetched, or of user-mode-linux.
 #   guest-initrd.sh [DIR]     DIR (default build/guest) gets initrd.gz
 #   guest-initrd.sh DIR uml   DIR gets initrd-uml.gz
-# Does nothing when that is newer than this script and the kernel.
+# Does nothing when the initrd is newer than this script and the kernel.
 #
 # The guest takes commands from its serial console (scripts/lab.py). After
 # "RW READY" it reads lines "TAG COMMAND", runs each COMMAND in a shell, and

@@ -318,7 +318,7 @@ class Guest:
         return self.finish(timeout, check, command)
 
     def pids(self):
-        """The processes that are this guest."""
+        """Returns the guest's processes."""
         return [self.process.pid]
 
     def stop(self):
@@ -330,7 +330,7 @@ class Guest:
 
 
 class Uml(Guest):
-    """The same guest as a process: user-mode-linux, whose only card is the
+    """A guest that is a user-mode-linux kernel, whose only network card is the
     vhost-user port at @path. Runs at native speed without KVM, on one CPU."""
 
     def __init__(self, name, folder, path, memory='192M', images=IMAGES,
@@ -339,15 +339,15 @@ class Uml(Guest):
         argv = ['linux.uml', f'mem={memory}', 'quiet', 'con=null',
                 'ssl0=fd:0,fd:1', 'rdinit=/init',
                 'initrd=' + os.path.join(images, 'initrd-uml.gz'),
-                # device 1 of virtio: a network card
+                # virtio device ID 1 is a network card
                 f'virtio_uml.device={path}:1', 'uml_dir=' + folder]
         if cpu_list:
             argv = ['taskset', '-c', cpu_list] + argv
-        # its processes are its own group, and end together
+        # A process group of its own, which kill() ends as a whole.
         self.start(argv, start_new_session=True)
 
     def pids(self):
-        """Its kernel first, then a process for each address space."""
+        """Returns the kernel's process, then one for each address space."""
         def group(pid):
             try:
                 return os.getpgid(pid)
