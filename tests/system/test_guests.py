@@ -318,8 +318,8 @@ def test_ipv6_through_nat(world, leases):
 
 
 def tagged(s, vm1, vm2, net):
-    """Guest 1 on a trunk with VLAN devices, guest 2 on an access port. Returns
-    what puts everything back."""
+    """Puts guest 1 on a trunk with VLAN devices and guest 2 on an access port.
+    Returns a function that undoes it."""
     nic = vm1.nic[net]
     s.command('port', 'set', f'{net}1', 'trunk=10:20')
     s.command('port', 'set', f'{net}2', 'vlan=10')
@@ -341,15 +341,15 @@ def tagged(s, vm1, vm2, net):
 
 @pytest.mark.parametrize('net', ['plain', 'packed'])
 def test_vlans(world, net):
-    """A VLAN device of one guest reaches the other's untagged card, with
-    offloads, and no other VLAN does."""
+    """The guest's VLAN device reaches the other guest's untagged card, with
+    offloads; a device of another VLAN does not."""
     s, vm1, vm2 = world
     undo = tagged(s, vm1, vm2, net)
     try:
         assert ping(vm1, '10.8.10.2') == 3
         assert ping(vm2, '10.8.10.1') == 3
         assert ping(vm1, '10.8.20.2', 1) == 0
-        # a full frame and its tag, not in pieces
+        # A full frame with its tag passes without fragmentation.
         assert '1 packets received' in vm1.run(
             'ping -c 1 -W 2 -s 1472 10.8.10.2')
         before = s.stats(f'{net}1')
@@ -366,7 +366,7 @@ def test_vlans(world, net):
 
 def test_vlan_changes_under_tcp(world):
     """The access port leaves its VLAN and comes back while TCP runs: the
-    connection stands still, goes on, and nothing else breaks."""
+    connection stalls and goes on, and other ports work."""
     s, vm1, vm2 = world
     undo = tagged(s, vm1, vm2, 'packed')
     try:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""user-mode-linux: a front-end without a hypervisor, which hands the control
-queue over to us. With one queue pair and with two."""
+"""user-mode-linux as a front-end without a hypervisor: Ringway serves its
+control queue. With one queue pair and with two."""
 import hashlib
 import os
 import socket
@@ -84,7 +84,7 @@ def test_tcp_in(bed):
     bed.guest.begin('nc -l -p 5000 | md5sum')
 
     def send():
-        # what is accepted before the guest listens is closed again
+        # Connections are closed until the guest listens.
         try:
             with socket.create_connection(('127.0.0.1', bed.port_in)) as peer:
                 peer.settimeout(10)
@@ -99,7 +99,7 @@ def test_tcp_in(bed):
 
 
 def test_large_frames(bed):
-    """Segmentation is left to us, and both checks hold it together."""
+    """The counters have the transfers above; no control command was refused."""
     stats = bed.switch.stats('vm')
     rx, tx = stats['rx'], stats['tx']
     assert sum(q['bytes'] for q in tx) > len(DATA)
@@ -108,7 +108,7 @@ def test_large_frames(bed):
 
 
 def test_control_address_and_modes(bed):
-    """What the driver says arrives, is obeyed, and is shown."""
+    """Control commands of the driver take effect and are shown."""
     mac = bed.guest.run('cat /sys/class/net/eth0/address').strip()
     assert bed.control()['mac'] == mac
     assert 'promiscuous' not in bed.control()
@@ -122,14 +122,15 @@ def test_control_address_and_modes(bed):
     bed.wait_control(lambda c: 'all_multicast' not in c, 'not all multicast')
     bed.guest.run('ip link set eth0 address 02:12:34:56:78:9a')
     bed.wait_control(lambda c: c['mac'] == '02:12:34:56:78:9a', 'address')
-    # the filter knows it: what comes to it passes
+    # The filter passes frames to the new address.
     assert ' 0% packet loss' in bed.guest.run('ping -c 2 -W 2 10.0.2.2')
 
 
 def test_control_queues(bed):
-    """MQ is negotiated with two pairs as with one, and the driver listens to
-    the first: it reads how many there are from the configuration space, which
-    user-mode-linux asks the back-end for and which is not offered."""
+    """MQ is negotiated with one pair and with two, and the driver uses the
+    first: it reads the number of pairs from the configuration space, which
+    user-mode-linux requests from the back-end, and the back-end does not offer.
+    """
     assert bed.control()['pairs'] == 1
     state = bed.switch.call('port.show', id='vm')['state']
     assert state['queue_pairs'] == bed.queues
@@ -140,7 +141,7 @@ def test_control_queues(bed):
 
 def test_unplug(bed):
     """The process ends in the middle of a transfer; the port is ready for the
-    next one."""
+    next front-end."""
     bed.guest.begin('ping -c 100 -i 0.01 10.0.2.2')
     bed.guest.kill()
     bed.switch.wait_link('vm', up=False)
