@@ -122,29 +122,43 @@ static int lock_path(struct path_lock *l, const char *key, const char *path,
 		       strerror(-rc));
 }
 
+/* The last component of a path. */
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* Returns whether @line of /proc/net/unix is a stream socket that is bound to a
+ * path ending in @name and neither listens nor is connected. Cuts @line. */
+static bool is_bound_only(char *line, const char *name)
+{
+	enum { FLAGS = 3, TYPE, STATE, INODE, PATH, FIELDS };
+	char *field[FIELDS], *save = NULL;
+
+	for (unsigned i = 0; i < FIELDS; i++) {
+		field[i] = strtok_r(i ? NULL : line, " \n", &save);
+		if (!field[i])
+			return false;
+	}
+	return strtoul(field[TYPE], NULL, 16) == SOCK_STREAM &&
+	       strtoul(field[STATE], NULL, 16) == SS_UNCONNECTED &&
+	       !(strtoul(field[FLAGS], NULL, 16) & __SO_ACCEPTCON) &&
+	       !strcmp(last_part(field[PATH]), name);
+}
+
 /* Returns whether some process has bound a socket of this name and does not
  * listen yet, as between bind() and listen(). The directory is not compared: a
  * path has many spellings, and this moment is short. */
 static bool is_about_to_listen(const char *path)
 {
 	FILE *f = fopen("/proc/net/unix", "re");
-	const char *name = strrchr(path, '/');
-	unsigned flags, type, state;
-	char line[256], bound[128];
 	bool found = false;
+	char line[256];
 
-	name = name ? name + 1 : path;
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		const char *last;
-
-		if (sscanf(line, "%*s %*s %*s %x %x %x %*s %127s", &flags,
-			   &type, &state, bound) != 4)
-			continue;
-		last = strrchr(bound, '/');
-		found = type == SOCK_STREAM && state == SS_UNCONNECTED &&
-			!(flags & __SO_ACCEPTCON) &&
-			!strcmp(last ? last + 1 : bound, name);
-	}
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = is_bound_only(line, last_part(path));
 	if (f)
 		fclose(f);
 	return found;
