@@ -2,16 +2,16 @@
 /*
  * Guest memory map, see gmem.h.
  *
- * Threads: maps are made and dropped by the control thread; translation runs
- * anywhere, on a map somebody holds a reference to. Calls libc only.
+ * Threads: the control thread creates and drops maps; any thread that holds a
+ * reference to a map may translate. Calls libc only.
  *
- * Theory of operation. A map is an array of regions sorted by guest physical
- * address that never changes; each region points at a reference-counted
- * mapping, which is one mmap(). A new map copies the array and takes a
- * reference on every mapping it keeps, so that host addresses stay the same
- * across ADD_MEM_REG and REM_MEM_REG and nothing is mapped twice. A mapping
- * keeps its file open, and mappings of one file share the descriptor. The guard
- * against SIGBUS lives in gmem_guard.c and knows the mappings, not the maps.
+ * Theory of operation. A map is an immutable array of regions, sorted by guest
+ * physical address. Each region points at a reference-counted mapping, which is
+ * one mmap(). A new map copies the array and takes a reference on every mapping
+ * it keeps: host addresses stay the same across ADD_MEM_REG and REM_MEM_REG,
+ * and nothing is mapped twice. A mapping keeps its file open, and mappings of
+ * one file share the descriptor. The guard against SIGBUS lives in gmem_guard.c
+ * and knows the mappings, not the maps.
  */
 #include "gmem.h"
 
@@ -30,8 +30,8 @@
 #include "gmem_mapping.h"
 #include "shm.h"
 
-/* Granularity at which the file can be mapped: the huge page size on
- * hugetlbfs, where both offset and length must be multiples of it. */
+/* Stores in @granule the unit of mapping of the file: on hugetlbfs the huge
+ * page size, of which offset and length must be multiples. */
 static int file_granule(int fd, uint64_t *granule)
 {
 	struct statfs fs;
@@ -53,7 +53,7 @@ static int check_file(const struct gmem_desc *d, uint64_t *granule,
 		rc = -errno;
 	if (rc)
 		return err_set(err, rc, "memory descriptor: %s", strerror(-rc));
-	/* A device (DAX) has no size here; its mmap() checks. */
+	/* A device (DAX) reports no size; its mmap() checks the range. */
 	if (S_ISCHR(st->st_mode))
 		return 0;
 	if (!S_ISREG(st->st_mode))
@@ -78,8 +78,8 @@ static void file_put(struct gmem_file *f)
 	free(f);
 }
 
-/* A reference to the file of @fd: that of a region in @map which is in the same
- * file, or a new one. NULL with errno. */
+/* Returns a reference to the file of @fd: shared with a region of @map that
+ * lies in the same file, else new. NULL with errno. */
 static struct gmem_file *file_get(const struct gmem *map, int fd,
 				  const struct stat *st)
 {
@@ -104,7 +104,7 @@ static struct gmem_file *file_get(const struct gmem *map, int fd,
 	return f;
 }
 
-/* Maps what @d describes, which is to become a region of @map. */
+/* Maps the memory that @d describes, for a new region of @map. */
 static int map_region(const struct gmem *map, const struct gmem_desc *d,
 		      struct gmem_region *r, struct err *err)
 {
@@ -128,8 +128,7 @@ static int map_region(const struct gmem *map, const struct gmem_desc *d,
 		return err_set(err, rc, "cannot keep guest memory's file: %s",
 			       strerror(-rc));
 	}
-	/* NORESERVE: the pages are the front-end's, it has accounted for them.
-	 */
+	/* NORESERVE: the front-end has accounted for these pages. */
 	m->base = mmap(NULL, length, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_NORESERVE, d->fd, (off_t)offset);
 	if (m->base == MAP_FAILED) {
@@ -141,8 +140,8 @@ static int map_region(const struct gmem *map, const struct gmem_desc *d,
 			       " bytes of guest memory: %s",
 			       length, strerror(-rc));
 	}
-	/* Only hints: guest memory does not belong in our core dump nor, for
-	 * the time until exec, in a child. */
+	/* Hints only: guest memory belongs neither in our core dump nor in a
+	 * child before its exec. */
 	madvise(m->base, length, MADV_DONTDUMP);
 	madvise(m->base, length, MADV_DONTFORK);
 	m->ref_count = 1;
@@ -262,7 +261,8 @@ int gmem_create(const struct gmem_desc *desc, unsigned count, struct gmem **out,
 	return 0;
 }
 
-/* Copies the regions of @old but for number @skip into @m, sharing mappings. */
+/* Copies the regions of @old except @skip into @m; their mappings are
+ * shared. */
 static void share_regions(struct gmem *m, const struct gmem *old, unsigned skip)
 {
 	for (unsigned i = 0; i < old->count; i++) {
@@ -364,8 +364,8 @@ const struct gmem_region *gmem_find(const struct gmem *m, uint64_t gpa)
 
 	if (!n)
 		return NULL;
-	/* The last region that does not begin behind @gpa. The only branch in
-	 * the loop is its end: the choice becomes a conditional move. */
+	/* Finds the last region that begins at or before @gpa. The loop has no
+	 * branch but its end: the choice becomes a conditional move. */
 	while (n > 1) {
 		unsigned half = n / 2;
 
@@ -386,7 +386,7 @@ void *gmem_translate(const struct gmem *m, uint64_t gpa, uint64_t size)
 
 void *gmem_translate_uva(const struct gmem *m, uint64_t uva, uint64_t size)
 {
-	/* Only when a queue starts, so a plain walk does. */
+	/* A plain walk suffices: this runs only when a queue starts. */
 	for (unsigned i = 0; i < m->count; i++) {
 		const struct gmem_region *r = &m->region[i];
 		uint64_t off = uva - r->uva;

@@ -2,23 +2,22 @@
 /*
  * The guard against a front-end that shrinks the file behind its memory.
  *
- * Threads: add and remove by whoever makes maps (the control thread); the
- * handler by any thread that copies. The handler calls mmap(), write() and
- * atomics only.
+ * Threads: the thread that makes maps (control) adds and removes mappings. The
+ * handler runs on any thread that copies; it calls mmap(), write() and atomics
+ * only.
  *
- * Theory of operation. All mappings are in a list that the handler walks
- * without a lock. From the page that raised the signal to the end of its
- * mapping everything is replaced by private zero pages at once: a file is cut
- * at its end, so what follows is lost too, and however often it happens the
- * kernel joins the pieces into one (page by page would run into the limit of
- * mappings a process may have, and that would end us). The copy then goes on.
- * The pages are charged to us, therefore the session looks at gmem_is_lost()
- * and ends.
+ * Theory of operation. The handler walks a list of all mappings without a lock.
+ * It replaces everything from the page that raised the signal to the end of the
+ * mapping by private zero pages at once: a file is cut at its end, so the pages
+ * behind are lost too, and the kernel joins the pieces of repeated cuts into
+ * one. Replacing page by page would reach the limit of mappings per process and
+ * end us. The copy then goes on. The pages are charged to us, so the session
+ * checks gmem_is_lost() and ends.
  *
- * Removal against the handler: the mapping is taken out of the list, then
- * gmem_guard_remove() waits until no handler is inside. A handler that comes
- * later does not find it. Handlers run for one system call, so the wait is
- * short. None can need the mapping afterwards: its last reference is gone.
+ * Removal against the handler: gmem_guard_remove() takes the mapping out of the
+ * list and waits until no handler is inside. A later handler does not find it.
+ * A handler runs for one system call, so the wait is short. No handler can need
+ * the mapping afterwards: its last reference is gone.
  */
 #include "gmem.h"
 
@@ -34,28 +33,28 @@
 
 static struct gmem_mapping *guard_list; /* [ctl -> handler, atomic] */
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER; /* writers */
-static unsigned guard_inside;		/* [any, atomic] handlers at work */
-static uint64_t guard_lost_pages;	/* [any, atomic] */
-static int guard_report_fd = -1;	/* [ctl -> handler, atomic] borrowed */
+static unsigned guard_inside;	  /* [any, atomic] handlers that run now */
+static uint64_t guard_lost_pages; /* [any, atomic] pages replaced so far */
+static int guard_report_fd = -1;  /* [ctl -> handler, atomic] borrowed */
 static struct sigaction guard_previous; /* [const after install] */
 
 void gmem_guard_add(struct gmem_mapping *m)
 {
 	pthread_mutex_lock(&guard_lock);
 	m->next = guard_list;
-	/* guard:A  the mapping's members before its place in the list. Pairs
-	 * with the acquire in find_mapping(). */
+	/* guard:A  release: the mapping's members before its place in the list.
+	 * Pairs with the acquire in find_mapping(). */
 	shm_store_release(&guard_list, m);
 	pthread_mutex_unlock(&guard_lock);
 }
 
-/* Returns when no handler has what was taken away before. */
+/* Waits until no handler uses what the caller unpublished. */
 static void wait_for_handlers(void)
 {
-	/* guard:B  the caller's store before the look at guard_inside. Pairs
-	 * with the increment in on_sigbus(): either we see the handler inside
-	 * or it does not see what was taken away. Without it both could miss.
-	 */
+	/* guard:B  the caller's store before the load of guard_inside. Pairs
+	 * with the increment in on_sigbus(): either this thread sees the
+	 * handler, or the handler sees the store. Without the fence both could
+	 * miss. */
 	shm_fence();
 	while (shm_load_acquire(&guard_inside))
 		sched_yield();
@@ -91,7 +90,7 @@ static struct gmem_mapping *find_mapping(const uint8_t *addr)
 	return NULL;
 }
 
-/* Zero pages from the one that holds @addr to the mapping's end. */
+/* Maps zero pages from the page of @addr to the mapping's end. */
 static bool replace_pages(struct gmem_mapping *m, const uint8_t *addr)
 {
 	uint64_t off = (uint64_t)(addr - m->base) & ~(m->granule - 1);
@@ -101,7 +100,7 @@ static bool replace_pages(struct gmem_mapping *m, const uint8_t *addr)
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 		 0) == MAP_FAILED)
 		return false;
-	/* Several threads may come at once: each lost page counts once. */
+	/* Several threads may arrive at once: each lost page counts once. */
 	while (off < before)
 		if (shm_compare_exchange(&m->lost_from, &before, off)) {
 			shm_fetch_add(&guard_lost_pages,
@@ -122,14 +121,15 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	(void)context;
 	shm_fetch_add(&guard_inside, 1);
 	shm_fence(); /* guard:B */
-	/* A code <= 0: somebody sent the signal, no access raised it. */
+	/* A code <= 0 means that a process sent the signal, not an access. */
 	if (info->si_code > 0) {
 		m = find_mapping(info->si_addr);
 		done = m && replace_pages(m, info->si_addr);
 	}
 	shm_fetch_sub(&guard_inside, 1);
 	if (!done) {
-		/* As if we were not here: the access is tried again. */
+		/* Restores the previous action and lets the access fault
+		 * again. */
 		sigaction(sig, &guard_previous, NULL);
 		if (info->si_code <= 0)
 			raise(sig);

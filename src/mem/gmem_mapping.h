@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One mmap() of guest memory and its guard; inside mem/ only. */
+/* One mmap() of guest memory and its guard. Private to mem/. */
 #ifndef RW_GMEM_MAPPING_H
 #define RW_GMEM_MAPPING_H
 
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A file behind guest memory, kept open: whoever saves a map passes it on. One
- * for all regions of a map that lie in the same file. */
+/* A file behind guest memory. It stays open so that a saved map can pass it on.
+ * All regions of a map in the same file share one object. */
 struct gmem_file {
-	unsigned ref_count; /* [any, atomic] mappings that have it */
+	unsigned ref_count; /* [any, atomic] mappings that hold it */
 	int fd;		    /* [const] owned */
-	dev_t dev;	    /* [const] */
+	dev_t dev;	    /* [const] with ino: identity of the file */
 	ino_t ino;
 };
 
 struct gmem_mapping {
-	unsigned ref_count;	/* [any, atomic] maps that have it */
+	unsigned ref_count;	/* [any, atomic] maps that hold it */
 	uint64_t granule;	/* [const] page size of the file */
 	uint64_t length;	/* [const] a multiple of granule */
-	uint8_t *base;		/* [const] */
-	uint64_t offset;	/* [const] of the region in the file */
+	uint8_t *base;		/* [const] first byte in this process */
+	uint64_t offset;	/* [const] offset of the region in the file */
 	struct gmem_file *file; /* [const] one reference */
-	uint64_t lost_from;	/* [any, atomic] offset from which on the pages
-				 * are ours, not the file's; length: none */
+	uint64_t lost_from; /* [any, atomic] offset of the first page that the
+			     * guard replaced; length: none */
 	struct gmem_mapping *next; /* [ctl -> handler, atomic] guard's list */
 };
 
-/* Puts @m under guard / takes it away; on return no handler looks at it. */
+/* Add @m to the guard, and remove it. After gmem_guard_remove() no handler uses
+ * @m. */
 void gmem_guard_add(struct gmem_mapping *m);
 void gmem_guard_remove(struct gmem_mapping *m);
 
