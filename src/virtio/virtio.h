@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Feature bits and device status (virtio 1.2, clauses 2.1, 2.2, 5.1.3 and 6).
- * Feature bits are numbers; only feat_has() and feat_bit() turn them into
+ * Feature bits are numbers; only feat_bit() and feat_has() turn them into
  * masks.
  */
 #ifndef RW_VIRTIO_H
@@ -40,7 +40,7 @@ enum {
 
 	/* ring and transport, clause 6 */
 	VIRTIO_F_NOTIFY_ON_EMPTY = 24,
-	VHOST_F_LOG_ALL = 26, /* vhost only: log writes */
+	VHOST_F_LOG_ALL = 26, /* vhost only: log writes to guest memory */
 	VIRTIO_F_ANY_LAYOUT = 27,
 	VIRTIO_F_INDIRECT_DESC = 28,
 	VIRTIO_F_EVENT_IDX = 29,
@@ -52,7 +52,7 @@ enum {
 	VIRTIO_F_RING_RESET = 40,
 };
 
-/* Device status bits, clause 2.1 (a mask on the wire, so masks here). */
+/* Device status bits, clause 2.1: masks, as on the wire. */
 enum {
 	VIRTIO_STATUS_ACKNOWLEDGE = 1,
 	VIRTIO_STATUS_DRIVER = 2,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What both sides and both formats share and no burst needs: names of faults,
- * sizes of the areas, the position word. Pure functions, any thread.
+ * Parts of a virtqueue common to both sides and both formats, outside the data
+ * path: names of faults, sizes of the areas, the position word. Pure functions,
+ * any thread.
  */
 #include "vq.h"
 #include "virtio.h"
@@ -45,8 +46,8 @@ struct vq_area_sizes vq_area_sizes(uint64_t features, uint32_t count)
 			.driver = sizeof(struct vq_event),
 			.device = sizeof(struct vq_event),
 		};
-	/* The two event fields are part of the areas even where EVENT_IDX was
-	 * not negotiated (clauses 2.7.6 and 2.7.8). */
+	/* The two event fields belong to the areas even without EVENT_IDX
+	 * (clauses 2.7.6 and 2.7.8). */
 	return (struct vq_area_sizes){
 		.desc = (uint64_t)count * sizeof(struct vq_desc),
 		.driver = sizeof(struct vq_avail) + 2ull * count + 2,

@@ -3,7 +3,7 @@
  * Device side of a virtqueue: life, the choice of the format, notifications.
  *
  * activate and deactivate run on the control plane while no worker has the
- * queue, the rest on whoever holds it. See vq_dev.h.
+ * queue, the other functions on the queue's holder. See vq_dev.h.
  */
 #include "vq_dev.h"
 
@@ -14,8 +14,7 @@
 #include "virtio.h"
 #include "vq_dev_impl.h"
 
-/* Stands in for the regions of the last buffers before there were any: holds
- * nothing. */
+/* Initial hot and warm region of a queue; it holds no address. */
 static const struct gmem_region no_region;
 
 static bool is_aligned(const void *p, uint64_t align)
@@ -84,7 +83,7 @@ struct vq_position vq_dev_deactivate(struct vq_dev *vq)
 
 bool vq_dev_miss(const struct vq_dev *vq, struct vq_miss *miss)
 {
-	/* vq:M  its size before the rest of it */
+	/* vq:M  acquire: size before the other members of the miss */
 	miss->size = shm_load_acquire(&vq->miss.size);
 	if (!miss->size)
 		return false;
@@ -98,7 +97,7 @@ void vq_dev_resume(struct vq_dev *vq, struct gmem *mem)
 	struct gmem *old = vq->mem;
 
 	vq->mem = gmem_get(mem);
-	vq->hot = vq->warm = &no_region; /* were in the old map */
+	vq->hot = vq->warm = &no_region; /* regions of the old map */
 	gmem_put(old);
 	shm_store(&vq->miss.size, 0);
 }
@@ -108,7 +107,7 @@ unsigned vq_dev_pop_burst(struct vq_dev *vq, struct vq_chain *chains,
 {
 	if (unlikely(vq->fault))
 		return 0;
-	iov_count = MIN(iov_count, UINT16_MAX); /* counts are 16 bits */
+	iov_count = MIN(iov_count, UINT16_MAX); /* chain counts have 16 bits */
 	if (vq->is_packed)
 		return vq_dev_packed_pop(vq, chains, n, iov, iov_count);
 	return vq_dev_split_pop(vq, chains, n, iov, iov_count);
@@ -157,14 +156,15 @@ void vq_dev_ask(struct vq_dev *vq, uint64_t gpa, uint64_t size, uint8_t access)
 		return;
 	vq->miss.gpa = gpa;
 	vq->miss.access = access;
-	/* vq:M  the rest of it before its size. Pairs with the acquire in
-	 * vq_dev_miss(). */
+	/* vq:M  release: the other members of the miss before its size. Pairs
+	 * with the acquire in vq_dev_miss(). */
 	shm_store_release(&vq->miss.size, size);
 	if (vq->report_fd)
 		fd_signal(*vq->report_fd);
 }
 
-/* Was anything pushed or popped since the ring began at its first slot? */
+/* Returns whether nothing was popped or pushed since the ring started at its
+ * first slot. */
 static bool is_at_start(const struct vq_dev *vq)
 {
 	return vq->unsignalled == VQ_UNSIGNALLED_ALL && !vq->next_avail &&
@@ -194,7 +194,7 @@ bool vq_dev_is_untouched(const struct vq_dev *vq)
 bool vq_dev_arm(struct vq_dev *vq)
 {
 	if (vq->fault || shm_load(&vq->miss.size))
-		return true; /* nothing will be popped, ever or until then */
+		return true; /* no pop succeeds until reset or resume */
 	if (vq->is_packed)
 		vq_packed_arm(vq->area.device, vq->has_event_idx,
 			      vq->next_avail, vq->avail_wrap);
@@ -202,7 +202,7 @@ bool vq_dev_arm(struct vq_dev *vq)
 		vq_split_arm(vq_split_device_wish(vq->area.device, vq->count),
 			     vq->has_event_idx, vq->next_avail);
 	vq->is_armed = true;
-	/* vq:E  the wish was stored before this look (fence in *_arm) */
+	/* vq:E  the wish was stored before this load (fence in *_arm) */
 	if (vq_dev_pending(vq, 1) == 0) {
 		if (unlikely(is_at_start(vq)))
 			count_idle_look(vq);
@@ -246,8 +246,8 @@ bool vq_dev_should_notify(struct vq_dev *vq)
 
 void vq_dev_notify(struct vq_dev *vq)
 {
-	/* vq:call  acquire: the descriptor is open before its number is seen.
-	 * Pairs with the release where the session exchanges it. */
+	/* vq:call  acquire: the descriptor was opened before its number is
+	 * visible. Pairs with the release where the session exchanges it. */
 	int fd = shm_load_acquire(&vq->call_fd);
 
 	if (fd >= 0 && unlikely(peer_event_signal(fd) == -EINTR))

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The general walk over a chain of descriptors, device side: everything that
- * is not of a common shape, and short indirect tables, which are. Runs on
- * whoever holds the queue, out of line, called by the two formats.
+ * The general walk over a chain of descriptors, device side, for all chains
+ * that are not of a common shape; and short indirect tables, which are a common
+ * shape. Runs on the queue's holder, out of line, called by the two formats.
  *
- * Each descriptor is copied once, and only the copy is judged. The walk is
- * bounded by the room for iovecs, which every descriptor uses up.
+ * Each descriptor is copied once, and only the copy is judged. The room for
+ * iovecs bounds the walk: every descriptor uses up at least one.
  */
 #include <string.h>
 
 #include "vq_dev_impl.h"
 
-/* A table may have as many descriptors as the longest ring. */
+/* An indirect table may have as many descriptors as the longest ring. */
 #define TABLE_MAX VQ_MAX_SIZE
 
 static const struct gmem_region *region_of(struct vq_dev *vq, uint64_t addr)
@@ -30,7 +30,8 @@ static const struct gmem_region *region_of(struct vq_dev *vq, uint64_t addr)
 	return r;
 }
 
-/* [@gpa, @gpa + @size) is outside the map: a fault, or to be asked about. */
+/* Handles [@gpa, @gpa + @size) outside the map: returns a fault or publishes a
+ * miss. */
 static enum vq_fault miss(struct vq_dev *vq, uint64_t gpa, uint64_t size,
 			  uint8_t access)
 {
@@ -95,9 +96,10 @@ enum vq_fault vq_walk_buffer(struct vq_walk *w, uint64_t addr, uint32_t len,
 	return VQ_FAULT_NONE;
 }
 
-/* Copies the descriptor at @addr, which needs no alignment and may lie across
- * two regions. @r: region of the last one, its own cache because tables and
- * buffers rarely lie together. False: no region holds the byte at *@missed. */
+/* Copies the descriptor at @addr, which may be unaligned and may cross two
+ * regions. @r caches the last region of the table, separately because tables
+ * and buffers rarely lie together. Returns false with the first byte outside
+ * all regions in *@missed. */
 static bool read_desc(const struct gmem *m, const struct gmem_region **r,
 		      uint64_t addr, struct vq_desc *desc, uint64_t *missed)
 {
@@ -153,8 +155,8 @@ enum vq_fault vq_walk_table(struct vq_walk *w, uint64_t addr, uint32_t size)
 			return miss(w->vq, missed, addr + size - missed,
 				    VQ_ACCESS_READ);
 		}
-		/* Packed tables have the flags where split ones have next, and
-		 * are read from end to end (clause 2.8.7). */
+		/* Packed tables have the flags in the place of next, and are
+		 * read from end to end (clause 2.8.7). */
 		flags = le16_to_cpu(w->vq->is_packed ? desc.next : desc.flags);
 		w->detail = idx;
 		if (flags & VQ_DESC_F_INDIRECT)
@@ -196,13 +198,13 @@ uint32_t vq_shape_table(struct vq_shape *s, struct vq_dev *vq,
 		bool is_last = i + 1 == n, is_odd;
 		uint64_t v[2];
 
-		/* perhaps not aligned */
+		/* @p may be unaligned */
 		memcpy(v, p, sizeof(v));
 		shm_settle(v[0]);
 		shm_settle(v[1]);
 		v[0] = le64_to_cpu(v[0]);
 		v[1] = le64_to_cpu(v[1]);
-		/* as in vq_walk_table() */
+		/* the flags of a packed table as in vq_walk_table() */
 		if (vq->is_packed)
 			is_odd = (vq_word_hi(v[1]) &
 				  (VQ_DESC_F_WRITE | VQ_DESC_F_INDIRECT)) !=

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of the device side: what vq_dev.c calls in each format, and the walk
- * over chains that both formats share. Private to virtio/.
+ * Inside of the device side: the functions of each format that vq_dev.c calls,
+ * and the walk over chains that both formats share. Private to virtio/.
  */
 #ifndef RW_VQ_DEV_IMPL_H
 #define RW_VQ_DEV_IMPL_H
@@ -9,8 +9,8 @@
 #include "vq_dev.h"
 #include "vq_ring.h"
 
-/* Same meaning as the functions of vq_dev.h without the format's name; the
- * caller has looked at vq->fault. */
+/* As the functions of vq_dev.h without the format in their name; the caller has
+ * checked vq->fault. */
 unsigned vq_dev_split_pop(struct vq_dev *vq, struct vq_chain *chains,
 			  unsigned n, struct iovec *iov, unsigned iov_count);
 unsigned vq_dev_packed_pop(struct vq_dev *vq, struct vq_chain *chains,
@@ -22,19 +22,19 @@ void vq_dev_packed_push(struct vq_dev *vq, const struct vq_done *done,
 unsigned vq_dev_split_pending(const struct vq_dev *vq, unsigned limit);
 unsigned vq_dev_packed_pending(const struct vq_dev *vq, unsigned limit);
 
-/* Stops the queue and reports it. */
+/* Sets the fault, which stops the queue, and reports it. */
 void vq_dev_fail(struct vq_dev *vq, enum vq_fault fault, uint32_t detail);
-/* Publishes a miss and reports it. The first one counts until it was answered.
- */
+/* Publishes a miss and reports it. Does nothing while an earlier miss waits. */
 void vq_dev_ask(struct vq_dev *vq, uint64_t gpa, uint64_t size, uint8_t access);
 
-/* Tells the driver not to kick, whatever it was told before. */
+/* Disarms: tells the driver not to kick, armed or not. */
 void vq_dev_put_off(struct vq_dev *vq);
 
 /*
- * May this burst of used chains be given back with one entry, that of the last
- * (IN_ORDER, clauses 2.7.9 and 2.8.11)? The driver takes those it was not told
- * about as used completely, which is only true when nothing was writable.
+ * Returns whether a burst of used chains can be returned with one entry, that
+ * of the last chain (IN_ORDER, clauses 2.7.9 and 2.8.11). The driver takes the
+ * chains without an entry as completely used, which is true only if no buffer
+ * was writable.
  */
 static inline bool vq_dev_can_batch(const struct vq_dev *vq)
 {
@@ -42,17 +42,17 @@ static inline bool vq_dev_can_batch(const struct vq_dev *vq)
 }
 
 /*
- * The chain shapes that a burst takes inline: one buffer, or two, or those of
- * one short indirect table, which lies in memory as they do; none empty, all of
- * the queue's usual direction, each inside one of the two regions used last
- * (memory below and above 4 GiB). Directions do not mix in network queues:
- * writable once a writable one was seen. What is not so goes through the
- * general walk and comes out the same.
+ * Chain shapes that a burst takes inline: one buffer, two buffers, or the
+ * buffers of one short indirect table. No buffer is empty, all have the queue's
+ * usual direction, and each buffer and table lies inside one of the two regions
+ * used last (memory below and above 4 GiB). Network queues do not mix
+ * directions: a queue is writable once a writable buffer was seen. Any other
+ * chain takes the general walk, which gives the same result.
  */
 struct vq_shape {
-	struct gmem_region hot;	     /* copy: stays in registers */
+	struct gmem_region hot;	     /* a copy that stays in registers */
 	uint16_t flags;		     /* WRITE or none */
-	uint32_t readable, writable; /* all bits or none */
+	uint32_t readable, writable; /* size mask: all bits or none */
 };
 
 static inline struct vq_shape vq_shape_start(const struct vq_dev *vq)
@@ -67,12 +67,12 @@ static inline struct vq_shape vq_shape_start(const struct vq_dev *vq)
 	};
 }
 
-/* Flags that tell the shape: just s->flags of them in the last buffer, NEXT as
- * well in the one before it. */
+/* Flags that tell the shape: the last buffer has exactly s->flags of them, the
+ * buffer before it also NEXT. */
 #define VQ_SHAPE_FLAGS (VQ_DESC_F_NEXT | VQ_DESC_F_WRITE | VQ_DESC_F_INDIRECT)
 
-/* Is the buffer there? @len - 1 turns 0 into a huge number, so one comparison
- * is enough. */
+/* Returns whether the buffer is non-empty and lies in the hot region. @len - 1
+ * turns 0 into a huge number, so one comparison suffices. */
 static inline bool vq_shape_is_hot(const struct vq_shape *s, uint64_t addr,
 				   uint32_t len)
 {
@@ -81,7 +81,7 @@ static inline bool vq_shape_is_hot(const struct vq_shape *s, uint64_t addr,
 	return off < s->hot.size && (uint64_t)len - 1 < s->hot.size - off;
 }
 
-/* The same, after a look into the region before the last. */
+/* As vq_shape_is_hot(), but also tries the warm region. */
 static inline bool vq_shape_holds(struct vq_shape *s, struct vq_dev *vq,
 				  uint64_t addr, uint32_t len)
 {
@@ -98,14 +98,14 @@ static inline bool vq_shape_holds(struct vq_shape *s, struct vq_dev *vq,
 	return true;
 }
 
-/* The buffer's iovec; vq_shape_holds() it. */
+/* Returns the iovec of a buffer that vq_shape_holds() accepted. */
 static inline struct iovec vq_shape_iov(const struct vq_shape *s, uint64_t addr,
 					uint32_t len)
 {
 	return (struct iovec){ s->hot.host + (addr - s->hot.gpa), len };
 }
 
-/* Makes @c the @count buffers at @iov, @size bytes, @slots descriptors. */
+/* Sets @c to the @count buffers at @iov: @size bytes, @slots descriptors. */
 static inline void vq_shape_set(const struct vq_shape *s, struct vq_chain *c,
 				struct iovec *iov, uint16_t count,
 				uint32_t size, uint16_t id, uint16_t slots)
@@ -120,8 +120,8 @@ static inline void vq_shape_set(const struct vq_shape *s, struct vq_chain *c,
 	c->flags = 0;
 }
 
-/* Are these two buffers of the shape? Then their iovecs are set.
- * Returns the bytes in both, 0: they are not (nor are 4 GiB and more). */
+/* Sets the iovecs of two buffers of the shape and returns their bytes. Returns
+ * 0 if they do not have the shape or together reach 4 GiB. */
 static inline uint32_t vq_shape_pair(struct vq_shape *s, struct vq_dev *vq,
 				     struct iovec *iov, const uint64_t addr[2],
 				     const uint32_t len[2])
@@ -136,49 +136,50 @@ static inline uint32_t vq_shape_pair(struct vq_shape *s, struct vq_dev *vq,
 	return len[0] + len[1];
 }
 
-/* Tables up to this length are taken inline: what Linux needs for 64 KiB (17
- * fragments, header and linear part). */
+/* Longest table taken inline: Linux needs this for 64 KiB (17 fragments, header
+ * and linear part). */
 #define VQ_SHAPE_TABLE 19
 
-/* May this be a descriptor of an indirect table? WRITE means nothing there. */
+/* Returns whether flags describe an indirect table. WRITE has no meaning
+ * there. */
 static inline bool vq_shape_is_table(uint16_t flags)
 {
 	return (flags & (VQ_DESC_F_INDIRECT | VQ_DESC_F_NEXT)) ==
 	       VQ_DESC_F_INDIRECT;
 }
 
-/* Brings the table at @addr near, if it is where the last one was. */
+/* Prefetches the table at @addr if it is in the hot region. */
 static inline void vq_shape_prefetch(const struct vq_shape *s, uint64_t addr)
 {
 	if (vq_shape_is_hot(s, addr, 1))
 		__builtin_prefetch(s->hot.host + (addr - s->hot.gpa));
 }
 
-/* The indirect table of @size bytes at @addr as vq_shape_pair(): in order, and
- * all of the shape. *@count: its buffers, at most @room. */
+/* As vq_shape_pair() for the indirect table of @size bytes at @addr, whose
+ * buffers must be in order. Stores their number, at most @room, in *@count. */
 uint32_t vq_shape_table(struct vq_shape *s, struct vq_dev *vq,
 			struct iovec *iov, unsigned room, uint64_t addr,
 			uint32_t size, uint16_t *count);
 
-/* What a walk says beside faults: an address does not translate yet. The miss
- * was published, and the chain stays in the ring. */
+/* Result of a walk beside faults: an address has no translation yet. The miss
+ * is published, and the chain stays in the ring. */
 #define VQ_WALK_MISS VQ_FAULT_COUNT
 
-/* A chain while it is walked. */
+/* State of a walk over one chain. */
 struct vq_walk {
 	struct vq_dev *vq;
 	struct vq_chain *chain;
-	struct iovec *iov; /* next one to fill */
-	unsigned room;	   /* iovecs left; empty buffers cost one too, so
-			    * it bounds the walk as well */
-	uint32_t size;	   /* bytes so far, both directions */
-	uint64_t addr;	   /* guest address of the last buffer or table */
-	uint32_t detail;   /* what the fault is about */
-	bool is_truncated; /* room came to its end */
+	struct iovec *iov; /* next iovec to fill */
+	unsigned room;	 /* iovecs left; an empty buffer costs one too, so room
+			  * bounds the walk */
+	uint32_t size;	 /* bytes so far, both directions */
+	uint64_t addr;	 /* guest address of the last buffer or table */
+	uint32_t detail; /* index or length that a fault is about */
+	bool is_truncated; /* the room did not suffice */
 };
 
-/* Adds one buffer. Sets is_truncated, and adds no more, when there is no room
- * for it. */
+/* Adds one buffer to the chain. If no room is left, sets is_truncated
+ * instead. */
 enum vq_fault vq_walk_buffer(struct vq_walk *w, uint64_t addr, uint32_t len,
 			     uint16_t flags);
 
@@ -186,9 +187,9 @@ enum vq_fault vq_walk_buffer(struct vq_walk *w, uint64_t addr, uint32_t len,
 enum vq_fault vq_walk_table(struct vq_walk *w, uint64_t addr, uint32_t size);
 
 /*
- * After the last buffer: is there a chain for the caller? No: either the queue
- * has a fault or a miss now, or the chain is to be the first of the next burst
- * because room was left only for a part of it.
+ * Ends the walk of a chain. Returns whether the caller gets the chain. False:
+ * the queue now has a fault or a miss, or only a part of the chain fits, and
+ * the chain becomes the first of the next burst.
  */
 bool vq_walk_finish(struct vq_walk *w, enum vq_fault fault, bool is_first);
 

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Device side of a packed ring (virtio 1.2, clause 2.8). Runs on whoever holds
- * the queue; calls only the walk in vq_dev_chain.c.
+ * Device side of a packed ring (virtio 1.2, clause 2.8). Runs on the queue's
+ * holder; calls only the walk in vq_dev_chain.c.
  *
  * Used descriptors overwrite the ring from next_used on, which never overtakes
  * next_avail: a chain gives back as many slots as it took.
  */
 #include "vq_dev_impl.h"
 
-/* Descriptors are fetched this many slots ahead: two lines of cache, enough to
- * hide a miss to the other core's cache behind the chains between. */
+/* Distance of the prefetch in slots: two cache lines, enough to hide a miss to
+ * the other core's cache behind the chains between. */
 #define PREFETCH_AHEAD 8
-/* The same for indirect tables. */
+/* Distance of the prefetch of indirect tables, in chains. */
 #define TABLES_AHEAD 4
 
-/* One buffer list from the ring itself, from @slot on. */
+/* Walks one chain of the ring, from @slot on. */
 static enum vq_fault walk_chain(struct vq_walk *w, uint16_t slot)
 {
 	const struct vq_dev *vq = w->vq;
@@ -27,18 +27,18 @@ static enum vq_fault walk_chain(struct vq_walk *w, uint16_t slot)
 		uint16_t flags = vq_word_hi(word);
 		enum vq_fault fault = VQ_FAULT_NONE;
 
-		c->id = vq_word_lo(word); /* the last one's counts */
+		c->id = vq_word_lo(word); /* the last id counts */
 		c->slot_count++;
 		if (flags & VQ_DESC_F_INDIRECT) {
-			/* alone, or not at all (clause 2.8.19) */
+			/* must be alone (clause 2.8.19) */
 			w->detail = slot;
 			if (flags & VQ_DESC_F_NEXT || c->slot_count > 1 ||
 			    !vq->has_indirect)
 				return VQ_FAULT_INDIRECT;
 			return vq_walk_table(w, addr, vq_word_len(word));
 		}
-		/* Also a chain too long for its iovecs is walked to its end:
-		 * its slots have to be given back. */
+		/* A truncated chain is also walked to its end: its slots have
+		 * to be given back. */
 		if (!w->is_truncated)
 			fault = vq_walk_buffer(w, addr, vq_word_len(word),
 					       flags);
@@ -73,8 +73,8 @@ static __attribute__((noinline)) bool take_chain(struct vq_dev *vq,
 	return vq_walk_finish(&w, fault, is_first);
 }
 
-/* Takes chains of one buffer from next_avail on, until one is not so or not
- * there. The ring's end is not among the @n slots. */
+/* Takes chains of one buffer from next_avail on, up to the first that is not
+ * available or not of this shape. The @n slots do not wrap. */
 static inline unsigned take_singles(struct vq_dev *vq, struct vq_chain *chains,
 				    unsigned n, struct iovec *iov)
 {
@@ -85,13 +85,13 @@ static inline unsigned take_singles(struct vq_dev *vq, struct vq_chain *chains,
 	unsigned i;
 
 	for (i = 0; i < n; i++, d++) {
-		/* vq:A  flags before the rest of the descriptor. Without it an
-		 * address of the round before may be used. */
+		/* vq:A  acquire: the flags before the rest of the descriptor.
+		 * Without it an address of the previous round may be used. */
 		uint64_t word = vq_desc_word_acquire(d);
 		uint64_t addr = vq_desc_addr(d);
 		uint32_t len = vq_word_len(word);
 
-		/* past the ring's end is harmless, it is only a hint */
+		/* only a hint, so harmless past the ring's end */
 		__builtin_prefetch(d + PREFETCH_AHEAD);
 		if (unlikely((vq_word_hi(word) &
 			      (VQ_SHAPE_FLAGS | VQ_PACKED_FLAGS)) != flags ||
@@ -104,8 +104,8 @@ static inline unsigned take_singles(struct vq_dev *vq, struct vq_chain *chains,
 	return i;
 }
 
-/* The same for chains of two, such as a header and its frame. The ring's end is
- * not among their slots, and @iov has room for all. */
+/* As take_singles() for chains of two buffers, such as a header and its frame.
+ * Their slots do not wrap, and @iov has room for all. */
 static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
 						     struct vq_chain *chains,
 						     unsigned n,
@@ -119,7 +119,7 @@ static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
 	unsigned i;
 
 	for (i = 0; i < n; i++, d += 2, iov += 2) {
-		/* vq:A  a chain's first flags before its other descriptors */
+		/* vq:A  acquire: first flags before the other descriptors */
 		uint64_t first = vq_desc_word_acquire(d);
 		uint64_t last = vq_desc_word(d + 1);
 		uint64_t addr[] = { vq_desc_addr(d), vq_desc_addr(d + 1) };
@@ -135,15 +135,15 @@ static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
 		size = vq_shape_pair(&shape, vq, iov, addr, len);
 		if (unlikely(!size))
 			break;
-		/* the id is in the last one (clause 2.8.7) */
+		/* the id is in the last descriptor (clause 2.8.7) */
 		vq_shape_set(&shape, &chains[i], iov, 2, size, vq_word_lo(last),
 			     2);
 	}
 	return i;
 }
 
-/* The same for chains of an indirect table each, in @room iovecs. *@used: how
- * many they take. */
+/* As take_singles() for chains of one indirect table each. Their buffers take
+ * *@used of the @room iovecs. */
 static __attribute__((noinline)) unsigned take_tables(
 	struct vq_dev *vq, struct vq_chain *chains, unsigned n,
 	struct iovec *iov, unsigned room, unsigned *used)
@@ -155,7 +155,7 @@ static __attribute__((noinline)) unsigned take_tables(
 	unsigned i, left = room;
 
 	for (i = 0; i < n; i++, d++) {
-		/* vq:A  flags before the rest of it and the table */
+		/* vq:A  acquire: flags before the descriptor and table */
 		uint64_t word = vq_desc_word_acquire(d);
 		uint32_t size;
 		uint16_t count;
@@ -183,7 +183,7 @@ static __attribute__((noinline)) unsigned take_tables(
 static bool is_available(const struct vq_dev *vq)
 {
 	const struct vq_packed_desc *ring = vq->area.desc;
-	/* vq:A  a chain's first flags before its other descriptors */
+	/* vq:A  acquire: first flags before the other descriptors */
 	uint64_t word = vq_desc_word_acquire(&ring[vq->next_avail]);
 
 	return (vq_word_hi(word) & VQ_PACKED_FLAGS) ==
@@ -234,14 +234,14 @@ unsigned vq_dev_packed_pop(struct vq_dev *vq, struct vq_chain *chains,
 
 static inline uint64_t used_word(const struct vq_done *done, uint16_t flags)
 {
-	/* clause 2.8.5: WRITE says that the length counts */
+	/* clause 2.8.5: WRITE makes the length valid */
 	if (done->size)
 		flags |= VQ_DESC_F_WRITE;
 	return vq_word_make(done->size, done->id, flags);
 }
 
 /* Writes used descriptors from @ring on, for up to @n chains that begin in its
- * next @room slots. Returns how many; *@slots: the slots they took. */
+ * next @room slots. Returns their number, and their slots in *@slots. */
 static inline unsigned put_run(struct vq_packed_desc *ring, unsigned room,
 			       bool wrap, const struct vq_done *done,
 			       unsigned n, unsigned *slots)
@@ -259,7 +259,7 @@ static inline unsigned put_run(struct vq_packed_desc *ring, unsigned room,
 	return i;
 }
 
-/* Writes used descriptors for all; returns how many slots they took. */
+/* Writes the used descriptors of all @n chains; returns their slots. */
 static unsigned put_all(struct vq_dev *vq, const struct vq_done *done,
 			unsigned n)
 {
@@ -279,7 +279,8 @@ static unsigned put_all(struct vq_dev *vq, const struct vq_done *done,
 	return slots;
 }
 
-/* Puts all but the first, whose descriptor stays for the caller to write. */
+/* Advances over @n chains. Writes the used descriptors of all but the first, or
+ * none for a batch; the caller writes the first. Returns the slots of all. */
 static unsigned put_others(struct vq_dev *vq, const struct vq_done *done,
 			   unsigned n)
 {
@@ -305,10 +306,9 @@ void vq_dev_packed_push(struct vq_dev *vq, const struct vq_done *done,
 		vq_dev_can_batch(vq) ? &done[n - 1] : &done[0];
 
 	vq->unsignalled += put_others(vq, done, n);
-	/* vq:U  buffers and the other elements before the one that shows them:
-	 * the driver looks at the first used descriptor of the burst, and not
-	 * at the others before it. Without it the driver may take a chain
-	 * whose data has not arrived. */
+	/* vq:U  release: buffers and the other used descriptors before the
+	 * first of the burst, at which the driver looks first. Without it the
+	 * driver may take a chain whose data has not arrived. */
 	vq_desc_set_word_release(head, used_word(shown, flags));
 }
 

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Device side of a split ring (virtio 1.2, clause 2.7). Runs on whoever holds
- * the queue; calls only the walk in vq_dev_chain.c.
+ * Device side of a split ring (virtio 1.2, clause 2.7). Runs on the queue's
+ * holder; calls only the walk in vq_dev_chain.c.
  *
- * A burst looks at the driver's idx at most once, takes chains of one or two
- * buffers inline, and leaves everything else to take_chain().
+ * A burst loads the driver's idx at most once, takes chains of the common
+ * shapes inline, and leaves all others to take_chain().
  */
 #include "vq_dev_impl.h"
 
-/* Descriptors are fetched this many chains ahead: enough to hide a miss to the
- * other core's cache behind the chains between. */
+/* Distance of the prefetch in chains: enough to hide a miss to the other core's
+ * cache behind the chains between. */
 #define PREFETCH_AHEAD 8
-/* The same for indirect tables. */
+/* Distance of the prefetch of indirect tables, in chains. */
 #define TABLES_AHEAD 4
 
-/* How many chains are there, at most @n? Looks at the shared idx only when
- * those seen before do not suffice. */
+/* Returns how many chains are available, at most @n. Loads the shared idx only
+ * when the chains seen before do not suffice. */
 static unsigned look(struct vq_dev *vq, unsigned n)
 {
 	const struct vq_avail *avail = vq->area.driver;
@@ -23,8 +23,8 @@ static unsigned look(struct vq_dev *vq, unsigned n)
 
 	if (pending >= n)
 		return n;
-	/* vq:A  the idx before ring slots and descriptors. Without it a slot
-	 * may be read as it was before the driver filled it. */
+	/* vq:A  acquire: the idx before ring slots and descriptors. Without it
+	 * a slot may be read as it was before the driver filled it. */
 	vq->avail_seen = le16_to_cpu(shm_load_acquire(&avail->idx));
 	pending = (uint16_t)(vq->avail_seen - vq->next_avail);
 	if (unlikely(pending > vq->count)) {
@@ -97,7 +97,8 @@ static __attribute__((noinline)) bool take_chain(struct vq_dev *vq,
 	return vq_walk_finish(&w, fault, is_first);
 }
 
-/* Takes chains of one buffer from ring slot @slot on, until one is not so. */
+/* Takes chains of one buffer from ring slot @slot on, up to the first of
+ * another shape. */
 static inline unsigned take_singles(struct vq_dev *vq, uint16_t slot,
 				    struct vq_chain *chains, unsigned n,
 				    struct iovec *iov)
@@ -110,12 +111,12 @@ static inline unsigned take_singles(struct vq_dev *vq, uint16_t slot,
 
 	for (i = 0; i < n; i++) {
 		unsigned head = le16_to_cpu(shm_load(&ring[i]));
-		/* masked also for what is read ahead of the check */
+		/* masked, because it is read before the check of head */
 		const struct vq_desc *d = &table[head & mask];
 		uint64_t addr = vq_desc_addr(d), word = vq_desc_word(d);
 		uint32_t len = vq_word_len(word);
 
-		/* past the table's end is harmless, it is only a hint */
+		/* only a hint, so harmless past the table's end */
 		__builtin_prefetch(d + PREFETCH_AHEAD);
 		if (unlikely(head > mask ||
 			     (vq_word_lo(word) & VQ_SHAPE_FLAGS) !=
@@ -129,8 +130,8 @@ static inline unsigned take_singles(struct vq_dev *vq, uint16_t slot,
 	return i;
 }
 
-/* The same for chains of two, such as a header and its frame; @iov has room for
- * all. */
+/* As take_singles() for chains of two buffers, such as a header and its frame;
+ * @iov has room for all. */
 static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
 						     uint16_t slot,
 						     struct vq_chain *chains,
@@ -162,7 +163,7 @@ static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
 			     (vq_word_lo(word[1]) & VQ_SHAPE_FLAGS) !=
 				     shape.flags))
 			break;
-		/* a ring of one descriptor has none for a second */
+		/* a ring of one descriptor has no second buffer */
 		if (unlikely(!mask))
 			break;
 		size = vq_shape_pair(&shape, vq, iov, addr,
@@ -176,8 +177,8 @@ static __attribute__((noinline)) unsigned take_pairs(struct vq_dev *vq,
 	return i;
 }
 
-/* The same for chains of an indirect table each, in @room iovecs. *@used: how
- * many they take. */
+/* As take_singles() for chains of one indirect table each. Their buffers take
+ * *@used of the @room iovecs. */
 static __attribute__((noinline)) unsigned take_tables(
 	struct vq_dev *vq, uint16_t slot, struct vq_chain *chains, unsigned n,
 	struct iovec *iov, unsigned room, unsigned *used)
@@ -279,8 +280,9 @@ void vq_dev_split_push(struct vq_dev *vq, const struct vq_done *done,
 	}
 	vq->next_used = pos = (uint16_t)(pos + n);
 	vq->unsignalled += n;
-	/* vq:U  elements and buffers before the idx that shows them. Without
-	 * it the driver may take a chain whose data has not arrived. */
+	/* vq:U  release: used elements and buffers before the idx that shows
+	 * them. Without it the driver may take a chain whose data has not
+	 * arrived. */
 	shm_store_release(&used->idx, cpu_to_le16(pos));
 }
 

@@ -167,7 +167,7 @@ void vq_drv_note_used(struct vq_drv *vq, uint16_t id, uint32_t size,
 	struct vq_drv_out *out = &vq->out[id];
 
 	used->cookie = out->cookie;
-	/* what the device claims beyond the buffer was not written */
+	/* the device cannot have written beyond the buffer */
 	used->size = MIN(size, out->writable_size);
 	vq->free_slots += out->slot_count;
 	out->cookie = NULL;
@@ -196,7 +196,7 @@ bool vq_drv_batch_next(struct vq_drv *vq, uint16_t *id, uint32_t *size)
 		vq->order_slot = 0;
 	vq->order_count--;
 	vq->is_in_batch = *id != vq->batch_id;
-	/* without an entry of its own: used completely (clause 2.7.9) */
+	/* no own entry: used completely (clause 2.7.9) */
 	*size = vq->is_in_batch ? UINT32_MAX : vq->batch_size;
 	return true;
 }
@@ -233,7 +233,7 @@ static bool has_used(const struct vq_drv *vq)
 bool vq_drv_arm(struct vq_drv *vq)
 {
 	if (vq->fault)
-		return true; /* nothing will ever be popped */
+		return true; /* no pop will succeed */
 	if (vq->is_packed)
 		vq_packed_arm(vq->config.area.driver, vq->has_event_idx,
 			      vq->next_used, vq->used_wrap);
@@ -242,7 +242,7 @@ bool vq_drv_arm(struct vq_drv *vq)
 			vq_split_driver_wish(vq->config.area.driver, vq->count),
 			vq->has_event_idx, vq->next_used);
 	vq->is_armed = true;
-	/* vq:E  the wish was stored before this look (fence in *_arm) */
+	/* vq:E  the wish was stored before this load (fence in *_arm) */
 	if (!has_used(vq))
 		return true;
 	vq_drv_put_off(vq);

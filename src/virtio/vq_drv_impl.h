@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of the driver side: its state, and what vq_drv.c calls in each
- * format. Private to virtio/. One thread at a time per queue.
+ * Inside of the driver side: its state, and the functions of each format that
+ * vq_drv.c calls. Private to virtio/. One thread at a time per queue.
  *
- * Theory of operation. What is with the device is remembered in private
- * arrays; the ring is written and, but for used entries, never read. Split
- * descriptors and packed ids come from a free list in the order they came
- * back, which is also what IN_ORDER asks for: with it, and only with it, the
- * split table is used from its start to its end and over again.
+ * Theory of operation. Private arrays record the buffer lists that the device
+ * has; the ring is written and, except for used entries, never read. Split
+ * descriptors and packed ids come from a free list in the order of their
+ * return. IN_ORDER asks for the same: with it, and only with it, the split
+ * table is used from its start to its end and over again.
  */
 #ifndef RW_VQ_DRV_IMPL_H
 #define RW_VQ_DRV_IMPL_H
@@ -15,10 +15,10 @@
 #include "vq_drv.h"
 #include "vq_ring.h"
 
-/* A buffer list that may be with the device. Split: of its head descriptor;
- * packed: of its id. */
+/* A buffer list that the device may have. Split: indexed by head descriptor;
+ * packed: by id. */
 struct vq_drv_out {
-	void *cookie; /* NULL: not with the device */
+	void *cookie; /* NULL: the device does not have it */
 	uint32_t writable_size;
 	uint16_t slot_count;
 };
@@ -26,28 +26,27 @@ struct vq_drv_out {
 struct vq_drv {
 	struct vq_drv_config config;
 	uint16_t count;
-	uint16_t mask; /* split */
+	uint16_t mask; /* split: count - 1 */
 	bool is_packed, has_event_idx, has_in_order;
 	bool is_armed;
-	bool avail_wrap, used_wrap; /* packed */
+	bool avail_wrap, used_wrap; /* packed wrap counters */
 	uint16_t next_avail;	    /* split: free-running; packed: slot */
 	uint16_t next_used;
-	uint16_t quiet_at;    /* split: next_used when interrupts were put
-			       * off */
-	uint32_t unsignalled; /* available slots since should_notify */
-	unsigned free_slots;  /* of the ring */
+	uint16_t quiet_at;    /* split: next_used of the last put_off */
+	uint32_t unsignalled; /* available slots since the last should_notify */
+	unsigned free_slots;  /* slots of the ring that are free */
 	enum vq_fault fault;
 
-	/* free list: split of descriptors, packed of ids; count long */
+	/* free list of descriptors (split) or ids (packed); @count entries */
 	uint16_t *next;
 	uint16_t free_first, free_last;
 	unsigned free_count;
 
-	struct vq_drv_out *out; /* count long */
+	struct vq_drv_out *out; /* @count entries */
 
-	/* IN_ORDER: ids in the order they were offered, count long */
+	/* IN_ORDER: ids in the order they were offered; @count entries */
 	uint16_t *order;
-	uint16_t order_slot; /* oldest */
+	uint16_t order_slot; /* slot of the oldest id */
 	unsigned order_count;
 	/* a used entry stands for all buffer lists up to its own */
 	bool is_in_batch;
@@ -55,10 +54,10 @@ struct vq_drv {
 	uint32_t batch_size;
 };
 
-/* What to write for a buffer list. */
+/* The descriptors that a buffer list takes. */
 struct vq_drv_plan {
-	unsigned iov_count; /* in all */
-	unsigned direct;    /* of these not in the table */
+	unsigned iov_count; /* buffers in total */
+	unsigned direct;    /* buffers outside the table */
 	unsigned slots;	    /* descriptors of the ring */
 	uint32_t writable_size;
 };
@@ -66,32 +65,32 @@ struct vq_drv_plan {
 struct vq_drv_plan vq_drv_plan_make(const struct vq_drv *vq,
 				    const struct vq_drv_buf *buf);
 
-/* Address and size of buffer @i of @buf, as the device sees it. */
+/* Returns the address of buffer @i of @buf for the device. */
 uint64_t vq_drv_buf_addr(const struct vq_drv *vq, const struct vq_drv_buf *buf,
 			 unsigned i);
 
 /* Writes buffers [@first, @count) of @buf to the table of @id and returns the
- * table's address. */
+ * table's address for the device. */
 uint64_t vq_drv_fill_table(struct vq_drv *vq, const struct vq_drv_buf *buf,
 			   unsigned first, unsigned count, uint16_t id);
 
-/* Free list. Taking needs free_count > 0. */
+/* Free list. Taking requires free_count > 0. */
 uint16_t vq_drv_take_free(struct vq_drv *vq);
 void vq_drv_put_free(struct vq_drv *vq, uint16_t id);
 
-/* Notes that @id is with the device / takes it back as used with @size. */
+/* Record that the device has @id, and that it returned @id with @size. */
 void vq_drv_note_out(struct vq_drv *vq, uint16_t id,
 		     const struct vq_drv_buf *buf,
 		     const struct vq_drv_plan *plan);
 void vq_drv_note_used(struct vq_drv *vq, uint16_t id, uint32_t size,
 		      struct vq_drv_used *used);
 
-/* The id a burst of used entries goes on with: inside a batch the next of it,
- * else @false. */
+/* Returns whether a batch is open, with its next buffer list in @id and
+ * @size. */
 bool vq_drv_batch_next(struct vq_drv *vq, uint16_t *id, uint32_t *size);
 
-/* A used entry was read: with IN_ORDER opens the batch that ends with it.
- * False (and a fault): that id is not with the device. */
+/* Checks the id of a used entry and, with IN_ORDER, opens the batch that ends
+ * with it. Returns false, with a fault set, if the device does not have @id. */
 bool vq_drv_accept(struct vq_drv *vq, uint32_t id, uint32_t size);
 
 void vq_drv_fail(struct vq_drv *vq, enum vq_fault fault);
@@ -107,7 +106,7 @@ unsigned vq_drv_packed_pop(struct vq_drv *vq, struct vq_drv_used *used,
 bool vq_drv_split_has_used(const struct vq_drv *vq);
 bool vq_drv_packed_has_used(const struct vq_drv *vq);
 
-/* Tells the device not to interrupt, whatever it was told before. */
+/* Disarms: tells the device not to interrupt, armed or not. */
 void vq_drv_put_off(struct vq_drv *vq);
 
 #endif

@@ -4,8 +4,8 @@
  */
 #include "vq_drv_impl.h"
 
-/* The first descriptor of a burst is written last: until then the device sees
- * nothing of the others. */
+/* The first descriptor of a burst, which is written last: until then the device
+ * sees none of the others. */
 struct held_back {
 	struct vq_packed_desc *desc;
 	uint64_t word;
@@ -64,8 +64,8 @@ unsigned vq_drv_packed_push(struct vq_drv *vq, const struct vq_drv_buf *bufs,
 		vq_drv_note_out(vq, id, &bufs[i], &plan);
 	}
 	if (i > 0) {
-		/* vq:A  all descriptors before the flags that show the first.
-		 * Without it the device may walk into the round before. */
+		/* vq:A  release: all descriptors before the flags of the first.
+		 * Without it the device may walk into the previous round. */
 		vq_desc_set_word_release(first.desc, first.word);
 	}
 	return i;
@@ -81,12 +81,13 @@ static uint64_t used_word(const struct vq_drv *vq)
 {
 	const struct vq_packed_desc *ring = vq->config.area.desc;
 
-	/* vq:U  flags before id, length and the buffers. Without it data may
-	 * be read that the device has not written yet. */
+	/* vq:U  acquire: the flags before id, length and buffers. Without it
+	 * data may be read before the device has written it. */
 	return vq_desc_word_acquire(&ring[vq->next_used]);
 }
 
-/* Takes a used descriptor, when there is one. */
+/* Takes a used descriptor. Returns false when there is none or its id is
+ * wrong. */
 static bool read_used(struct vq_drv *vq, uint16_t *id, uint32_t *size)
 {
 	uint64_t word = used_word(vq);
@@ -94,7 +95,7 @@ static bool read_used(struct vq_drv *vq, uint16_t *id, uint32_t *size)
 	if (!word_is_used(vq, word))
 		return false;
 	*id = vq_word_lo(word);
-	/* clause 2.8.5: without WRITE the length means nothing */
+	/* clause 2.8.5: the length is valid only with WRITE */
 	*size = vq_word_hi(word) & VQ_DESC_F_WRITE ? vq_word_len(word) : 0;
 	return vq_drv_accept(vq, *id, *size);
 }
@@ -111,7 +112,7 @@ unsigned vq_drv_packed_pop(struct vq_drv *vq, struct vq_drv_used *used,
 		if (!vq_drv_batch_next(vq, &id, &size)) {
 			if (!read_used(vq, &id, &size))
 				break;
-			/* in order: it only says where the batch ends */
+			/* in order: the descriptor marks the batch's end */
 			vq_drv_batch_next(vq, &id, &size);
 		}
 		vq_packed_advance(&vq->next_used, &vq->used_wrap, vq->count,

@@ -4,7 +4,7 @@
  */
 #include "vq_drv_impl.h"
 
-/* Writes @buf to free descriptors; which of them is the head? */
+/* Writes @buf to free descriptors; returns the head. */
 static uint16_t fill_chain(struct vq_drv *vq, const struct vq_drv_buf *buf,
 			   const struct vq_drv_plan *plan)
 {
@@ -56,15 +56,15 @@ unsigned vq_drv_split_push(struct vq_drv *vq, const struct vq_drv_buf *bufs,
 			  cpu_to_le16(head));
 	}
 	if (i > 0)
-		/* vq:A  ring slots and descriptors before the idx that shows
-		 * them. Without it the device may read what was there before.
-		 */
+		/* vq:A  release: ring slots and descriptors before the idx that
+		 * shows them. Without it the device may read their old
+		 * content. */
 		shm_store_release(&avail->idx, cpu_to_le16(vq->next_avail));
 	return i;
 }
 
-/* Descriptors of a chain go back in the order they were taken; the private
- * list still links them. */
+/* Returns the descriptors of a chain to the free list in the order they were
+ * taken; vq->next still links them. */
 static void free_chain(struct vq_drv *vq, uint16_t head, unsigned slots)
 {
 	uint16_t slot = head;
@@ -88,12 +88,12 @@ static bool read_used(struct vq_drv *vq, uint16_t *id, uint32_t *size)
 	return vq_drv_accept(vq, used_id, *size);
 }
 
-/* How many used entries are there? */
+/* Returns the number of used entries; 0 with a fault if idx is out of range. */
 static unsigned look(struct vq_drv *vq)
 {
 	const struct vq_used *used = vq->config.area.device;
-	/* vq:U  the idx before used elements and buffers. Without it data may
-	 * be read that the device has not written yet. */
+	/* vq:U  acquire: the idx before used elements and buffers. Without it
+	 * data may be read before the device has written it. */
 	uint16_t idx = le16_to_cpu(shm_load_acquire(&used->idx));
 	uint16_t pending = (uint16_t)(idx - vq->next_used);
 
@@ -121,7 +121,7 @@ unsigned vq_drv_split_pop(struct vq_drv *vq, struct vq_drv_used *used,
 		if (!vq_drv_batch_next(vq, &id, &size)) {
 			if (!read_used(vq, &id, &size))
 				break;
-			/* in order: the entry only says where the batch ends */
+			/* in order: the entry marks the batch's end */
 			vq_drv_batch_next(vq, &id, &size);
 		}
 		slots = vq->out[id].slot_count;
@@ -129,7 +129,7 @@ unsigned vq_drv_split_pop(struct vq_drv *vq, struct vq_drv_used *used,
 		free_chain(vq, id, slots);
 		vq->next_used++;
 	}
-	/* the device said that a batch is longer than what it has used */
+	/* the batch is longer than the used entries the device announced */
 	if (i == pending && vq->is_in_batch)
 		vq_drv_fail(vq, VQ_FAULT_USED_ID);
 	return i;
