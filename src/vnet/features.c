@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What negotiated features mean for frames, see vnet.h. Pure; any thread. */
+/* Offloads and header size that follow from negotiated features, see vnet.h.
+ * Pure; any thread. */
 #include "vnet.h"
 
 #include "vnet_hdr.h"

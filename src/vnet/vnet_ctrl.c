@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands of the control queue, see vnet_ctrl.h. Pure; any thread that owns
- * the state.
+ * Commands of the control queue, see vnet_ctrl.h. Pure; runs on the thread that
+ * owns the state.
  *
- * A command is a class, a number and data, in as many buffers as the driver
- * likes. Each byte is read once, in order, through a reader that ends with the
- * chain; tables are read as far as there is room for them.
+ * A command is a class, a number and data, in any number of buffers. A reader
+ * takes each byte once, in order, and ends with the chain. Only the entries of
+ * a table that fit are kept.
  */
 #include "vnet_ctrl.h"
 
@@ -19,7 +19,7 @@ enum { VLAN_ADD, VLAN_DEL };
 enum { ANNOUNCE_ACK };
 enum { MQ_PAIRS_SET };
 
-/* The RX class: each command switches one mode. */
+/* The RX class: each command sets or clears one mode. */
 static const struct {
 	unsigned mode;
 	uint8_t feature;
@@ -32,15 +32,15 @@ static const struct {
 	{ VNET_FILTER_NOBCAST, VIRTIO_NET_F_CTRL_RX_EXTRA },
 };
 
-/* The driver's part of a chain, from where it was read to. */
+/* The unread rest of the driver's part of a chain. */
 struct reader {
 	const struct iovec *iov;
-	size_t off; /* in *iov */
+	size_t off; /* offset in *iov */
 	size_t left;
 };
 
-/* Copies @size bytes to @to (NULL: passes over them). False: there are not so
- * many. */
+/* Copies the next @size bytes to @to (NULL: skips them). Returns false if fewer
+ * are left. */
 static bool take(struct reader *r, void *to, size_t size)
 {
 	uint8_t *dst = to;
@@ -65,7 +65,7 @@ static bool take(struct reader *r, void *to, size_t size)
 	return true;
 }
 
-/* The last @size bytes of a command. */
+/* As take(), but also fails unless these are the last bytes of the command. */
 static bool take_last(struct reader *r, void *to, size_t size)
 {
 	return r->left == size && take(r, to, size);
@@ -179,7 +179,8 @@ static bool do_command(struct vnet_ctrl_state *s, const struct vq_chain *chain)
 	case CLASS_VLAN:
 		return do_vlan(s, head[1], &r);
 	case CLASS_ANNOUNCE:
-		/* the status bit that asks for it is not this side's */
+		/* the front-end owns the status bit that asks for the
+		 * announcement */
 		return head[1] == ANNOUNCE_ACK && !r.left &&
 		       feat_has(s->features, VIRTIO_NET_F_GUEST_ANNOUNCE);
 	case CLASS_MQ:

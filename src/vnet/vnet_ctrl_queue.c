@@ -2,11 +2,11 @@
 /*
  * Serving a control queue, see vnet_ctrl.h. Control thread.
  *
- * Theory of operation. The kick is watched edge-triggered, as the workers watch
- * theirs: its descriptor is shared with the front-end and is never read, which
- * could block. A kick serves one batch of commands: all of them are done, take
- * effect together, and only then are answered. A driver that keeps the queue
- * full is served a batch a millisecond.
+ * Theory of operation. The kick is watched edge-triggered, as in the workers:
+ * the front-end shares its descriptor, and reading it could block, so it is
+ * never read. A kick serves one batch of commands: all of them are done and
+ * take effect together before any is answered. A driver that keeps the queue
+ * full is served one batch per millisecond.
  */
 #include "vnet_ctrl.h"
 
@@ -14,15 +14,16 @@
 #include "virtio.h"
 
 #define BATCH 16
-#define BATCH_IOV                                                          \
-	512	   /* buffers of a batch; a longer command is not answered \
+#define BATCH_IOV                                                         \
+	512	   /* buffers of a batch; a longer command gets no answer \
 		    */
-#define NEXT_MS 1  /* to the next batch: others get their turn before */
-#define POLL_MS 20 /* without a kick */
+#define NEXT_MS 1  /* pause between batches, for the other users of the loop */
+#define POLL_MS 20 /* period without a kick descriptor */
 
 static void on_timer(struct loop_timer *t);
 
-/* Writes the answer behind what the driver wrote; the bytes written. */
+/* Writes the answer into the chain's first writable byte; returns the bytes
+ * written. */
 static uint32_t answer(const struct vq_chain *chain, uint8_t ack)
 {
 	if (!chain->writable_size)
@@ -31,7 +32,7 @@ static uint32_t answer(const struct vq_chain *chain, uint8_t ack)
 	return sizeof(ack);
 }
 
-/* False: there was nothing. */
+/* Serves a batch of commands. Returns false if there was none. */
 static bool serve_batch(struct vnet_ctrl *c)
 {
 	struct iovec iov[BATCH_IOV];
@@ -94,14 +95,14 @@ void vnet_ctrl_start(struct vnet_ctrl *c, struct vq_dev *vq, int kick_fd,
 	if (!is_resumed && is_at_start) {
 		vnet_ctrl_reset(&c->state, c->state.features,
 				c->state.pairs_max);
-		/* clause 5.1.6.5.6: one until it says more */
+		/* clause 5.1.6.5.6: one pair until the driver asks for more */
 		c->state.pairs = 1;
 	}
 	c->changed(c);
 	if (kick_fd >= 0)
 		loop_watch_add(c->loop, &c->watch, kick_fd, EPOLLIN | EPOLLET,
 			       on_kick);
-	/* what is there already; not from inside the owner's call */
+	/* serves the commands already there, outside the owner's call */
 	loop_timer_arm(c->loop, &c->timer, 0, on_timer);
 }
 

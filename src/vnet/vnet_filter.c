@@ -8,7 +8,7 @@ static bool passes_vlan(const struct vnet_filter *filter, struct frame *f)
 {
 	unsigned vid;
 
-	/* an outer 802.1ad tag is no VLAN of this table */
+	/* an outer 802.1ad tag is not in the VLAN table */
 	if (!frame_key(f, KEY_L2)->tags ||
 	    get_be16(frame_head(f) + 2 * ETH_ALEN) != ETHERTYPE_VLAN)
 		return true;
@@ -34,7 +34,7 @@ static bool passes_unicast(const struct vnet_filter *filter, const uint8_t *dst)
 {
 	if (filter->modes & VNET_FILTER_NOUNI)
 		return false;
-	/* a guest whose own address is not known may have any */
+	/* any address may belong to a guest that never told its own */
 	if (filter->modes & VNET_FILTER_ALLUNI ||
 	    !(filter->modes & VNET_FILTER_MAC))
 		return true;

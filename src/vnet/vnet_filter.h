@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which frames a guest wants, as its driver says on the control queue (virtio
- * 1.2, clauses 5.1.6.5.1 to 5.1.6.5.3). Best effort, as there: what does not
- * fit into a table opens the filter. An object is immutable while workers see
- * it.
+ * The frames that a guest wants, as its driver says on the control queue
+ * (virtio 1.2, clauses 5.1.6.5.1 to 5.1.6.5.3). Filtering is best effort, as in
+ * the specification: a table that overflows lets everything pass. A filter is
+ * immutable while workers see it.
  */
 #ifndef RW_VNET_FILTER_H
 #define RW_VNET_FILTER_H
@@ -12,10 +12,10 @@
 
 #include "frame.h"
 
-#define VNET_FILTER_MACS 64 /* of each kind; more: all of it passes */
+#define VNET_FILTER_MACS 64 /* addresses of each kind; with more, all pass */
 #define VNET_VLANS	 4096
 
-/* Modes of the RX class, and what opens or tells the other parts. */
+/* Modes of the RX class, and two bits that enable mac and vlan. */
 enum {
 	VNET_FILTER_PROMISC = 1 << 0,
 	VNET_FILTER_ALLMULTI = 1 << 1,
@@ -23,13 +23,13 @@ enum {
 	VNET_FILTER_NOMULTI = 1 << 3,
 	VNET_FILTER_NOUNI = 1 << 4,
 	VNET_FILTER_NOBCAST = 1 << 5,
-	VNET_FILTER_MAC = 1 << 6,   /* mac is the guest's own address */
-	VNET_FILTER_VLANS = 1 << 7, /* frames with a tag need their vlan bit */
+	VNET_FILTER_MAC = 1 << 6,   /* mac holds the guest's own address */
+	VNET_FILTER_VLANS = 1 << 7, /* tagged frames need their bit in vlan */
 };
 
 struct vnet_macs {
-	uint32_t count; /* as the driver said; above VNET_FILTER_MACS the list
-			 * is not complete */
+	uint32_t count; /* the driver's number; above VNET_FILTER_MACS the list
+			 * is incomplete */
 	uint8_t mac[VNET_FILTER_MACS][ETH_ALEN];
 };
 
@@ -50,7 +50,7 @@ static inline bool vnet_macs_have(const struct vnet_macs *m, const uint8_t *mac)
 	return false;
 }
 
-/* Does the guest want @f? */
+/* Returns whether the guest wants @f. */
 bool vnet_filter_passes(const struct vnet_filter *filter, struct frame *f);
 
 #endif

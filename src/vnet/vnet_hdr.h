@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * struct virtio_net_hdr (virtio 1.2, clause 5.1.6) between its form in guest
- * memory, or in front of a tap's frames, and struct vnet_hdr.
+ * Conversion of struct virtio_net_hdr (virtio 1.2, clause 5.1.6) between its
+ * form in guest memory, or in front of a tap's frames, and struct vnet_hdr.
  */
 #ifndef RW_VNET_HDR_H
 #define RW_VNET_HDR_H
@@ -10,7 +10,7 @@
 #include "le.h"
 
 #define VNET_HDR_MAX	12 /* with num_buffers */
-#define VNET_HDR_LEGACY 10 /* without */
+#define VNET_HDR_LEGACY 10 /* without num_buffers */
 
 /* The two forms have the same layout and differ at most in byte order. */
 _Static_assert(sizeof(struct vnet_hdr) == VNET_HDR_LEGACY, "layout");
@@ -24,14 +24,15 @@ static inline struct vnet_hdr vnet_hdr_swap(struct vnet_hdr h)
 	return h;
 }
 
-/* A header as it lies in guest memory, in two words: one move each, and no
- * struct that is written by members and then read as a whole. */
+/* A header as it lies in guest memory, in two words: each takes one move, and
+ * no struct is written by members and then read as a whole. */
 struct vnet_raw {
 	uint64_t first;
 	uint16_t csum_offset;
 };
 
-/* The first word of @h, and the mask that keeps @flags of such a word. */
+/* Return the first word of @h, and a mask for such words that keeps only @flags
+ * of the flags. */
 static inline uint64_t vnet_raw_word(struct vnet_hdr h)
 {
 	uint64_t v;
@@ -50,7 +51,7 @@ static inline uint64_t vnet_raw_mask(uint8_t flags)
 	return vnet_raw_word(h);
 }
 
-/* Reads a header that its owner may be rewriting: each byte once. */
+/* Reads a header once, byte by byte; its owner may be rewriting it. */
 static inline struct vnet_raw vnet_raw_load(const void *src)
 {
 	struct vnet_raw raw;
@@ -63,7 +64,7 @@ static inline struct vnet_raw vnet_raw_load(const void *src)
 	return raw;
 }
 
-/* frame_has_offload() of it. */
+/* As frame_has_offload(), of a raw header. */
 static inline bool vnet_raw_has_offload(struct vnet_raw raw)
 {
 	return raw.first & vnet_raw_word((struct vnet_hdr){
@@ -81,7 +82,7 @@ static inline struct vnet_hdr vnet_raw_decode(struct vnet_raw raw)
 	return vnet_hdr_swap(h);
 }
 
-/* Writes the header in @size bytes, 12 or 10. @mask from vnet_raw_mask(). */
+/* Writes the header in @size bytes, 12 or 10. @mask is from vnet_raw_mask(). */
 static inline void vnet_hdr_store(uint8_t *dst, const struct vnet_hdr *h,
 				  uint64_t mask, uint16_t num_buffers,
 				  unsigned size)

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Queue pairs over rings, see vnet_pair.h. The burst operations and arming run
- * on workers, the rest on the control thread. Calls work/ to attach queues and
- * fabric/ to publish them.
+ * on workers, the other functions on the control thread. Calls work/ to attach
+ * queues and fabric/ to publish them.
  *
- * Theory of operation. The owner hands over rings that work and takes them back
- * before anything under them changes; here each becomes an rxq attached to a
+ * Theory of operation. The owner hands over working rings and takes them back
+ * before it changes anything under them. Each ring becomes an rxq attached to a
  * worker, or a txq in the port's set. Both ways out of the data path
- * (rxq_detach_many(), port_set_txqs()) wait for the workers, so on return from
- * vnet_pairs_stop() nobody can still hold the ring: not a worker in rx_burst,
- * not one in tx_burst, and not the control thread, which runs this.
+ * (rxq_detach_many(), port_set_txqs()) wait for the workers. So after
+ * vnet_pairs_stop() nobody holds the ring: no worker in rx_burst or tx_burst,
+ * nor the control thread, which runs the stop.
  *
- * To be saved with the port: nothing of its own. A ring's position is in its
- * vq_dev; frames that wait are in the ring, and those sent ahead of them
- * (waiting.ahead) would be sent twice, as after any restart.
+ * State to save with the port: none. The vq_dev holds a ring's position, and
+ * waiting frames are in the ring. Frames sent ahead of them (waiting.ahead)
+ * would be sent twice, as after any restart.
  */
 #include "vnet_pair.h"
 
@@ -41,8 +41,8 @@ unsigned vnet_pair_rx_burst(struct rxq *rxq, struct burst *b)
 			 bad.bad_offload);
 	}
 	if (unlikely(shm_load(&q->state) != VNET_QUEUE_RUNNING) && n) {
-		/* "Must process and discard any TX packets" (vhost-user,
-		 * "Ring states") */
+		/* "Must process and discard any TX packets" (vhost-user, "Ring
+		 * states") */
 		stat_add(&rxq->stats.drops[DROP_RX_DISABLED], n);
 		return 0;
 	}
@@ -70,7 +70,7 @@ void vnet_pair_rx_disarm(struct rxq *rxq)
 	vq_dev_disarm(container_of(rxq, struct vnet_rxq, rxq)->vq);
 }
 
-/* Why the guest does not get @f; DROP_COUNT: it does. */
+/* Returns why the guest does not get @f, or DROP_COUNT if it gets it. */
 static enum drop_reason refusal(struct frame *f,
 				const struct vnet_filter *filter, uint32_t max)
 {
@@ -81,11 +81,12 @@ static enum drop_reason refusal(struct frame *f,
 	return DROP_COUNT;
 }
 
-/* Those of a burst's frames that the guest wants, and what becomes of each. */
+/* The frames of a burst that the guest wants, and why it does not want
+ * others. */
 struct wanted {
 	struct frame *frame[BURST_MAX];
-	unsigned at[BURST_MAX];		 /* where each of them was */
-	enum drop_reason why[BURST_MAX]; /* of the burst's frames */
+	unsigned at[BURST_MAX]; /* position of each wanted frame in the burst */
+	enum drop_reason why[BURST_MAX]; /* verdict on each frame */
 	unsigned count;
 };
 
@@ -104,8 +105,8 @@ static __attribute__((noinline)) void pick_wanted(
 	}
 }
 
-/* Of the frames picked, @taken were sent: those between them that are not
- * wanted are dropped. Returns how many of the @n frames that makes. */
+/* Drops the unwanted frames among those sent. @taken: how many wanted frames
+ * were sent. Returns how many of the @n frames are done. */
 static __attribute__((noinline)) unsigned drop_unwanted(
 	struct txq *txq, const struct wanted *w, struct frame *const *frames,
 	unsigned n, unsigned taken)
@@ -148,7 +149,7 @@ unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
 
 void vnet_pairs_set_mtu(struct vnet_pairs *p, uint32_t mtu)
 {
-	/* "plus low level ethernet header length": with a tag */
+	/* "plus low level ethernet header length"; 4 bytes for a tag */
 	uint32_t max = mtu ? mtu + ETH_HLEN + 4 : 0;
 
 	for (unsigned i = 0; i < p->count; i++)
@@ -195,8 +196,8 @@ int vnet_pairs_publish(struct vnet_pairs *p)
 		running[n++] = &q->txq;
 	}
 	rc = port_set_txqs(p->port, running, n, offloads);
-	/* None at all needs no memory, and the queue that is about to go must
-	 * not stay in the set. */
+	/* After a failure sets no queues, which needs no memory: the queue that
+	 * is about to go must not stay in the set. */
 	if (rc)
 		port_set_txqs(p->port, NULL, 0, 0);
 	return rc;
@@ -212,14 +213,14 @@ static int start_rx(struct vnet_rxq *q, const struct vnet_ring *ring)
 	q->vq = ring->vq;
 	q->offloads = vnet_offloads_from_driver(q->vq->features);
 	q->rxq.event_fd = ring->kick_fd;
-	/* relative to the position: right where the ring goes on, else about
-	 * other frames */
+	/* Relative to the ring's position: valid if the ring goes on, else
+	 * about other frames. */
 	if (!ring->is_resumed)
 		q->waiting = (struct waiting){ 0 };
 	shm_store(&q->state, started(ring->enabled));
 	if (!rxq_attach(&q->rxq))
 		return 0;
-	/* Something that cannot be waited for; it can be polled. */
+	/* a kick_fd that cannot be waited for: poll the ring */
 	q->rxq.event_fd = -1;
 	return rxq_attach(&q->rxq);
 }
@@ -295,7 +296,7 @@ void vnet_pairs_set_filter(struct vnet_pairs *p,
 	}
 	for (unsigned i = 0; i < p->count; i++)
 		rcu_publish(p->pair[i].tx.filter, filter);
-	/* May still read the old one, which is the next spare one: workers in
-	 * the middle of a tx_burst. */
+	/* Workers in the middle of a tx_burst may still read the old filter,
+	 * which is the next spare one. */
 	rcu_wait_workers();
 }

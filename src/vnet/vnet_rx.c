@@ -3,9 +3,8 @@
  * From the guest into the switch: chains of a transmitq become frames. Runs on
  * the worker that owns the queue; calls the ring and net/ only.
  *
- * Everything the guest wrote is read once: the offload header into a local, the
- * first bytes of the frame into its head. Both are judged in the copy. The
- * payload is not looked at.
+ * Guest memory is read once: the offload header into a local, the first bytes
+ * of the frame into its head. Checks use these copies. The payload is not read.
  */
 #include "vnet.h"
 
@@ -13,8 +12,8 @@
 #include "offload.h"
 #include "vnet_hdr.h"
 
-/* Chains whose first bytes are fetched ahead of their turn: enough to cover a
- * miss to the other core's cache with the work on the chains between. */
+/* Distance of the prefetch in chains: enough to hide a miss to the other core's
+ * cache behind the work on the chains between. */
 #define PREFETCH_AHEAD 6
 
 static inline void prefetch_chain(const struct vq_chain *c)
@@ -25,12 +24,12 @@ static inline void prefetch_chain(const struct vq_chain *c)
 		return;
 	p = c->iov->iov_base;
 	__builtin_prefetch(p);
-	/* behind a header that is apart lies the frame */
+	/* the frame follows a header in a buffer of its own */
 	p = c->readable_count > 1 ? c->iov[1].iov_base : p + CACHE_LINE;
 	__builtin_prefetch(p);
 }
 
-/* The header of a chain whose first buffer is too short for it. Moves *@iov and
+/* Reads a header that is longer than the chain's first buffer. Moves *@iov and
  * *@count behind it; the chain is longer than the header. */
 static __attribute__((noinline)) struct vnet_raw gather_hdr(struct iovec **iov,
 							    unsigned *count,
@@ -58,7 +57,8 @@ static __attribute__((noinline)) struct vnet_raw gather_hdr(struct iovec **iov,
 	return vnet_raw_load(raw);
 }
 
-/* A frame with a segmentation type or without its checksum. False: refused. */
+/* Makes @f a frame with a segmentation type or without its checksum. Returns
+ * false if the header is refused. */
 static __attribute__((noinline)) bool take_offload(
 	struct frame *f, struct vnet_raw raw, struct iovec *iov,
 	unsigned iov_count, uint32_t len, unsigned offloads)
@@ -66,13 +66,14 @@ static __attribute__((noinline)) bool take_offload(
 	f->hdr = vnet_raw_decode(raw);
 	/* a driver may set no other flag (clause 5.1.6.2.1) */
 	f->hdr.flags &= VNET_HDR_F_NEEDS_CSUM;
-	/* a hint, but the next one to read it might believe it */
+	/* hdr_len is a hint, but a later reader might trust it */
 	f->hdr.hdr_len = MIN(f->hdr.hdr_len, len);
 	frame_from_iov(f, iov, iov_count, len, FRAME_HEAD);
 	return offload_is_valid(f) && !(frame_offloads_needed(f) & ~offloads);
 }
 
-/* Makes @f the frame in @c; false when it holds none, which is counted. */
+/* Makes @f the frame in @c. Returns false, and counts it in @stats, when @c
+ * holds no good frame. */
 static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 			      unsigned hdr_size, unsigned offloads,
 			      uint32_t snap, struct vnet_rx_stats *stats)
@@ -82,7 +83,7 @@ static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 	struct iovec *iov = c->iov;
 	struct vnet_raw raw;
 
-	/* shorter than the header wraps around to a huge length */
+	/* a chain shorter than the header wraps to a huge length */
 	if (unlikely(len - ETH_HLEN > FRAME_MAX - ETH_HLEN)) {
 		stat_inc(&stats->bad_frame);
 		return false;
@@ -105,7 +106,7 @@ static inline bool take_frame(struct frame *f, const struct vq_chain *c,
 		return false;
 	}
 	f->hdr = (struct vnet_hdr){ 0 };
-	/* the usual length is known to the compiler */
+	/* a constant for the compiler: the usual length */
 	if (likely(snap == FRAME_SNAP))
 		frame_from_iov(f, iov, count, len, FRAME_SNAP);
 	else

@@ -1,38 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the switch to the guest: frames are copied into chains of a receiveq,
- * the only copy their payload sees. Runs on whoever holds the port's transmit
+ * the only copy of their payload. Runs on the holder of the port's transmit
  * lock; calls the ring and net/ only.
  *
- * Chains are popped as many as there are frames at once, filled in order, and
- * what was not needed goes back with one unpop; then one push publishes all.
- * A frame is begun only when its buffers are at hand, so there is never half of
- * one to take back. A frame for which more chains have to be popped than the
- * window holds closes the window and comes first in the next.
+ * A burst pops as many chains as it has frames and fills them in order. One
+ * unpop gives the unused chains back, then one push publishes the filled ones.
+ * A frame is begun only when all its buffers are at hand, so no partial frame
+ * is ever taken back. A frame that needs more chains than the window has left
+ * closes the window and comes first in the next.
  */
 #include "vnet.h"
 
 #include "cycles.h"
 #include "vnet_hdr.h"
 
-/* Chains in hand at a time. 64 KiB in the 1.5 KiB buffers of a Linux guest are
- * 43; a frame that needs more than the whole window is too big. */
+/* Most popped chains at a time. 64 KiB take 43 of the 1.5 KiB buffers of a
+ * Linux guest; a frame that needs more than the whole window is too big. */
 #define WINDOW 256
 
-/* Buffers made ready for writing ahead of their turn. Measured with a guest on
- * the other core, 64 bytes, on a busy machine: 153 to 165 TSC cycles a frame
- * for the whole path at 4 and at 8; 169 to 228 when the prefetch was not for
- * writing. */
+/* Distance of the prefetch for writing, in chains. Measured with a guest on the
+ * other core, 64 bytes, on a busy machine: 153 to 165 TSC cycles a frame for
+ * the whole path at 4 and at 8; 169 to 228 with a prefetch for reading. */
 #define PREFETCH_AHEAD 6
 
 struct window {
 	struct vq_dev *vq;
 	unsigned hdr_size;
 	bool is_mergeable;
-	bool is_full;	   /* more chains only after a flush */
-	uint64_t hdr_mask; /* what of a header the guest may see */
-	unsigned popped;   /* chains in hand ... */
-	unsigned filled;   /* ... of which the first hold frames */
+	bool is_full;	   /* more chains fit only after a flush */
+	uint64_t hdr_mask; /* bits of a header that the guest may see */
+	unsigned popped;   /* chains popped */
+	unsigned filled; /* popped chains that hold frames, from the first on */
 	unsigned iov_used;
 	copy_large_fn *copy; /* for large pieces */
 	struct vq_chain chain[WINDOW];
@@ -51,8 +50,8 @@ static inline void prefetch_chain(const struct vq_chain *c)
 	prefetch_write(p + CACHE_LINE);
 }
 
-/* Pops up to @want more chains; false when there are none to be had now, with
- * w->is_full when a flush makes room for more. */
+/* Pops up to @want more chains. Returns false when none can be popped now, with
+ * w->is_full set if a flush makes room for more. */
 static bool pop_more(struct window *w, unsigned want)
 {
 	struct vq_chain *c = &w->chain[w->popped];
@@ -60,13 +59,13 @@ static bool pop_more(struct window *w, unsigned want)
 	unsigned n;
 
 	want = MIN(want, WINDOW - w->popped);
-	stage_mark(STAGE_COPY); /* of frames before, if any */
+	stage_mark(STAGE_COPY); /* of earlier frames, if any */
 	w->is_full = !want || !room;
 	if (w->is_full)
 		return false;
 	n = vq_dev_pop_burst(w->vq, c, want, w->iov + w->iov_used, room);
 	if (n && unlikely(c->flags & VQ_CHAIN_TRUNCATED) && w->popped) {
-		/* perhaps not too long for an empty window */
+		/* it may fit into an empty window */
 		vq_dev_unpop(w->vq, c, n);
 		w->is_full = true;
 		return false;
@@ -81,7 +80,8 @@ static bool pop_more(struct window *w, unsigned want)
 	return n;
 }
 
-/* Publishes the filled chains and gives the others back. */
+/* Publishes the filled chains and unpops the others; returns the filled
+ * ones. */
 static unsigned flush(struct window *w)
 {
 	unsigned filled = w->filled;
@@ -104,8 +104,8 @@ static inline void copy_piece(const struct window *w, uint8_t *dst,
 		w->copy(dst, src, size, next);
 }
 
-/* The beginning of what @f has behind its head, which will go behind @dst and
- * the head. */
+/* Returns the start of the payload of @f after its head, to be copied behind
+ * @dst and the head. */
 static inline struct copy_next next_of_frame(const struct frame *f,
 					     uint8_t *dst)
 {
@@ -115,8 +115,8 @@ static inline struct copy_next next_of_frame(const struct frame *f,
 				   f->iov->iov_len };
 }
 
-/* Copies what @f has behind its head to @dst, which has room for all of it.
- * @next: what comes after. */
+/* Copies the payload of @f after its head to @dst, which has room for it. @next
+ * is the copy after this one. */
 static void copy_rest(const struct window *w, uint8_t *dst,
 		      const struct frame *f, struct copy_next next)
 {
@@ -136,16 +136,16 @@ static void copy_rest(const struct window *w, uint8_t *dst,
 /* Write position in consecutive chains. */
 struct writer {
 	copy_large_fn *copy;
-	const struct vq_chain *next; /* chain to go on with */
+	const struct vq_chain *next; /* next chain to fill */
 	const struct vq_chain *end;  /* the frame ends before it */
-	const struct iovec *iov;     /* next buffer of the present one */
+	const struct iovec *iov;     /* next buffer of the current chain */
 	unsigned iov_left;
 	uint8_t *dst;
-	size_t left; /* bytes at dst */
+	size_t left; /* bytes of room at dst */
 };
 
-/* What follows the piece that ends where the present buffer does: in the next
- * buffer, @size bytes from @src. */
+/* Returns the copy that follows a piece up to the end of the current buffer:
+ * @size bytes from @src into the next buffer. */
 static struct copy_next next_of_writer(const struct writer *w,
 				       const uint8_t *src, size_t size)
 {
@@ -215,8 +215,8 @@ static void put_frame(struct window *w, const struct frame *f, unsigned count)
 
 enum fit { FIT, FIT_NOT_NOW, FIT_NEVER };
 
-/* How many of the next chains does a frame of @size bytes, header included,
- * take? Pops more when they are not at hand; @behind frames follow. */
+/* Finds how many of the next chains a frame of @size bytes, header included,
+ * takes. Pops more when they do not suffice; @behind frames follow. */
 static enum fit find_chains(struct window *w, uint32_t size, unsigned behind,
 			    unsigned *count)
 {
@@ -243,7 +243,8 @@ static enum fit find_chains(struct window *w, uint32_t size, unsigned behind,
 	return FIT;
 }
 
-/* All but the simplest case. False: stop, no buffers for @f. */
+/* Places a frame outside the simple case. Returns false when @f has to wait for
+ * buffers. */
 static __attribute__((noinline)) bool put_slow(struct window *w,
 					       const struct frame *f,
 					       unsigned behind,
@@ -265,7 +266,7 @@ static __attribute__((noinline)) bool put_slow(struct window *w,
 	}
 }
 
-/* Does @f fit in @c, which is a single buffer? */
+/* Returns whether @c is a single buffer with room for @size bytes. */
 static inline bool is_simple(const struct vq_chain *c, uint32_t size)
 {
 	return c->writable_count == 1 && c->writable_size >= size;
@@ -276,8 +277,8 @@ static inline uint8_t *simple_dst(const struct vq_chain *c)
 	return c->iov[c->readable_count].iov_base;
 }
 
-/* Fills single buffers with whole frames, one each, as long as that is how it
- * goes. Returns how many. */
+/* Fills single buffers with whole frames, one each, up to the first frame or
+ * chain that does not fit this. Returns how many. */
 static unsigned fill_simple(struct window *w, struct frame *const *frames,
 			    unsigned n, uint64_t *bytes)
 {
@@ -322,8 +323,8 @@ static unsigned fill_simple(struct window *w, struct frame *const *frames,
 	return i;
 }
 
-/* Fills one window; stops when all frames are done with, or at the first that
- * has to wait. */
+/* Fills one window; stops after the last frame, or at the first that has to
+ * wait. */
 static void fill(struct window *w, struct frame *const *frames, unsigned n,
 		 struct vnet_tx_result *res)
 {
@@ -353,8 +354,8 @@ struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
 	w.vq = vq;
 	w.hdr_size = vnet_hdr_size(vq->features);
 	w.is_mergeable = feat_has(vq->features, VIRTIO_NET_F_MRG_RXBUF);
-	/* flags mean nothing to a guest without the feature, and must be zero
-	 * (clause 5.1.6.4.1) */
+	/* without the feature the guest's flags must be zero (clause
+	 * 5.1.6.4.1) */
 	w.hdr_mask = vnet_raw_mask(
 		feat_has(vq->features, VIRTIO_NET_F_GUEST_CSUM)
 			? VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID
