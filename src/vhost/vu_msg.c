@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sending and receiving vhost-user messages, see vu_msg.h. Any thread, one at
- * a time per socket. Calls libc only.
+ * Sending and receiving vhost-user messages, see vu_msg.h. Any thread, one at a
+ * time per socket. Calls libc only.
  *
- * The header is received first and alone, then exactly the payload it
- * announces, so that a read never runs into the next message, whose
- * descriptors would then come with this one.
+ * The header is received alone, then exactly the payload that it announces. A
+ * read past the message would take the descriptors of the next message.
  */
 #include "vu_msg.h"
 
@@ -35,7 +34,8 @@ void vu_msg_fini(struct vu_msg *m)
 	m->fd_count = 0;
 }
 
-/* The parts of @m behind its first @skip bytes. */
+/* Stores in @iov the parts of @m behind its first @skip bytes; returns their
+ * number. */
 static size_t message_iov(const struct vu_msg *m, size_t skip,
 			  struct iovec iov[2])
 {
@@ -100,8 +100,8 @@ int vu_msg_send(int sock, const struct vu_msg *m)
 	return rc == -EAGAIN ? -ETIMEDOUT : rc;
 }
 
-/* Moves the descriptors of @mh into @m; false when there are more than it
- * holds. */
+/* Moves the descriptors of @mh into @m. Returns false when @m has no room for
+ * all; the others are closed. */
 static bool take_fds(struct msghdr *mh, struct vu_msg *m)
 {
 	struct cmsghdr *c;
@@ -128,8 +128,8 @@ static bool take_fds(struct msghdr *mh, struct vu_msg *m)
 	return all;
 }
 
-/* The kernel left descriptors of a message out: more than there is room for, or
- * it could not give them to this process. */
+/* Finds out why the kernel dropped descriptors of a message: too many for @m,
+ * or this process could not get them. Returns -errno with @err. */
 static int explain_lost_fds(const struct vu_msg *m, struct err *err)
 {
 	struct rlimit limit = { 0 };
@@ -139,7 +139,7 @@ static int explain_lost_fds(const struct vu_msg *m, struct err *err)
 		return err_set(err, -EPROTO,
 			       "more than %d descriptors with one message",
 			       VU_MAX_FDS);
-	/* Is there room for one? */
+	/* tests whether this process can open one more descriptor */
 	fd = eventfd(0, EFD_CLOEXEC);
 	if (fd >= 0) {
 		fd_close(&fd);
@@ -171,8 +171,8 @@ static int check_header(const struct vu_header *h, struct err *err)
 	return 0;
 }
 
-/* Receives up to @size bytes to @to. Bytes received or -errno, 0 at the end of
- * the stream. */
+/* Receives up to @size bytes to @to. Returns the bytes received, 0 at the end
+ * of the stream, or -errno with @err. */
 static ssize_t receive(int sock, struct vu_rx *rx, void *to, size_t size,
 		       struct err *err)
 {

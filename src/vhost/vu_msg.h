@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vhost-user on the wire (QEMU, docs/interop/vhost-user.rst): header, payloads,
- * file descriptors in SCM_RIGHTS. Both the back-end session and the client
- * send and receive with these.
+ * file descriptors in SCM_RIGHTS. The back-end session and the client send and
+ * receive with these functions.
  */
 #ifndef RW_VU_MSG_H
 #define RW_VU_MSG_H
@@ -12,7 +12,7 @@
 #include "err.h"
 #include "gmem.h"
 
-/* Front-end to back-end. */
+/* Requests of the front-end to the back-end. */
 enum vu_request {
 	VU_GET_FEATURES = 1,
 	VU_SET_FEATURES = 2,
@@ -82,7 +82,7 @@ enum {
 };
 
 enum {
-	VU_VRING_IDX_MASK = 0xff, /* of the u64 of SET_VRING_KICK etc. */
+	VU_VRING_IDX_MASK = 0xff, /* in the u64 of SET_VRING_KICK etc. */
 	VU_VRING_NOFD = 1 << 8,
 };
 
@@ -92,7 +92,7 @@ enum {
 struct vu_header {
 	uint32_t request;
 	uint32_t flags;
-	uint32_t size; /* of the payload */
+	uint32_t size; /* bytes of the payload */
 };
 
 struct vu_vring_state {
@@ -103,7 +103,7 @@ struct vu_vring_state {
 struct vu_vring_addr {
 	uint32_t idx;
 	uint32_t flags; /* bit 0: log writes to the used ring */
-	uint64_t desc;	/* front-end addresses */
+	uint64_t desc;	/* a front-end address, as are used and avail */
 	uint64_t used;	/* Device Area */
 	uint64_t avail; /* Driver Area */
 	uint64_t log;
@@ -142,37 +142,40 @@ struct vu_msg {
 	unsigned fd_count;
 };
 
-/* Closes the descriptors nobody took. */
+/* Closes the descriptors that are still in @m. */
 void vu_msg_fini(struct vu_msg *m);
 
 /*
- * Sends @m piece by piece, with its first @m->fd_count descriptors, which stay
- * the caller's; *@sent is 0 before the first piece. 0 when all is sent; -EAGAIN
- * when the socket is full: call again when there is room; or -errno.
+ * Sends @m piece by piece, with its @m->fd_count descriptors, which the caller
+ * keeps. *@sent counts the bytes sent; set it to 0 before the first piece.
+ * Returns 0 when all is sent, -EAGAIN when the socket is full (call again when
+ * it has room), or -errno.
  */
 int vu_tx_poll(int sock, const struct vu_msg *m, uint32_t *sent);
 
-/* Sends @m whole, or fails: -ETIMEDOUT when the socket has no room for it. Then
- * a part may have been sent, and the connection is of no more use. Never waits:
- * a peer that does not read must not hold up the control thread. */
+/* Sends @m whole. Returns 0 or -errno; -ETIMEDOUT when the socket has no room.
+ * After an error a part may have been sent, and the connection is unusable.
+ * Never waits: a peer that does not read must not hold up the control
+ * thread. */
 int vu_msg_send(int sock, const struct vu_msg *m);
 
 /*
- * Receives one message piece by piece from a non-blocking socket: call again
- * when it says -EAGAIN. Returns 1 with a whole message in rx->msg (the caller
- * then resets with vu_rx_next()), 0 when the peer closed between messages,
- * -EAGAIN, -EPROTO with @err for a header no request could have (version, size
- * over the payload, too many descriptors, closed inside a message), or -errno;
- * -EMFILE with @err when this process had no room for the descriptors.
+ * Receives one message piece by piece from a non-blocking socket. Returns 1
+ * with a whole message in rx->msg, 0 when the peer closed between messages,
+ * -EAGAIN when more has to arrive (call again then), or -errno with @err. After
+ * 1, vu_rx_next() prepares the next message. -EPROTO: a wrong version, a
+ * payload that is too large, too many descriptors, or a peer that closed inside
+ * a message. -EMFILE: this process had no room for the descriptors.
  */
 struct vu_rx {
 	struct vu_msg msg;
-	uint32_t have; /* bytes of header and payload so far */
+	uint32_t have; /* bytes of header and payload received so far */
 };
 int vu_rx_poll(int sock, struct vu_rx *rx, struct err *err);
 void vu_rx_next(struct vu_rx *rx);
 
-/* "SET_VRING_NUM", or "request 99". Static or thread-local buffer. */
+/* Returns a name such as "SET_VRING_NUM" or "request 99", in a static or
+ * thread-local buffer. */
 const char *vu_request_name(uint32_t request);
 
 #endif

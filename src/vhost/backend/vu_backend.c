@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Back-end session of vhost-user: its life, and the way of a message from the
+ * Back-end session of vhost-user: its life, and the path of a message from the
  * socket through the table of requests to a handler and back. Control thread.
  *
- * Theory of operation. vu_request.c says what each request must look like;
- * vu_backend_device.c and vu_backend_queue.c do what it asks. Any error ends
- * the session: the queues stop (after which no worker touches them), memory and
- * descriptors go, one line is logged, the owner is told. All that also happens
- * when the front-end just disappears; nothing outlives the session.
+ * Theory of operation. vu_request.c describes the form of each request;
+ * vu_backend_device.c and vu_backend_queue.c carry it out. Any error ends the
+ * session: the queues stop, after which no worker touches them; memory and
+ * descriptors are released; one line is logged; the owner is told. The same
+ * happens when the front-end disappears. Nothing outlives the session.
  */
 #include "vu_backend.h"
 
@@ -20,10 +20,10 @@
 #include "shm.h"
 #include "vu_backend_impl.h"
 
-/* Messages handled at a time, so that one front-end cannot keep the loop. */
+/* Messages handled per event: one front-end must not keep the loop. */
 #define MESSAGES_PER_EVENT 32
 
-/* Gives everything back but the struct itself. */
+/* Releases everything except the struct itself. */
 static void release(struct vu_backend *b)
 {
 	vu_queues_pause(b);
@@ -52,7 +52,7 @@ static int send_reply(struct vu_backend *b, struct vu_msg *m, uint32_t size,
 {
 	int rc;
 
-	/* What came with the request must not go back with the reply. */
+	/* descriptors of the request must not go out with the reply */
 	vu_msg_fini(m);
 	m->hdr.flags = VU_VERSION | VU_FLAG_REPLY;
 	m->hdr.size = size;
@@ -79,13 +79,13 @@ static int handle(struct vu_backend *b, struct vu_msg *m, struct err *err)
 		log_limited(b->log, LOG_LEVEL_INFO, "port=%s: %s: %s: refused",
 			    b->name, row->name, err->msg);
 	if (row->reply == VU_REPLY_PAYLOAD) {
-		/* After an error the payload says nothing. */
+		/* after an error there is no payload to send */
 		if (!rc)
 			sent = send_reply(b, m, row->reply_size, err);
 	} else if (wants_ack && feat_has(before | b->protocol_features,
 					 VU_PROTOCOL_F_REPLY_ACK)) {
-		/* The message that negotiates REPLY_ACK may be the first that
-		 * asks: user-mode-linux does so. */
+		/* The message that negotiates REPLY_ACK may itself ask for an
+		 * acknowledgement: user-mode-linux does. */
 		m->payload.u64 = rc != 0;
 		sent = send_reply(b, m, sizeof(m->payload.u64),
 				  rc ? NULL : err);

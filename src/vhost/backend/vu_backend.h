@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Back-end session of vhost-user: one connected front-end. Keeps what the
- * front-end configured, turns it into activated device-side queues and hands
- * them to its owner (a port), takes them back before anything under them
- * changes.
+ * Back-end session of vhost-user: one connected front-end. The session keeps
+ * the front-end's configuration, turns it into activated device-side queues and
+ * hands these to its owner (a port). It takes them back before it changes
+ * anything under them.
  *
  * Queue life (vhost-user, "Ring states"; the table is in vu_queue.h):
  *
  *   unconfigured -> ready -> waiting -> running <-> draining -> stopped
  *                                          `--> faulted
  *
- * ready: size and addresses known; waiting: SET_VRING_KICK came, and features
- * or the memory that holds the ring are missing; running: the owner has it and
- * it is enabled; draining: started but disabled (transmit is drained and
- * discarded, nothing is received); faulted: the guest broke it; stopped:
- * GET_VRING_BASE was answered.
+ * ready: size and addresses are known; waiting: SET_VRING_KICK came, but
+ * features or the memory that holds the ring are missing; running: the owner
+ * has the ring and it is enabled; draining: started but disabled (frames of the
+ * guest are dropped, the guest receives none); faulted: the guest broke it;
+ * stopped: GET_VRING_BASE was answered.
  *
  * Control thread only.
  */
@@ -30,86 +30,88 @@
 #define VU_MAX_QUEUE_PAIRS 64
 #define VU_MAX_QUEUES	   (2 * VU_MAX_QUEUE_PAIRS)
 
-/* The control queue, when the owner serves one, comes behind these. */
+/* All rings, including the control queue, which is the last if the owner serves
+ * one. */
 #define VU_MAX_RINGS (VU_MAX_QUEUES + 1)
 
 struct vu_backend;
 
-/* A queue of the front-end that works from now on. All of it is borrowed until
- * the owner is told to stop it. */
+/* A queue that starts. All members are borrowed until the owner has to stop the
+ * queue. */
 struct vu_ring {
 	struct vq_dev *vq;
-	int kick_fd;  /* -1: must be polled */
-	bool enabled; /* as SET_VRING_ENABLE last said */
-	/* It goes on where the owner left it; false: the front-end said where,
-	 * and what it left there may be something else. */
+	int kick_fd;  /* -1: the owner must poll */
+	bool enabled; /* value of the last SET_VRING_ENABLE */
+	/* True if the ring goes on where the owner left it. False if the
+	 * front-end set the position: the ring's content may be new. */
 	bool is_resumed;
 };
 
 struct vu_backend_ops {
-	/* Features were agreed; comes before the first queue_start and again
-	 * whenever they change (no queue runs then). */
+	/* Features were agreed. Called before the first queue_start, and again
+	 * at each change, when no queue runs. */
 	void (*features_set)(void *ctx, uint64_t features);
-	/* Queue @idx works; the owner's data path has it until queues_stop().
-	 */
+	/* Queue @idx starts; the owner's data path has it until
+	 * queues_stop(). */
 	void (*queue_start)(void *ctx, unsigned idx,
 			    const struct vu_ring *ring);
-	/* While running; not called when nothing changes. */
+	/* A running queue was enabled or disabled. Called only at a change. */
 	void (*queue_enable)(void *ctx, unsigned idx, bool enabled);
-	/* Follows one or more of the two above, which must have taken effect
-	 * on return. */
+	/* Called after one or more calls of the two above. All of them must be
+	 * in effect on its return. */
 	void (*queues_changed)(void *ctx);
-	/* On return no worker touches the @n queues @idx[] or their kick_fds
-	 * any more. */
+	/* Stops the @n queues @idx[]. On return no worker touches them or their
+	 * kick_fds. */
 	void (*queues_stop)(void *ctx, const unsigned *idx, unsigned n);
-	/* The control queue works, or no more: the same for the one queue that
-	 * is no part of a pair (virtio 1.2, clause 5.1.2). Few front-ends hand
-	 * it over, most serve it themselves. NULL, both: none is accepted. */
+	/* As queue_start and queues_stop, for the control queue, which belongs
+	 * to no pair (virtio 1.2, clause 5.1.2). Few front-ends hand it over;
+	 * most serve it themselves. Both NULL: a control queue is refused. */
 	void (*control_start)(void *ctx, const struct vu_ring *ring);
 	void (*control_stop)(void *ctx);
-	/* The guest broke queue @idx, which stopped; logged already. May be
+	/* The guest broke queue @idx, which has stopped; already logged. May be
 	 * NULL. */
 	void (*fault)(void *ctx, unsigned idx, const char *text);
-	/* Returns how often the driver kicked queue @idx so far, in whatever
-	 * session; of a receiveq 0. NULL: kicks are not counted. */
+	/* Returns how often the driver has kicked queue @idx in all sessions; 0
+	 * for a receiveq. NULL: kicks are not counted. */
 	uint64_t (*queue_kicks)(void *ctx, unsigned idx);
 	/* The guest moved here: announce @mac on its behalf (SEND_RARP). */
 	void (*rarp)(void *ctx, const uint8_t mac[6]);
 	void (*mtu)(void *ctx, uint16_t mtu);
-	/* The connection is over (@reason: one line, already logged; not
-	 * @by_error: the front-end left); every queue was stopped. The owner
-	 * calls vu_backend_destroy(), now or later, never from inside another
+	/* The connection ended and every queue was stopped. @reason is one
+	 * line, already logged; without @by_error the front-end left. The owner
+	 * calls vu_backend_destroy(), now or later, but not from inside another
 	 * callback. */
 	void (*closed)(void *ctx, bool by_error, const char *reason);
 };
 
 struct vu_backend_config {
-	const char *name;      /* of the port, for log lines; borrowed */
-	struct log_limit *log; /* of the port, for what a front-end or its
-				* guest can bring about; borrowed */
+	const char *name;      /* name of the port, for log lines; borrowed */
+	struct log_limit *log; /* the port's limit for lines that a front-end or
+				* its guest can cause; borrowed */
 	uint64_t features;     /* device features offered */
 	unsigned queue_pairs;  /* 1..VU_MAX_QUEUE_PAIRS */
 	const int *report_fd;  /* see vq_dev.h: after each event the owner
 				* calls vu_backend_check(); borrowed */
 };
 
-/* Takes ownership of the connected socket @sock (made non-blocking). */
+/* Returns a session that owns the connected socket @sock and makes it
+ * non-blocking, or NULL; @sock is closed then. */
 struct vu_backend *vu_backend_create(struct loop *loop, int sock,
 				     const struct vu_backend_config *config,
 				     const struct vu_backend_ops *ops,
 				     void *ctx);
 
-/* Stops every queue (queue_stop is called), drops memory, closes all fds. Does
- * not call closed(). NULL is fine. */
+/* Stops every queue (calls queues_stop), drops memory and closes all
+ * descriptors. Does not call closed(). @b may be NULL. */
 void vu_backend_destroy(struct vu_backend *b);
 
-/* Looks after the queues when something was reported: signals the error eventfd
- * of each that broke and logs, ends the session whose memory was cut. May call
- * closed(). */
+/* Checks the queues after an event of report_fd: signals the error eventfd of
+ * each queue that broke and logs it; ends a session whose memory was cut. May
+ * call closed(). */
 void vu_backend_check(struct vu_backend *b);
 
-/* Negotiated features, protocol features, status, memory, state and fault of
- * each queue. */
+/* Shows negotiated features, protocol features, status, memory, and the state
+ * and fault of each queue. */
 void vu_backend_show(const struct vu_backend *b, struct show *s);
 
 #endif

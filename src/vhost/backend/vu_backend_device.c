@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that concern the device as a whole: features, memory, status, reset,
+ * Requests to the device as a whole: features, memory, status, reset,
  * announcements. Control thread.
  */
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "log.h"
 #include "vu_backend_impl.h"
 
-/* RFC 791: every link carries at least this. */
+/* RFC 791: the least MTU of any link. */
 #define MTU_MIN 68
 #define MTU_MAX 65535
 
@@ -29,16 +29,16 @@ int vu_on_set_features(struct vu_backend *b, struct vu_msg *m, struct err *err)
 		return err_set(err, -EINVAL,
 			       "features 0x%" PRIx64 " were not offered",
 			       features & ~b->offered);
-	/* A front-end with several queue pairs sends it once for each, the
-	 * later ones while the first runs. */
+	/* A front-end with several queue pairs sends this once per pair; later
+	 * ones arrive while the first pair runs. */
 	if (b->has_features && features == b->features)
 		return 0;
 	vu_queues_pause(b);
 	b->features = features;
 	b->has_features = true;
-	/* "Ring states": without the protocol bit there is no
-	 * SET_VRING_ENABLE, so rings start enabled. With it nothing is
-	 * disabled here: they began so. */
+	/* "Ring states": without the protocol bit there is no SET_VRING_ENABLE,
+	 * so rings start enabled. With the bit rings start disabled, so nothing
+	 * changes here. */
 	if (!feat_has(features, VHOST_USER_F_PROTOCOL_FEATURES))
 		for (unsigned i = 0; i < b->queue_count; i++)
 			vu_queue_enable(b, &b->queue[i], true);
@@ -71,7 +71,7 @@ int vu_on_set_protocol_features(struct vu_backend *b, struct vu_msg *m,
 
 int vu_on_set_owner(struct vu_backend *b, struct vu_msg *m, struct err *err)
 {
-	/* The connection is the session; there is nothing more to own. */
+	/* The connection is the session; there is nothing else to own. */
 	(void)b;
 	(void)m;
 	(void)err;
@@ -104,12 +104,12 @@ int vu_on_reset_device(struct vu_backend *b, struct vu_msg *m, struct err *err)
 int vu_on_get_queue_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
 {
 	(void)err;
-	/* For network devices the number counts pairs. */
+	/* For network devices this number counts pairs. */
 	m->payload.u64 = b->pair_count;
 	return 0;
 }
 
-/* Exchanges the map under the queues; takes the reference. */
+/* Replaces the map of all queues; takes the caller's reference. */
 static int set_mem(struct vu_backend *b, struct gmem *mem, struct err *err)
 {
 	vu_queues_pause(b);
@@ -166,7 +166,7 @@ int vu_on_add_mem_reg(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	int rc;
 
 	if (gmem_has(b->mem, &desc))
-		return 0; /* QEMU 7.2, for another of its queue pairs */
+		return 0; /* QEMU 7.2 repeats it for each queue pair */
 	rc = gmem_add(b->mem, &desc, &mem, err);
 	return rc ? rc : set_mem(b, mem, err);
 }
@@ -178,7 +178,8 @@ int vu_on_rem_mem_reg(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	int rc = gmem_remove(b->mem, r->gpa, r->size, r->uva, &mem, err);
 
 	if (rc == -ENOENT) {
-		/* The same: gone already. */
+		/* QEMU 7.2 repeats it for each queue pair: the region is
+		 * gone. */
 		log_limited(b->log, LOG_LEVEL_DEBUG, "port=%s: REM_MEM_REG: %s",
 			    b->name, err->msg);
 		return 0;
@@ -211,7 +212,7 @@ int vu_on_set_backend_req_fd(struct vu_backend *b, struct vu_msg *m,
 			     struct err *err)
 {
 	(void)err;
-	/* Nothing is sent there yet; QEMU wants it taken. */
+	/* Nothing is sent on it yet, but QEMU requires that it is accepted. */
 	fd_close(&b->backend_req_fd);
 	b->backend_req_fd = fd_take(&m->fd[0]);
 	return 0;
@@ -223,10 +224,11 @@ int vu_on_set_status(struct vu_backend *b, struct vu_msg *m, struct err *err)
 		return err_set(err, -EINVAL, "status 0x%" PRIx64,
 			       m->payload.u64);
 	b->status = (uint8_t)m->payload.u64;
-	/* Writing 0 resets the device (virtio 1.2, clause 2.1.2): no ring is
-	 * touched any more. But QEMU 7.2 writes it when it only pauses the
-	 * guest, and asks for the positions afterwards: so they stay, as does
-	 * what SET_VRING_ENABLE said. Who starts again says the rest anew. */
+	/* Writing 0 resets the device (virtio 1.2, clause 2.1.2): from now on
+	 * no ring is touched. But QEMU 7.2 also writes 0 when it only pauses
+	 * the guest, and asks for the positions afterwards. So the positions
+	 * stay, and so does the value of SET_VRING_ENABLE. A front-end that
+	 * starts again sends the other settings anew. */
 	if (b->status)
 		return 0;
 	vu_queues_pause(b);

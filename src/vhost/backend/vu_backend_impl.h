@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The back-end session's own structures and handlers; inside vhost/ only. All
- * of it belongs to the control thread, except what struct vq_dev says. */
+/* Structures and handlers of the back-end session. Private to vhost/. The
+ * control thread owns everything, except what struct vq_dev says. */
 #ifndef RW_VU_BACKEND_IMPL_H
 #define RW_VU_BACKEND_IMPL_H
 
@@ -10,33 +10,33 @@
 #include "vu_request.h"
 
 /*
- * To be saved when a session moves to another process: features and whether
- * they came, protocol_features, status, the regions of mem with their
+ * State to save when a session moves to another process: features and
+ * has_features, protocol_features, status, the regions of mem with their
  * descriptors (gmem.h), rx (a message may be half received), backend_req_fd,
- * sock, and every queue. ops, ctx, name, loop, watch and offered are the new
- * process's own.
+ * sock, and every queue. The new process has its own ops, ctx, name, loop,
+ * watch and offered.
  */
 struct vu_backend {
 	const struct vu_backend_ops *ops;
 	void *ctx;
-	const char *name;      /* of the port; borrowed */
-	struct log_limit *log; /* borrowed */
+	const char *name;      /* name of the port; borrowed */
+	struct log_limit *log; /* limit of the port; borrowed */
 	const int *report_fd;  /* borrowed */
 	struct loop *loop;
 	struct loop_watch watch;
 	struct loop_timer second_look;
 	int sock;
-	int backend_req_fd;	    /* SET_BACKEND_REQ_FD; owned; -1: none */
-	uint64_t offered;	    /* device features */
-	uint64_t features;	    /* negotiated */
-	uint64_t protocol_features; /* negotiated */
+	int backend_req_fd;	    /* of SET_BACKEND_REQ_FD; owned; -1: none */
+	uint64_t offered;	    /* device features offered */
+	uint64_t features;	    /* device features negotiated */
+	uint64_t protocol_features; /* protocol features negotiated */
 	uint8_t status;		    /* virtio device status */
-	bool has_features;	    /* SET_FEATURES came */
-	bool has_changes;	    /* the owner waits for queues_changed() */
+	bool has_features;	    /* SET_FEATURES was received */
+	bool has_changes;	    /* queues_changed() is due */
 	struct gmem *mem;	    /* never NULL */
 	struct vu_rx rx;
 	unsigned pair_count;
-	unsigned queue_count; /* 2 * pair_count, and the control queue */
+	unsigned queue_count; /* 2 * pair_count, plus 1 with a control queue */
 	struct vu_queue queue[];
 };
 
@@ -60,22 +60,24 @@ static inline bool vu_is_packed(const struct vu_backend *b)
 }
 
 /* vu_backend.c */
-/* Ends the session for @reason. The owner may free @b inside closed(): nothing
- * may follow a call of this. */
+/* Ends the session for @reason. The owner may free @b inside closed(), so the
+ * caller must not touch @b afterwards. */
 void vu_backend_end(struct vu_backend *b, enum log_level level,
 		    const char *reason);
 
 /* vu_backend_watch.c */
-/* Was it said of @q, and is it still so, that the guest's kicks are in vain? */
+/* Returns whether a warning about kicks without chains was logged for @q and
+ * still applies. */
 bool vu_queue_seems_private(const struct vu_backend *b,
 			    const struct vu_queue *q);
 
 /* vu_backend_position.c */
-/* Where @q starts, as SET_VRING_BASE said or as it stood when it stopped. */
+/* Returns the position word of @q for its next start, from SET_VRING_BASE or
+ * from its last stop. */
 uint32_t vu_queue_position_word(const struct vu_backend *b,
 				const struct vu_queue *q);
-/* The same, set right from the ring in @area where the front-end cannot know
- * it. */
+/* Returns the position of @q for its next start. Corrects it from the ring in
+ * @area where the front-end cannot know it. */
 struct vq_position vu_queue_position(const struct vu_backend *b,
 				     const struct vu_queue *q,
 				     const struct vq_areas *area);
@@ -83,21 +85,21 @@ struct vq_position vu_queue_position(const struct vu_backend *b,
 /* vu_backend_queue.c */
 void vu_queue_init(struct vu_queue *q);
 void vu_queue_fini(struct vu_backend *b, struct vu_queue *q);
-/* Hands @q to the owner when everything it needs is there. 0 also when
- * something is still missing; -EINVAL with @err for a ring that can never
- * start, -EFAULT for one outside the present memory. */
+/* Hands @q to the owner when everything it needs is there. Returns 0, also
+ * while something is missing. -EINVAL with @err: the ring can never start.
+ * -EFAULT with @err: the ring is outside the present memory. */
 int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err);
-/* Takes @q back, keeping its position. */
+/* Takes @q back from the owner and keeps its position. */
 void vu_queue_pause(struct vu_backend *b, struct vu_queue *q);
-/* The same with all queues, in one go. */
+/* As vu_queue_pause() for all queues, with one wait for the workers. */
 void vu_queues_pause(struct vu_backend *b);
-/* The same, until the next SET_VRING_KICK. */
+/* As vu_queue_pause(), until the next SET_VRING_KICK. */
 void vu_queue_stop(struct vu_backend *b, struct vu_queue *q);
 void vu_queue_enable(struct vu_backend *b, struct vu_queue *q, bool enable);
-/* Takes @q back and forgets its ring; notification descriptors stay. */
+/* Takes @q back and forgets its ring; call_fd and err_fd stay open. */
 void vu_queue_reset(struct vu_backend *b, struct vu_queue *q);
 int vu_queues_resume(struct vu_backend *b, struct err *err);
-/* Has the owner make effective what was started and enabled. */
+/* Makes the owner put pending starts and enables into effect. */
 void vu_queues_settle(struct vu_backend *b);
 
 int vu_on_set_vring_num(struct vu_backend *, struct vu_msg *, struct err *);

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where a ring starts. Control thread, while nobody has the queue; reads ring
- * memory and nothing else.
+ * The position at which a ring starts. Control thread, while no data path has
+ * the queue; reads ring memory only.
  *
- * Theory of operation. Normally the front-end says: 0 for a new ring, what
- * GET_VRING_BASE answered for one that goes on. But a front-end that outlived
- * another back-end, which died or was restarted, got no answer and says the
- * beginning, in the middle of a ring that goes on. Only the ring itself knows
- * then. It is the peer's memory, so a lie is possible; it harms that queue and
- * nothing else, since positions are checked like everything.
+ * Theory of operation. Normally the front-end sets the position: 0 for a new
+ * ring, the answer of GET_VRING_BASE for one that goes on. But a front-end that
+ * outlives a back-end (killed or restarted) got no answer, and sets 0 for a
+ * ring that goes on in its middle. Then only the ring itself shows the
+ * position. The ring is the peer's memory, so it may lie; that harms this queue
+ * only, because positions are checked as all values are.
  */
 #include "log.h"
 #include "shm.h"
 #include "vu_backend_impl.h"
 
-/* Position word of a packed ring nobody has used: index 0, wrap counters 1. */
+/* Position word of an unused packed ring: index 0, wrap counters 1. */
 #define PACKED_START 0x80008000u
 
 uint32_t vu_queue_position_word(const struct vu_backend *b,
@@ -33,8 +33,8 @@ static void say_corrected(const struct vu_backend *b, const struct vu_queue *q,
 		    b->name, vu_queue_idx(b, q), idx);
 }
 
-/* The used index is what the driver waits for, no other start can work; what
- * lies between it and the old position may be sent twice. */
+/* Returns the used index, for which the driver waits: no other start can work.
+ * Chains between it and the old position may be sent twice. */
 static struct vq_position split_position(const struct vu_backend *b,
 					 const struct vu_queue *q,
 					 const struct vq_areas *area,
@@ -52,12 +52,12 @@ static struct vq_position split_position(const struct vu_backend *b,
 }
 
 /*
- * The device sets a descriptor's USED bit to its wrap counter, the driver sets
- * it to the opposite when it makes it available (virtio 1.2, clause 2.8.1). So
- * behind the position all USED bits say the counter of this lap, from it on all
- * say the opposite; in a new ring all are 0, which gives slot 0 and counter 1.
- * Chains of several slots without an indirect table leave stale bits inside:
- * where the bits change more than once they tell nothing.
+ * The device sets a descriptor's USED bit to its wrap counter; the driver sets
+ * it to the opposite when it makes the descriptor available (virtio 1.2, clause
+ * 2.8.1). So before the position all USED bits equal this lap's counter, and
+ * from the position on all equal its opposite. In a new ring all are 0, which
+ * gives slot 0 and counter 1. Chains of several slots without an indirect table
+ * leave stale bits inside: bits that change more than once show no position.
  */
 static struct vq_position packed_position(const struct vu_backend *b,
 					  const struct vu_queue *q,
@@ -93,17 +93,19 @@ static struct vq_position packed_position(const struct vu_backend *b,
 }
 
 /*
- * A front-end that knows split rings only (user-mode-linux 6.1) says 0 for a
- * new ring, which is the beginning of the second lap in a packed one. There the
+ * Returns whether a packed ring is in its first lap. A front-end that knows
+ * only split rings (user-mode-linux 6.1) sets position 0 for a new ring, which
+ * means the start of the second lap in a packed ring. In the second lap the
  * first descriptor has USED set, by the device in the first lap or by the
- * driver in this one; in the first lap, as long as it was not used, it has not.
+ * driver in the second. In the first lap USED is clear until the device uses
+ * the descriptor.
  */
 static bool is_first_lap(const struct vq_areas *area)
 {
 	const struct vq_packed_desc *desc = area->desc;
 
 	if ((uintptr_t)desc % _Alignof(struct vq_packed_desc))
-		return false; /* vq_dev_activate() refuses it */
+		return false; /* unaligned: vq_dev_activate() refuses it */
 	return !(le16_to_cpu(shm_load(&desc->flags)) & VQ_DESC_F_USED);
 }
 
@@ -119,10 +121,9 @@ struct vq_position vu_queue_position(const struct vu_backend *b,
 		return split_position(b, q, area, p);
 	/*
 	 * The word has an available and a used half. Some front-ends fill in
-	 * only the first: then used is where available is. Where they differ,
-	 * what lies between was in flight in another back-end; this device
-	 * does not care whether a buffer is taken twice, so it begins with the
-	 * oldest.
+	 * only the available half; then used equals available. If the halves
+	 * differ, the chains between them were in flight in another back-end.
+	 * This device may take a buffer twice, so it starts with the oldest.
 	 */
 	if (!(word >> 16)) {
 		p.used = p.avail;
@@ -133,7 +134,8 @@ struct vq_position vu_queue_position(const struct vu_backend *b,
 	}
 	if (is_told && !word && is_first_lap(area))
 		p.avail_wrap = p.used_wrap = true;
-	/* Our own position is exact, only theirs may be a guess. */
+	/* A position of our own is exact; only one from the front-end may be a
+	 * guess. */
 	if (is_told && !p.used && (p.used_wrap || !word) &&
 	    feat_has(b->features, VIRTIO_F_INDIRECT_DESC))
 		return packed_position(b, q, area, p);

@@ -5,15 +5,15 @@
  *
  * Theory of operation. A queue runs when everything it needs is there:
  * features, size, addresses inside the present memory map, and SET_VRING_KICK.
- * The specification starts a ring at its first kick; starting it when the
- * descriptor arrives is the same to the front-end, which set up everything
- * else before, and loses no kick that came while nobody listened. Whatever
- * changes what a running queue stands on pauses it (the owner gives it back,
- * its position is kept), changes it, and starts it again.
+ * The specification starts a ring at its first kick. Starting it when the
+ * descriptor arrives is the same for the front-end, which has set up everything
+ * else before, and it loses no earlier kick. A change under a running queue
+ * pauses it (the owner gives it back, its position is kept), makes the change,
+ * and starts it again.
  *
- * Size and position are not changed under a running ring: it stops until the
- * next SET_VRING_KICK, because a front-end that sends them is setting the ring
- * up anew, and in between its parts do not belong together.
+ * A new size or position stops a running ring until the next SET_VRING_KICK:
+ * the front-end is setting the ring up anew, and until then its parts do not
+ * belong together.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -32,7 +32,7 @@ void vu_queue_init(struct vu_queue *q)
 	q->addr.desc = VU_ADDR_NONE;
 }
 
-/* Host addresses of all three areas in their full extent. */
+/* Translates the full extent of all three areas to host addresses. */
 static int translate_areas(const struct vu_backend *b, const struct vu_queue *q,
 			   struct vq_areas *area, struct err *err)
 {
@@ -63,9 +63,10 @@ static int check_size(const struct vu_backend *b, unsigned idx, uint32_t num,
 		vu_is_packed(b) ? "1 to 32768" : "a power of two up to 32768");
 }
 
-/* Is @q the control queue? Without MQ it follows the first pair, with it the
- * last (virtio 1.2, clause 5.1.2). A front-end that did not take the protocol's
- * MQ has one pair, whatever its driver took (user-mode-linux). */
+/* Returns whether @q is the control queue. Without MQ it follows the first
+ * pair, with MQ the last (virtio 1.2, clause 5.1.2). A front-end without the
+ * protocol feature MQ has one pair, even if its driver took MQ
+ * (user-mode-linux). */
 static bool is_control(const struct vu_backend *b, const struct vu_queue *q)
 {
 	bool has_mq = feat_has(b->features, VIRTIO_NET_F_MQ) &&
@@ -150,7 +151,7 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 	return 0;
 }
 
-/* Takes the @count queues from @first on back, all in one go. */
+/* Takes back @count queues from @first on, with one wait for the workers. */
 static void take_back(struct vu_backend *b, struct vu_queue *first,
 		      unsigned count)
 {
@@ -220,7 +221,7 @@ void vu_queue_enable(struct vu_backend *b, struct vu_queue *q, bool enable)
 	if (q->state != VU_QUEUE_FAULTED)
 		vu_state_set(q, held_state(q));
 	if (q->is_control)
-		return; /* works either way: there is nothing to drain */
+		return; /* it runs even when disabled: no frames to drain */
 	b->ops->queue_enable(b->ctx, vu_queue_idx(b, q), enable);
 	b->has_changes = true;
 }
@@ -230,8 +231,8 @@ int vu_queues_resume(struct vu_backend *b, struct err *err)
 	for (unsigned i = 0; i < b->queue_count; i++) {
 		int rc = vu_queue_start(b, &b->queue[i], err);
 
-		/* Memory may be exchanged in several steps: the ring waits for
-		 * the one that brings its pages back. */
+		/* A front-end may replace its memory in several steps: the ring
+		 * waits for the step that brings back its pages. */
 		if (rc == -EFAULT)
 			log_limited(b->log, LOG_LEVEL_DEBUG,
 				    "port=%s: waiting: %s", b->name, err->msg);
@@ -247,7 +248,7 @@ int vu_on_set_vring_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	uint32_t num = m->payload.state.num;
 	int rc = 0;
 
-	/* Which sizes there are depends on the ring's format. */
+	/* The valid sizes depend on the ring's format. */
 	if (b->has_features)
 		rc = check_size(b, m->payload.state.idx, num, err);
 	if (rc)
@@ -257,7 +258,7 @@ int vu_on_set_vring_num(struct vu_backend *b, struct vu_msg *m, struct err *err)
 	if (vu_state_is_held(q->state))
 		vu_queue_stop(b, q);
 	q->num = num;
-	/* Another ring: where the old one stood says nothing about it. */
+	/* A new ring: the old ring's position says nothing about it. */
 	if (q->base_from == VU_BASE_OWN)
 		q->base_from = VU_BASE_TOLD;
 	return vu_queue_start(b, q, err);
@@ -306,15 +307,15 @@ int vu_on_get_vring_base(struct vu_backend *b, struct vu_msg *m,
 	(void)err;
 	vu_queue_stop(b, q);
 	vu_state_set(q, VU_QUEUE_STOPPED);
-	/* Also for a ring that was never set up: QEMU asks for all it has. */
+	/* Also for rings that were never set up: QEMU asks for all. */
 	m->payload.state.num = vu_queue_position_word(b, q);
 	return 0;
 }
 
 /*
- * Takes the descriptor of @m, or -1 when there is none, into *@fd. It must be
- * something that can be waited for; never blocking, because workers read and
- * write it.
+ * Takes the descriptor of @m, or -1 if there is none, into *@fd. Returns 0 or
+ * -errno with @err. It must be a descriptor that epoll can wait for; it is made
+ * non-blocking, because workers read and write it.
  */
 static int take_event_fd(struct vu_msg *m, int *fd, struct err *err)
 {
@@ -326,7 +327,7 @@ static int take_event_fd(struct vu_msg *m, int *fd, struct err *err)
 		return 0;
 	if (fstat(m->fd[0], &st) < 0)
 		return err_set(err, -errno, "unusable descriptor");
-	/* An eventfd has no file type at all. */
+	/* An eventfd has no file type. */
 	if ((st.st_mode & S_IFMT) && !S_ISFIFO(st.st_mode) &&
 	    !S_ISSOCK(st.st_mode))
 		return err_set(err, -EINVAL,
@@ -357,8 +358,8 @@ int vu_on_set_vring_kick(struct vu_backend *b, struct vu_msg *m,
 	return vu_queue_start(b, q, err);
 }
 
-/* May come at any time, and does whenever a guest masks or unmasks its
- * interrupt, so the queue goes on meanwhile. */
+/* May come at any time: whenever a guest masks or unmasks its interrupt. The
+ * queue goes on meanwhile. */
 int vu_on_set_vring_call(struct vu_backend *b, struct vu_msg *m,
 			 struct err *err)
 {
@@ -370,12 +371,13 @@ int vu_on_set_vring_call(struct vu_backend *b, struct vu_msg *m,
 		return rc;
 	q->call_fd = fd;
 	if (vu_state_is_held(q->state)) {
-		/* vq:call  release: pairs with vq_dev_notify(). Who may still
-		 * hold the old one: workers in the middle of that. */
+		/* vq:call  release: pairs with vq_dev_notify(). Workers inside
+		 * vq_dev_notify() may still use the old descriptor. */
 		shm_store_release(&q->vq.call_fd, fd);
 		if (old >= 0)
 			rcu_wait_workers();
-		/* What was used while nobody could be told. */
+		/* Chains may have been used while there was no call
+		 * descriptor. */
 		else if (fd >= 0 && peer_event_signal(fd) == -EINTR)
 			return err_set(err, -EPROTO, "queue %u: %s",
 				       vu_queue_idx(b, q),

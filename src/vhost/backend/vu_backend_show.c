@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a back-end session tells about itself, and the names of what was
- * negotiated. Control thread. */
+/* The report of a back-end session about itself, with names of the negotiated
+ * features. Control thread. */
 #include <stdio.h>
 
 #include "shm.h"

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a back-end session notices about its rings: faults of the guest, memory
- * that was cut, and a guest whose memory is not shared. Control thread.
+ * Problems that a back-end session notices on its rings: faults of the guest,
+ * memory that was cut, and memory that is not shared. Control thread.
  *
- * Theory of operation. Nothing is polled: a worker that finds something signals
+ * Theory of operation. Nothing is polled: a worker that finds a problem signals
  * the owner's report descriptor, and the owner calls vu_backend_check().
  *
- * Memory that is not shared cannot be seen, since a private mapping of the same
- * file looks like any other. But the driver then writes its ring into pages of
- * its own: it kicks, and the ring here stays as it was made. A healthy
- * front-end may kick an empty ring too, when it starts or resets the device. So
- * what is said of such a queue is said after two kicks, or with two such rings,
- * and a second look later.
+ * Unshared memory is not visible directly: a private mapping of a file looks
+ * like any other. But the driver then writes its ring into pages of its own: it
+ * kicks, and the ring here never changes. A healthy front-end may also kick an
+ * empty ring when it starts or resets the device. So the warning needs two
+ * kicks or two such rings, and a second look later.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,8 +25,8 @@
 static const char not_shared[] =
 	"is every memory object of the guest shared (share=on)?";
 
-/* The region of @m that is nearest to @gpa, below or above; NULL: there is
- * none. */
+/* Returns the region of @m nearest to @gpa, below or above; NULL if @m is
+ * empty. */
 static const struct gmem_region *nearest_region(const struct gmem *m,
 						uint64_t gpa)
 {
@@ -50,7 +49,7 @@ static const struct gmem_region *nearest_region(const struct gmem *m,
 	return best;
 }
 
-/* What is wrong with @q, which has @fault. */
+/* Writes to @text what is wrong with @q, which has @fault. */
 static void describe_fault(const struct vu_backend *b, const struct vu_queue *q,
 			   enum vq_fault fault, char *text, size_t size)
 {
@@ -70,11 +69,11 @@ static void describe_fault(const struct vu_backend *b, const struct vu_queue *q,
 			 detail);
 }
 
-/* Returns whether the session can go on: not with a front-end that has our
- * threads wait for it. */
+/* Logs and reports a new fault of @q. Returns whether the session can go on: it
+ * ends when an eventfd of the front-end blocks our threads. */
 static bool check_fault(struct vu_backend *b, struct vu_queue *q)
 {
-	/* The fault before its detail; pairs with the release in
+	/* Acquire: the fault before its detail. Pairs with the release in
 	 * vq_dev_fail(). */
 	enum vq_fault fault = shm_load_acquire(&q->vq.fault);
 	char text[256];
@@ -92,9 +91,10 @@ static bool check_fault(struct vu_backend *b, struct vu_queue *q)
 	return q->err_fd < 0 || peer_event_signal(q->err_fd) != -EINTR;
 }
 
-/* So many kicks are no accident. Of a split ring with EVENT_IDX a driver that
- * does not see what we write kicks only once in 65536 chains; then its receiveq
- * must be untouched too, which a driver fills before it sends. */
+/* Returns how many kicks are no accident. A driver with a split ring and
+ * EVENT_IDX that does not see our writes kicks only once in 65536 chains. One
+ * kick suffices then if its receiveq is untouched too, which a driver fills
+ * before it sends. */
 static unsigned kicks_needed(const struct vu_backend *b,
 			     const struct vu_queue *q)
 {
@@ -108,7 +108,7 @@ static unsigned kicks_needed(const struct vu_backend *b,
 		       : 2;
 }
 
-/* Did the guest kick @q, and no chain ever came? */
+/* Returns whether the guest kicked @q without ever making a chain available. */
 static bool is_kicked_in_vain(const struct vu_backend *b,
 			      const struct vu_queue *q)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of requests and the checks it stands for, see vu_request.h. Pure;
- * any thread. */
+/* The table of requests and its checks, see vu_request.h. Pure; any thread. */
 #include "vu_request.h"
 
 #include <errno.h>
@@ -10,7 +9,7 @@
 #include "vu_backend_impl.h"
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): these are parts of initialisers */
-/* Payload of exactly one member of the union, or of none. */
+/* Payload of exactly one member of the union; a row without it has none. */
 #define SIZE_OF(member)                                           \
 	.size_min = sizeof(((struct vu_msg *)0)->payload.member), \
 	.size_max = sizeof(((struct vu_msg *)0)->payload.member)
@@ -21,7 +20,7 @@
 #define NEEDS(feature) .protocol_feature = VU_PROTOCOL_F_##feature
 #define ALWAYS	       .protocol_feature = -1
 #define INDEX(kind)    .index = VU_INDEX_##kind
-/* Known, and refused: the protocol feature it belongs to is not offered. */
+/* A known request that is refused: its protocol feature is not offered. */
 #define REFUSED(text)                                \
 	{                                            \
 		.name = text, .protocol_feature = -1 \
@@ -36,7 +35,7 @@ static const struct vu_row rows[VU_REQUEST_COUNT] = {
 	[VU_SET_OWNER] = { "SET_OWNER", ALWAYS, .handler = vu_on_set_owner },
 	[VU_RESET_OWNER] = { "RESET_OWNER", ALWAYS,
 			     .handler = vu_on_reset_owner },
-	/* Some send the whole table, some only the regions they have. */
+	/* Some front-ends send the whole table, some only their regions. */
 	[VU_SET_MEM_TABLE] = { "SET_MEM_TABLE", .size_min = 8,
 			       .size_max = sizeof(struct vu_mem_table),
 			       FDS(0, VU_MEM_TABLE_MAX), ALWAYS,
@@ -67,8 +66,8 @@ static const struct vu_row rows[VU_REQUEST_COUNT] = {
 	[VU_SET_PROTOCOL_FEATURES] = { "SET_PROTOCOL_FEATURES", SIZE_OF(u64),
 				       ALWAYS,
 				       .handler = vu_on_set_protocol_features },
-	/* Where the specification asks only that the feature was offered, as
-	 * here, the row asks for nothing: all of those are offered. */
+	/* Where the specification only requires that a feature was offered, as
+	 * here, the row requires none: all of them are offered. */
 	[VU_GET_QUEUE_NUM] = { "GET_QUEUE_NUM", ALWAYS, REPLIES(u64),
 			       .handler = vu_on_get_queue_num },
 	[VU_SET_VRING_ENABLE] = { "SET_VRING_ENABLE", SIZE_OF(state),

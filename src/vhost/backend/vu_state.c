@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The states of a back-end session's queue, see vu_queue.h. Control
- * thread; calls nothing.
+ * The states of a back-end session's queue, see vu_queue.h. Control thread;
+ * calls nothing.
  */
 #include <assert.h>
 

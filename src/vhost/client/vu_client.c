@@ -3,12 +3,11 @@
  * Client of a vhost back-end, see vu_client.h. Control thread; calls the loop
  * and a transport.
  *
- * Theory of operation. A request of the owner's is a job: a list of verbs that
- * are asked one after the other. Jobs wait in a list; vu_client_wake() carries
- * the first one on as far as it goes, whenever the transport heard something or
- * a job came into an empty list, and always from the loop, so that no outcome
- * is told from inside the request. The first job is the client's own: to
- * negotiate.
+ * Theory of operation. A request of the owner is a job: a list of verbs that
+ * are asked one after the other. Jobs wait in a list. vu_client_wake() carries
+ * on the first job as far as possible, when the transport has news or when a
+ * job enters an empty list. It always runs from the loop, so no outcome is
+ * reported inside the request. The first job is the client's own: negotiation.
  */
 #include "vu_client.h"
 
@@ -37,8 +36,7 @@ enum job_kind {
 
 #define END VU_VERB_COUNT
 
-/* What a job asks for, one verb after the other, and what it does to its
- * queue, if it has one. */
+/* The verbs of a job, in order, and the states of its queue, if it has one. */
 static const struct job_row {
 	const char *name;
 	uint8_t verb[7];
@@ -84,7 +82,7 @@ static const char *const queue_state_names[] = {
 	[STOPPING] = "is being stopped",
 };
 
-/* Names of the protocol's requests, as far as there is one. */
+/* Names of the protocol's requests, where one exists. */
 static const char *const verb_names[VU_VERB_COUNT] = {
 	[VU_VERB_GET_FEATURES] = "GET_FEATURES",
 	[VU_VERB_PROTOCOL] = "protocol features",
@@ -103,9 +101,9 @@ static const char *const verb_names[VU_VERB_COUNT] = {
 struct job {
 	struct job *next;
 	const struct job_row *row;
-	unsigned idx;		    /* of the queue */
-	unsigned at;		    /* verbs that are done */
-	struct vu_client_ring ring; /* as far as its verbs need it */
+	unsigned idx;		    /* number of the queue */
+	unsigned at;		    /* verbs done */
+	struct vu_client_ring ring; /* the members that its verbs need */
 	struct vu_client_done done;
 	unsigned region_count;
 	struct gmem_desc region[];
@@ -120,14 +118,14 @@ struct vu_client {
 	enum client_state state;
 	uint64_t features;
 	struct job *first, **last;
-	bool is_calling; /* call is under way, for the first job */
+	bool is_calling; /* call is in progress for the first job */
 	struct vu_call call;
-	struct loop_timer work;	 /* armed: carries on, from the loop */
-	struct loop_timer limit; /* of the present answer */
+	struct loop_timer work;	 /* armed: carries on from the loop */
+	struct loop_timer limit; /* time limit of the current answer */
 	uint8_t queue_state[2 * VU_CLIENT_PAIRS_MAX];
 };
 
-/* Takes the first job off the list and tells its outcome. */
+/* Removes the first job from the list and reports its outcome. */
 static void finish(struct vu_client *c, int rc, const char *reason)
 {
 	struct job *job = c->first;
@@ -156,7 +154,7 @@ static void end(struct vu_client *c, const char *reason)
 	c->ops->closed(c->ctx, reason);
 }
 
-/* Says in @err which verb of the first job it is about. */
+/* Prefixes @err with the current verb of the first job. */
 static void name_call(const struct vu_client *c, struct err *err)
 {
 	const char *verb = verb_names[c->call.verb];
@@ -218,7 +216,8 @@ static void begin_call(struct vu_client *c, const struct job *job)
 	start_limit(c);
 }
 
-/* Takes the answer to the first job's present verb. False: it is over. */
+/* Takes the answer to the first job's current verb. Returns false if the client
+ * ended. */
 static bool take_answer(struct vu_client *c)
 {
 	struct job *job = c->first;
@@ -246,7 +245,8 @@ static bool take_answer(struct vu_client *c)
 	return true;
 }
 
-/* The back-end refused what the first job asked for. False: it is over. */
+/* Reports that the back-end refused the first job. Returns false if the client
+ * ended. */
 static bool take_refusal(struct vu_client *c, struct err *err)
 {
 	loop_timer_disarm(&c->limit);
@@ -305,8 +305,8 @@ static void append(struct vu_client *c, struct job *job)
 	loop_timer_arm(c->loop, &c->work, 0, on_work);
 }
 
-/* Checks whether @kind may be asked for and appends its job, for the caller to
- * fill in; NULL with *@rc and @err. */
+/* Appends a job of @kind, for the caller to fill in, if the state allows it.
+ * Else returns NULL, with *@rc and @err. */
 static struct job *make_job(struct vu_client *c, enum job_kind kind,
 			    unsigned idx, unsigned regions,
 			    struct vu_client_done done, int *rc,
@@ -357,7 +357,7 @@ int vu_client_set_memory(struct vu_client *c, const struct gmem_desc *region,
 	return rc;
 }
 
-/* A job of a queue's; @ring: what its verbs need. */
+/* Appends a job of queue @idx; @ring has the values of its verbs. */
 static int ask_queue(struct vu_client *c, enum job_kind kind, unsigned idx,
 		     const struct vu_client_ring *ring,
 		     struct vu_client_done done, struct err *err)

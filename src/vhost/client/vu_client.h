@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Client of a vhost back-end: what a hypervisor does for its guest's queues.
- * Driven by an event loop; nothing here waits. Memory and rings are the
- * caller's, who names them by their addresses.
+ * Client of a vhost back-end, as a hypervisor is one for its guest's queues. An
+ * event loop drives it; nothing here waits. The caller owns memory and rings
+ * and passes their addresses.
  *
  * Requests are done in the order they were made, each after the answer to the
- * one before, and its vu_client_done is called with the outcome, from the loop.
+ * previous one. The loop then calls the request's vu_client_done.
  *
- *   state         may be asked for            ends
- *   NEGOTIATING   nothing yet                 features agreed: ops.ready
- *   READY         everything                  the connection: ops.closed
- *   CLOSED        nothing                     vu_client_destroy()
+ *   state         legal requests              ends
+ *   NEGOTIATING   none                        features agreed: ops.ready
+ *   READY         all                         the connection: ops.closed
+ *   CLOSED        none                        vu_client_destroy()
  *
  * Each queue:
  *
- *   IDLE          start                       start was asked for
- *   STARTING      nothing                     outcome: RUNNING, refused: IDLE
- *   RUNNING       stop, enable, call          stop was asked for
- *   STOPPING      nothing                     outcome: IDLE
+ *   IDLE          start                       start was requested
+ *   STARTING      none                        outcome: RUNNING, refused: IDLE
+ *   RUNNING       stop, enable, call          stop was requested
+ *   STOPPING      none                        outcome: IDLE
  *
- * To be saved when a client moves to another process: the agreed features, the
- * memory regions, and of each queue what it was started with.
+ * State to save when a client moves to another process: the agreed features,
+ * the memory regions, and the ring that each queue was started with.
  *
- * Control thread, that of the loop.
+ * Runs on the control thread, that of the loop.
  */
 #ifndef RW_VU_CLIENT_H
 #define RW_VU_CLIENT_H
@@ -36,76 +36,76 @@ struct vu_client;
 struct vu_transport;
 
 struct vu_client_config {
-	uint64_t features;    /* wanted; ANDed with what the back-end has */
+	uint64_t features;    /* wanted; the back-end may lack some */
 	unsigned queue_pairs; /* needed, 1..VU_CLIENT_PAIRS_MAX */
-	unsigned timeout_ms;  /* for each answer */
+	unsigned timeout_ms;  /* time limit of each answer */
 };
 
 struct vu_client_ops {
-	/* Features are agreed: memory and queues may be set up. */
+	/* Features are agreed: memory and queues can be set up. */
 	void (*ready)(void *ctx);
-	/* It is over (@reason: a sentence); what was asked for and not done has
-	 * been completed with -ENOTCONN. The owner calls vu_client_destroy(),
-	 * now or later, but not from inside any other callback. */
+	/* The connection ended (@reason: a sentence); pending requests were
+	 * completed with -ENOTCONN. The owner calls vu_client_destroy(), now or
+	 * later, but not from inside any other callback. */
 	void (*closed)(void *ctx, const char *reason);
 };
 
-/* Called once with the outcome of a request: @rc 0, or -errno and @reason, a
- * sentence. @value: what was asked for, if anything was. fn may be NULL. */
+/* Called once with the outcome of a request: @rc is 0, or -errno with @reason,
+ * a sentence. @value is the answer, if the request has one. fn may be NULL. */
 struct vu_client_done {
 	void (*fn)(void *arg, int rc, uint64_t value, const char *reason);
 	void *arg;
 };
 
-/* The connected UNIX socket @sock, which is taken over; of its protocol
- * features those in @wanted are used. NULL: out of memory. */
+/* Returns a transport over the connected UNIX socket @sock, which it owns, or
+ * NULL (out of memory, or the socket cannot be watched; @sock is closed). Uses
+ * the protocol features that are in @wanted and that the back-end has. */
 struct vu_transport *vu_sock_create(struct loop *loop, int sock,
 				    uint64_t wanted);
 
-/* Begins to negotiate. Takes @t over, also when it fails; NULL is passed on.
- * NULL: out of memory. */
+/* Returns a client that starts to negotiate, or NULL when memory is short or @t
+ * is NULL. Owns @t, also after a failure. */
 struct vu_client *vu_client_create(struct loop *loop, struct vu_transport *t,
 				   const struct vu_client_config *config,
 				   const struct vu_client_ops *ops, void *ctx);
-/* Ends the connection; requests that are under way are forgotten without a
- * word. NULL is fine. */
+/* Ends the connection; pending requests are dropped without a callback. @c may
+ * be NULL. */
 void vu_client_destroy(struct vu_client *c);
 
-/* What was agreed; 0 before ops.ready. */
+/* Returns the agreed features; 0 before ops.ready. */
 uint64_t vu_client_features(const struct vu_client *c);
 
 /*
- * The requests. Each returns 0 when it is under way, or -errno with @err, and
- * then @done is not called: -ENOTCONN while the client is not READY, -EBUSY
- * where the queue's state forbids it, -EINVAL for a queue there is not,
- * -ENOMEM.
+ * Requests. Each returns 0 when it is pending, or -errno with @err; @done is
+ * not called then. -ENOTCONN: the client is not READY; -EBUSY: the queue's
+ * state forbids it; -EINVAL: no such queue; -ENOMEM.
  */
 
-/* Makes @region[0..count) the memory the back-end sees, in place of what it
- * saw. A region with the addresses and offset of one before is that one. The
- * array is copied, the descriptors are borrowed until @done. */
+/* Replaces the memory that the back-end sees by @region[0..count). A region
+ * with the addresses and offset of a previous one is the same region. The array
+ * is copied; the descriptors are borrowed until @done. */
 int vu_client_set_memory(struct vu_client *c, const struct gmem_desc *region,
 			 unsigned count, struct vu_client_done done,
 			 struct err *err);
 
 struct vu_client_ring {
-	uint32_t num;		    /* descriptors */
+	uint32_t num;		    /* descriptors of the ring */
 	uint32_t base;		    /* position word, see vq.h */
 	uint64_t desc, avail, used; /* addresses as in gmem_desc.uva */
 	int kick_fd, call_fd;	    /* borrowed until done; -1: none */
 	bool enabled;
 };
 
-/* Sets queue @idx up and starts it. */
+/* Sets up queue @idx and starts it. */
 int vu_client_queue_start(struct vu_client *c, unsigned idx,
 			  const struct vu_client_ring *ring,
 			  struct vu_client_done done, struct err *err);
-/* Stops it; value: the position word where it stands. */
+/* Stops queue @idx; the value is the position word where it stopped. */
 int vu_client_queue_stop(struct vu_client *c, unsigned idx,
 			 struct vu_client_done done, struct err *err);
 int vu_client_queue_enable(struct vu_client *c, unsigned idx, bool enable,
 			   struct vu_client_done done, struct err *err);
-/* Exchanges the descriptor for calls; @fd is borrowed until @done. */
+/* Replaces the call descriptor; @fd is borrowed until @done. */
 int vu_client_queue_call(struct vu_client *c, unsigned idx, int fd,
 			 struct vu_client_done done, struct err *err);
 

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vhost-user as the transport of a vhost client, see vu_transport.h: each verb
- * is one message or several, each with its answer where there is one. Control
- * thread; calls the loop and vhost/'s messages.
+ * vhost-user as the transport of a vhost client, see vu_transport.h: a verb is
+ * one or several messages, some with an answer. Control thread; calls the loop
+ * and vhost/'s messages.
  *
- * Theory of operation. A call is carried on message by message: make() writes
- * the next one of the verb, which is sent as far as the socket takes it, then
- * the answer is received, and take() looks at it. When the back-end speaks
- * REPLY_ACK every request asks for an answer, so that a refusal is known where
- * it happened.
+ * Theory of operation. A call proceeds message by message: make() writes the
+ * next message of the verb, send_rest() sends it as far as the socket takes it,
+ * receive() gets the answer, take() handles it. With REPLY_ACK every request
+ * asks for an answer, so a refusal is known at its request.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,17 +24,17 @@ struct vu_sock {
 	struct vu_transport transport;
 	int sock;
 	struct loop_watch watch;
-	uint64_t wanted;   /* protocol features */
-	uint64_t agreed;   /* of these */
+	uint64_t wanted;   /* protocol features to negotiate */
+	uint64_t agreed;   /* protocol features negotiated */
 	bool has_protocol; /* the device has VHOST_USER_F_PROTOCOL_FEATURES */
 	enum phase phase;
-	unsigned part; /* of the present verb: messages that were made */
+	unsigned part; /* messages made for the current verb */
 	uint64_t pairs;
-	uint64_t slots;	  /* memory regions it takes */
-	struct vu_msg tx; /* descriptors in it are borrowed */
-	uint32_t sent;	  /* bytes of it */
+	uint64_t slots;	  /* memory regions that the back-end takes */
+	struct vu_msg tx; /* its descriptors are borrowed */
+	uint32_t sent;	  /* bytes of tx sent */
 	struct vu_rx rx;
-	unsigned region_count; /* that it was told of, with memory slots */
+	unsigned region_count; /* memory slots: regions that the back-end has */
 	struct vu_mem_region region[GMEM_MAX_REGIONS];
 };
 
@@ -84,15 +83,15 @@ static int make_fd(struct vu_sock *s, uint32_t request,
 	return VU_STEP_WAIT;
 }
 
-/* The messages of VU_VERB_PROTOCOL, each when it is its turn and the two sides
- * have what it is about. */
+/* Makes the next message of VU_VERB_PROTOCOL. Skips messages whose feature was
+ * not agreed. */
 static int make_protocol(struct vu_sock *s, struct vu_call *call)
 {
 	s->has_protocol = feat_has(call->u64, VHOST_USER_F_PROTOCOL_FEATURES);
 	if (s->has_protocol && s->part == 0)
 		return make_msg(s, VU_GET_PROTOCOL_FEATURES, 0);
 	if (s->has_protocol && s->part == 1)
-		/* no REPLY_ACK before it is agreed: agreed in take() */
+		/* no REPLY_ACK yet: note_done() switches it on */
 		return make_u64(s, VU_SET_PROTOCOL_FEATURES, s->wanted);
 	if (has(s, VU_PROTOCOL_F_MQ) && s->part == 2)
 		return make_msg(s, VU_GET_QUEUE_NUM, 0);
@@ -117,7 +116,7 @@ static bool is_same(const struct vu_mem_region *r, const struct gmem_desc *d)
 	       r->mmap_offset == d->mmap_offset;
 }
 
-/* The whole table in one message. */
+/* Makes one message with the whole table. */
 static int make_table(struct vu_sock *s, const struct vu_call *call)
 {
 	unsigned count = call->mem.count;
@@ -147,7 +146,8 @@ static int make_slot(struct vu_sock *s, uint32_t request,
 	return VU_STEP_WAIT;
 }
 
-/* A region that goes, or else one that comes, or else nothing is left to do. */
+/* Makes a message that removes a region, else one that adds a region, else
+ * none. */
 static int make_slots(struct vu_sock *s, const struct vu_call *call)
 {
 	const struct gmem_desc *d = call->mem.region;
@@ -184,7 +184,7 @@ static int make_memory(struct vu_sock *s, const struct vu_call *call,
 	return make_table(s, call);
 }
 
-/* A verb that is one message: makes it, or says that it was answered. */
+/* Makes a one-message verb's message; VU_STEP_DONE once it is answered. */
 static int make_single(struct vu_sock *s, struct vu_call *call)
 {
 	if (s->part)
@@ -209,7 +209,7 @@ static int make_single(struct vu_sock *s, struct vu_call *call)
 	case VU_VERB_SET_KICK:
 		return make_fd(s, VU_SET_VRING_KICK, call);
 	case VU_VERB_SET_ENABLE:
-		/* without the feature a ring is enabled when it starts */
+		/* without the feature a ring starts enabled */
 		if (!s->has_protocol)
 			return VU_STEP_DONE;
 		return make_state(s, VU_SET_VRING_ENABLE, call);
@@ -220,8 +220,8 @@ static int make_single(struct vu_sock *s, struct vu_call *call)
 	}
 }
 
-/* Writes the next message of @call: VU_STEP_WAIT, or VU_STEP_DONE when there is
- * none, or VU_STEP_REFUSED. */
+/* Makes the next message of @call. Returns VU_STEP_WAIT, VU_STEP_DONE when none
+ * is left, or VU_STEP_REFUSED. */
 static int make(struct vu_sock *s, struct vu_call *call, struct err *err)
 {
 	int rc;
@@ -242,7 +242,7 @@ static int make(struct vu_sock *s, struct vu_call *call, struct err *err)
 	return rc;
 }
 
-/* Bytes that answer the request that was sent; 0: only an acknowledgement. */
+/* Returns the bytes of the answer to @m; 0: only an acknowledgement. */
 static uint32_t answer_size(const struct vu_msg *m)
 {
 	switch (m->hdr.request) {
@@ -258,7 +258,7 @@ static uint32_t answer_size(const struct vu_msg *m)
 	}
 }
 
-/* The back-end has done what tx says. */
+/* Records that the back-end has done the request in tx. */
 static void note_done(struct vu_sock *s)
 {
 	const struct vu_mem_region *r = &s->tx.payload.mem_single.region;
@@ -303,7 +303,7 @@ static void take_value(struct vu_sock *s, struct vu_call *call)
 	}
 }
 
-/* Looks at the message that came as the answer to tx. */
+/* Checks and takes the message that came as the answer to tx. */
 static int take(struct vu_sock *s, struct vu_call *call, struct err *err)
 {
 	const struct vu_msg *m = &s->rx.msg;
@@ -330,7 +330,7 @@ static int take(struct vu_sock *s, struct vu_call *call, struct err *err)
 	return VU_STEP_ANSWERED;
 }
 
-/* 1: a message came; -EAGAIN, or -errno with @err. */
+/* Returns 1 when a message came, -EAGAIN, or -errno with @err. */
 static int poll_message(struct vu_sock *s, struct err *err)
 {
 	int rc = vu_rx_poll(s->sock, &s->rx, err);
