@@ -32,7 +32,7 @@ static void test_translate(void **state)
 		  .mmap_offset = 4 * PAGE,
 		  .fd = fd },
 		{ .gpa = 0, .size = 2 * PAGE, .uva = 0x9000000, .fd = fd },
-		/* neither start nor size on a page */
+		/* neither start nor size is a multiple of a page */
 		{ .gpa = 0x200010,
 		  .size = 100,
 		  .uva = 0x5000010,
@@ -146,7 +146,7 @@ static void test_bad_fd(void **state)
 	d.fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(gmem_create(&d, 1, &m, NULL), -EINVAL);
 	close(d.fd);
-	/* the end of the address space is a place like any other */
+	/* the end of the address space is a valid place */
 	d.fd = make_file(PAGE);
 	d.gpa = d.uva = UINT64_MAX - PAGE + 1;
 	assert_int_equal(gmem_create(&d, 1, &m, NULL), 0);
@@ -177,8 +177,8 @@ static void test_too_many(void **state)
 	leaks_assert_none(before);
 }
 
-/* Random adds and removes over a small space of 64 pages; the naive map is one
- * file page number (plus one) for each page of the space. */
+/* Random adds and removes over a small space of 64 pages. The naive map holds
+ * for each page of the space its file page number plus one. */
 #define SPACE 64u
 
 static void compare(const struct gmem *m, const uint8_t *naive, struct rng *r)
@@ -194,7 +194,7 @@ static void compare(const struct gmem *m, const uint8_t *naive, struct rng *r)
 			continue;
 		assert_int_equal(*p, naive[gpa / PAGE]);
 		assert_int_equal(p[size - 1], naive[(gpa + size - 1) / PAGE]);
-		/* a run of pages from other regions is not enough */
+		/* a run of pages from several regions does not suffice */
 		assert_true(gmem_region_holds(reg, gpa, size));
 	}
 }
@@ -261,7 +261,7 @@ static void test_random(void **state)
 	leaks_assert_none(before);
 }
 
-/* Who holds an old map keeps its memory; addresses stay when maps share. */
+/* An old map keeps its memory; maps that share a region share its address. */
 static void test_references(void **state)
 {
 	struct leaks before = leaks_count();
@@ -282,7 +282,7 @@ static void test_references(void **state)
 	p[0] = 7;
 	assert_true(gmem_has(two, &d));
 	d.fd = make_file(2 * PAGE);
-	assert_false(gmem_has(two, &d)); /* another file */
+	assert_false(gmem_has(two, &d)); /* a different file */
 	close(d.fd);
 	d.fd = fd;
 	d.size = 1;
@@ -295,8 +295,8 @@ static void test_references(void **state)
 	leaks_assert_none(before);
 }
 
-/* A map can be made again from what it says of its regions, after everybody
- * else closed the files; one descriptor a file. */
+/* A map can be made again from its descriptions after all other descriptors
+ * were closed. It keeps one descriptor per file. */
 static void test_kept_files(void **state)
 {
 	struct leaks before = leaks_count();
@@ -318,7 +318,7 @@ static void test_kept_files(void **state)
 	assert_int_equal(gmem_create(desc, 3, &m, NULL), 0);
 	close(two);
 	assert_int_equal(leaks_count().fds, before.fds + 2 + 1);
-	/* the same file through another open of it */
+	/* a second descriptor of the same file */
 	desc[0] = (struct gmem_desc){ .gpa = 16 * PAGE,
 				      .size = PAGE,
 				      .uva = 0x4000000,
@@ -363,7 +363,7 @@ static void test_guard(void **state)
 	struct gmem *m;
 
 	(void)state;
-	/* here, because cmocka puts its own handler in for each test */
+	/* installed here, because cmocka sets its own handler for each test */
 	assert_int_equal(gmem_guard_install(), 0);
 	assert_int_equal(gmem_create(d, 2, &m, NULL), 0);
 	p = gmem_translate(m, 0, 64 * PAGE);
@@ -378,7 +378,7 @@ static void test_guard(void **state)
 	assert_int_equal(gmem_lost_pages() - lost, 24);
 	assert_int_equal(p[63 * PAGE], 0);
 	assert_int_equal(gmem_lost_pages() - lost, 24);
-	p[8 * PAGE] = 9; /* a write too */
+	p[8 * PAGE] = 9; /* a write is caught too */
 	assert_int_equal(p[8 * PAGE], 9);
 	assert_int_equal(gmem_lost_pages() - lost, 56);
 	assert_int_equal(p[0], 1);
@@ -389,7 +389,7 @@ static void test_guard(void **state)
 	leaks_assert_none(before);
 }
 
-/* Pages of 2 MiB where the machine has some. */
+/* Pages of 2 MiB, if the machine has some. */
 static void test_hugetlb(void **state)
 {
 	const uint64_t huge = 2 << 20;

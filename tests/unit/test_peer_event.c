@@ -16,7 +16,8 @@
 
 #define FULL 0xfffffffffffffffeull
 
-/* As a peer does that wants to harm: the flag is gone and the counter full. */
+/* Makes an eventfd as a hostile peer does: the counter is full and, if it
+ * @blocks, O_NONBLOCK is cleared. */
 static int full_eventfd(bool blocks)
 {
 	int fd = fd_eventfd();
@@ -64,7 +65,7 @@ static void test_way_out(void **state)
 {
 	(void)state;
 	expect_way_out();
-	/* the timer went to sleep meanwhile */
+	/* the timer has stopped meanwhile */
 	usleep(4 * PEER_EVENT_MS * 1000);
 	expect_way_out();
 }
@@ -94,7 +95,7 @@ static void test_threads(void **state)
 	}
 }
 
-/* Interruptions of a sleep in so many milliseconds. */
+/* Returns how often a sleep of @ms was interrupted. */
 static unsigned count_ticks(unsigned ms)
 {
 	struct timespec left = { ms / 1000, ms % 1000 * 1000000l };
@@ -105,7 +106,7 @@ static unsigned count_ticks(unsigned ms)
 	return n;
 }
 
-/* Who does not signal is left alone. */
+/* A thread that does not signal is not interrupted. */
 static void test_quiet(void **state)
 {
 	int fd = fd_eventfd();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * port/vhost_user: whole ports in a switch with a worker, our vhost client as
- * the guest. Both socket roles, reconnection with other features, sockets
- * that are in the way, what is left behind.
+ * port/vhost_user: whole ports in a switch with a worker, and our vhost client
+ * as the guest. Both socket roles, reconnection with new features, existing
+ * sockets at the path, and nothing left behind.
  */
 #include "test.h"
 
@@ -33,7 +33,7 @@
 #define LEGACY	  BIT(NET_F_MRG_RXBUF)
 #define SLOT	  2048u
 #define SLOTS	  64u
-#define HDR	  12u /* every feature set above has it */
+#define HDR	  12u /* header size with each of the feature sets above */
 
 /* A switch whose control loop runs on a thread of its own. */
 struct world {
@@ -94,7 +94,7 @@ static void world_close(struct world *w)
 	pthread_join(w->thread, NULL);
 	switch_destroy(w->sw);
 	loop_destroy(w->loop);
-	/* every socket file is gone, or this fails */
+	/* fails unless every socket file is gone */
 	assert_int_equal(rmdir(w->dir), 0);
 }
 
@@ -177,7 +177,7 @@ static void wait_link(struct port *p, bool up)
 	}
 }
 
-/* A guest: one queue pair. */
+/* A guest with one queue pair. */
 struct guest {
 	struct vu_guest *f;
 	uint8_t *mem;
@@ -237,7 +237,7 @@ static void guest_leave(struct guest *g, struct port *p)
 	wait_link(p, false);
 }
 
-/* Sends a frame from station @from to @to (0: all) that says @word. */
+/* Sends a frame with @word from station @from to @to (0: all). */
 static void send_frame(struct guest *g, uint8_t to, uint8_t from, uint32_t word)
 {
 	unsigned slot = SLOTS + g->sent++ % SLOTS;
@@ -264,8 +264,8 @@ static void send_frame(struct guest *g, uint8_t to, uint8_t from, uint32_t word)
 		vq_drv_notify(vq);
 }
 
-/* Waits for the next frame; false after @ms. Its bytes behind Ethernet go to
- * @word, its type to *@type. */
+/* Takes the next frame: its payload to @word, its type to *@type. Returns false
+ * when none comes within @ms. */
 static bool receive(struct guest *g, unsigned ms, uint32_t *word,
 		    uint16_t *type)
 {
@@ -304,7 +304,7 @@ static void expect_nothing(struct guest *g)
 	assert_false(receive(g, 30, &got, &type));
 }
 
-/* Waits until @n frames for @p were dropped because nobody is there. */
+/* Waits until @n frames for @p were dropped without a front-end. */
 static void expect_dropped(struct port *p, uint64_t n)
 {
 	for (unsigned i = 0; i < 30000 && stat_read(&p->down_drops) < n; i++)
@@ -331,7 +331,7 @@ static void test_two_guests(void **state)
 	pa = add_port(&w, "a");
 	pb = add_port(&w, "b");
 	guest_connect(&w, &a, pa, SPLIT);
-	/* b comes and goes, each time as something else */
+	/* b comes and goes, each time with new features */
 	for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
 		guest_connect(&w, &b, pb, features[i]);
 		send_frame(&a, 0, 1, i);
@@ -365,7 +365,7 @@ static uint64_t rx_disabled(struct port *p)
 }
 
 /* A disabled transmit queue is drained and counted, a disabled receive queue
- * gets nothing, and both come back. */
+ * gets no frames, and both work again when enabled. */
 static void test_disable(void **state)
 {
 	struct port *pa, *pb;
@@ -422,7 +422,7 @@ static void test_rarp(void **state)
 	assert_int_equal(vu_guest_send(a.f, &m), 0);
 	assert_true(receive(&b, 3000, &word, &type));
 	assert_int_equal(type, 0x8035);
-	/* the switch learned where it is */
+	/* the switch learned its address */
 	send_frame(&b, 1, 9, 5);
 	expect(&a, 5);
 	vu_guest_destroy(a.f);
@@ -432,7 +432,7 @@ static void test_rarp(void **state)
 	world_close(&w);
 }
 
-/* Ports go while guests send. */
+/* Ports are removed while guests send. */
 static void test_remove_busy(void **state)
 {
 	struct leaks before = leaks_count();
@@ -459,7 +459,7 @@ static void test_remove_busy(void **state)
 	leaks_assert_none(before);
 }
 
-/* The port is the client: nobody there, then somebody, then again. */
+/* The port is the client: without a server, then with one, then again. */
 static void test_client(void **state)
 {
 	struct leaks before = leaks_count();
@@ -496,7 +496,7 @@ static void test_client(void **state)
 	leaks_assert_none(before);
 }
 
-/* Further front-ends wait until the first has left. */
+/* Further front-ends wait until the first one leaves. */
 static void test_one_at_a_time(void **state)
 {
 	const struct vu_msg m = { .hdr = { VU_GET_FEATURES, VU_VERSION, 0 } };
@@ -543,7 +543,7 @@ static void test_sockets_in_the_way(void **state)
 	assert_int_equal(unix_listen(&stale, "path", path, 0600, NULL), 0);
 	assert_int_equal(try_add(&w, &a, "id=a,path=%s", path), -EADDRINUSE);
 	assert_non_null(strstr(a.err.msg, path));
-	fd_close(&stale.fd); /* its owner died: the file stays */
+	fd_close(&stale.fd); /* its owner died, the file remains */
 	p = add_port(&w, "a");
 	free(stale.path);
 	assert_int_equal(stat(path, &st), 0);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vnet/: frames from one guest's transmitq to another's receiveq, in random
- * layouts, rings and features. What arrives is what was sent, byte for byte;
- * what does not fit is left alone as a naive model says; nothing is written
- * outside the buffers.
+ * layouts, rings and features. Frames arrive byte for byte as sent; frames that
+ * do not fit stay, as a naive model says; memory outside the buffers is
+ * untouched.
  */
 #include "pkt.h"
 
@@ -11,8 +11,8 @@
 #include "vnet.h"
 #include "vq_rig.h"
 
-#define SLOTS	     128	  /* buffer lists of each queue */
-#define SLOT_SIZE    (80u * 1024) /* room for one of them */
+#define SLOTS	     128	  /* buffer lists per queue */
+#define SLOT_SIZE    (80u * 1024) /* room for one buffer list */
 #define IOV_MAX_LIST 40
 #define FILL	     0xa5
 
@@ -22,17 +22,17 @@ struct slot {
 	struct iovec iov[IOV_MAX_LIST];
 	unsigned count;
 	uint32_t size;
-	uint32_t span; /* of it all, and some more */
+	uint32_t span; /* bytes of the whole list, and some more */
 };
 
 struct guest {
 	struct vq_rig rig;
 	struct slot slot[SLOTS];
-	unsigned head, tail; /* free-running: taken back, offered */
+	unsigned head, tail; /* free-running: lists taken back, lists offered */
 	unsigned hdr_size;
 };
 
-/* What must arrive. */
+/* A frame that must arrive. */
 struct sent {
 	uint8_t *data;
 	uint32_t len;
@@ -46,14 +46,14 @@ struct bed {
 	bool is_mergeable;
 	struct waiting waiting;
 	unsigned offloads;
-	uint32_t buf_max; /* receive buffer lists: largest of a round */
+	uint32_t buf_max; /* largest receive list of a round */
 	struct copy_choice choice;
 	struct vnet_rx_scratch scratch;
 	struct frame frames[BURST_MAX];
 	struct frame *ptr[BURST_MAX];
 	struct sent sent[BURST_MAX];
 	unsigned sent_count;
-	uint8_t *arena; /* sent[].data */
+	uint8_t *arena; /* memory of sent[].data */
 };
 
 static void guest_init(struct guest *g, uint64_t features, uint32_t count,
@@ -74,7 +74,7 @@ static void guest_init(struct guest *g, uint64_t features, uint32_t count,
 		g->slot[i].base = g->rig.base + i * SLOT_SIZE;
 }
 
-/* Lays @size bytes out in @s: up to @pieces buffers with gaps between. */
+/* Lays out @size bytes in @s: up to @pieces buffers with gaps between. */
 static void slot_layout(struct rng *rng, struct slot *s, uint32_t size,
 			unsigned pieces)
 {
@@ -113,7 +113,7 @@ static bool slot_push(struct bed *b, struct guest *g, bool is_writable)
 	return true;
 }
 
-/* Copies between a slot and a linear buffer. */
+/* Copies a linear buffer into a slot. */
 static void slot_write(struct slot *s, const uint8_t *src)
 {
 	for (unsigned i = 0; i < s->count; i++) {
@@ -122,8 +122,8 @@ static void slot_write(struct slot *s, const uint8_t *src)
 	}
 }
 
-/* Reads the first @size bytes and wipes them, then looks whether anything else
- * in the slot changed. */
+/* Reads and wipes the first @size bytes, then checks that the rest of the slot
+ * did not change. */
 static void slot_read(struct slot *s, uint8_t *dst, uint32_t size)
 {
 	static uint8_t clean[SLOT_SIZE]; /* for comparison */
@@ -156,7 +156,7 @@ static uint32_t random_len(struct rng *rng)
 	}
 }
 
-/* A frame, with an offload when the two guests have one. */
+/* Makes a frame, with an offload if the two guests have one. */
 static void make_sent(struct bed *b, struct sent *s)
 {
 	static struct pkt k;
@@ -196,7 +196,7 @@ static void send_some(struct bed *b)
 		memcpy(raw + b->from.hdr_size, s->data, s->len);
 		slot_layout(&b->rng, slot, b->from.hdr_size + s->len,
 			    1 + rng_below(&b->rng, 8));
-		if (rng_below(&b->rng, 2)) /* header by itself, then one */
+		if (rng_below(&b->rng, 2)) /* header alone, or one buffer */
 			slot_layout(&b->rng, slot, b->from.hdr_size + s->len,
 				    1);
 		slot_write(slot, raw);
@@ -205,7 +205,7 @@ static void send_some(struct bed *b)
 	}
 }
 
-/* Offers receive buffers until ring or slots are used up, or by chance. */
+/* Offers receive buffers until ring or slots are used up, or chance ends it. */
 static void offer_some(struct bed *b)
 {
 	while (b->to.tail - b->to.head < SLOTS && rng_below(&b->rng, 60)) {
@@ -257,7 +257,7 @@ static void drain_sender(struct bed *b)
 	assert_int_equal(vq_drv_pop_burst(b->from.rig.drv, &used, 1), 0);
 }
 
-/* Takes the next used buffer list and appends what it holds to @data. */
+/* Takes the next used buffer list and appends its content to @data. */
 static uint32_t receive_list(struct bed *b, uint8_t *data)
 {
 	struct slot *s = &b->to.slot[b->to.head++ % SLOTS];
@@ -288,7 +288,7 @@ static void receive_frame(struct bed *b, const struct sent *s)
 	assert_memory_equal(data + b->to.hdr_size, s->data, s->len);
 }
 
-/* What the receiver's buffers must do to the frames: the same, naively. */
+/* Checks @r against a naive model of the receiver's buffers. */
 static void check_result(struct bed *b, struct vnet_tx_result r)
 {
 	unsigned slot = b->to.head, i, too_big = 0;
@@ -337,7 +337,7 @@ static void round_trip(struct bed *b)
 	vnet_rx_done(&b->from.rig.dev, &b->scratch, &b->waiting, chains, 0);
 	drain_sender(b);
 	check_result(b, r);
-	/* nothing beyond what was said */
+	/* no further buffer was used */
 	assert_int_equal(vq_drv_pop_burst(b->to.rig.drv, &used, 1), 0);
 	assert_int_equal(vq_dev_pending(&b->to.rig.dev, 4 * SLOTS),
 			 b->to.tail - b->to.head);

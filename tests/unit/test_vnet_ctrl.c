@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vnet/: the control queue. Commands as a table, each in every layout of
+ * vnet/: the control queue. Commands from a table, each in every layout of
  * buffers; the filter against a naive one; the queue served by a loop, with
- * drivers that behave and that do not.
+ * good and bad drivers.
  */
 #include "test.h"
 
@@ -20,8 +20,8 @@
 	 BIT(NET_F_CTRL_MAC_ADDR) | BIT(NET_F_MQ) | BIT(NET_F_GUEST_ANNOUNCE))
 #define PAIRS 4
 
-/* A command as it lies in memory, the feature without which it is refused, and
- * the answer with all features. */
+/* A command as it lies in memory, the feature that it needs, and the answer
+ * with all features. */
 struct command {
 	const char *data;
 	unsigned size;
@@ -52,7 +52,7 @@ static const struct command commands[] = {
 	{ C("\1\0\377\377\377\377ABCDEF\0\0\0\0"), 0, 1 },
 	{ C("\1\0\0\0\0\0\377\377\377\377"), 0, 1 },
 	{ C("\1\1BCDEFG"), BIT(NET_F_CTRL_MAC_ADDR), 0 },
-	{ C("\1\1ABCDEF"), 0, 1 }, /* a group's address */
+	{ C("\1\1ABCDEF"), 0, 1 }, /* a multicast address */
 	{ C("\1\1BCDEF"), 0, 1 },
 	{ C("\1\2BCDEFG"), 0, 1 },
 	{ C("\2\0\1\0"), BIT(NET_F_CTRL_VLAN), 0 },
@@ -76,8 +76,8 @@ static const struct command commands[] = {
 	{ C(""), 0, 1 },
 };
 
-/* @data in buffers of @piece bytes, each in memory of its own, so that a step
- * too far is seen. */
+/* Serves @data in buffers of @piece bytes, each in its own memory, so a
+ * sanitizer sees every step too far. */
 static uint8_t serve_in_pieces(struct vnet_ctrl_state *s, const char *data,
 			       unsigned size, unsigned piece)
 {
@@ -163,7 +163,7 @@ static void test_effects(void **state)
 	assert_int_equal(s.pairs, 3);
 }
 
-/* A table that is longer than the filter's is taken, and opens it. */
+/* A table longer than the filter's is accepted, and lets everything pass. */
 static void test_long_table(void **state)
 {
 	enum { COUNT = VNET_FILTER_MACS + 5 };
@@ -180,7 +180,7 @@ static void test_long_table(void **state)
 	assert_int_equal(serve_in_pieces(&s, data, sizeof(data) - 1, 7), 1);
 }
 
-/* The filter in the words of the specification. */
+/* The filter, literally as in the specification. */
 static bool wants(const struct vnet_filter *f, const uint8_t *p)
 {
 	bool is_group = p[0] & 1, is_all = true;
@@ -266,8 +266,8 @@ struct bed {
 	struct loop *loop;
 	struct loop_timer stop, tick;
 	unsigned changes, ticks;
-	unsigned seen; /* answers when it changed last */
-	uint8_t *ack;  /* where answers go, one byte each command */
+	unsigned seen; /* answers at the last change */
+	uint8_t *ack;  /* answers, one byte per command */
 };
 
 static struct bed *bed_of_ctrl(struct vnet_ctrl *c)
@@ -326,8 +326,7 @@ static void bed_close(struct bed *b)
 	vq_rig_fini(&b->rig);
 }
 
-/* Command number @i, its answer to b->ack[i]; no @room for that: it has none.
- */
+/* Pushes command @i, whose answer goes to b->ack[i] if @has_room. */
 static void push(struct bed *b, unsigned i, const char *data, unsigned size,
 		 bool has_room)
 {
@@ -358,7 +357,7 @@ static unsigned used(struct bed *b, uint32_t *size)
 static const uint64_t formats[] = { 0, BIT(F_EVENT_IDX), BIT(F_RING_PACKED),
 				    BIT(F_RING_PACKED) | BIT(F_EVENT_IDX) };
 
-/* What the driver said takes effect before it is told so. */
+/* A command takes effect before its answer. */
 static void test_queue(void **state)
 {
 	(void)state;
@@ -367,7 +366,7 @@ static void test_queue(void **state)
 		struct bed b;
 
 		bed_open(&b, formats[i]);
-		push(&b, 0, C("\4\0\2\0"), true); /* before it starts */
+		push(&b, 0, C("\4\0\2\0"), true); /* before the start */
 		vnet_ctrl_start(&b.ctrl, &b.rig.dev, b.rig.kick_fd, false);
 		assert_int_equal(b.ctrl.state.pairs, 1);
 		assert_int_equal(b.changes, 1);
@@ -379,7 +378,7 @@ static void test_queue(void **state)
 		assert_int_equal(used(&b, &size), 1);
 		assert_int_equal(size, 1);
 		assert_int_equal(b.ack[0], VIRTIO_NET_OK);
-		push(&b, 1, C("\4\0\3\0"), true); /* by its kick */
+		push(&b, 1, C("\4\0\3\0"), true); /* served by its kick */
 		push(&b, 2, C("\4\0\11\0"), true);
 		run_for(&b, 5);
 		assert_int_equal(b.changes, 3);
@@ -387,7 +386,7 @@ static void test_queue(void **state)
 		assert_int_equal(b.ack[1], VIRTIO_NET_OK);
 		assert_int_equal(b.ack[2], VIRTIO_NET_ERR);
 		assert_int_equal(used(&b, &size), 2);
-		push(&b, 3, C("\4\0\1\0"), false); /* nowhere to answer */
+		push(&b, 3, C("\4\0\1\0"), false); /* no room for an answer */
 		run_for(&b, 5);
 		assert_int_equal(used(&b, &size), 1);
 		assert_int_equal(size, 0);
@@ -396,7 +395,7 @@ static void test_queue(void **state)
 	}
 }
 
-/* A ring that goes on keeps what was said, one at its start does not. */
+/* A ring that goes on keeps the state; a ring at its start does not. */
 static void test_restart(void **state)
 {
 	struct vq_position p;
@@ -440,8 +439,9 @@ static void on_tick(struct loop_timer *t)
 	loop_timer_arm(b->loop, t, 1, on_tick);
 }
 
-/* Without a kick it is polled; a ring full of commands is not served in one
- * go; a kick descriptor at its end, or with another's flags, costs nothing. */
+/* A queue without a kick descriptor is polled. A ring full of commands is
+ * served in several batches. A kick descriptor at end of file, or with wrong
+ * flags, causes no load. */
 static void test_odd_kicks(void **state)
 {
 	struct bed b;
@@ -463,7 +463,7 @@ static void test_odd_kicks(void **state)
 	assert_int_equal(answered(&b), 81);
 	vnet_ctrl_stop(&b.ctrl);
 
-	assert_int_equal(pipe(pipe_fd), 0); /* blocking, and soon at its end */
+	assert_int_equal(pipe(pipe_fd), 0); /* blocking, soon at end of file */
 	vnet_ctrl_start(&b.ctrl, &b.rig.dev, pipe_fd[0], true);
 	assert_int_equal(write(pipe_fd[1], "x", 1), 1);
 	fd_close(&pipe_fd[1]);
@@ -479,7 +479,7 @@ static void test_odd_kicks(void **state)
 	bed_close(&b);
 }
 
-/* A broken ring and a command in more buffers than there is room for. */
+/* A broken ring, and a command in too many buffers. */
 static void test_hostile(void **state)
 {
 	static const char byte[1] = { 0 };
@@ -508,7 +508,7 @@ static void test_hostile(void **state)
 	run_for(&b, 5);
 	assert_int_equal(b.rig.dev.fault, VQ_FAULT_AVAIL_RANGE);
 	on_tick(&b.tick);
-	run_for(&b, 50); /* and the loop has its peace */
+	run_for(&b, 50); /* the loop stays idle */
 	assert_true(b.ticks > 5);
 	loop_timer_disarm(&b.tick);
 	bed_close(&b);

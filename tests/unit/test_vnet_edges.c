@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vnet/: what a hostile guest may send, what each guest gets to see of an
- * offload header, and the edges of a transmit window.
+ * vnet/: frames of a hostile guest, the offload header that each guest sees,
+ * and the edges of a transmit window.
  */
 #include "pkt.h"
 
@@ -31,7 +31,7 @@ static void test_features(void **state)
 	assert_int_equal(vnet_offloads_from_driver(GUEST_ALL), 0);
 	assert_int_equal(vnet_offloads_to_driver(GUEST_ALL), NO_UFO);
 	assert_int_equal(vnet_offloads_to_driver(HOST_ALL), 0);
-	/* without the base bit: nothing */
+	/* dependent bits without the base bit count as absent */
 	assert_int_equal(vnet_offloads_from_driver(HOST_ALL & ~BIT(NET_F_CSUM)),
 			 0);
 	assert_int_equal(
@@ -76,8 +76,9 @@ static void sender_destroy(struct sender *s)
 	free(s);
 }
 
-/* Sends the @len bytes at the start of the memory, the first @hdr_part of them
- * in a buffer of their own (0: no). Returns the frames that came. */
+/* Sends the @len bytes at the start of the memory, with the first @hdr_part
+ * bytes in a separate buffer (0: none). Returns the number of frames that
+ * arrived. */
 static unsigned send_raw(struct sender *s, uint32_t len, uint32_t hdr_part,
 			 unsigned offloads)
 {
@@ -111,7 +112,7 @@ static void send_done(struct sender *s)
 static void test_lengths(void **state)
 {
 	static const struct {
-		uint32_t len; /* header included */
+		uint32_t len; /* bytes, header included */
 		bool is_good;
 	} row[] = {
 		{ 1, false },
@@ -145,7 +146,7 @@ static void test_lengths(void **state)
 	sender_destroy(s);
 }
 
-/* A chain with nothing to read in a transmitq. */
+/* A chain in a transmitq without readable buffers. */
 static void test_writable_only(void **state)
 {
 	struct sender *s = sender_create(V1);
@@ -165,8 +166,8 @@ static void test_writable_only(void **state)
 	sender_destroy(s);
 }
 
-/* Frames that are held back come again, in their order and before others, none
- * of those that were sent does, and bad ones are counted once. */
+/* Held frames come again, in their order and before others. Sent frames do not
+ * come again. Bad frames are counted once. */
 static void check_held(uint64_t features)
 {
 	enum { COUNT = 3000, SLOT = 128 };
@@ -183,7 +184,7 @@ static void check_held(uint64_t features)
 
 		while (pushed < COUNT) {
 			uint8_t *p = s->rig.base + pushed % 256 * SLOT;
-			/* every seventh has no frame */
+			/* every seventh list has no frame */
 			struct iovec iov = { p, pushed % 7 ? 12 + 64 : 5 };
 			struct vq_drv_buf buf = { .iov = &iov,
 						  .readable_count = 1,
@@ -237,7 +238,8 @@ static void test_held(void **state)
 	check_held(V1 | BIT(F_RING_PACKED) | BIT(F_IN_ORDER));
 }
 
-/* Longer than a burst has iovecs for: dropped, the queue lives on. */
+/* A chain with more buffers than a burst has iovecs is dropped; the queue goes
+ * on. */
 static void test_truncated(void **state)
 {
 	static struct iovec iov[VQ_BURST_IOV + 1];
@@ -277,11 +279,11 @@ static void put_hdr(struct sender *s, struct vnet_hdr h)
 	h.gso_size = cpu_to_le16(h.gso_size);
 	h.csum_start = cpu_to_le16(h.csum_start);
 	h.csum_offset = cpu_to_le16(h.csum_offset);
-	memset(s->rig.base, 0xff, 12); /* num_buffers is noise here */
+	memset(s->rig.base, 0xff, 12); /* num_buffers is ignored here */
 	memcpy(s->rig.base, &h, sizeof(h));
 }
 
-/* Only what was negotiated, only what is coherent, and nothing else of it. */
+/* Only negotiated, coherent offloads pass, with no other bit of the header. */
 static void test_offloads(void **state)
 {
 	struct sender *s = sender_create(V1);
@@ -312,7 +314,7 @@ static void test_offloads(void **state)
 		send_done(s);
 		assert_int_equal(send_raw(s, 12 + k.len, 3, need), 1);
 		send_done(s);
-		/* each of the bits is needed */
+		/* each bit is needed */
 		for (unsigned bit = 1; bit < OFFLOAD_ALL; bit <<= 1) {
 			bool is_good = !(need & bit);
 
@@ -332,7 +334,7 @@ static void test_offloads(void **state)
 	sender_destroy(s);
 }
 
-/* A plain frame: whatever else its header says is not seen by anybody. */
+/* A plain frame: the other fields of its header have no effect. */
 static void test_plain_noise(void **state)
 {
 	static const struct vnet_hdr none;
@@ -350,7 +352,7 @@ static void test_plain_noise(void **state)
 	sender_destroy(s);
 }
 
-/* The guest rewrites everything once it was looked at. */
+/* A guest that rewrites all of its memory after the snapshot. */
 static void test_rewrite(void **state)
 {
 	struct sender *s = sender_create(V1);
@@ -371,7 +373,7 @@ static void test_rewrite(void **state)
 	sender_destroy(s);
 }
 
-/* A guest that receives. Buffer lists of @pieces buffers of @size bytes. */
+/* A guest that receives, in buffer lists of @pieces buffers of @size bytes. */
 struct receiver {
 	struct vq_rig rig;
 	struct copy_choice choice;
@@ -379,7 +381,7 @@ struct receiver {
 	struct frame *ptr[BURST_MAX];
 	struct iovec iov[BURST_MAX];
 	uint8_t data[FRAME_MAX];
-	uint32_t next; /* byte of the memory to offer */
+	uint32_t next; /* offset of the memory to offer next */
 };
 
 static struct receiver *receiver_create(uint64_t features, uint32_t count,
@@ -474,7 +476,8 @@ static void test_windows(void **state)
 	receiver_destroy(r);
 }
 
-/* More buffers than a window has chains: dropped, those behind it are not. */
+/* A frame that needs more chains than a window has is dropped; later frames are
+ * not. */
 static void test_too_many(void **state)
 {
 	struct receiver *r = receiver_create(V1 | MRG, 1024, 0);
@@ -494,7 +497,7 @@ static void test_too_many(void **state)
 	receiver_destroy(r);
 }
 
-/* The second window begins with a chain that did not fit behind the first. */
+/* The second window begins with a chain that did not fit into the first. */
 static void test_iov_room(void **state)
 {
 	struct receiver *r = receiver_create(V1 | MRG | TABLES, 128, 2100);
@@ -510,7 +513,7 @@ static void test_iov_room(void **state)
 	assert_int_equal(res.taken, 64);
 	assert_int_equal(res.too_big, 0);
 	assert_int_equal(used_lists(r), 65);
-	/* and one that fits nowhere counts for nothing, but is given back */
+	/* a chain that fits into no window is not counted, but given back */
 	offer(r, 1, 2100, 1);
 	offer(r, 1, 1, 200);
 	prepare(r, 0, 70);
@@ -535,7 +538,7 @@ static void test_too_big(void **state)
 	prepare(r, 3, 14);
 	prepare(r, 4, 1515);
 	res = vnet_tx_burst(&r->rig.dev, &r->choice, r->ptr, 5);
-	assert_int_equal(res.taken, 4); /* nothing is known about the fifth */
+	assert_int_equal(res.taken, 4); /* the fifth was not tried */
 	assert_int_equal(res.too_big, 2);
 	assert_int_equal(res.bytes, 1514 + 14);
 	assert_int_equal(used_lists(r), 2);
@@ -547,7 +550,7 @@ static void test_too_big(void **state)
 	receiver_destroy(r);
 }
 
-/* What a guest sees of the flags depends on what it negotiated. */
+/* The flags that a guest sees depend on its features. */
 static void test_flags(void **state)
 {
 	static const struct {

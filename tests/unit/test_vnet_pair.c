@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vnet/: queue pairs over rings that no session brought: the test is the owner
- * of the rings and the guest behind them. Frames between two ports of a switch
- * with workers, through every state of a queue.
+ * vnet/: queue pairs over rings without a session: the test owns the rings and
+ * is the guest behind them. Frames pass between two ports of a switch with
+ * workers, through every state of a queue.
  */
 #include "test.h"
 
@@ -30,8 +30,8 @@ struct card {
 	struct vnet_pairs pairs;
 	struct vnet_pair pair[PAIRS];
 	struct vq_rig rig[2 * PAIRS];
-	unsigned sent[PAIRS]; /* buffers used so far of each transmitq */
-	unsigned out[PAIRS];  /* not taken back yet */
+	unsigned sent[PAIRS]; /* buffers used so far, per transmitq */
+	unsigned out[PAIRS];  /* buffers not taken back, per transmitq */
 };
 
 static const struct port_ops ops = {
@@ -79,7 +79,7 @@ static void start_ring(struct card *c, unsigned idx, bool enabled)
 	assert_int_equal(vnet_pairs_publish(&c->pairs), 0);
 }
 
-/* A ring that was stopped goes on where it stood. */
+/* Starts a stopped ring again where it stopped. */
 static void resume_ring(struct card *c, unsigned idx)
 {
 	struct vq_rig *r = &c->rig[idx];
@@ -123,7 +123,7 @@ static void kick(struct vq_rig *r)
 		vq_drv_notify(r->drv);
 }
 
-/* Gives @n receive buffers, from number @first on. */
+/* Offers @n receive buffers, from number @first on. */
 static void offer(struct card *c, unsigned pair, unsigned first, unsigned n)
 {
 	struct vq_rig *r = &c->rig[2 * pair];
@@ -185,8 +185,8 @@ static void send_one(struct card *c, unsigned pair, unsigned to, unsigned from,
 	kick(r);
 }
 
-/* The next frame of receiveq @pair; false when none comes in @ms. Its buffer is
- * offered again. */
+/* Takes the next frame of receiveq @pair and offers its buffer again. Returns
+ * false when none comes within @ms. */
 static bool receive(struct card *c, unsigned pair, unsigned ms,
 		    uint32_t *serial)
 {
@@ -217,7 +217,7 @@ static void expect(struct card *c, unsigned pair, uint32_t first, unsigned n)
 	}
 }
 
-/* The same for one frame, whose buffer is not offered again. */
+/* As receive() for one frame, but does not offer its buffer again. */
 static void expect_only(struct card *c, uint32_t serial)
 {
 	struct vq_drv_used used;
@@ -248,7 +248,7 @@ static void start_pair(struct card *c, unsigned pair)
 	start_ring(c, 2 * pair + 1, true);
 }
 
-/* Frames both ways, and the answer of one who was learned. */
+/* Frames in both directions, and an answer to a learned address. */
 static void test_cross(void **state)
 {
 	struct leaks before = leaks_count();
@@ -277,8 +277,8 @@ static void test_cross(void **state)
 	leaks_assert_none(before);
 }
 
-/* A transmitq that drains gives every buffer back and counts, one that is
- * stopped is left as it is. */
+/* A draining transmitq gives every buffer back and counts; a stopped one is
+ * left as it is. */
 static void transmitq_states(uint64_t features)
 {
 	struct world w = start(1);
@@ -311,7 +311,7 @@ static void transmitq_states(uint64_t features)
 	stop(&w);
 }
 
-/* The link is up while a receiveq runs, and only then. */
+/* The link is up exactly while a receiveq runs. */
 static void receiveq_states(uint64_t features)
 {
 	struct world w = start(1);
@@ -325,7 +325,7 @@ static void receiveq_states(uint64_t features)
 	for (unsigned round = 0; round < 3; round++) {
 		start_ring(b, 0, false);
 		assert_false(port_link_is_up(&b->port));
-		/* learned, so that what is lost is counted */
+		/* learn the address, so lost frames are counted */
 		if (!round) {
 			start_ring(b, 1, true);
 			send_one(b, 0, 255, 2, 0);
@@ -344,7 +344,7 @@ static void receiveq_states(uint64_t features)
 		enable_ring(b, 0, true);
 		stop_ring(b, 0);
 		assert_false(port_link_is_up(&b->port));
-		stop_ring(b, 0); /* once more: nothing */
+		stop_ring(b, 0); /* a second stop has no effect */
 	}
 	assert_int_equal(b->pair[0].tx.state, VNET_QUEUE_STOPPED);
 	card_remove(&w, a);
@@ -361,9 +361,9 @@ static void test_states(void **state)
 	}
 }
 
-/* What waits for a receiver without buffers stays in the sender's ring, what is
- * for others overtakes it once, and nothing comes twice, even when the ring is
- * taken back and goes on meanwhile. */
+/* Frames that wait for a receiver without buffers stay in the sender's ring.
+ * Frames for other receivers overtake them once, and no frame comes twice, even
+ * when the ring is taken back and goes on meanwhile. */
 static void test_held(void **state)
 {
 	(void)state;
@@ -387,7 +387,7 @@ static void test_held(void **state)
 						     .count = RING,
 						     .size = RING * SLOT,
 						     .regions = 1 });
-		start_ring(b, 0, true); /* and without a buffer */
+		start_ring(b, 0, true); /* without a buffer */
 		for (unsigned k = 0; k < 20; k++)
 			send_one(a, 0, 2 + k % 2, 1, 10 + k / 2);
 		start_ring(a, 1, true);
@@ -411,7 +411,8 @@ static void test_held(void **state)
 	}
 }
 
-/* A guest that told its MTU gets no larger frame, and the others in order. */
+/* A guest with an MTU gets no larger frame; the other frames keep their
+ * order. */
 static void test_mtu(void **state)
 {
 	struct world w = start(1);
@@ -445,7 +446,7 @@ static void test_mtu(void **state)
 	stop(&w);
 }
 
-/* A pair goes and comes while the other one works. */
+/* A pair stops and starts while the other one works. */
 static void test_pairs(void **state)
 {
 	struct world w = start(2);
@@ -473,7 +474,7 @@ static void test_pairs(void **state)
 	stop(&w);
 }
 
-/* Only the pairs that the guest listens to get frames. */
+/* Only the active pairs get frames. */
 static void test_active(void **state)
 {
 	struct world w = start(1);
@@ -489,7 +490,7 @@ static void test_active(void **state)
 	assert_int_equal(vnet_pairs_publish(&b->pairs), 0);
 	assert_int_equal(b->port.txqs->count, 1);
 	assert_ptr_equal(b->port.txqs->txq[0], &b->pair[0].tx.txq);
-	/* enabling does not bring the other one back */
+	/* enabling a ring does not make its pair active */
 	enable_ring(b, 2, false);
 	enable_ring(b, 2, true);
 	assert_int_equal(b->port.txqs->count, 1);
@@ -501,8 +502,8 @@ static void test_active(void **state)
 	stop(&w);
 }
 
-/* A filter drops and counts what the guest does not want, whatever comes before
- * and behind in a burst, and waiting for buffers goes on as without. */
+/* A filter drops and counts unwanted frames at any place in a burst; waiting
+ * for buffers works as without a filter. */
 static void test_filter(void **state)
 {
 	struct vnet_filter filter = { .modes = VNET_FILTER_MAC,
@@ -519,7 +520,7 @@ static void test_filter(void **state)
 		vnet_pairs_set_filter(&b->pairs, &filter);
 		start_ring(b, 1, true);
 		for (unsigned k = 2; k < 7; k++)
-			send_one(b, 0, 255, k, 0); /* learned: to wait for */
+			send_one(b, 0, 255, k, 0); /* their frames wait */
 		wait_sent(b, 0);
 		start_ring(b, 0, true); /* without a buffer */
 		for (unsigned k = 0; k < 40; k++)
@@ -537,7 +538,7 @@ static void test_filter(void **state)
 		expect_nothing(b, 0);
 		assert_int_equal(stat_read(drops), 30);
 		assert_int_equal(stat_read(&b->port.txq[0]->stats.frames), 10);
-		vnet_pairs_set_filter(&b->pairs, &filter); /* the same */
+		vnet_pairs_set_filter(&b->pairs, &filter); /* an equal filter */
 		filter.modes |= VNET_FILTER_NOBCAST;
 		vnet_pairs_set_filter(&b->pairs, &filter);
 		send_one(a, 0, 255, 1, 100);

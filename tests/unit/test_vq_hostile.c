@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio/: what a hostile driver can write into a ring, as a table: each fault
- * and the value it must become; the good chain before it is still delivered,
- * the fault sticks, and nothing is touched that is not the queue's. Then
- * threads that scribble over a ring while it is being read.
+ * virtio/: rings of a hostile driver. A table lists each fault and the value
+ * that it must become: the good chain before it is delivered, the fault is
+ * sticky, and memory outside the queue stays untouched. Then threads scribble
+ * over a ring while it is read.
  */
 #include "test.h"
 
@@ -21,7 +21,7 @@
 #define AREA_SIZE (64 * 4096ull)
 #define BAD_ADDR  (RIG_GPA + AREA_SIZE)
 
-/* Flags as both formats have them; the writer adds what makes a packed
+/* Flags common to both formats; the writer adds those that make a packed
  * descriptor available. */
 enum {
 	N = VQ_DESC_F_NEXT,
@@ -42,9 +42,9 @@ struct hostile {
 	const char *name;
 	uint64_t features;
 	enum vq_fault fault;
-	uint16_t head;	       /* split */
-	struct d ring[MAX_D];  /* from slot 1 on; ends with an empty one */
-	struct d table[MAX_D]; /* at TABLE_OFF */
+	uint16_t head;	       /* split: head of the chain */
+	struct d ring[MAX_D];  /* from slot 1 on; an empty entry ends it */
+	struct d table[MAX_D]; /* indirect table at TABLE_OFF */
 	uint16_t ahead;	       /* split: added to avail idx */
 };
 
@@ -363,7 +363,7 @@ static unsigned count_d(const struct d *d)
 	return n;
 }
 
-/* Slot 0 holds a good chain, the hostile one follows. */
+/* Writes a good chain to slot 0 and the hostile one behind it. */
 static void write_split(struct vq_rig *rig, const struct hostile *h)
 {
 	struct vq_desc *ring = rig->area.desc;
@@ -392,7 +392,7 @@ static void write_packed(struct vq_rig *rig, const struct hostile *h)
 	for (unsigned i = 0; i < count_d(h->ring); i++) {
 		uint16_t flags = h->ring[i].flags | VQ_DESC_F_AVAIL;
 
-		/* the chain that links the whole ring reaches slot 0 too */
+		/* the chain that links the whole ring also reaches slot 0 */
 		if (1 + i == COUNT)
 			flags = VQ_DESC_F_AVAIL | N;
 		ring[(1 + i) % COUNT] =
@@ -409,8 +409,8 @@ static void run_row(const struct hostile *h)
 {
 	struct vq_rig_config config = { h->features, COUNT, AREA_SIZE, 3, 0 };
 	bool is_packed = feat_has(h->features, VIRTIO_F_RING_PACKED);
-	/* an idx that cannot be true takes the whole burst with it, and the
-	 * linked ring has no good chain left */
+	/* a wrong idx invalidates the whole burst, and the linked ring has no
+	 * good chain */
 	bool has_good = h->fault != VQ_FAULT_AVAIL_RANGE &&
 			!(is_packed && h->fault == VQ_FAULT_LOOP);
 	struct vq_chain chain[BURST];
@@ -434,7 +434,7 @@ static void run_row(const struct hostile *h)
 		assert_int_equal(chain[0].iov[0].iov_len, 64);
 	}
 	if (h->fault) {
-		/* it sticks, quietly, whatever the ring says now */
+		/* the fault is sticky, whatever the ring contains now */
 		memset(rig.area.desc, 0, COUNT * sizeof(struct vq_desc));
 		assert_int_equal(vq_dev_pop_burst(&rig.dev, chain, BURST, iov,
 						  ARRAY_SIZE(iov)),
@@ -461,8 +461,8 @@ static void test_packed_faults(void **state)
 		run_row(&packed_faults[i]);
 }
 
-/* 4 GiB and more, out of a table that says the same megabyte again and
- * again: sizes are 32 bits and must not wrap. */
+/* A table repeats the same megabyte up to 4 GiB and more: sizes have 32 bits
+ * and must not wrap. */
 static void test_size(void **state)
 {
 	struct vq_rig_config config = { INDIRECT, COUNT, 4 << 20, 1, 0 };
@@ -484,8 +484,9 @@ static void test_size(void **state)
 	vq_rig_fini(&rig);
 }
 
-/* A legal chain with more buffers than the caller has room for: never a fault,
- * never a stuck queue; consumed and marked, its slots given back whole. */
+/* A legal chain with more buffers than the caller has room for is no fault and
+ * does not block the queue: it is consumed, marked, and all its slots are given
+ * back. */
 static void test_truncated(void **state)
 {
 	(void)state;
@@ -526,7 +527,7 @@ static void test_truncated(void **state)
 	}
 }
 
-/* The other direction: a device that lies to the driver side. */
+/* The opposite direction: a device that lies to the driver side. */
 static void test_used_faults(void **state)
 {
 	uint64_t order = feat_bit(VIRTIO_F_IN_ORDER);
@@ -541,8 +542,8 @@ static void test_used_faults(void **state)
 		{ 0, 1, COUNT, VQ_FAULT_USED_ID },
 		{ 0, 1, 65536, VQ_FAULT_USED_ID },
 		{ 0, 1, 5, VQ_FAULT_USED_ID },
-		{ 0, 2, 0, VQ_FAULT_USED_ID },	   /* twice */
-		{ order, 1, 1, VQ_FAULT_USED_ID }, /* batch past idx */
+		{ 0, 2, 0, VQ_FAULT_USED_ID },	   /* the same id twice */
+		{ order, 1, 1, VQ_FAULT_USED_ID }, /* batch beyond idx */
 		{ order, 1, 5, VQ_FAULT_USED_ID },
 		{ order, 2, 1, VQ_FAULT_NONE },
 		{ PACKED, 0, COUNT, VQ_FAULT_USED_ID },
@@ -587,7 +588,7 @@ static void test_used_faults(void **state)
 		if (!rows[r].fault)
 			assert_int_equal(n, 2);
 		while (n--)
-			assert_int_equal(back[n].size, 0); /* wrote nothing */
+			assert_int_equal(back[n].size, 0); /* nothing written */
 		assert_int_equal(vq_drv_pop_burst(rig.drv, back, COUNT), 0);
 		vq_rig_fini(&rig);
 	}
@@ -599,7 +600,7 @@ struct noise {
 	bool is_over;
 };
 
-/* Plausible and wild values all over what a driver can write. */
+/* Writes plausible and wild values to all memory that a driver can write. */
 static void *make_noise(void *arg)
 {
 	struct noise *n = arg;
@@ -624,7 +625,7 @@ static void *make_noise(void *arg)
 	return NULL;
 }
 
-/* Whatever comes out lies in guest memory. */
+/* Checks that all buffers of @c lie in guest memory. */
 static void check_inside(const struct vq_rig *rig, const struct vq_chain *c)
 {
 	unsigned n = c->readable_count + c->writable_count;

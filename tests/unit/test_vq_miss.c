@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio/: addresses that do not translate yet. A ring of random chains is
- * popped with the whole memory map, and again with one that has holes, which
- * are filled one by one as the queue asks. What comes is the same, and no chain
- * comes before its time or twice.
+ * virtio/: addresses without a translation yet. A ring of random chains is
+ * popped with the whole memory map, and again with a map whose holes are filled
+ * one by one as the queue asks. Both give the same chains, none too early and
+ * none twice.
  */
 #include "test.h"
 
@@ -18,10 +18,10 @@
 #define RING	  64u
 #define AREA	  (64u << 10)
 #define REGIONS	  8u
-#define TABLE	  6u /* descriptors of an indirect table */
+#define TABLE	  6u /* descriptors per indirect table */
 #define LISTS	  16u
 
-/* What happened, so that a test that no longer gets there fails. */
+/* Counts of the cases reached: the test fails if it no longer reaches them. */
 struct seen {
 	unsigned first, middle, table, read, write, crossing;
 };
@@ -36,7 +36,7 @@ struct bed {
 	int report_fd;
 };
 
-/* @host in @m as a guest physical address. */
+/* Returns the guest physical address of @host in @m. */
 static uint64_t to_gpa(const struct gmem *m, const void *host)
 {
 	for (unsigned i = 0; i < m->count; i++) {
@@ -50,7 +50,8 @@ static uint64_t to_gpa(const struct gmem *m, const void *host)
 	return 0;
 }
 
-/* Makes one random buffer list available; false when the ring is full. */
+/* Makes one random buffer list available. Returns false when the ring is
+ * full. */
 static bool push_list(struct bed *b)
 {
 	struct iovec iov[TABLE];
@@ -65,7 +66,7 @@ static bool push_list(struct bed *b)
 			b->rig.base + rng_below(&b->rng, limit - size);
 		iov[i].iov_len = size;
 	}
-	/* mostly of one direction, as in network queues */
+	/* mostly one direction, as in network queues */
 	buf.readable_count = rng_below(&b->rng, 3)
 				     ? (rng_below(&b->rng, 2) ? count : 0)
 				     : rng_below(&b->rng, count + 1);
@@ -89,7 +90,7 @@ static void activate(struct bed *b, struct gmem *m, struct vq_position p,
 	assert_int_equal(vq_dev_activate(&b->rig.dev, &c), 0);
 }
 
-/* The map without the regions of @holes. */
+/* Returns the map without the regions of @holes. */
 static struct gmem *map_without(const struct bed *b, unsigned holes)
 {
 	struct gmem *m = gmem_get(b->rig.mem);
@@ -138,7 +139,7 @@ static bool lies_in(const struct bed *b, const struct vq_miss *m,
 	return false;
 }
 
-/* Is @m about the chain @want, and about something that is not there? */
+/* Checks that @m lies in the chain @want and has no translation. */
 static void check_miss(struct bed *b, const struct vq_miss *m,
 		       const struct vq_chain *want)
 {
@@ -160,7 +161,7 @@ static void check_miss(struct bed *b, const struct vq_miss *m,
 		assert_true(lies_in(b, m, want->iov + want->readable_count,
 				    want->writable_count));
 	}
-	/* the answer may be smaller than what was asked for */
+	/* the answer may be smaller than the range asked for */
 	if (!gmem_translate(b->rig.mem, m->gpa, m->size))
 		b->seen.crossing++;
 }
@@ -190,7 +191,7 @@ static void finish(struct bed *b, const struct vq_chain *c, unsigned n)
 	assert_int_equal(vq_drv_pop_burst(b->rig.drv, used, RING), n);
 }
 
-/* How often something was reported since the last time. */
+/* Returns the number of reports since the last call. */
 static uint64_t reports(struct bed *b)
 {
 	uint64_t n = 0;
@@ -198,8 +199,8 @@ static uint64_t reports(struct bed *b)
 	return read(b->report_fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
 }
 
-/* Pops the ring, whose chains are in b->want, filling one hole after the other
- * as they are met. */
+/* Pops the ring, whose chains are in b->want, and fills each hole as the queue
+ * asks for it. */
 static void pop_asking(struct bed *b)
 {
 	struct vq_dev *dev = &b->rig.dev;
@@ -224,7 +225,7 @@ static void pop_asking(struct bed *b)
 			b->seen.middle++;
 		else
 			b->seen.first++;
-		/* it does not go away by itself, and nobody spins on it */
+		/* the miss stays, and arming succeeds: no worker polls */
 		assert_int_equal(vq_dev_pop_burst(dev, b->got, RING, b->got_iov,
 						  VQ_BURST_IOV),
 				 0);
@@ -303,8 +304,8 @@ static void test_packed(void **state)
 	    BIT(F_EVENT_IDX));
 }
 
-/* Without the policy the same is a fault, and no miss. An address that no map
- * can hold is one with it too. */
+/* Without VQ_MISS_ASKS the same address is a fault and no miss. An address
+ * beyond every possible map is a fault even with it. */
 static void test_faults(void **state)
 {
 	static const uint64_t formats[] = { 0, BIT(F_RING_PACKED) };
@@ -331,7 +332,7 @@ static void test_faults(void **state)
 		activate(b, empty, vq_dev_deactivate(&b->rig.dev),
 			 i % 2 ? VQ_MISS_ASKS : VQ_MISS_FAULTS);
 		gmem_put(empty);
-		if (i % 2) /* ends behind the last address there is */
+		if (i % 2) /* ends past the last address */
 			desc->addr = cpu_to_le64(UINT64_MAX);
 		desc->len = cpu_to_le32(2);
 		assert_int_equal(vq_dev_pop_burst(&b->rig.dev, b->got, RING,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio/: driver side against device side, every format, feature and kind of
- * size. Random operations, compared after each with a model that is nothing
- * but arrays. RINGWAY_TEST_SEED repeats or varies a run.
+ * virtio/: driver side against device side, with every format, feature and kind
+ * of size. After each random operation the state is compared with a model made
+ * of plain arrays. RINGWAY_TEST_SEED repeats or varies a run.
  */
 #include "test.h"
 
@@ -21,17 +21,17 @@ struct list {
 	struct iovec iov[MAX_IOV];
 	unsigned readable_count, writable_count;
 	uint32_t readable_size, writable_size;
-	unsigned pieces;    /* iovecs the device sees */
-	uint8_t pattern;    /* of the readable bytes */
-	uint32_t used_size; /* the device wrote; bytes of ~pattern */
+	unsigned pieces;    /* iovecs that the device sees */
+	uint8_t pattern;    /* value of the readable bytes */
+	uint32_t used_size; /* bytes of ~pattern that the device wrote */
 	struct vq_done done;
 };
 
-/* What one side wants to hear and was told. */
+/* The events that one side wants, and those it got. */
 struct wish {
 	bool is_armed, was_told;
-	bool is_first;			     /* has not asked its peer yet */
-	bool has_news, has_news_since_armed; /* for the peer */
+	bool is_first;			     /* it has not asked its peer yet */
+	bool has_news, has_news_since_armed; /* entries since it last asked */
 	unsigned slots_since_armed;
 };
 
@@ -41,12 +41,12 @@ struct model {
 	bool has_event_idx, is_packed, is_in_order, is_one_way;
 	struct list *list;
 	unsigned list_count;
-	unsigned *free, free_count;	/* numbers nobody has */
+	unsigned *free, free_count;	/* numbers of unused lists */
 	unsigned *avail, avail_count;	/* offered, oldest first */
-	unsigned *popped, popped_count; /* by the device, oldest first */
+	unsigned *popped, popped_count; /* popped by the device, oldest first */
 	unsigned *used, used_count;	/* pushed, oldest first */
 	struct wish device, driver;
-	bool unannounced; /* the driver pushed and has not asked since */
+	bool unannounced; /* pushed since the driver last asked */
 	struct vq_chain chain[BURST];
 	struct iovec iov[BURST * MAX_IOV * 2];
 };
@@ -149,14 +149,14 @@ static void driver_push(struct model *m)
 	}
 	pushed = vq_drv_push_burst(m->rig.drv, bufs, n);
 	assert_true(pushed <= n);
-	/* one that fits is never refused */
+	/* a list that fits is never refused */
 	assert_true(pushed == n || before < max_iov * (pushed + 1));
 	note_news(&m->driver, before - vq_drv_free_slots(m->rig.drv));
 	while (pushed--)
 		m->avail[m->avail_count++] = take(m->free, &m->free_count, 0);
 }
 
-/* @teller asked whether @listener wants to hear, and got @answer. */
+/* Checks @answer: @teller asked whether @listener wants an event. */
 static void check_notify(const struct model *m, struct wish *teller,
 			 struct wish *listener, bool answer)
 {
@@ -164,11 +164,11 @@ static void check_notify(const struct model *m, struct wish *teller,
 
 	if (m->has_event_idx)
 		expected &= teller->has_news_since_armed && !listener->was_told;
-	/* it cannot know what its predecessor told */
+	/* a new side does not know the events of its predecessor */
 	if (m->has_event_idx && teller->is_first)
 		expected = !m->is_packed || (listener->is_armed &&
 					     teller->slots_since_armed > 0);
-	/* packed event positions come round again after two rounds */
+	/* packed event positions repeat after two rounds */
 	if (m->has_event_idx && m->is_packed &&
 	    teller->slots_since_armed > m->rig.config.count)
 		expected = answer;
@@ -202,8 +202,8 @@ static void check_chain(const struct vq_chain *c, const struct list *l)
 	assert_int_equal(size, l->readable_size + l->writable_size);
 }
 
-/* The device writes part of the buffers at once, so that the chain's iovecs
- * need not be kept. */
+/* Writes part of the buffers at once, so the iovecs of the chain need not be
+ * kept. */
 static void device_write(struct model *m, const struct vq_chain *c,
 			 struct list *l)
 {
@@ -328,7 +328,7 @@ static void arm(struct wish *listener, struct wish *teller, bool is_armed)
 	teller->slots_since_armed = 0;
 }
 
-/* The device side goes away and a new one goes on from its position. */
+/* Replaces the device side by a new one at its position. */
 static void restart(struct model *m)
 {
 	uint64_t features = m->rig.config.features;
@@ -399,7 +399,7 @@ static void run_config(const struct vq_rig_config *config, struct rng *rng,
 	model_init(&m, config, *rng, is_one_way);
 	while (steps--)
 		step(&m);
-	/* everything comes home */
+	/* returns every list */
 	while (m.free_count < m.list_count) {
 		device_pop(&m);
 		device_push(&m, BURST);
@@ -457,7 +457,7 @@ static void test_packed(void **state)
 	run_all(true, sizes, ARRAY_SIZE(sizes));
 }
 
-/* A ring of 32768 (and odd ones) filled to the brim, several times over. */
+/* Fills a ring of 32768 (or of odd sizes) completely, several times. */
 static void fill_and_drain(uint64_t features, uint32_t count)
 {
 	struct vq_rig_config config = { features, count, 4096, 1, 0 };
@@ -506,7 +506,7 @@ static void test_full(void **state)
 	}
 }
 
-/* One list there and back; counts what either side wanted to tell. */
+/* Sends one list there and back; counts the events that each side wanted. */
 static void ping(struct vq_rig *rig, unsigned *kicks, unsigned *calls)
 {
 	struct iovec one = { rig->base, 64 }, iov;
@@ -522,7 +522,7 @@ static void ping(struct vq_rig *rig, unsigned *kicks, unsigned *calls)
 	assert_int_equal(vq_drv_pop_burst(rig->drv, &used, 1), 1);
 }
 
-/* A busy ring needs no notification, for ever; an armed one exactly one. */
+/* A busy ring needs no notification; an armed ring needs exactly one. */
 static void test_quiet(void **state)
 {
 	(void)state;
@@ -536,7 +536,7 @@ static void test_quiet(void **state)
 		vq_rig_init(&rig, &config);
 		for (unsigned i = 0; i < 200000; i++)
 			ping(&rig, &kicks, &calls);
-		/* the first one of an event index that has no "never" */
+		/* with an event index the first one, as it has no "never" */
 		assert_int_equal(kicks, is_event_split);
 		assert_int_equal(calls, is_event_split);
 		for (unsigned i = 0; i < 1000; i++) {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops for common chains against the general walk: random ring images,
- * each read twice, by two devices over the same memory. One pops bursts. The
- * other pops chain by chain and forgets before each which regions were used
- * last, so that no buffer is of a common shape. The result must be the same,
- * faults included.
+ * The loops for common chains against the general walk. Two devices read the
+ * same random ring image. One pops bursts. The other pops chain by chain and
+ * forgets before each the regions used last, so no buffer has a common shape.
+ * Results and faults must be equal.
  */
 #include "test.h"
 
@@ -15,18 +14,18 @@
 #define BIT(f) (1ull << VIRTIO_##f)
 #define COUNT  64
 #define AREA   (1u << 20)
-#define TABLES (AREA - 65536) /* indirect tables lie from here on */
+#define TABLES (AREA - 65536) /* indirect tables start here */
 
 struct image {
 	struct vq_rig rig;
 	struct rng rng;
 	bool is_packed, is_writable;
-	bool has_faults;  /* among the chains are bad ones */
-	unsigned ahead;	  /* packed: buffer ids, split: entries used */
-	unsigned next;	  /* descriptor */
+	bool has_faults;  /* some chains are bad */
+	unsigned ahead;	  /* packed: next buffer id; split: entries used */
+	unsigned next;	  /* next free descriptor */
 	unsigned table;	  /* indirect tables in use */
-	unsigned tables;  /* one in so many chains is a table */
-	unsigned commons; /* chains of one or two buffers so far */
+	unsigned tables;  /* every @tables-th chain is a table, on average */
+	unsigned commons; /* chains of one or two buffers */
 };
 
 static void set_desc(struct image *m, void *desc, uint64_t addr, uint32_t len,
@@ -44,7 +43,8 @@ static void set_desc(struct image *m, void *desc, uint64_t addr, uint32_t len,
 					  cpu_to_le16(link) };
 }
 
-/* A buffer, in one region or across a border, rarely empty or nowhere. */
+/* Writes a buffer inside a region or across a border; rarely empty or outside
+ * memory. */
 static void put_buffer(struct image *m, void *desc, uint16_t flags,
 		       uint16_t link)
 {
@@ -91,7 +91,7 @@ static void put_table(struct image *m, void *desc, uint16_t flags, uint16_t id)
 	set_desc(m, desc, RIG_GPA + off, n, flags | VQ_DESC_F_INDIRECT, id);
 }
 
-/* How many descriptors has the next chain? */
+/* Returns the number of descriptors of the next chain. */
 static unsigned chain_length(struct image *m)
 {
 	unsigned kind = rng_below(&m->rng, m->tables == 1 ? 12 : 20), n = 1;
@@ -275,8 +275,8 @@ static void test_packed(void **state)
 	compare_all(BIT(F_RING_PACKED));
 }
 
-/* Buffers that alternate between two regions stay out of the general walk: it
- * would look the region up, which is only in the two that were used last. */
+/* Buffers that alternate between two regions do not take the general walk: it
+ * would look up their region in the map, which the test makes empty. */
 static void test_two_regions(void **state)
 {
 	struct vq_rig_config c = { .features = BIT(F_VERSION_1),

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * virtio/: the two sides on two threads that sleep on eventfds whenever they
- * have nothing to do. Shows that no wake-up is lost, that nothing is seen
- * before it was written (plain accesses to the buffers: what TSan would not
- * forgive without the pairs vq:A and vq:U), and that chains come once and in
- * order.
+ * virtio/: the two sides on two threads that sleep on eventfds when they are
+ * idle. Shows that no wake-up is lost, that no data is read before it was
+ * written, and that chains come once and in order. Buffers are accessed
+ * plainly, so TSan reports a race if a pair vq:A or vq:U is missing.
  */
 #include "test.h"
 
@@ -18,25 +17,25 @@
 #include "shm.h"
 #include "vq_rig.h"
 
-#define LISTS	    20000u /* per run */
+#define LISTS	    20000u /* buffer lists per run */
 #define COUNT	    64u
 #define BUFFER_SIZE 64
 #define BURST	    16
-#define PATIENCE                                                             \
-	20	      /* looks before a sleep, in the mean: the sides are to \
-		       * meet at every point of it */
-#define LOST_MS 10000 /* waited that long: the wake-up is lost */
+#define PATIENCE                                                               \
+	20 /* mean number of polls before a sleep: the sides must meet at each \
+	    * point of it */
+#define LOST_MS 10000 /* a longer wait means a lost wake-up */
 
 struct pair {
 	struct vq_rig rig;
-	struct gmem *mem; /* the buffers at the driver's own address */
+	struct gmem *mem; /* maps the buffers at the driver's own address */
 	struct rng drv_rng, dev_rng;
 	bool is_in_order;
 	unsigned kicks, calls, drv_arms, dev_arms;
-	const char *failure; /* [any, atomic] cmocka lives in one thread */
+	const char *failure; /* [any, atomic] cmocka works in one thread only */
 };
 
-/* What a chain carries: its number, to the device and back. */
+/* Content of a chain: its number, to the device and back. */
 struct note {
 	uint32_t number;
 	uint32_t padding[3];
@@ -45,7 +44,7 @@ struct note {
 static void give_up(struct pair *p, const char *why)
 {
 	shm_store(&p->failure, why);
-	/* get the other side out of its sleep */
+	/* wakes the other side */
 	fd_signal(p->rig.kick_fd);
 	fd_signal(p->rig.call_fd);
 }
@@ -56,7 +55,7 @@ static void sleep_on(struct pair *p, int fd, const char *lost)
 
 	int rc;
 
-	/* the timer of peer_event.c interrupts a thread that wrote lately */
+	/* the timer of peer_event.c interrupts a thread that wrote recently */
 	do
 		rc = poll(&pfd, 1, LOST_MS);
 	while (rc < 0 && errno == EINTR);
@@ -65,8 +64,8 @@ static void sleep_on(struct pair *p, int fd, const char *lost)
 	fd_drain(fd);
 }
 
-/* Between the last look at the ring and going to sleep: time for the other side
- * to do what a lost wake-up is made of. */
+/* Waits between the last look at the ring and the sleep, so the other side can
+ * cause a lost wake-up. */
 static void dawdle(struct rng *rng)
 {
 	for (uint32_t i = rng_below(rng, 200); i > 0; i--)
@@ -136,8 +135,8 @@ static void *driver(void *arg)
 	while (popped < LISTS && !shm_load(&p->failure)) {
 		unsigned n = 0, back;
 
-		/* with a small window nothing follows that would wake the
-		 * other side after all */
+		/* in a small window no later chain can wake the other side and
+		 * hide the fault */
 		if (rng_below(&p->drv_rng, 100) == 0)
 			window = rng_below(&p->drv_rng, 2) ? 1 : COUNT;
 		if (pushed < LISTS && pushed - popped < window)
@@ -174,7 +173,8 @@ static void answer(struct pair *p, const struct vq_chain *c, uint32_t expected,
 	}
 }
 
-/* Gives back @n chains, in two halves the wrong way round where it may. */
+/* Gives back @n chains; without IN_ORDER in two halves, the second one
+ * first. */
 static void give_back(struct pair *p, struct vq_done *done, unsigned n)
 {
 	unsigned half = p->is_in_order ? 0 : rng_below(&p->dev_rng, n + 1);
@@ -218,8 +218,8 @@ static void *device(void *arg)
 	return NULL;
 }
 
-/* The device side sees the buffers where the driver does, so that a race on
- * them is one that a sanitizer can see. */
+/* Makes the device side see the buffers at the driver's addresses, so a
+ * sanitizer sees races on them. */
 static void share_addresses(struct pair *p)
 {
 	p->mem = calloc(1, sizeof(*p->mem) + sizeof(p->mem->region[0]));
@@ -257,8 +257,8 @@ static void run(uint64_t features, uint32_t count, struct rng *rng)
 	if (p.failure)
 		fail_msg("%s (features 0x%llx, size %u)", p.failure,
 			 (unsigned long long)features, count);
-	/* an event index asks for one notification each time, slept or not;
-	 * one more at the start, and one for what was pushed last */
+	/* An event index asks for one notification per arm, with or without
+	 * sleep; one more comes at the start and one for the last push. */
 	if (feat_has(features, VIRTIO_F_EVENT_IDX)) {
 		assert_true(p.kicks <= p.dev_arms + 2);
 		assert_true(p.calls <= p.drv_arms + 2);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vhost/: the back-end session against a scripted front-end: good and bad
- * messages, ring states, changes under way, and a peer that disappears. */
+ * messages, ring states, changes of running queues, and a peer that
+ * disappears. */
 #include "vu_rig.h"
 
 #include <errno.h>
@@ -25,14 +26,15 @@ static struct vu_msg bare(uint32_t request)
 	return (struct vu_msg){ .hdr = { request, VU_VERSION, 0 } };
 }
 
-/* Each message once into a session that negotiated everything and has memory:
- * does it survive? */
+/* Each message is sent once to a session that negotiated everything and has
+ * memory. The verdict says whether the session survives. */
 enum verdict { GOOD, BAD };
 
 static const struct {
 	uint32_t request, size;
-	uint64_t word[5]; /* of the payload */
-	unsigned fds;	  /* eventfds, or the memory's for memory */
+	uint64_t word[5]; /* words of the payload */
+	unsigned fds;	  /* number of eventfds; for memory: of the memory's
+			   * descriptor */
 	enum verdict verdict;
 } messages[] = {
 	{ VU_GET_FEATURES, 0, { 0 }, 0, GOOD },
@@ -104,7 +106,7 @@ static const struct {
 	{ VU_SEND_RARP, 8, { 0x665544332211 }, 0, GOOD },
 	{ VU_SEND_RARP, 6, { 0 }, 0, BAD },
 	{ VU_NET_SET_MTU, 8, { 1500 }, 0, GOOD },
-	{ VU_NET_SET_MTU, 8, { 20 }, 0, GOOD }, /* refused, but it may ask */
+	{ VU_NET_SET_MTU, 8, { 20 }, 0, GOOD }, /* refused, but legal */
 	{ VU_SET_BACKEND_REQ_FD, 0, { 0 }, 1, GOOD },
 	{ VU_SET_BACKEND_REQ_FD, 0, { 0 }, 0, BAD },
 	{ VU_SET_BACKEND_REQ_FD, 0, { 0 }, 2, BAD },
@@ -179,7 +181,7 @@ static void try_message(unsigned i, bool in_use, bool want_ack)
 	else
 		assert_int_equal(r.closed, 1);
 	if (r.closed) {
-		/* the line says which request it was */
+		/* the line names the request */
 		assert_ptr_equal(
 			strstr(r.reason, vu_request_name(m.hdr.request)),
 			r.reason);
@@ -200,7 +202,7 @@ static void test_messages(void **state)
 	}
 }
 
-/* Requests of protocol features that were not negotiated. */
+/* Requests whose protocol features were not negotiated. */
 static void test_not_negotiated(void **state)
 {
 	static const uint32_t requests[] = { VU_RESET_DEVICE,
@@ -227,7 +229,7 @@ static void test_replies(void **state)
 	rig_open(&r, OFFER);
 	m = rig_call(&r, bare(VU_GET_FEATURES));
 	assert_true(m.payload.u64 == (OFFER | PROTO));
-	/* NEED_REPLY means nothing before REPLY_ACK was negotiated */
+	/* NEED_REPLY has no effect before REPLY_ACK was negotiated */
 	m = bare(VU_SET_OWNER);
 	m.hdr.flags |= VU_FLAG_NEED_REPLY;
 	rig_send(&r, m);
@@ -240,7 +242,7 @@ static void test_replies(void **state)
 	assert_int_equal(rig_call(&r, m).payload.u64, 0);
 	rig_send(&r, bare(VU_SET_OWNER));
 	assert_false(rig_has_reply(&r));
-	/* an answer of its own comes once, asked for or not */
+	/* a request with its own answer gets one, even with NEED_REPLY */
 	m = bare(VU_GET_FEATURES);
 	m.hdr.flags |= VU_FLAG_NEED_REPLY;
 	rig_call(&r, m);
@@ -259,7 +261,7 @@ static void test_replies(void **state)
 	assert_memory_equal(r.mac, "\x11\x22\x33\x44\x55\x66", 6);
 	assert_int_equal(r.closed, 0);
 
-	/* a refusal is told before the connection ends */
+	/* a refusal is reported before the connection ends */
 	m = rig_state(VU_SET_VRING_NUM, 0, 0);
 	m.hdr.flags |= VU_FLAG_NEED_REPLY;
 	assert_int_equal(rig_call(&r, m).payload.u64, 1);
@@ -287,7 +289,7 @@ static void test_ack_of_its_own_negotiation(void **state)
 	rig_close(&r);
 }
 
-/* The order of set-up does not matter, as long as all of it comes. */
+/* The steps of the set-up may come in any order. */
 static void test_start_order(void **state)
 {
 	(void)state;
@@ -363,7 +365,7 @@ static void test_enable(void **state)
 	rig_close(&r);
 }
 
-/* What comes twice does not disturb a running queue. */
+/* Repeated messages do not disturb a running queue. */
 static void test_duplicates(void **state)
 {
 	struct rig r;
@@ -381,7 +383,7 @@ static void test_duplicates(void **state)
 	assert_int_equal(r.queue[1].starts, 1);
 	assert_int_equal(r.queue[1].stops, 0);
 	assert_int_equal(r.features_set, 1);
-	/* a new kick restarts it, a new size or position stops it until then */
+	/* a new kick restarts it; a new size or position stops it until then */
 	rig_send(&r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
 	assert_int_equal(r.queue[1].starts, 2);
 	rig_send(&r, rig_state(VU_SET_VRING_NUM, 1, 512));
@@ -417,7 +419,7 @@ static void test_call_fd(void **state)
 	vq_dev_notify(r.queue[0].vq);
 	assert_int_equal(read(fd, &v, sizeof(v)), 8);
 	assert_int_equal(r.queue[0].starts, 1);
-	/* neither file nor directory will do, for any of the three */
+	/* files and directories are refused for all three */
 	rig_send(&r, rig_fd(VU_SET_VRING_CALL, 0,
 			    open("/proc/self/exe", O_RDONLY | O_CLOEXEC)));
 	assert_int_equal(r.closed, 1);
@@ -433,7 +435,7 @@ static void test_positions(void **state)
 	(void)state;
 	rig_open(&r, OFFER);
 	rig_negotiate(&r, V1 | PACKED | PROTO);
-	/* never set up, still answered */
+	/* answered though it was never set up */
 	assert_int_equal(rig_call(&r, rig_state(VU_GET_VRING_BASE, 3, 0))
 				 .payload.state.num,
 			 0x80008000);
@@ -441,18 +443,18 @@ static void test_positions(void **state)
 	rig_set_up_queue(&r, 1);
 	rig_send(&r, rig_state(VU_SET_VRING_BASE, 1, 0x8011));
 	rig_send(&r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
-	/* only the available half was filled in */
+	/* only the available half was set */
 	assert_int_equal(rig_call(&r, rig_state(VU_GET_VRING_BASE, 1, 0))
 				 .payload.state.num,
 			 0x80118011);
 	assert_null(r.queue[1].vq);
-	/* in flight between used (5) and available (17): taken again */
+	/* chains between used (5) and available (17) are taken again */
 	rig_send(&r, rig_state(VU_SET_VRING_BASE, 1, 0x80058011));
 	rig_send(&r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
 	assert_int_equal(rig_call(&r, rig_state(VU_GET_VRING_BASE, 1, 0))
 				 .payload.state.num,
 			 0x80058005);
-	/* outside the ring */
+	/* a position outside the ring */
 	rig_send(&r, rig_state(VU_SET_VRING_BASE, 1, 0x81008100));
 	rig_send(&r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
 	assert_int_equal(r.closed, 1);
@@ -461,24 +463,24 @@ static void test_positions(void **state)
 
 static void put_flags(struct rig *r, unsigned slot, uint16_t flags)
 {
-	/* queue 1's descriptors */
+	/* descriptors of queue 1 */
 	assert_int_equal(pwrite(r->mem_fd, &flags, 2, 0x10000 + slot * 16 + 14),
 			 2);
 }
 
-/* A ring that is in use, and a front-end that says it is new, with the word
- * @told: some of this lap is used, available again, pending, or used in the
- * last lap. */
+/* The front-end sets position @told, as for a new ring, of a ring in use. Its
+ * slots are used in this lap, available again, pending, or used in the last
+ * lap. */
 static void lost_position(uint32_t told)
 {
 	static const struct {
 		unsigned used, again; /* slots of this lap */
-		unsigned pending;     /* then: last lap's */
+		unsigned pending;     /* slots of the last lap behind them */
 		bool wrap;
 		uint32_t base;
 	} ring[] = {
-		{ 0, 0, 0, true, 0x80008000 },	 /* new */
-		{ 0, 0, 100, true, 0x80008000 }, /* new, buffers offered */
+		{ 0, 0, 0, true, 0x80008000 },	 /* a new ring */
+		{ 0, 0, 100, true, 0x80008000 }, /* a new ring with buffers */
 		{ 10, 0, 20, true, 0x800a800a },
 		{ 10, 10, 256 - 10, true, 0x800a800a },
 		{ 10, 5, 246, false, 0x000a000a },
@@ -521,10 +523,11 @@ static void test_lost_position(void **state)
 {
 	(void)state;
 	lost_position(0x8000);
-	lost_position(0); /* as user-mode-linux says it */
+	lost_position(0); /* the position that user-mode-linux sets */
 }
 
-/* The same word without indirect descriptors, when only the first one tells. */
+/* Position 0 without indirect descriptors: only the first descriptor shows the
+ * lap. */
 static void test_split_word(void **state)
 {
 	static const struct {
@@ -556,7 +559,7 @@ static void test_split_word(void **state)
 	}
 }
 
-/* Memory comes, grows, shrinks and is exchanged under running queues. */
+/* Memory is added, grows, shrinks and is replaced under running queues. */
 static void test_memory_changes(void **state)
 {
 	const uint64_t half = RIG_MEM_SIZE / 2;
@@ -575,10 +578,10 @@ static void test_memory_changes(void **state)
 	assert_int_equal(r.queue[0].starts, 3);
 	assert_int_equal(r.queue[0].vq->next_avail, 77);
 	assert_int_equal(r.queue[0].vq->mem->count, 2);
-	/* QEMU 7.2 says so once for each queue pair: nothing happens */
+	/* QEMU 7.2 repeats it for each queue pair: no effect */
 	rig_send(&r, rig_region(&r, VU_ADD_MEM_REG, half, half, true));
 	assert_int_equal(r.queue[0].starts, 3);
-	/* its rings go away: it waits; they come back: it goes on */
+	/* without its rings the queue waits; with them it goes on */
 	rig_send(&r, rig_region(&r, VU_REM_MEM_REG, 0, half, true));
 	assert_null(r.queue[0].vq);
 	rig_send(&r, rig_region(&r, VU_REM_MEM_REG, 0, half, false));
@@ -682,7 +685,7 @@ static void test_resets(void **state)
 	rig_close(&r);
 }
 
-/* A broken ring: one signal, the session and the other queues go on. */
+/* A broken ring is signalled once; the session and the other queues go on. */
 static void test_fault(void **state)
 {
 	int err_fd = fd_eventfd();
@@ -705,7 +708,7 @@ static void test_fault(void **state)
 	assert_int_equal(pwrite(r.mem_fd, &idx, 2, 0x10000 + 0x4002), 2);
 	assert_int_equal(vq_dev_pop_burst(r.queue[1].vq, chain, 4, iov, 16), 0);
 	assert_int_equal(vq_dev_pop_burst(r.queue[1].vq, chain, 4, iov, 16), 0);
-	/* reported, and once */
+	/* reported once */
 	assert_int_equal(read(r.report_fd, &v, 8), 8);
 	assert_int_equal(v, 1);
 	assert_string_equal(r.fault, "");
@@ -716,7 +719,7 @@ static void test_fault(void **state)
 	assert_int_equal(v, 1);
 	assert_int_equal(r.closed, 0);
 	assert_int_equal(r.queue[1].vq->fault, VQ_FAULT_AVAIL_RANGE);
-	/* set up anew it works again */
+	/* it works again after a new set-up */
 	rig_call(&r, rig_state(VU_GET_VRING_BASE, 1, 0));
 	rig_set_up_queue(&r, 1);
 	assert_int_equal(r.queue[1].vq->fault, VQ_FAULT_NONE);
@@ -750,12 +753,13 @@ static void test_lost_memory(void **state)
 	leaks_assert_none(before);
 }
 
-/* What a front-end sends until two queues run. */
+/* Writes to @m the messages of a front-end until two queues run; returns their
+ * number. */
 static unsigned make_script(struct rig *r, struct vu_msg *m)
 {
 	unsigned n = 0;
 
-	/* nothing with a reply: that would fail once the peer has gone */
+	/* no message with a reply: sending that fails after the peer left */
 	m[n++] = bare(VU_SET_OWNER);
 	m[n++] = rig_u64(VU_SET_PROTOCOL_FEATURES, 0x1a03d);
 	m[n++] = rig_u64(VU_SET_FEATURES, V1 | PROTO);
@@ -801,7 +805,7 @@ static unsigned send_part(int sock, const struct vu_msg *m, unsigned limit)
 	return (unsigned)iov.iov_len;
 }
 
-/* The stream is cut after each of its bytes: nothing is left behind. */
+/* The stream is cut after each of its bytes: nothing leaks. */
 static void test_disappear(void **state)
 {
 	struct vu_msg script[32];
@@ -821,7 +825,7 @@ static void test_disappear(void **state)
 		rig_open(&r, OFFER);
 		for (unsigned i = 0; left; i++)
 			left -= send_part(r.sock, &script[i], left);
-		/* half of the time the end is seen together with the rest */
+		/* half of the time the end arrives together with the rest */
 		if (cut & 1)
 			rig_step(&r);
 		fd_close(&r.sock);
@@ -861,6 +865,6 @@ int main(void)
 		cmocka_unit_test(test_disappear),
 	};
 
-	log_level = LOG_LEVEL_ERR; /* refusals are what is tested here */
+	log_level = LOG_LEVEL_ERR; /* refusals are expected here */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vhost/client: the client against a scripted back-end in the same thread, one
- * message at a time, and against a transport that answers at once, as the
- * kernel's devices do.
+ * message at a time, and against a transport that answers at once, like the
+ * kernel's devices.
  */
 #include "test.h"
 
@@ -24,8 +24,8 @@
 #define ACKS	(1ull << VU_PROTOCOL_F_REPLY_ACK)
 #define MQ	(1ull << VU_PROTOCOL_F_MQ)
 #define SLOTS	(1ull << VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
-#define LIMIT	300 /* ms for an answer */
-#define TICK	20  /* ms between two ticks of the loop's other business */
+#define LIMIT	300 /* ms, time limit of an answer */
+#define TICK	20  /* ms between ticks of another timer in the loop */
 #define PAIRS	2
 #define REFUSED "queue 0: SET_VRING_ADDR: the back-end refused it"
 
@@ -42,7 +42,7 @@ struct bed {
 	struct loop_timer stop, tick;
 	unsigned ticks;
 	struct vu_client *client;
-	int peer; /* the back-end's end */
+	int peer; /* the back-end's end of the socket */
 	unsigned ready, closed;
 	char reason[256];
 	struct outcome out[8];
@@ -90,7 +90,7 @@ static void run_for(struct bed *b, unsigned ms)
 	loop_run(b->loop);
 }
 
-/* Until the client waits for more. */
+/* Runs the loop until the client waits for an answer. */
 static void step(struct bed *b)
 {
 	for (unsigned i = 0; i < 3; i++)
@@ -125,8 +125,8 @@ static void bed_close(struct bed *b)
 	loop_destroy(b->loop);
 }
 
-/* The next message to the back-end; request 0: there is none. Its descriptors
- * are closed, only their number stays. */
+/* Returns the next message to the back-end; request 0: none. Its descriptors
+ * are closed; their number stays. */
 static struct vu_msg next(struct bed *b)
 {
 	struct vu_rx rx = { .have = 0 };
@@ -157,7 +157,7 @@ static void answer_u64(struct bed *b, uint32_t request, uint64_t v)
 	answer(b, request, &v, sizeof(v));
 }
 
-/* Expects @request and answers when an answer is asked for. */
+/* Expects @request and answers it if it asks for an answer. */
 static struct vu_msg serve(struct bed *b, uint32_t request, uint64_t value)
 {
 	struct vu_msg m = next(b);
@@ -186,7 +186,7 @@ static struct vu_msg serve(struct bed *b, uint32_t request, uint64_t value)
 	return m;
 }
 
-/* Negotiates; @protocol: what both sides have. */
+/* Negotiates; both sides have the features of @protocol. */
 static void negotiate(struct bed *b, uint64_t protocol)
 {
 	struct vu_msg m;
@@ -267,7 +267,7 @@ static void test_set_up(void **state)
 	leaks_assert_none(before);
 }
 
-/* A refusal ends the request and not the connection. */
+/* A refusal ends the request but not the connection. */
 static void test_refused(void **state)
 {
 	struct bed b;
@@ -290,7 +290,7 @@ static void test_refused(void **state)
 	bed_close(&b);
 }
 
-/* Memory as a table, and region by region. */
+/* Memory as one table, and region by region. */
 static void test_memory(void **state)
 {
 	struct gmem_desc d[9] = { { 0 } };
@@ -328,7 +328,7 @@ static void test_memory(void **state)
 		assert_int_equal(m.payload.mem_single.region.gpa, i << 20);
 	}
 	assert_int_equal(b.out[0].calls, 1);
-	/* 0 and 1 go, 2 stays, 3 and 4 come: 4 is refused */
+	/* 0 and 1 are removed, 2 stays, 3 and 4 are added: 4 is refused */
 	vu_client_set_memory(b.client, d + 2, 3, out(&b, 1), NULL);
 	for (unsigned i = 0; i < 2; i++) {
 		m = serve(&b, VU_REM_MEM_REG, 0);
@@ -339,7 +339,7 @@ static void test_memory(void **state)
 		3 << 20);
 	serve(&b, VU_ADD_MEM_REG, 1);
 	assert_int_equal(b.out[1].rc, -EREMOTEIO);
-	/* so it is still missing */
+	/* so region 4 is still missing */
 	vu_client_set_memory(b.client, d + 2, 3, out(&b, 2), NULL);
 	assert_int_equal(
 		serve(&b, VU_ADD_MEM_REG, 0).payload.mem_single.region.gpa,
@@ -358,7 +358,8 @@ static void on_tick(struct loop_timer *t)
 	loop_timer_arm(b->loop, t, TICK, on_tick);
 }
 
-/* A back-end that never answers: the loop goes on, and then it is over. */
+/* A back-end that never answers: the loop goes on, and the limit ends the
+ * client. */
 static void test_silence(void **state)
 {
 	struct leaks before = leaks_count();
@@ -380,13 +381,13 @@ static void test_silence(void **state)
 	assert_string_equal(err.msg, "the connection is closed");
 	bed_close(&b);
 
-	/* later, with requests that wait behind it */
+	/* later, while other requests wait */
 	bed_open(&b, ACKS | MQ);
 	negotiate(&b, ACKS | MQ);
 	vu_client_queue_start(b.client, 0, &ring, out(&b, 0), NULL);
 	vu_client_queue_start(b.client, 1, &ring, out(&b, 1), NULL);
 	serve(&b, VU_SET_VRING_NUM, 0);
-	/* each answer has its own time */
+	/* each answer has its own limit */
 	run_for(&b, LIMIT / 2);
 	serve(&b, VU_SET_VRING_BASE, 0);
 	run_for(&b, LIMIT / 2);
@@ -404,8 +405,8 @@ static void test_silence(void **state)
 	leaks_assert_none(before);
 }
 
-/* A back-end that does not read: what does not fit into the socket waits, the
- * loop does not, and when it reads, all is there. */
+/* A back-end that does not read: the rest of a message waits, the loop does
+ * not, and the message is complete once it is read. */
 static void test_full_socket(void **state)
 {
 	struct vu_client_config c = { .features = OFFER,
@@ -487,7 +488,7 @@ static void test_bad_peers(void **state)
 		step(&b);
 		assert_int_equal(b.closed, 1);
 		assert_string_equal(b.reason, bad_reasons[bad]);
-		run_for(&b, LIMIT + TICK); /* and nothing more */
+		run_for(&b, LIMIT + TICK); /* and no further call */
 		assert_int_equal(b.closed, 1);
 		bed_close(&b);
 	}
@@ -531,7 +532,7 @@ static void test_states(void **state)
 		-EBUSY);
 	assert_string_equal(err.msg,
 			    "queue 0 is being stopped, it cannot be enabled");
-	/* left in the middle: nobody is told any more */
+	/* destroyed in the middle: no callback any more */
 	bed_close(&b);
 	assert_int_equal(b.out[2].calls, 0);
 	assert_int_equal(b.closed, 0);
@@ -542,7 +543,7 @@ struct kernel {
 	struct vu_transport transport;
 	enum vu_verb log[32];
 	unsigned count;
-	unsigned refuse_at; /* this call; 0: none */
+	unsigned refuse_at; /* number of the call to refuse; 0: none */
 };
 
 static int kernel_step(struct vu_transport *t, struct vu_call *call,
@@ -597,7 +598,7 @@ static void test_kernel_like(void **state)
 
 	(void)state;
 	open_with(&b, &k.transport);
-	assert_int_equal(k.count, 0); /* all from the loop */
+	assert_int_equal(k.count, 0); /* all calls come from the loop */
 	step(&b);
 	assert_int_equal(b.ready, 1);
 	vu_client_set_memory(b.client, NULL, 0, out(&b, 0), NULL);

@@ -106,7 +106,7 @@ static void test_queued(void **state)
 	leaks_assert_none(before);
 }
 
-/* The same message byte by byte; then cut off after each byte. */
+/* One message byte by byte; then cut off after each byte. */
 static void test_pieces(void **state)
 {
 	struct leaks before = leaks_count();
@@ -183,8 +183,7 @@ static void test_too_many_fds(void **state)
 	}
 }
 
-/* Descriptors may come with any piece, but not more than eight together. */
-/* Descriptors that this process has no room for are not the sender's fault. */
+/* Descriptors that do not fit into this process are not the sender's fault. */
 static void test_no_room_for_fds(void **state)
 {
 	struct leaks before = leaks_count();
@@ -213,6 +212,7 @@ static void test_no_room_for_fds(void **state)
 	leaks_assert_none(before);
 }
 
+/* Descriptors may come with any piece, but not more than eight together. */
 static void test_fds_in_pieces(void **state)
 {
 	struct leaks before = leaks_count();

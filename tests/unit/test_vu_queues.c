@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vhost/: how a session hands its queues to its owner and takes them back: in
- * one go, with what the owner has to know, and the control queue apart. */
+/* vhost/: how a session hands queues to its owner and takes them back:
+ * together, with the state the owner needs, and the control queue apart. */
 #include "vu_rig.h"
 
 #include <string.h>
@@ -26,13 +26,13 @@ static void set_up(struct rig *r, uint64_t offer, uint64_t features,
 		rig_set_up_queue(r, i);
 }
 
-/* Everything that takes all queues back takes them back at once, and what
- * starts several is settled at once. */
+/* Requests that take all queues back do so in one call, and several starts
+ * cause one queues_changed. */
 static void test_together(void **state)
 {
 	static const struct {
 		struct vu_msg m;
-		unsigned starts; /* of each queue, afterwards */
+		unsigned starts; /* starts of each queue afterwards */
 	} messages[] = {
 		{ { .hdr = { VU_SET_FEATURES, VU_VERSION, 8 },
 		    .payload.u64 = V1 },
@@ -54,7 +54,7 @@ static void test_together(void **state)
 		} else {
 			rig_send(&r,
 				 rig_region(&r, VU_ADD_MEM_REG, 0, 4096, true));
-			assert_int_equal(r.closed, 1); /* it overlaps */
+			assert_int_equal(r.closed, 1); /* the regions overlap */
 			starts = 1;
 		}
 		assert_int_equal(r.stop_calls, 1);
@@ -67,7 +67,7 @@ static void test_together(void **state)
 	}
 }
 
-/* The owner knows whether a ring goes on where it left it. */
+/* The owner learns whether a ring goes on where it left it. */
 static void test_resumed(void **state)
 {
 	struct rig r;
@@ -75,7 +75,7 @@ static void test_resumed(void **state)
 	(void)state;
 	set_up(&r, V1, V1 | PROTO, 2);
 	assert_false(r.queue[1].is_resumed);
-	/* other memory, other kick, stopped and kicked again: the same ring */
+	/* new memory, new kick, stop and kick: the same ring */
 	rig_send(&r, rig_mem_table(&r));
 	assert_int_equal(r.queue[1].starts, 2);
 	assert_true(r.queue[1].is_resumed);
@@ -85,11 +85,11 @@ static void test_resumed(void **state)
 	rig_call(&r, rig_state(VU_GET_VRING_BASE, 1, 0));
 	rig_send(&r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
 	assert_true(r.queue[1].is_resumed);
-	/* the front-end says where: perhaps another ring */
+	/* the front-end sets the position: perhaps a new ring */
 	rig_call(&r, rig_state(VU_GET_VRING_BASE, 1, 0));
 	rig_set_up_queue(&r, 1);
 	assert_false(r.queue[1].is_resumed);
-	/* another size */
+	/* a new size */
 	rig_send(&r, rig_state(VU_SET_VRING_NUM, 1, 128));
 	rig_send(&r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
 	assert_non_null(r.queue[1].vq);
@@ -101,8 +101,8 @@ static void test_resumed(void **state)
 	rig_close(&r);
 }
 
-/* The control queue is index 2 without MQ, the last one with it; everywhere
- * else these numbers are queues of pairs, or nothing. */
+/* The control queue has index 2 without MQ and the last index with MQ.
+ * Otherwise these indexes are queues of pairs, or invalid. */
 static void test_control(void **state)
 {
 	static const struct {
@@ -144,7 +144,8 @@ static void test_control(void **state)
 							  VU_VERSION, 0 } })
 					.payload.u64,
 				RIG_PAIRS);
-			/* it moves with the others, and has no enable */
+			/* it moves with the others, and enabling has no
+			 * effect */
 			rig_send(&r, rig_mem_table(&r));
 			assert_int_equal(q->starts, 2);
 			rig_send(&r, rig_state(VU_SET_VRING_ENABLE, idx, 1));
@@ -158,8 +159,8 @@ static void test_control(void **state)
 	}
 }
 
-/* Without the protocol's MQ there is one pair, whatever the driver took; and a
- * queue is given back as what it was handed over. */
+/* Without the protocol's MQ there is one pair, even if the driver took MQ. A
+ * queue is given back in the role in which it was handed over. */
 static void test_control_of_one_pair(void **state)
 {
 	struct rig r;
@@ -180,7 +181,7 @@ static void test_control_of_one_pair(void **state)
 	rig_close(&r);
 }
 
-/* A front-end that leaves with everything running. */
+/* A front-end that leaves while everything runs. */
 static void test_control_ends(void **state)
 {
 	struct rig r;

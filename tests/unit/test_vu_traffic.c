@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vhost/ and virtio/: our front-end against our back-end, with traffic. A
- * device thread sends everything it finds in a transmit queue back through the
- * receive queue beside it; the front-end checks each byte, while it stops and
- * restarts queues, exchanges call descriptors, and leaves.
+ * device thread sends all frames of a transmit queue back through the receive
+ * queue of the pair. The front-end checks each byte, while it stops and
+ * restarts queues, replaces call descriptors, and leaves.
  */
 #include "test.h"
 
@@ -39,9 +39,9 @@ struct device {
 	pthread_t control, worker;
 	struct vu_backend *b;
 	int sock;
-	pthread_mutex_t lock; /* guards vq: the worker holds it in a round */
+	pthread_mutex_t lock; /* guards vq; a worker holds it in a round */
 	struct vq_dev *vq[2 * PAIRS];
-	sem_t done; /* connected / closed */
+	sem_t done; /* posted when connected and when closed */
 	bool stop;
 	uint64_t echoed;
 };
@@ -255,7 +255,7 @@ struct driver {
 	bool tx_busy[BURST], rx_busy[BURST];
 };
 
-/* What frame number @n looks like. */
+/* Return size and bytes of frame number @n. */
 static uint32_t frame_size(uint32_t n)
 {
 	return 1 + n * 2654435761u % (SLOT - 1);
@@ -300,7 +300,8 @@ static void check_received(struct driver *d, unsigned slot, uint32_t size)
 	d->received++;
 }
 
-/* One round: take back what is done, offer new buffers, send up to @limit. */
+/* Runs one round: takes finished buffers back, offers new ones, sends up to
+ * @limit frames. */
 static void drive(struct driver *d, uint32_t limit)
 {
 	struct vq_drv_used used[BURST];
@@ -387,7 +388,8 @@ static void run(struct device *d, uint64_t features, uint64_t protocol_features)
 	assert_null(d->b);
 }
 
-/* Every combination in one device: each reconnects to what the last left. */
+/* Every combination of features on one device: each guest connects to what the
+ * previous one left. */
 static void test_traffic(void **state)
 {
 	static const uint64_t features[] = {
@@ -438,7 +440,7 @@ static void test_too_many_pairs(void **state)
 		assert_null(vu_guest_create(sock[0], &config, &err));
 		assert_true(strlen(err.msg));
 		wait_posted(&d.done);
-		/* then: too little memory for its own rings */
+		/* next: too little memory for its own rings */
 		config.queue_pairs = 1;
 		config.memory_size = 4096;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vhost/: what a session notices about a guest whose memory is not shared. */
+/* vhost/: what a session notices of a guest whose memory is not shared. */
 #include "vu_rig.h"
 
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #define PACKED (1ull << VIRTIO_F_RING_PACKED)
 #define PROTO  (1ull << VHOST_USER_F_PROTOCOL_FEATURES)
 
-/* A show that remembers the strings it was given. */
+/* A struct show that keeps the strings it was given. */
 struct memo {
 	struct show show;
 	char text[1024];
@@ -83,7 +83,8 @@ static void start(struct rig *r, uint64_t features)
 	rig_send(r, rig_fd(VU_SET_VRING_KICK, 1, fd_eventfd()));
 }
 
-/* The worker went to sleep with the ring as it was, @n times. */
+/* Acts as the worker: sleeps @n times without touching the ring. Returns the
+ * number of reports. */
 static unsigned sleep_idle(struct rig *r, unsigned n)
 {
 	uint64_t reports = 0;
@@ -117,7 +118,7 @@ static void test_private(void **state)
 		start(&r, formats[i]);
 		assert_int_equal(sleep_idle(&r, 1), 0);
 		assert_int_equal(sleep_idle(&r, 1), 1);
-		/* woken up by something else than kicks */
+		/* woken up without kicks */
 		vu_backend_check(r.b);
 		second_look(&r);
 		assert_false(says_private(&r));
@@ -128,14 +129,14 @@ static void test_private(void **state)
 		assert_false(says_private(&r));
 		second_look(&r);
 		assert_true(says_private(&r));
-		/* the queue begins anew */
+		/* the queue starts anew */
 		rig_send(&r, rig_mem_table(&r));
 		assert_false(says_private(&r));
 		rig_close(&r);
 	}
 }
 
-/* With EVENT_IDX the driver kicks once, whatever it sends. */
+/* With EVENT_IDX the driver kicks only once, however much it sends. */
 static void test_one_kick(void **state)
 {
 	static const uint64_t event_idx = 1ull << VIRTIO_F_EVENT_IDX;
@@ -148,7 +149,7 @@ static void test_one_kick(void **state)
 		rig_negotiate(&r, (i == 3 ? V1 : V1 | event_idx) | PROTO);
 		rig_send(&r, rig_mem_table(&r));
 		rig_set_up_queue(&r, 1);
-		/* its receiveq: not there, in use, or as it was made */
+		/* its receiveq: missing, in use, or untouched */
 		if (i == 1)
 			assert_int_equal(
 				pwrite(r.mem_fd, &(uint16_t){ 1 }, 2, 0x4002),
@@ -164,7 +165,7 @@ static void test_one_kick(void **state)
 	}
 }
 
-/* A driver that was only slow: the ring is used before the second look. */
+/* A slow driver: the ring is used before the second look. */
 static void test_slow(void **state)
 {
 	uint16_t one = 1, avail = 0x80;
@@ -188,7 +189,7 @@ static void test_slow(void **state)
 	}
 }
 
-/* A ring that went on past its first slot never counts. */
+/* A ring beyond its first slot is never suspected. */
 static void test_in_use(void **state)
 {
 	struct rig r;
@@ -204,7 +205,8 @@ static void test_in_use(void **state)
 	rig_close(&r);
 }
 
-/* The line about a buffer outside names the address and what is nearest. */
+/* The line about a buffer outside memory names its address and the nearest
+ * region. */
 static void test_outside(void **state)
 {
 	static const struct {

@@ -16,7 +16,7 @@ static void *area_alloc(uint64_t size, uint64_t align)
 {
 	void *p = NULL;
 
-	/* no two areas in one line, or threads on different queues meet */
+	/* own cache lines: threads on different queues must not share one */
 	assert_int_equal(posix_memalign(&p, MAX(align, CACHE_LINE), size), 0);
 	memset(p, 0, size);
 	return p;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See vu_guest.h. One memfd holds everything the device may see: first each
- * queue's ring areas and table of indirect descriptors, then the buffers. It is
- * announced as a single region at GUEST_GPA.
+ * See vu_guest.h. One memfd holds all memory that the device sees: first the
+ * ring areas and the table of indirect descriptors of each queue, then the
+ * buffers. It is announced as one region at GUEST_GPA.
  */
 #include "vu_guest.h"
 
@@ -18,7 +18,7 @@
 
 #define GUEST_GPA    0x100000000ull
 #define TIMEOUT_MS   2000
-#define INDIRECT_MAX 16 /* descriptors in an indirect table */
+#define INDIRECT_MAX 16 /* descriptors per indirect table */
 #define PAGE	     4096u
 
 struct guest_queue {
@@ -31,7 +31,7 @@ struct guest_queue {
 struct vu_guest {
 	struct loop *loop;
 	struct vu_client *client;
-	int sock; /* a duplicate of the client's */
+	int sock; /* a duplicate of the client's socket */
 	int mem_fd;
 	uint8_t *mem;
 	uint64_t mem_size;
@@ -39,7 +39,7 @@ struct vu_guest {
 	uint64_t features;
 	uint32_t queue_size;
 	unsigned queue_count;
-	/* outcome of what is waited for */
+	/* outcome of the request that is waited for */
 	int rc;
 	uint64_t value;
 	struct err err;
@@ -77,7 +77,7 @@ static struct vu_client_done done_of(struct vu_guest *g)
 	return (struct vu_client_done){ on_done, g };
 }
 
-/* Waits for the outcome of what the client was asked for with result @rc. */
+/* Waits for the outcome of a request whose call returned @rc. */
 static int wait_done(struct vu_guest *g, int rc)
 {
 	if (rc)
@@ -86,7 +86,7 @@ static int wait_done(struct vu_guest *g, int rc)
 	return g->rc;
 }
 
-/* Takes @size bytes from the memory's front. NULL: there is no more. */
+/* Takes @size bytes from the front of the memory. NULL: it is used up. */
 static void *carve(struct vu_guest *g, uint64_t size)
 {
 	uint64_t at = g->buffers;

@@ -203,7 +203,7 @@ void rig_step(struct rig *r)
 {
 	loop_timer_arm(r->loop, &r->timer, 0, on_timer);
 	loop_run(r->loop);
-	/* The stop's own wake-up may have been that round. */
+	/* The stop's own wake-up may have used up that round. */
 	loop_timer_arm(r->loop, &r->timer, 0, on_timer);
 	loop_run(r->loop);
 }
