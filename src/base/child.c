@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Child processes, see child.h. Any thread; a child is for the thread that
- * started it. Those that the loop waits for are the control thread's.
+ * Child processes, see child.h. Any thread; a child belongs to the thread that
+ * started it. Children that the loop waits for belong to the control thread.
  *
- * The end of a child is an event of its pidfd. It is reaped only then, so its
- * number stays its own as long as signals may be sent to it.
+ * The end of a child is an event of its pidfd. A child is reaped only after
+ * that event, so its process id is not reused while signals may be sent to it.
  */
 #include "child.h"
 
@@ -63,7 +63,7 @@ int child_spawn(const char *const *argv, int stdio_fd, pid_t *pid)
 	return -rc;
 }
 
-/* Waits for the end, leaving the status (and with it the number) in place. */
+/* Waits for the end without reaping: the status and the process id stay. */
 static int await_end(pid_t pid, int ms)
 {
 	struct pollfd p = { .events = POLLIN };
@@ -99,18 +99,18 @@ void child_end(const pid_t *pids, unsigned count, int ms)
 		uint64_t now = loop_now_ms();
 
 		await_end(pids[i], now < end ? (int)(end - now) : 0);
-		/* Also what it started and has not listened. Not reaped yet,
-		 * the number is still its own. */
+		/* The kill reaches descendants that ignored SIGTERM, too. The
+		 * child is not reaped yet, so its process id is not reused. */
 		kill(-pids[i], SIGKILL);
 		waitpid(pids[i], &status, 0);
 	}
 }
 
-#define GRACE_MS 1000 /* from SIGTERM to SIGKILL, and to giving up */
+#define GRACE_MS 1000 /* SIGTERM to SIGKILL; SIGKILL to giving up */
 
 static struct child *running; /* [ctl] */
 
-/* @c is over; tells its owner, who may free it. */
+/* Takes @c from the list and tells its owner, who may free it. */
 static void finish(struct child *c, int status)
 {
 	struct child **at;
@@ -132,7 +132,7 @@ static void on_end(struct loop_watch *w, uint32_t events)
 	int status = 0;
 
 	(void)events;
-	/* What an orderly child has left running goes on, as with a shell. */
+	/* Descendants of a child that ended by itself run on, as in a shell. */
 	if (c->stage != CHILD_RUNS)
 		kill(-c->pid, SIGKILL);
 	waitpid(c->pid, &status, 0);
@@ -153,7 +153,7 @@ static void on_time(struct loop_timer *t)
 		c->stage = CHILD_KILLED;
 		loop_timer_arm(c->watch.loop, t, GRACE_MS, on_time);
 		break;
-	case CHILD_KILLED: /* stuck in the kernel: whoever is left reaps it */
+	case CHILD_KILLED: /* stuck in the kernel: not reaped */
 	case CHILD_NONE:
 		finish(c, SIGKILL);
 		break;
@@ -193,7 +193,7 @@ void child_stop(struct child *c)
 	loop_timer_arm(c->watch.loop, &c->timer, GRACE_MS, on_time);
 }
 
-/* Looks whether @c has ended, waiting up to @ms for it. */
+/* Waits up to @ms for the end of @c and handles its end, or its timer. */
 static void look_at(struct child *c, int ms)
 {
 	struct pollfd p = { .fd = c->watch.fd, .events = POLLIN };
@@ -210,7 +210,7 @@ void child_finish_all(void)
 		struct child *next;
 
 		look_at(running, 5);
-		/* What follows one that ended stands in front. */
+		/* A callback may start another child: it goes to the front. */
 		for (struct child *c = running; c; c = next) {
 			next = c->next;
 			look_at(c, 0);

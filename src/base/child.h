@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Child processes: scripts of a tap, commands behind a forwarded port. Each
- * leads a process group of its own, so that what it starts ends with it, and
- * begins with default signals whatever the daemon ignores or blocks.
+ * child leads a process group of its own, so its descendants can be ended with
+ * it. It begins with default signal handlers and no blocked signals.
  */
 #ifndef RW_CHILD_H
 #define RW_CHILD_H
@@ -12,52 +12,52 @@
 #include <sys/types.h>
 
 /* Starts @argv (found along PATH). @stdio_fd >= 0 becomes its standard input,
- * output and error; -1: it inherits ours. 0 or -errno. */
+ * output and error; with -1 the child inherits ours. Returns 0 or -errno. */
 int child_spawn(const char *const *argv, int stdio_fd, pid_t *pid);
 
-/* Waits up to @ms for @pid's end and fetches its status as waitpid(2) does.
- * 0, -ETIMEDOUT (it runs on), or -errno. */
+/* Waits up to @ms for @pid's end and stores its status as waitpid(2) does.
+ * Returns 0, -ETIMEDOUT (the child runs on), or -errno. */
 int child_wait(pid_t pid, int ms, int *status);
 
-/* How far a child is with its end. */
+/* The stages of a child's life. */
 enum child_stage {
-	CHILD_NONE,   /* none runs */
-	CHILD_RUNS,   /* by itself */
+	CHILD_NONE,   /* no process */
+	CHILD_RUNS,   /* no signal was sent to it */
 	CHILD_ASKED,  /* SIGTERM was sent to its group */
-	CHILD_KILLED, /* SIGKILL, too */
+	CHILD_KILLED, /* SIGTERM and SIGKILL were sent to its group */
 };
 
-/* A child that the loop waits for. Embedded in its owner's struct, which stays
- * until @fn was called; zeroed memory is its start. */
+/* A child that the loop waits for. Embedded in its owner's struct, which must
+ * live until @fn was called. Zeroed memory is a valid initial state. */
 struct child {
 	enum child_stage stage;
 	pid_t pid;
-	bool is_late;		 /* it was ended because its time was over */
-	struct loop_watch watch; /* of its pidfd */
-	struct loop_timer timer; /* to its next stage */
-	void (*fn)(struct child *c, int status);
-	struct child *next; /* of all that run */
+	bool is_late;		 /* it ran longer than its time limit */
+	struct loop_watch watch; /* watches its pidfd */
+	struct loop_timer timer; /* starts its next stage */
+	void (*fn)(struct child *c, int status); /* called at its end */
+	struct child *next; /* list of all running children */
 };
 
 /*
  * Starts @argv as child_spawn() does, with our standard input, output and
- * error, and returns at once: 0 or -errno. When it has ended, @fn is called
- * with its status as from waitpid(2); @c may be used again or freed then. What
- * takes longer than @ms is ended with its group. [ctl]
+ * error, and returns at once: 0 or -errno. When the child has ended, @fn gets
+ * its status as from waitpid(2), and may reuse or free @c. A child that runs
+ * longer than @ms is ended with its group. [ctl]
  */
 int child_start(struct child *c, struct loop *loop, const char *const *argv,
 		unsigned ms, void (*fn)(struct child *, int status));
 
-/* Asks the group of @c to end, and kills it a second later. @fn is called as
- * ever. Nothing when @c does not run. [ctl] */
+/* Asks the group of @c to end, and kills it a second later. @fn is called at
+ * the child's end. Does nothing when @c does not run. [ctl] */
 void child_stop(struct child *c);
 
-/* Returns when all that child_start() began has ended, having called their
- * @fn; nothing else of the loop runs meanwhile. For the daemon's end. [ctl] */
+/* Returns when every child of child_start() has ended and its @fn was called.
+ * No other callback of the loop runs meanwhile. For the daemon's end. [ctl] */
 void child_finish_all(void);
 
-/* Ends the process groups of @pids: asks, waits up to @ms for all of them
- * together, then kills. On return none of @pids is left. */
+/* Ends the process groups of @pids: sends SIGTERM, waits up to @ms in total,
+ * then sends SIGKILL. On return all of @pids are reaped. */
 void child_end(const pid_t *pids, unsigned count, int ms);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rare half of cycles.h: a burst that is measured. Each thread has an
- * account of its own. */
+/* The rare half of cycles.h: measured bursts. Each thread has an account of its
+ * own. */
 #include "cycles.h"
 
 #include <string.h>
@@ -33,7 +33,7 @@ void stage_end_sample(struct stage_totals *totals, unsigned frames)
 	stage_mark(STAGE_OTHER);
 	stage_clock.is_sampling = false;
 	if (!frames)
-		return; /* a look that found nothing */
+		return; /* the poll found no frames */
 	for (unsigned s = 0; s < STAGE_COUNT; s++)
 		stat_add(&totals->cycles[s], stage_clock.cycles[s]);
 	stat_inc(&totals->bursts);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where a worker's time goes: cycles by stage of a burst's way.
+ * Accounts of a worker's time: cycles spent in each stage of a burst.
  *
- * A worker begins its account with stage_begin() and ends it with stage_end();
- * between them whoever finishes a part of the work says so with stage_mark(),
- * which adds the time since the mark before to that part. One burst in
- * STAGE_SAMPLE is measured. In the others a mark is one load and a branch that
- * is not taken, so marks may sit wherever a burst passes, but where each
- * frame does only beside something as slow as a system call.
+ * A worker opens the account of a burst with stage_begin() and closes it with
+ * stage_end(). In between, stage_mark() adds the time since the previous mark
+ * to the stage that has just finished. One burst in STAGE_SAMPLE is measured.
+ * In the other bursts a mark costs one load and a branch that is not taken. So
+ * marks may stand anywhere on the path of a burst, but on the path of a single
+ * frame only beside something as slow as a system call.
  */
 #ifndef RW_CYCLES_H
 #define RW_CYCLES_H
@@ -19,8 +19,8 @@
 #include "shm.h"
 #include "util.h"
 
-/* The finest clock that costs no system call: cycles of a constant frequency
- * (not of the core's present one) where the processor has such a counter. */
+/* Returns the finest clock that costs no system call: the processor's counter
+ * of constant frequency (not of the core's present one), else nanoseconds. */
 static inline uint64_t cycles_now(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -35,7 +35,7 @@ static inline uint64_t cycles_now(void)
 #endif
 }
 
-/* Parts of a burst's way. Names in stage_name(). */
+/* The stages of a burst. stage_name() has their names. */
 enum stage {
 	STAGE_READ,	/* descriptors of both rings */
 	STAGE_SNAPSHOT, /* headers into private memory, and their checks */
@@ -43,17 +43,18 @@ enum stage {
 	STAGE_OFFLOAD,	/* checksums and segments made in software */
 	STAGE_COPY,	/* payload into the receiver's buffers */
 	STAGE_PUBLISH,	/* used rings of both sides */
-	STAGE_NOTIFY,	/* does the peer want an event, and its system call */
+	STAGE_NOTIFY,	/* test if the peer wants an event, its write */
 	STAGE_SYSCALL,	/* other system calls of a back-end: tap */
-	STAGE_OTHER,	/* counters, capture, what no mark names */
+	STAGE_OTHER,	/* counters, capture, time that no mark names */
 	STAGE_COUNT,
 };
 const char *stage_name(enum stage s);
 
-/* One burst in so many. A prime: in step with no number of queues. */
+/* One burst in STAGE_SAMPLE is measured. A prime does not fall into step with a
+ * number of queues. */
 #define STAGE_SAMPLE 61
 
-/* Of the bursts that were measured. One writer; read by control. */
+/* Totals of the measured bursts. Written by one worker, read by control. */
 struct stage_totals {
 	uint64_t frames;
 	uint64_t bursts;
@@ -61,14 +62,14 @@ struct stage_totals {
 };
 
 struct stage_clock {
-	bool is_sampling;
-	unsigned until_sample;	      /* bursts that are not measured before */
-	uint64_t last;		      /* cycles at the mark before */
-	uint64_t cycles[STAGE_COUNT]; /* of this burst */
+	bool is_sampling;      /* this burst is measured */
+	unsigned until_sample; /* bursts to skip before the next sample */
+	uint64_t last;	       /* cycles_now() at the previous mark */
+	uint64_t cycles[STAGE_COUNT]; /* cycles of this burst by stage */
 };
 
-/* Initial-exec: one access relative to the thread's register, no call, though
- * the code is compiled to be position-independent. */
+/* The initial-exec model makes this one access relative to the thread register,
+ * without a call, although the code is position-independent. */
 extern __thread struct stage_clock stage_clock
 	__attribute__((tls_model("initial-exec")));
 
@@ -81,7 +82,7 @@ static inline void stage_begin(void)
 		stage_begin_sample();
 }
 
-/* What was done since the last mark was @s. */
+/* Adds the time since the previous mark to stage @s. */
 static inline void stage_mark(enum stage s)
 {
 	uint64_t now;
@@ -93,8 +94,7 @@ static inline void stage_mark(enum stage s)
 	stage_clock.last = now;
 }
 
-/* The burst is over; adds it to @totals when it was measured and had @frames
- * > 0. */
+/* Ends the burst. Adds it to @totals if it was measured and @frames > 0. */
 static inline void stage_end(struct stage_totals *totals, unsigned frames)
 {
 	if (unlikely(stage_clock.is_sampling))

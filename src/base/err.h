@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sentence that goes with a failure of something a person or a program
- * asked for: it names the object, the key, the value and what would be right.
- * Filled where the fault is known, printed once at the top (command line or
- * JSON-RPC reply).
+ * Error sentences for requests of a person or a program. A sentence names the
+ * object, the key, the value and what would be right. It is made where the
+ * fault is known and printed once at the top (command line, JSON-RPC reply).
  */
 #ifndef RW_ERR_H
 #define RW_ERR_H
@@ -14,16 +13,16 @@ struct err {
 	char msg[512];
 };
 
-/* Stores the message (replacing an earlier one) and returns @rc, a -errno, so
- * that a caller can write: return err_set(err, -EINVAL, "..."). @err may be
- * NULL. */
+/* Stores the message, replacing an earlier one, and returns @rc, a -errno: a
+ * caller writes "return err_set(err, -EINVAL, ...)". @err may be NULL. */
 int err_set(struct err *err, int rc, const char *fmt, ...) __printf(3, 4);
 
-/* Puts "prefix: " before the message already there. Returns @rc. */
+/* Puts "prefix: " in front of the stored message. Returns @rc. */
 int err_prefix(struct err *err, int rc, const char *fmt, ...) __printf(3, 4);
 
 #ifdef __clang_analyzer__
-/* clang-tidy sees one .c file at a time, and must know what err.c returns. */
+/* clang-tidy sees one .c file at a time and must know what err_set() returns.
+ */
 void err_says(struct err *err, const char *fmt, ...);
 #define err_set(err, rc, ...)	 (err_says(err, __VA_ARGS__), (rc))
 #define err_prefix(err, rc, ...) (err_says(err, __VA_ARGS__), (rc))

@@ -7,22 +7,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Closes *@fd when it is open and leaves -1 there. */
+/* Closes *@fd if it is open and sets it to -1. */
 void fd_close(int *fd);
 
-/* Returns what *@fd held and leaves -1: ownership moves to the caller. */
+/* Returns *@fd and sets it to -1: ownership moves to the caller. */
 int fd_take(int *fd);
 
 int fd_set_nonblock(int fd); /* 0 or -errno */
 
-/* A new eventfd, non-blocking and close-on-exec, or -errno. */
+/* Returns a new eventfd, non-blocking and close-on-exec, or -errno. */
 int fd_eventfd(void);
 
-/* Adds one to an eventfd. A full counter (a peer that never reads) is no
- * error: the peer has its event. Returns 0 or -errno. */
+/* Adds one to an eventfd. Returns 0 or -errno. A full counter (a peer that
+ * never reads) is no error: the peer has its event. */
 int fd_signal(int fd);
 
-/* Takes the eventfd's counter back to zero. */
+/* Resets the eventfd's counter to zero. */
 void fd_drain(int fd);
 
 #endif

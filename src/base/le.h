@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Little-endian integers as they lie in memory shared with a guest (virtio
- * 1.2, clause 1.4) and big-endian ones of network headers. The types only
- * document; the conversions are free on little-endian hosts.
+ * Little-endian integers in memory shared with a guest (virtio 1.2, clause
+ * 1.4) and big-endian integers of network headers. The types only document the
+ * order; conversion of little-endian costs nothing on little-endian hosts.
  */
 #ifndef RW_LE_H
 #define RW_LE_H

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Log lines, see log.h. One write(2) a line, so that the lines of
- * several threads never mix.
+ * Log lines, see log.h. Each line is one write(2), so lines of several threads
+ * never mix.
  *
- * Limits with lines left out stand in one list, so that their number is told
- * even if no further line of that kind ever comes. A timer descriptor says when
- * the first of them is due: nobody has to look, and a log that is silent costs
- * nothing. One lock guards the list and all limits; it is never held while
- * something is written.
+ * Limits with lines left out are in one list: their summary is printed even if
+ * no further line of that kind comes. A timer descriptor becomes readable when
+ * the first summary is due, so a silent log costs nothing. One lock guards the
+ * list and all limits; it is never held during a write.
  */
 #include "log.h"
 
@@ -36,9 +35,9 @@ static const char *const level_text[] = {
 static int log_fd = STDERR_FILENO; /* [ctl -> any, atomic] */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct log_limit *listed; /* those with lines left out */
-static uint64_t due_ms;		 /* of the first summary; 0: none */
-static int timer_fd = -1;
+static struct log_limit *listed; /* [lock] limits with lines left out */
+static uint64_t due_ms;		 /* [lock] first summary; 0: none is due */
+static int timer_fd = -1;	 /* [lock] */
 
 static uint64_t now_ms(void)
 {
@@ -73,12 +72,12 @@ static void write_line(enum log_level level, const char *text)
 			      level_text[level], text);
 	n = MIN(n, sizeof(line) - 2);
 	line[n++] = '\n';
-	/* A log that cannot be written is no reason to stop forwarding. */
+	/* A failed write of the log must not stop forwarding. */
 	if (write(fd, line, n) < 0)
 		return;
 }
 
-/* A period that is over and in which lines were left out. */
+/* A finished period in which lines were left out. */
 struct summary {
 	enum log_level level;
 	unsigned left_out;
@@ -98,7 +97,7 @@ static void write_summary(const struct summary *s)
 	write_line(s->level, text);
 }
 
-/* Ends the period of @k and returns what is to be told about it. [lock] */
+/* Ends the period of @k and returns its summary. [lock] */
 static struct summary end_period(struct log_kind *k)
 {
 	struct summary s = { .level = k->level, .left_out = k->left_out };
@@ -109,7 +108,7 @@ static struct summary end_period(struct log_kind *k)
 	return s;
 }
 
-/* Has the timer go off at @ms; 0: not at all. [lock] */
+/* Sets the timer to @ms (monotonic); 0 stops it. [lock] */
 static void set_due(uint64_t ms)
 {
 	struct itimerspec when = {
@@ -122,7 +121,7 @@ static void set_due(uint64_t ms)
 		timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-/* [lock] */
+/* Takes @l from the list if it is there. [lock] */
 static void unlist(struct log_limit *l)
 {
 	struct log_limit **at = &listed;
@@ -135,8 +134,8 @@ static void unlist(struct log_limit *l)
 	l->is_listed = false;
 }
 
-/* The first kind of @l that has lines left out, and whose period ended before
- * @now; the end of the first of the others goes to *@next. [lock] */
+/* Returns the first kind of @l with lines left out whose period is over, or
+ * NULL. Lowers *@next to the earliest end of the periods before it. [lock] */
 static struct log_kind *find_ended(struct log_limit *l, uint64_t now,
 				   uint64_t *next)
 {
@@ -152,8 +151,8 @@ static struct log_kind *find_ended(struct log_limit *l, uint64_t now,
 	return NULL;
 }
 
-/* Takes one summary that is due. False: none is, and the timer is set for the
- * next one. [lock] */
+/* Takes one summary that is due and returns true. Returns false if none is due,
+ * with the timer set for the next one. [lock] */
 static bool take_summary(uint64_t now, struct summary *s)
 {
 	uint64_t next = UINT64_MAX;
@@ -226,8 +225,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Where lines of format @fmt are counted. A kind whose period is over without
- * lines left out makes room. [lock] */
+/* Returns the kind in which lines of format @fmt are counted. A kind whose
+ * period ended without lines left out makes room. [lock] */
 static struct log_kind *find_kind(struct log_limit *l, const char *fmt,
 				  uint64_t now)
 {
@@ -246,7 +245,7 @@ static struct log_kind *find_kind(struct log_limit *l, const char *fmt,
 	return free_kind ? free_kind : &l->kind[LOG_LIMIT_KINDS - 1];
 }
 
-/* May a line of @k be printed? Counts it. [lock] */
+/* Counts a line of @k and returns whether it may be printed. [lock] */
 static bool pass(struct log_limit *l, struct log_kind *k, const char *fmt,
 		 enum log_level level, uint64_t now)
 {
@@ -281,7 +280,7 @@ void log_limited(struct log_limit *l, enum log_level level, const char *fmt,
 
 	if (is_hidden(level))
 		return;
-	/* Before this line is counted: it may begin a new period. */
+	/* The summary comes first: this line may begin a new period. */
 	log_summarize();
 	now = now_ms();
 	pthread_mutex_lock(&lock);

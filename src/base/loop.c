@@ -2,9 +2,9 @@
 /*
  * Event loop of the control thread, see loop.h.
  *
- * Events of one epoll_wait() are kept in the loop while they are delivered, so
- * that loop_watch_remove() can strike out those of a watch that is gone: its
- * memory may be freed at once. Timers are a sorted list; there are few.
+ * The loop keeps the events of one epoll_wait() while it delivers them.
+ * loop_watch_remove() strikes out those of the removed watch, whose memory may
+ * then be freed at once. Timers are in a sorted list, because there are few.
  */
 #include "loop.h"
 
@@ -33,11 +33,11 @@ struct loop {
 	struct loop_watch wake;
 	struct loop_timer *timers; /* sorted by due_ms */
 
-	struct epoll_event event[EVENTS_PER_WAIT]; /* being delivered */
+	struct epoll_event event[EVENTS_PER_WAIT]; /* now being delivered */
 	int event_count;
 
-	pthread_mutex_t lock; /* guards the two below */
-	struct posted *first, **last;
+	pthread_mutex_t lock;	      /* guards the posted calls */
+	struct posted *first, **last; /* posted calls, oldest first */
 };
 
 uint64_t loop_now_ms(void)
@@ -104,7 +104,8 @@ void loop_destroy(struct loop *loop)
 	free(loop);
 }
 
-/* Milliseconds until the first timer, -1 for none. */
+/* Returns the milliseconds until the first timer (a minute at most), or -1
+ * without timers. */
 static int next_timeout(const struct loop *loop)
 {
 	uint64_t now = loop_now_ms();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ring of byte messages between threads, see mring.h. Any thread; calls only
- * the allocator, and that at creation only.
+ * Ring of byte messages between threads, see mring.h. Any thread. Memory is
+ * allocated at creation only; nothing else is called.
  *
  * Theory of operation. Positions are free-running byte counts; masked, they
- * point into the buffer. Each message has a header in front and starts at a
- * multiple of its size, so a header never wraps. A message that would wrap is
- * put at the start of the buffer instead, behind a header that says so; hence a
- * message of up to half the ring always fits an empty one.
+ * point into the buffer. Each message has a header in front, at a multiple of
+ * the header's size, so a header never wraps. A message that would wrap starts
+ * at the beginning of the buffer, and a SKIP header fills the end. Therefore a
+ * message of up to half the ring always fits an empty ring.
  */
 #include "mring.h"
 
@@ -17,10 +17,10 @@
 #include "util.h"
 
 #define RING_MIN 256
-#define SKIP	 UINT32_MAX /* size of a header that fills up to the end */
+#define SKIP	 UINT32_MAX /* size in a header that skips to the end */
 
 struct header {
-	uint32_t size; /* of the message behind it, or SKIP */
+	uint32_t size; /* size of the message behind it, or SKIP */
 	uint32_t pad;
 };
 
@@ -31,16 +31,18 @@ struct mring {
 	/* [holder of lock] */
 	struct spinlock lock __cacheline;
 	size_t next;	  /* position behind the reserved message */
-	size_t tail_seen; /* tail when it was last looked at */
+	size_t tail_seen; /* value of tail at its last load */
 
-	size_t head __cacheline; /* [writers -> reader, atomic] published */
-	bool armed;		 /* [any, atomic] the reader sleeps */
+	/* [writers -> reader, atomic] end of the published messages */
+	size_t head __cacheline;
+	bool armed; /* [any, atomic] the reader sleeps and wants a signal */
 
 	/* [reader] */
-	size_t peeked __cacheline; /* position of the next message */
-	size_t head_seen;	   /* head when it was last looked at */
+	size_t peeked __cacheline; /* position of the next message to peek */
+	size_t head_seen;	   /* value of head at its last load */
 
-	size_t tail __cacheline; /* [reader -> writers, atomic] released */
+	/* [reader -> writers, atomic] end of the released messages */
+	size_t tail __cacheline;
 };
 
 struct mring *mring_create(size_t size)
@@ -74,15 +76,15 @@ static struct header *header_at(struct mring *r, size_t pos)
 	return (struct header *)(r->buf + (pos & (r->size - 1)));
 }
 
-/* Is there room for @need bytes behind the published ones? */
+/* Returns whether @need bytes fit behind the published messages. */
 static bool has_room(struct mring *r, size_t need)
 {
 	size_t head = shm_load(&r->head);
 
 	if (need <= r->size - (head - r->tail_seen))
 		return true;
-	/* mring:B  acquire: the reader's last loads from what it released
-	 * come before our stores over it. Pairs in mring_release(). */
+	/* mring:B  acquire: the reader's last loads from released messages
+	 * come before our stores over them. Pairs in mring_release(). */
 	r->tail_seen = shm_load_acquire(&r->tail);
 	return need <= r->size - (head - r->tail_seen);
 }
@@ -115,11 +117,12 @@ bool mring_commit(struct mring *r)
 {
 	bool must_signal;
 
-	/* mring:A  release: the message before the position that tells of it.
-	 * Pairs in mring_peek(). */
+	/* mring:A  release: the message is visible before the position that
+	 * covers it. Pairs in mring_peek(). */
 	shm_store_release(&r->head, r->next);
-	/* mring:C  head before armed. Pairs in mring_arm(), which has them the
-	 * other way round: either we see it armed or it sees the message. */
+	/* mring:C  store head, then load armed. Pairs in mring_arm(), which
+	 * stores armed, then loads head: either the writer sees armed or the
+	 * reader sees the message. */
 	shm_fence();
 	must_signal = shm_load(&r->armed) && shm_exchange(&r->armed, false);
 	spin_unlock(&r->lock);
@@ -152,8 +155,8 @@ void mring_unpeek(struct mring *r, const void *message)
 		    sizeof(struct header);
 	size_t back = (r->peeked - at) & (r->size - 1);
 
-	/* Just peeked is at least a header away; no distance is a whole ring.
-	 */
+	/* A peeked message begins at least a header back; distance 0 means the
+	 * whole ring. */
 	r->peeked -= back ? back : r->size;
 }
 
@@ -166,7 +169,7 @@ void mring_release(struct mring *r)
 bool mring_arm(struct mring *r)
 {
 	shm_store(&r->armed, true);
-	/* mring:C  armed before head: see mring_commit(). */
+	/* mring:C  store armed, then load head: see mring_commit(). */
 	shm_fence();
 	if (shm_load(&r->head) == r->peeked)
 		return true;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A bounded ring of byte messages between threads: several writers (under the
- * ring's own lock), one reader. Messages lie in one contiguous buffer, so the
- * reader borrows them in place. For back-ends that have a thread of their own
- * (user NAT), and for captures.
+ * ring's own lock), one reader. Each message is contiguous, so the reader
+ * borrows it in place. Used by captures and by back-ends with a thread of their
+ * own (user port).
  */
 #ifndef RW_MRING_H
 #define RW_MRING_H
@@ -15,29 +15,30 @@
 
 struct mring;
 
-/* @size bytes of room (rounded up to a power of two). NULL: no memory. */
+/* Returns a ring of @size bytes, rounded up to a power of two, or NULL without
+ * memory. */
 struct mring *mring_create(size_t size);
 void mring_destroy(struct mring *r);
 
-/* Room for a message of @size bytes, contiguous, with the ring locked; NULL
- * when there is none (not locked then). Fill it, then mring_commit(). Messages
- * of up to half the ring are certain to fit an empty one. */
+/* Returns room for a message of @size bytes and leaves the ring locked; the
+ * caller fills the room and calls mring_commit(). Returns NULL, not locked,
+ * without room. A message of up to half the ring always fits an empty ring. */
 void *mring_reserve(struct mring *r, uint32_t size);
-/* Publishes what was reserved and unlocks. True: the reader was asleep
- * (mring_arm()) and must be signalled. */
+/* Publishes the reserved message and unlocks. Returns whether the caller must
+ * signal the reader, which sleeps (mring_arm()). */
 bool mring_commit(struct mring *r);
 
-/* Reader: the next message after those peeked already, or NULL. Stays valid
- * until mring_release(). */
+/* Reader: returns the next message that was not peeked yet, or NULL. The
+ * message is valid until mring_release(). */
 void *mring_peek(struct mring *r, uint32_t *size);
-/* Reader: @message, which was peeked and not released, and all that were peeked
- * after it will be peeked again. */
+/* Reader: takes back the peeks from @message on. @message was peeked and is not
+ * released yet; the next mring_peek() returns it again. */
 void mring_unpeek(struct mring *r, const void *message);
-/* Reader: gives back everything peeked so far. */
+/* Reader: releases all peeked messages. */
 void mring_release(struct mring *r);
 
-/* Reader: asks to be signalled at the next commit. True: armed, the ring is
- * empty. False: there is a message. */
+/* Reader: asks for a signal at the next commit. Returns true if the ring is
+ * empty and now armed, false if there is a message. */
 bool mring_arm(struct mring *r);
 void mring_disarm(struct mring *r);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Parsing of options into configuration structs, see opt.h. Pure: control
- * thread and command line. What is said to people is in opt_text.c.
+ * Parsing of options into configuration structs, see opt.h. Pure; used by the
+ * control thread and the command line. opt_text.c has the texts for people.
  */
 #include "opt.h"
 
@@ -20,7 +20,7 @@ static const void *const_member(const struct opt_row *row, const void *conf)
 	return (const char *)conf + row->offset;
 }
 
-/* What is wrong with @value, in one form for all kinds. */
+/* Returns -EINVAL with a sentence about a wrong value; all kinds share it. */
 static int refuse(const struct opt_row *row, const char *value, struct err *err)
 {
 	char may[200];
@@ -29,7 +29,8 @@ static int refuse(const struct opt_row *row, const char *value, struct err *err)
 	return err_set(err, -EINVAL, "%s=%s: must be %s", row->key, value, may);
 }
 
-/* Digits only (or 0x and hex digits): no sign, no space, no octal. */
+/* Reads digits only (or 0x and hex digits): no sign, no space, no octal.
+ * Returns false without digits or beyond 64 bits. */
 static bool parse_number(const char *s, uint64_t *out, const char **end)
 {
 	bool is_hex = s[0] == '0' && (s[1] == 'x' || s[1] == 'X');
@@ -132,7 +133,7 @@ static int set_number(const struct opt_row *row, void *to, const char *value,
 	return 0;
 }
 
-/* Where @value stands among the choices; -1: nowhere. */
+/* Returns the index of @value among the choices, or -1. */
 static int find_choice(const struct opt_row *row, const char *value)
 {
 	for (int i = 0; row->choices[i]; i++)
@@ -306,7 +307,7 @@ int opt_copy(const struct opt_row *rows, void *to, const void *from,
 	int rc = 0;
 
 	memcpy(to, from, size);
-	/* First no pointer is shared, so that opt_free() is safe at any time.
+	/* Shared pointers are cleared first: opt_free() is safe from here on.
 	 */
 	for (row = rows; row->key; row++)
 		if (owns_memory(row))
@@ -350,8 +351,9 @@ int opt_list_remove(struct opt_list *l, const char *value)
 	return -ENOENT;
 }
 
-/* Copies one comma-terminated piece of *@at, doubled commas made one, and moves
- * *@at behind it. *@more: a comma ended it. */
+/* Returns a copy of the piece of *@at before the next comma, with doubled
+ * commas made one, and moves *@at behind it. Sets *@more if a comma ended the
+ * piece. Returns NULL without memory. */
 static char *cut_piece(const char **at, bool *more)
 {
 	const char *s = *at;
@@ -437,7 +439,7 @@ err_free:
 	return rc;
 }
 
-/* A pair's value lies in the same allocation, behind its key. */
+/* The value of a pair lies behind the key in the same allocation. */
 void opt_pairs_free(char *first, struct opt_pair *pairs, int count)
 {
 	free(first);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What option rows say to people: usage, ranges, nearest keys, values. See
+/* Texts of option rows for people: usage, ranges, nearest keys, values. See
  * opt.h. Pure; any thread. */
 #include "opt.h"
 
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Appends to @buf, cutting what does not fit. */
+/* Appends @text to @buf, truncated to @size. */
 static void append(char *buf, size_t size, const char *text)
 {
 	size_t n = strlen(buf);
@@ -42,7 +42,7 @@ void opt_usage(const struct opt_row *row, char *buf, size_t size)
 		append_choices(row, buf, size, "|");
 }
 
-/* The largest unit that divides @v. */
+/* Prints @v in the largest unit that divides it. */
 static void format_size(uint64_t v, char *buf, size_t size)
 {
 	static const char suffix[][2] = { "", "k", "M", "G", "T" };
@@ -96,8 +96,8 @@ void opt_values(const struct opt_row *row, char *buf, size_t size)
 	snprintf(buf, size, "%s, not empty", row->arg ? row->arg : "text");
 }
 
-/* Edits (insert, delete, replace, swap neighbours) that turn @a into @b. Words
- * longer than the table are never near. */
+/* Returns the number of edits (insert, delete, replace, swap neighbours) that
+ * turn @a into @b, or WORD_MAX for words longer than that. */
 #define WORD_MAX 40
 static unsigned distance(const char *a, const char *b)
 {
@@ -129,7 +129,8 @@ static unsigned distance(const char *a, const char *b)
 	return above[nb];
 }
 
-/* A mistyped word keeps at least two thirds of its letters. */
+/* Returns whether @a may be @b mistyped: at most a third of the letters of @a
+ * (at least one edit) differs, or @a begins @b with three letters or more. */
 static bool is_near(const char *a, const char *b)
 {
 	size_t n = strlen(a);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events to a peer that is not trusted, see peer_event.h. Any thread.
+ * Events to an untrusted peer, see peer_event.h. Any thread.
  *
- * Theory of operation. There is no way to write to an eventfd that cannot
- * sleep: RWF_NOWAIT is refused, the descriptor cannot be opened anew, and
- * poll() before the write is too early. But a signal ends the sleep. So each
- * thread that writes has a timer that sends it one, again and again: a signal
- * that comes just before the write begins to sleep is followed by the next. The
- * handler does nothing, it only breaks off what sleeps.
+ * Theory of operation. Linux has no write to an eventfd that cannot sleep:
+ * RWF_NOWAIT is refused, the descriptor cannot be opened anew, and a poll()
+ * before the write is too early. But a signal ends the sleep. So each writing
+ * thread has a periodic timer that sends it a signal. If one signal comes just
+ * before the write begins to sleep, the next one ends the sleep. Returning from
+ * the handler is all that it takes to interrupt the write.
  *
- * The timer costs nothing where nothing is written: after two periods without a
- * call the handler disarms it, and the next call arms it again.
+ * The timer costs nothing without writes: after two periods without a call the
+ * handler disarms it, and the next call arms it again.
  */
 #include "peer_event.h"
 
@@ -30,13 +30,13 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-/* Shared by a thread and the handler that runs on it, atomically. */
+/* State shared by a thread and the signal handler that runs on it. [atomic] */
 struct guard {
 	timer_t timer;
-	bool has_timer;
-	bool is_armed;
+	bool has_timer; /* @timer was created */
+	bool is_armed;	/* @timer runs */
 	bool is_inside; /* a write is under way */
-	unsigned quiet; /* periods without one */
+	unsigned quiet; /* periods without a write */
 };
 
 static __thread struct guard guard;
@@ -84,8 +84,8 @@ static void install(void)
 	pthread_key_create(&key, end_timer);
 }
 
-/* Without a timer (RLIMIT_SIGPENDING) the write goes unguarded: to refuse it
- * would stop every guest. */
+/* Arms the timer. If it cannot be created (RLIMIT_SIGPENDING), the write goes
+ * unguarded: refusing it would stop every guest. */
 static void arm(struct guard *g)
 {
 	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID,
@@ -115,8 +115,9 @@ int peer_event_signal(int fd)
 
 	shm_store(&g->quiet, 0);
 	shm_store(&g->is_inside, true);
-	/* Before the look at is_armed: from here on the handler leaves the
-	 * timer alone. Against this thread's own handler only. */
+	/* Stores is_inside before is_armed is loaded: from here on the handler
+	 * leaves the timer alone. The handler runs on this thread, so the fence
+	 * has no partner elsewhere. */
 	shm_fence();
 	if (unlikely(!shm_load(&g->is_armed)))
 		arm(g);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Probe points for tracers (USDT): a no-op instruction in the code, and a note
- * in the binary that tells perf, bpftrace or SystemTap where it is and where
- * its arguments are. Nothing is called; without a tracer attached a probe costs
- * the no-op and having its arguments at hand, so it sits where bursts pass, not
- * frames. docs/probes.md lists them.
+ * Probe points for tracers (USDT). A probe is a no-op instruction in the code
+ * and a note in the binary that tells perf, bpftrace or SystemTap its place and
+ * its arguments. Nothing is called. Without a tracer a probe costs the no-op
+ * and the computation of its arguments, so probes are on the path of bursts,
+ * not of single frames. docs/probes.md lists them.
  */
 #ifndef RW_PROBE_H
 #define RW_PROBE_H
@@ -15,7 +15,7 @@
 #define PROBE2(name, a, b)    DTRACE_PROBE2(ringway, name, a, b)
 #define PROBE3(name, a, b, c) DTRACE_PROBE3(ringway, name, a, b, c)
 #else
-/* The arguments are named, so that both builds see the same variables used. */
+/* The arguments are evaluated here too: both builds use the same variables. */
 #define PROBE2(name, a, b) \
 	do {               \
 		(void)(a); \
@@ -28,7 +28,8 @@
 	} while (0)
 #endif
 
-/* Third argument of call: which of a port's queues, seen from the switch. */
+/* Third argument of probe "call": direction of the queue, seen from the switch.
+ */
 enum { PROBE_IN, PROBE_OUT };
 
 #endif

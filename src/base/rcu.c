@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * liburcu's QSBR flavour behind our names, see rcu.h. ThreadSanitizer does not
- * see the library's own synchronisation, so it is told: what a worker did
- * before it was quiescent happens before what follows a wait.
+ * see the library's synchronisation, so annotations tell it: everything before
+ * a worker's quiescent point happens before everything after the wait.
  */
 #include "rcu.h"
 

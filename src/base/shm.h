@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Access to memory that another party writes at the same time: a guest
- * (rings), or another thread of ours. This is the only place with raw atomic
- * builtins; everything else names one of these.
+ * (rings), or another thread of ours. Raw atomic builtins stand only in this
+ * file; all other code uses these macros.
  *
- * Each call reads or writes the location exactly once. What comes from a guest
+ * Each call reads or writes the location exactly once. A value from a guest
  * must be loaded once into a local, checked, and then used from the local.
  */
 #ifndef RW_SHM_H
@@ -23,7 +23,7 @@
 #define shm_fetch_add(p, v)	    __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
 #define shm_fetch_add_release(p, v) __atomic_fetch_add(p, v, __ATOMIC_RELEASE)
 #define shm_fetch_sub(p, v)	    __atomic_fetch_sub(p, v, __ATOMIC_ACQ_REL)
-/* Strong; *@expected gets the value found. */
+/* A strong compare-exchange. On failure *@expected gets the value found. */
 #define shm_compare_exchange(p, expected, v)                                 \
 	__atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, \
 				    __ATOMIC_ACQUIRE)
@@ -34,17 +34,17 @@
 #define shm_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 
 /*
- * What was copied out of a guest's memory is private only once the compiler
- * knows it: it may read the source a second time instead of the copy. These
- * end that: for a value in a register, and for an object (@p its address).
+ * The compiler may read guest memory a second time instead of using the copy.
+ * After these macros the copy is private: shm_settle() is for a value in a
+ * register, shm_settle_object() for an object at address @p.
  */
 #define shm_settle(v)	     __asm__ volatile("" : "+r"(v))
 #define shm_settle_object(p) __asm__ volatile("" : "+m"(*(p)))
 
-/* Fetches the line of @p in order to write it. A plain prefetch of a line that
- * another core has written leaves it shared, and the store has to ask again;
- * the compiler uses this instruction only when told the processor (those
- * without it do nothing). */
+/* Fetches the cache line of @p for writing. A plain prefetch of a line that
+ * another core has written leaves it shared, and the later store must ask for
+ * it again. The compiler emits prefetchw only for a processor known to have it;
+ * processors without it ignore it. */
 static inline void prefetch_write(const void *p)
 {
 #if defined(__x86_64__)
@@ -54,7 +54,8 @@ static inline void prefetch_write(const void *p)
 #endif
 }
 
-/* Statistics: one writer, any reader; never torn, never a locked operation. */
+/* Statistics counters have one writer and any number of readers. A read is
+ * never torn; an addition needs no locked instruction. */
 #define stat_add(p, n)                                                  \
 	__atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + (n), \
 			 __ATOMIC_RELAXED)
@@ -70,7 +71,7 @@ static inline void cpu_relax(void)
 #endif
 }
 
-/* A lock for short sections that are nearly always free: taken once a burst. */
+/* A lock for short sections that is nearly always free: taken once a burst. */
 struct spinlock {
 	bool held;
 };

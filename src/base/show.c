@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values that are text only for people and programs outside, see show.h. Any
- * thread. */
+/* Values that are shown as text, see show.h. Any thread. */
 #include "show.h"
 
 #include <stdio.h>

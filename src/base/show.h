@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How an object tells about itself: it calls an emitter with names and values,
- * and the caller decides whether that becomes JSON, a table or a metric. One
- * description serves all of them.
+ * Descriptions of objects for output. An object calls an emitter with names and
+ * values; the caller's emitter makes JSON, a table or a metric of them.
  */
 #ifndef RW_SHOW_H
 #define RW_SHOW_H
@@ -14,10 +13,11 @@ struct show {
 	const struct show_ops *ops;
 };
 
-/* @key is NULL inside an array. Strings are copied. */
+/* The functions of an emitter. @key is NULL inside an array. The emitter copies
+ * strings. */
 struct show_ops {
-	void (*object)(struct show *s, const char *key); /* until end() */
-	void (*array)(struct show *s, const char *key);	 /* until end() */
+	void (*object)(struct show *s, const char *key); /* lasts until end() */
+	void (*array)(struct show *s, const char *key);	 /* lasts until end() */
 	void (*end)(struct show *s);
 	void (*str)(struct show *s, const char *key, const char *value);
 	void (*num)(struct show *s, const char *key, uint64_t value);
@@ -54,7 +54,7 @@ static inline void show_flag(struct show *s, const char *key, bool v)
 	s->ops->flag(s, key, v);
 }
 
-/* An Ethernet address, as text. */
+/* Emits an Ethernet address as text. */
 void show_mac(struct show *s, const char *key, const uint8_t mac[6]);
 
 #endif

@@ -3,13 +3,12 @@
  * UNIX stream sockets by path, see unix_sock.h. Control thread and command
  * line.
  *
- * A path where nothing is needs no care: bind() gives it to one process only. A
- * socket file that nobody serves has to be removed first, and another process
- * may do the same at the same time. So a file beside it, PATH.lock, is locked
- * meanwhile. The file is ours and nobody else can open it, so nobody else can
- * hold the lock; and nobody waits for it: the process that holds it is about to
- * take the path. (The directory cannot serve as the lock: every user who may
- * read it may lock it.)
+ * A free path needs no care: bind() gives it to one process only. A stale
+ * socket file must be removed first, and another process may do the same at the
+ * same time. So the file PATH.lock beside it is locked meanwhile. Only our user
+ * can open that file, so no other user can hold the lock. Nobody waits for the
+ * lock: the process that holds it is about to take the path. (The directory
+ * cannot serve as the lock: every user who may read it may lock it.)
  */
 #include "unix_sock.h"
 
@@ -57,8 +56,8 @@ struct path_lock {
 	int fd;
 };
 
-/* Opens the lock's file. 0, or -errno where that is a file which another user
- * could have locked. */
+/* Opens the lock's file. Returns 0 or -errno: -EPERM for a file that another
+ * user could lock. */
 static int open_lock(struct path_lock *l)
 {
 	struct stat st;
@@ -72,13 +71,13 @@ static int open_lock(struct path_lock *l)
 	return 0;
 }
 
-/* Takes the lock of @l->fd. -EADDRINUSE: somebody has it; -ESTALE: who had it
- * removed the file, and the lock is worth nothing. */
+/* Locks @l->fd. Returns 0, -EADDRINUSE if another process holds the lock, or
+ * -ESTALE if its last holder removed the file, which makes the lock useless. */
 static int take_lock(struct path_lock *l)
 {
 	struct stat opened, named;
 
-	/* Where there are no locks, there is no protection. */
+	/* A file system without locks gives no protection. */
 	if (flock(l->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return -EADDRINUSE;
 	if (fstat(l->fd, &opened) < 0)
@@ -95,11 +94,11 @@ static void unlock_path(struct path_lock *l)
 	fd_close(&l->fd);
 }
 
-/* Locks @path for the time it takes to look at it and to bind(). */
+/* Locks @path while the caller checks it and calls bind(). */
 static int lock_path(struct path_lock *l, const char *key, const char *path,
 		     struct err *err)
 {
-	unsigned tries = 100; /* of others, each of whom had the lock */
+	unsigned tries = 100; /* each retry means that another process ended */
 	int rc;
 
 	snprintf(l->path, sizeof(l->path), "%s.lock", path);
@@ -148,9 +147,9 @@ static bool is_bound_only(char *line, const char *name)
 	       !strcmp(last_part(field[PATH]), name);
 }
 
-/* Returns whether some process has bound a socket of this name and does not
- * listen yet, as between bind() and listen(). The directory is not compared: a
- * path has many spellings, and this moment is short. */
+/* Returns whether a process has bound a socket of this file name and does not
+ * listen yet, as between bind() and listen(). Directories are not compared,
+ * because a path has many spellings and this moment is short. */
 static bool is_about_to_listen(const char *path)
 {
 	FILE *f = fopen("/proc/net/unix", "re");
@@ -164,8 +163,8 @@ static bool is_about_to_listen(const char *path)
 	return found;
 }
 
-/* Returns 0 when nothing is at the path, 1 for a socket that nobody serves, or
- * -errno with @err when the path cannot be taken. */
+/* Returns 0 for a free path, 1 for a stale socket file, or -errno with @err if
+ * the path cannot be taken. */
 static int check_path(const struct sockaddr_un *sa, const char *key,
 		      struct err *err)
 {
@@ -184,7 +183,7 @@ static int check_path(const struct sockaddr_un *sa, const char *key,
 	if (fd < 0)
 		return err_set(err, -errno, "%s=%s: %s", key, path,
 			       strerror(errno));
-	/* EAGAIN: its backlog is full, so somebody does listen. */
+	/* EAGAIN: the backlog is full, so a process does listen. */
 	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ||
 	    errno == EAGAIN)
 		rc = err_set(err, -EADDRINUSE,
@@ -192,7 +191,7 @@ static int check_path(const struct sockaddr_un *sa, const char *key,
 			     "or choose another path",
 			     key, path);
 	else if (errno == ENOENT)
-		rc = 0; /* somebody who holds the lock has just removed it */
+		rc = 0; /* the holder of the lock has just removed it */
 	else if (errno != ECONNREFUSED)
 		rc = err_set(err, -errno, "%s=%s: %s", key, path,
 			     strerror(errno));
@@ -213,8 +212,8 @@ static int bind_and_listen(struct unix_listener *l,
 
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	l->path = strdup(sa->sun_path);
-	/* Linux gives the file the mode of the unbound socket: there is no
-	 * moment at which it has another. */
+	/* Linux creates the file with the mode of the unbound socket, so the
+	 * file never has another mode. */
 	if (l->fd < 0 || !l->path || fchmod(l->fd, mode) < 0)
 		goto err_errno;
 	if (bind(l->fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
@@ -260,7 +259,7 @@ int unix_listen(struct unix_listener *l, const char *key, const char *path,
 		rc = bind_and_listen(l, &sa, key, mode, err);
 	if (rc != -EADDRINUSE)
 		return rc;
-	/* A look before the lock, or a path that is in use would be locked. */
+	/* The check comes before the lock: a path in use is not locked. */
 	rc = check_path(&sa, key, err);
 	if (rc < 0)
 		return rc;
@@ -276,7 +275,7 @@ int unix_listen(struct unix_listener *l, const char *key, const char *path,
 	return rc;
 }
 
-/* The open socket keeps its inode number from being used again, so it is closed
+/* The open socket keeps its inode number from being reused, so it is closed
  * last. */
 void unix_unlisten(struct unix_listener *l)
 {

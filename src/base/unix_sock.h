@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* UNIX stream sockets by path: listening with stale sockets replaced and live
- * ones left alone, and connecting. @key is the option the path came from; it
- * stands in the error texts. */
+/* UNIX stream sockets by path: listening, which replaces stale socket files and
+ * leaves live ones alone, and connecting. @key is the option of the path; error
+ * texts name it. */
 #ifndef RW_UNIX_SOCK_H
 #define RW_UNIX_SOCK_H
 
@@ -9,40 +9,41 @@
 
 #include "err.h"
 
-/* Longest path: sun_path less its terminating zero. */
+/* Longest path: sun_path without its terminating zero. */
 #define UNIX_PATH_MAX_LEN 107
 
-/* A socket that listens on a path it made. fd is -1 while closed. */
+/* A listening socket and the socket file that it created. */
 struct unix_listener {
-	int fd;
+	int fd;	    /* -1 while closed */
 	char *path; /* heap */
-	dev_t dev;  /* of the socket file, so that only ours is removed */
-	ino_t ino;
+	dev_t dev;  /* device of our socket file: no other file is removed */
+	ino_t ino;  /* inode of our socket file */
 };
 
 /*
- * Listens on @path (non-blocking, close-on-exec), whose file gets permissions
- * @mode, less the umask. A socket there that nobody answers on is replaced; of
- * several processes that do this at once, one succeeds. Never waits for
- * another process. For a moment there is a file PATH.lock, too.
- * -EADDRINUSE: somebody answers, or is about to; -EEXIST: something that is no
- * socket; -ENAMETOOLONG; or what the system said.
+ * Listens on @path (non-blocking, close-on-exec). The socket file gets
+ * permissions @mode less the umask. A stale socket file is replaced; of several
+ * processes that do this at once, one succeeds. Never waits for another
+ * process. While a stale file is replaced, PATH.lock exists.
+ * Returns 0; -EADDRINUSE if a process listens there or is about to; -EEXIST if
+ * the file is no socket; -ENAMETOOLONG; or the system's -errno.
  */
 int unix_listen(struct unix_listener *l, const char *key, const char *path,
 		mode_t mode, struct err *err);
 
-/* Would unix_listen() refuse @path for what is there? The same results; nothing
- * is changed. */
+/* Returns what unix_listen() would return because of the file at @path, or 0.
+ * Changes nothing. */
 int unix_check(const char *key, const char *path, struct err *err);
 
-/* Closes, and removes the file if it is still the one that was made. */
+/* Closes the socket, and removes its file unless another file took the path. */
 void unix_unlisten(struct unix_listener *l);
 
-/* A connected blocking close-on-exec socket, or -errno. Waits while the
- * listener's backlog is full: for the command line only. */
+/* Returns a connected, blocking, close-on-exec socket, or -errno. Waits while
+ * the listener's backlog is full: for the command line only. */
 int unix_connect(const char *key, const char *path, struct err *err);
 
-/* The same, non-blocking; -EAGAIN when the listener's backlog is full. */
+/* Returns a connected, non-blocking, close-on-exec socket, or -errno: -EAGAIN
+ * if the listener's backlog is full. */
 int unix_connect_nowait(const char *key, const char *path, struct err *err);
 
 #endif

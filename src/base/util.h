@@ -21,13 +21,14 @@
 #define CACHE_LINE	    64
 #define __cacheline	    __attribute__((aligned(CACHE_LINE)))
 
-/* Is [@off, @off + @size) inside [0, @limit)? Never overflows. */
+/* Returns whether [@off, @off + @size) is inside [0, @limit), without overflow.
+ */
 static inline bool range_is_inside(uint64_t off, uint64_t size, uint64_t limit)
 {
 	return off <= limit && size <= limit - off;
 }
 
-/* Smallest multiple of @align (a power of two) that is >= @v. */
+/* Returns the smallest multiple of @align (a power of two) that is >= @v. */
 static inline uint64_t align_up(uint64_t v, uint64_t align)
 {
 	return (v + align - 1) & ~(align - 1);
