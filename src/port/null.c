@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A port that swallows what it gets and sends nothing: a place to send frames
- * to in tests and measurements. Its operations run on the threads that port.h
- * names; nothing is called but the switch.
+ * A port that swallows all frames and sends none, for tests and measurements.
+ * Its operations run on the threads that port.h names and call only fabric/.
  */
 #include "types.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kinds of port there are; ctl's table has a row for each. */
+/* All types of port. The table of ctl/ has a row for each. */
 #ifndef RW_PORT_TYPES_H
 #define RW_PORT_TYPES_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A port on a tap interface of the kernel: its options, its start and its end,
- * see tap.h. Control thread. */
+/* A port on a tap interface of the kernel: options, start and end, see tap.h.
+ * Control thread. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,7 +87,7 @@ static struct tap_queue *queue_create(struct tap_port *t, unsigned idx)
 	return q;
 }
 
-/* Queues' memory; not attached yet. */
+/* Creates the queues; they are not attached yet. */
 static int create_queues(struct tap_port *t, const struct port_env *env,
 			 const struct port_conf *common,
 			 const struct port_ops *ops)
@@ -109,11 +109,11 @@ static int create_queues(struct tap_port *t, const struct port_env *env,
 	return 0;
 }
 
-/* What is known of each state. */
+/* The properties of each state. */
 static const struct {
 	const char *name;
 	bool has_link;
-	bool is_final; /* the interface's state does not matter any more */
+	bool is_final; /* tap_examine() does not leave the state */
 } states[TAP_STATES] = {
 	[TAP_SCRIPT] = { "script running", false, true },
 	[TAP_FAILED] = { "failed", false, true },
@@ -130,7 +130,8 @@ static int set_link(struct tap_port *t, bool is_up)
 			     is_up ? t->tap.offloads : 0);
 }
 
-/* The link is set even if it seems to be right: it could not be set before. */
+/* The link is set also without a new state: setting it may have failed before.
+ */
 static void enter(struct tap_port *t, enum tap_state state)
 {
 	bool is_new = state != t->state;
@@ -167,7 +168,7 @@ void tap_examine(struct tap_port *t)
 		return;
 	state = tap_if_look(&t->tap);
 	if (state == TAP_GONE)
-		detach_queues(t); /* they have nothing to read from */
+		detach_queues(t); /* their descriptors have no interface */
 	enter(t, state);
 }
 
@@ -184,7 +185,7 @@ int tap_start(struct tap_port *t)
 	return rc;
 }
 
-/* Undoes what tap_create() had done, but for the interface. */
+/* Undoes all that tap_create() has done, except opening the interface. */
 static void release(struct tap_port *t)
 {
 	tap_link_leave(t);
@@ -258,13 +259,13 @@ static const struct port_ops tap_ops = {
 	.show = tap_show,
 };
 
-/* NULL: none. */
+/* Returns @path, or NULL for "no". */
 static const char *script_path(const char *path)
 {
 	return strcmp(path, "no") ? path : NULL;
 }
 
-/* What has no meaning for descriptors that are open already. */
+/* Refuses options that have no meaning for open descriptors. */
 static int check_passed(const struct tap_conf *c, struct err *err)
 {
 	const char *key = c->fd ? "fd" : "fds";
@@ -294,7 +295,7 @@ static int check_passed(const struct tap_conf *c, struct err *err)
 	return 0;
 }
 
-/* Descriptors that were passed stay with who passed them. */
+/* Closes the interface; passed descriptors stay open for their owner. */
 static void give_up_interface(struct tap_if *t)
 {
 	if (t->is_passed)
@@ -303,7 +304,7 @@ static void give_up_interface(struct tap_if *t)
 		tap_if_close(t);
 }
 
-/* The interface, in the state the options want it in. */
+/* Opens the interface and sets it up as the options say. */
 static int open_interface(struct tap_if *t, const struct tap_conf *c,
 			  struct err *err)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a tap's queues do with frames, see tap.h. Workers.
+ * The data path of a tap's queues, see tap.h. Workers.
  *
- * The kernel hands over one frame a read, up to 64 KiB large, and tells the
- * size afterwards only. So each queue has an arena into which the frames of a
- * burst are read one behind the other: a burst of small frames stays in a few
- * pages, and one of large frames ends when the room does. Pages that were never
- * needed are never resident.
+ * A read returns one frame, up to 64 KiB large, and its size is known only
+ * afterwards. So each queue has an arena into which the frames of a burst are
+ * read one behind the other: a burst of small frames stays in a few pages, and
+ * a burst of large frames ends at the end of the arena. Pages that were never
+ * used are never resident.
  */
 #include <errno.h>
 #include <string.h>
@@ -18,11 +18,11 @@
 #include "tap.h"
 #include "vnet_hdr.h"
 
-#define TX_IOV	(1 + GRO_IOV)	/* as many as a merged frame has */
-#define BAD_MAX (4 * BURST_MAX) /* unfit frames passed over in a burst */
+#define TX_IOV	(1 + GRO_IOV)	/* iovecs of a merged frame */
+#define BAD_MAX (4 * BURST_MAX) /* invalid frames dropped in a burst */
 
-/* Makes a frame of what was read to @data, with a head of @snap bytes unless it
- * needs more; false when it is not fit. */
+/* Makes a frame of the @size bytes read to @data, with a head of @snap bytes
+ * unless its offloads need more. Returns whether the frame is valid. */
 static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
 		       uint32_t snap, struct frame *f, struct iovec *iov)
 {
@@ -48,7 +48,8 @@ static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
 	return false;
 }
 
-/* The frames that the burst before could not get rid of; fit, as then. */
+/* Makes frames of the entries that the last burst held. They are valid: they
+ * were checked then. */
 static unsigned take_held(struct tap_queue *q, struct burst *b, uint32_t snap)
 {
 	uint64_t skips = waiting_begin(&q->waiting);
@@ -64,8 +65,8 @@ static unsigned take_held(struct tap_queue *q, struct burst *b, uint32_t snap)
 	return n;
 }
 
-/* After a read that failed. The interface may have been deleted where nobody
- * else would tell us. */
+/* Called after a failed read. Netlink does not tell us when the interface was
+ * deleted in another namespace. */
 static void tell_if_gone(struct tap_queue *q)
 {
 	if (likely(errno != EBADFD) || q->is_gone)
@@ -74,7 +75,7 @@ static void tell_if_gone(struct tap_queue *q)
 	tap_link_wake();
 }
 
-/* Reads until the kernel has no more, for the event is edge-triggered. */
+/* Reads until the kernel has no more frames: the event is edge-triggered. */
 unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 {
 	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
@@ -109,8 +110,8 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 	return n;
 }
 
-/* The descriptor is its own event; only a burst that was cut short must be
- * followed by another. */
+/* The descriptor is the event, so there is nothing to arm. Returns false after
+ * a burst that stopped early: another one must follow. */
 bool tap_rx_arm(struct rxq *rx)
 {
 	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
@@ -131,7 +132,7 @@ void tap_rx_done(struct rxq *rx, struct burst *b)
 			q->raw_count * sizeof(q->raw[0]));
 }
 
-/* 0 or -errno. */
+/* Writes one frame. Returns 0 or -errno. */
 static int write_frame(struct tap_queue *q, const struct frame *f)
 {
 	struct iovec iov[1 + TX_IOV];
@@ -141,8 +142,8 @@ static int write_frame(struct tap_queue *q, const struct frame *f)
 	bool has_hdr = q->hdr_size != 0;
 	int rc = 0;
 
-	/* The kernel refuses a hint that is longer than the frame, and trusts
-	 * no verdict on checksums. */
+	/* The kernel refuses a header length beyond the frame's end, and
+	 * does not take DATA_VALID. */
 	hdr.hdr_len = (uint16_t)MIN(hdr.hdr_len, f->len);
 	vnet_hdr_store(wire, &hdr, vnet_raw_mask(VNET_HDR_F_NEEDS_CSUM), 0,
 		       sizeof(wire));

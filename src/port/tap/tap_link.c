@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Follows the interfaces of all taps, see tap.h. Control thread, but for
+ * Follows the interfaces of all taps, see tap.h. Control thread, except for
  * tap_link_wake().
  *
- * The kernel tells by netlink which interface changed; what it is like now is
- * asked of the kernel again, so that nothing depends on the order of events or
- * on having seen all of them. Netlink tells of our network namespace only: an
- * interface that was moved to another one is looked at when any interface
- * appears, and when a worker finds that it is gone.
+ * A netlink event says only which interface changed. Its present state is then
+ * asked of the kernel, so neither the order of events nor a lost event matters.
+ * Netlink reports our network namespace only: an interface that was moved to
+ * another one is examined at every event, and when a worker finds it gone.
  */
 #include <errno.h>
 #include <linux/netlink.h>
@@ -19,11 +18,11 @@
 #include "tap.h"
 
 static struct {
-	struct tap_port *first;
-	struct loop_watch events; /* of the netlink socket */
-	struct loop_watch wake;
-	int fd;	     /* while there is a first */
-	int wake_fd; /* likewise; any thread writes to it */
+	struct tap_port *first;	  /* list of all taps */
+	struct loop_watch events; /* watches @fd */
+	struct loop_watch wake;	  /* watches @wake_fd */
+	int fd;			  /* netlink socket; -1 without taps */
+	int wake_fd; /* eventfd that any thread signals; -1 without taps */
 } follow = { .fd = -1, .wake_fd = -1 };
 
 static void examine_changed(void)
@@ -36,7 +35,8 @@ static void examine_changed(void)
 	}
 }
 
-/* Marks those that an event about interface @ifindex may be about; 0: all. */
+/* Marks the taps that an event of interface @ifindex may concern; 0: all taps.
+ */
 static void mark_changed(unsigned ifindex)
 {
 	for (struct tap_port *t = follow.first; t; t = t->next)
@@ -67,7 +67,7 @@ static void on_events(struct loop_watch *w, uint32_t events)
 	while ((n = recv(w->fd, buf, sizeof(buf), 0)) != 0) {
 		if (n > 0)
 			take_messages(buf, (size_t)n);
-		else if (errno == ENOBUFS) /* some were lost */
+		else if (errno == ENOBUFS) /* events were lost */
 			mark_changed(0);
 		else if (errno != EINTR)
 			break;

@@ -23,7 +23,7 @@
 #include "log.h"
 #include "vnet_hdr.h"
 
-/* Kernel 6.2; older headers do not have them. */
+/* New in kernel 6.2; older headers lack them. */
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
@@ -31,7 +31,7 @@
 
 #define TUN_PATH "/dev/net/tun"
 
-/* All that have descriptors open, so that none is used twice. */
+/* Interfaces with open descriptors: no descriptor may be used twice. */
 static struct tap_if *all_open;
 
 static void enlist(struct tap_if *t)
@@ -50,7 +50,7 @@ static void delist(const struct tap_if *t)
 		*at = t->next;
 }
 
-/* Whose descriptor @fd is, or whose interface @name; NULL: nobody's. */
+/* Returns the open interface with descriptor @fd or name @name, or NULL. */
 static const struct tap_if *find_owner(int fd, const char *name)
 {
 	for (const struct tap_if *t = all_open; t; t = t->next) {
@@ -77,7 +77,7 @@ void tap_if_release(struct tap_if *t)
 	t->count = 0;
 }
 
-/* An interface ioctl on @ifr, whose name is filled in here. */
+/* Makes an interface ioctl with @ifr for @name. Returns 0 or -errno. */
 static int if_ioctl(unsigned long request, const char *name, struct ifreq *ifr)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -93,7 +93,7 @@ static int if_ioctl(unsigned long request, const char *name, struct ifreq *ifr)
 	return rc;
 }
 
-/* One queue of @name; its real name goes to t->name. */
+/* Opens one queue of @name; the interface's real name goes to t->name. */
 static int open_queue(struct tap_if *t, const char *name, short flags)
 {
 	struct ifreq ifr = { .ifr_flags = flags };
@@ -113,8 +113,8 @@ static int open_queue(struct tap_if *t, const char *name, short flags)
 	return 0;
 }
 
-/* Why the first queue of an existing interface cannot be had: does it come with
- * the other kind of queues? */
+/* Returns whether the interface @name has the other kind of queues (one or
+ * many): then the wrong kind made opening the first queue fail. */
 static bool has_other_queues(const char *name, short flags)
 {
 	struct tap_if other = { 0 };
@@ -197,8 +197,8 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 	if (wants_vnet_hdr)
 		flags |= IFF_VNET_HDR;
 	rc = open_queue(t, ifname, flags);
-	/* The kernel takes no single queue of a multi-queue tap unless it is
-	 * asked for as one of many. */
+	/* The kernel opens a single queue of a multi-queue tap only with
+	 * IFF_MULTI_QUEUE. */
 	if (rc == -EINVAL && exists && queues == 1) {
 		flags |= IFF_MULTI_QUEUE;
 		rc = open_queue(t, ifname, flags);
@@ -217,8 +217,8 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 	return rc;
 }
 
-/* Checks that @fd is a tap that can be used, and that all are of one
- * interface. */
+/* Takes @fd over if it is a usable tap of the same interface as the descriptors
+ * before it. */
 static int adopt_one(struct tap_if *t, const char *key, int fd, struct err *err)
 {
 	const struct tap_if *owner = find_owner(fd, NULL);
@@ -284,7 +284,7 @@ int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
 	int rc;
 
 	*t = (struct tap_if){ .is_passed = true };
-	enlist(t); /* now, so that no descriptor stands in @fds twice */
+	enlist(t); /* now: find_owner() then refuses a repeated descriptor */
 	rc = adopt_all(t, key, fds, err);
 	if (rc) {
 		tap_if_release(t);
@@ -297,8 +297,8 @@ int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
 	return 0;
 }
 
-/* What the kernel may leave undone in what it sends us is what it takes from
- * us, except that older ones do not know segmentation of UDP. */
+/* Sets the offloads that the kernel may use towards us. It takes the same from
+ * us, except that older kernels do not know UDP segmentation. */
 static void set_offloads(struct tap_if *t, int fd)
 {
 	unsigned long base =
@@ -375,7 +375,7 @@ int tap_if_join_bridge(struct tap_if *t, const char *bridge, struct err *err)
 			       "br=%s: no such interface; make it with \"ip "
 			       "link add %s type bridge\"",
 			       bridge, bridge);
-	/* A port with a smaller MTU would lower the bridge's. */
+	/* A member with a smaller MTU would lower the bridge's MTU. */
 	if (t->is_created && !if_ioctl(SIOCGIFMTU, bridge, &ifr))
 		if_ioctl(SIOCSIFMTU, t->name, &ifr);
 	ifr.ifr_ifindex = (int)if_nametoindex(t->name);
@@ -405,8 +405,8 @@ int tap_if_join_bridge(struct tap_if *t, const char *bridge, struct err *err)
 	}
 }
 
-/* Is @local, the interface of that name in our namespace, the tap behind @fd?
- * The name alone could be another one's. */
+/* Returns whether interface @name of our namespace is the tap behind @fd. The
+ * MAC addresses decide, because another interface may have that name. */
 static bool is_local(int fd, const char *name)
 {
 	struct ifreq own = { 0 }, local = { 0 };
@@ -421,8 +421,8 @@ enum tap_state tap_if_look(struct tap_if *t)
 {
 	struct ifreq ifr = { 0 };
 
-	/* Answered as long as the interface is there, whatever its name and
-	 * network namespace became. */
+	/* TUNGETIFF succeeds while the interface exists, under any name and in
+	 * any network namespace. */
 	if (ioctl(t->fd[0], TUNGETIFF, &ifr) < 0)
 		return TAP_GONE;
 	snprintf(t->name, IFNAMSIZ, "%s", ifr.ifr_name);

@@ -2,11 +2,11 @@
 /*
  * Scripts of a tap, see tap.h. Control thread.
  *
- * A script is a child that the loop waits for. The first one runs while its
- * port has no link yet. The second one runs when the port is gone already, but
- * with the interface still there: that is kept here until the script has ended
- * or its time is over. A port that goes while its first script runs has that
- * ended before the second one begins.
+ * A script is a child that the loop waits for. The up script runs while its
+ * port has no link yet. The down script runs after the port is gone; this file
+ * keeps the interface until the script has ended or its time is over. If a port
+ * is destroyed while its up script runs, that script is ended before the down
+ * script begins.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,9 +23,9 @@ struct tap_scripts {
 	struct loop *loop;
 	char *name;		/* the port's id; heap */
 	char *up, *down;	/* heap; NULL: none */
-	const char *key, *path; /* of what runs, or ran last */
-	struct tap_port *port;	/* NULL: it went, and tap is ours */
-	struct tap_if tap;
+	const char *key, *path; /* of the running or the last script */
+	struct tap_port *port;	/* NULL: the port is gone and @tap is ours */
+	struct tap_if tap;	/* the interface of a port that is gone */
 };
 
 static char *copy(const char *text, bool *is_short)
@@ -69,7 +69,7 @@ bool tap_scripts_have_up(const struct tap_scripts *s)
 	return s && s->up;
 }
 
-/* 0, or -errno with what became of the script. */
+/* Returns 0 for a script that succeeded, or -errno with its failure. */
 static int judge(const struct tap_scripts *s, int status, struct err *err)
 {
 	if (s->child.is_late)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * User networking: NAT, DHCP, DNS and forwarded ports by libslirp. rx and tx
- * run on workers, the rest on the control thread; the library has a thread of
- * its own (user_slirp.c), with a ring for each direction between.
+ * run on workers, the rest on the control thread. The library has a thread of
+ * its own (user_slirp.c); a ring for each direction connects it to the workers.
  *
- * The library knows no offloads: the switch does them in software.
+ * The library has no offloads: the switch does them in software.
  */
 #include "user.h"
 
@@ -25,15 +25,15 @@ struct user_port {
 	struct rxq rx;
 	struct txq tx;
 	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
-	void *message[BURST_MAX];    /* [worker] likewise, those looked at */
-	struct waiting waiting;	     /* [worker] of messages */
+	void *message[BURST_MAX];    /* [worker] rx_burst to rx_done: peeked */
+	struct waiting waiting;	     /* [worker] held messages */
 	struct user_filter filter;   /* [const] */
 	struct user_slirp slirp;
 	/* [ctl] */
 	struct user_net net;
-	struct opt_list guestfwd;	   /* as given */
-	struct opt_list hostfwd;	   /* as given */
-	struct user_hostfwd *hostfwd_rule; /* parsed; heap */
+	struct opt_list guestfwd;	   /* as the user wrote them */
+	struct opt_list hostfwd;	   /* as the user wrote them */
+	struct user_hostfwd *hostfwd_rule; /* @hostfwd, parsed; heap */
 };
 
 static unsigned user_rx_burst(struct rxq *rx, struct burst *b)
@@ -130,7 +130,7 @@ static void clear_list(struct opt_list *l)
 	*l = (struct opt_list){ 0 };
 }
 
-/* The rules of @l, or NULL with *@rc. */
+/* Returns the parsed rules of @l (heap), or NULL with -errno in *@rc. */
 static struct user_hostfwd *parse_rules(const struct opt_list *l,
 					const struct user_net *n, int *rc,
 					struct err *err)
@@ -162,7 +162,7 @@ static bool has_rule(const struct user_hostfwd *rules, unsigned count,
 	return false;
 }
 
-/* Takes away those of @a that are not in @b. */
+/* Removes the rules of @a that are not in @b from the library. */
 static void remove_missing(struct user_port *u, const struct user_hostfwd *a,
 			   unsigned a_count, const struct user_hostfwd *b,
 			   unsigned b_count)
@@ -173,9 +173,9 @@ static void remove_missing(struct user_port *u, const struct user_hostfwd *a,
 }
 
 /*
- * Puts the rules @new in place of the present ones. What stays the same is not
- * touched. When one cannot be had, everything is as before: what was new is
- * taken away, what was old comes back. @text and @new become the port's.
+ * Replaces the present rules by @new. A rule that is in both stays untouched.
+ * If a new rule fails, the added rules are removed and the old ones restored.
+ * Returns 0, and the port owns @text and @new; or -errno with @err.
  */
 static int replace_rules(struct user_port *u, struct opt_list *text,
 			 struct user_hostfwd *new, struct err *err)
@@ -185,7 +185,8 @@ static int replace_rules(struct user_port *u, struct opt_list *text,
 	struct err ignored;
 	int rc = 0;
 
-	/* First, because a rule may only change the guest's side. */
+	/* Removal comes first: a new rule may have the host port of an old one.
+	 */
 	remove_missing(u, old, old_count, new, text->count);
 	for (i = 0; i < text->count && !rc; i++)
 		if (!has_rule(old, old_count, &new[i]))
@@ -278,7 +279,7 @@ static void user_show(const struct port *p, struct show *s)
 	show_num(s, "dhcp_unanswered", stat_read(&u->slirp.dhcp_unanswered));
 }
 
-/* Undoes whatever user_create() had done. */
+/* Undoes all that user_create() has done. */
 static void user_destroy(struct port *p)
 {
 	struct user_port *u = container_of(p, struct user_port, port);

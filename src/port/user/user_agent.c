@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stands behind guestfwd rules, see user.h. Runs on the thread of
- * libslirp, but for adding and destroying (control thread, while there is no
- * such thread).
+ * The targets of guestfwd rules, see user.h. Runs on libslirp's thread, except
+ * adding and destroying (control thread, while libslirp has no thread).
  *
- * libslirp can start a command itself, but then nobody knows its process and
- * nobody can end it; and it can connect to a UNIX socket, but blocks while it
- * does. So libslirp is only given sockets of ours to connect to. They have no
- * name that could stay behind: the socket's file is unlinked at once, and
- * reached through its descriptor below /proc.
+ * libslirp can start a command itself, but does not tell its process id, so the
+ * command could not be ended. It can connect to a UNIX socket, but blocks
+ * meanwhile. So libslirp only connects to sockets of ours. Such a socket leaves
+ * no file behind: the file is unlinked at once and reached through its
+ * descriptor below /proc.
  *
  * The guest decides how many connections there are; AGENT_MAX bounds them.
  */
@@ -28,37 +27,37 @@
 #include "user.h"
 
 #define AGENT_MAX   128	  /* commands and connections of a port */
-#define AGENT_BYTES 16384 /* on their way, each direction */
-#define BACKLOG	    1024  /* more than a round can connect */
-#define END_MS	    200	  /* for commands to end by themselves */
+#define AGENT_BYTES 16384 /* buffer of a connection and direction */
+#define BACKLOG	    1024  /* more connections than a round can open */
+#define END_MS	    200	  /* time for commands to end by themselves */
 
-/* A rule. */
+/* The agent of a guestfwd rule. */
 struct agent {
 	int listen_fd;
-	int path_fd;   /* of the socket's file; holds it */
-	char path[32]; /* by which libslirp connects */
-	char *command; /* heap; NULL: connect to target */
+	int path_fd;   /* keeps the socket's unlinked file */
+	char path[32]; /* path that libslirp connects to */
+	char *command; /* heap; NULL: connect to @target */
 	union user_addr target;
-	int poll_idx; /* in this round, -1: none */
+	int poll_idx; /* index of listen_fd in this round's poll(); -1: none */
 	struct agent *next;
 };
 
-/* Bytes on their way from one descriptor to the other. */
+/* One direction of a relay: bytes from one descriptor to the other. */
 struct flow {
 	char data[AGENT_BYTES];
-	unsigned begin, end; /* of what waits */
-	bool is_over;	     /* no more comes in */
-	bool is_shut;	     /* and the other side knows */
+	unsigned begin, end; /* the bytes of @data that are not sent yet */
+	bool is_over;	     /* the source sent its end */
+	bool is_shut;	     /* the other side was told of the end */
 };
 
-/* A command, or a connection with its relay. */
+/* A connection of the guest: a command, or a relay to a target. */
 struct conn {
-	pid_t pid;  /* of the command; 0: a relay */
-	int pid_fd; /* becomes readable when it ends */
-	int fd[2];  /* guest's side, target's side */
-	int poll_idx[2];
-	struct flow flow[2]; /* flow[i] comes in from fd[i] */
-	bool is_connecting;  /* fd[1] does; nothing moves before */
+	pid_t pid;	     /* the command's process; 0: a relay */
+	int pid_fd;	     /* readable when the command has ended */
+	int fd[2];	     /* a relay's guest side and target side */
+	int poll_idx[2];     /* indices in this round's poll(); -1: none */
+	struct flow flow[2]; /* flow[i] comes from fd[i] */
+	bool is_connecting;  /* fd[1] is not connected yet: no bytes move */
 	struct conn *next;
 };
 
@@ -68,7 +67,7 @@ struct user_agents {
 	unsigned conn_count;
 };
 
-/* A listening UNIX socket whose file is gone but for a descriptor. */
+/* Opens a listening UNIX socket whose file is kept by a descriptor only. */
 static int listen_nameless(struct agent *a)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -192,7 +191,7 @@ static int start_relay(const struct agent *a, struct conn *c)
 	return c->is_connecting ? 0 : -errno;
 }
 
-/* The guest connected. */
+/* Accepts a connection of the guest and starts the command or the relay. */
 static void accept_conn(struct user_agents *agents, const struct agent *a,
 			struct user_slirp *s)
 {
@@ -228,7 +227,8 @@ static void accept_conn(struct user_agents *agents, const struct agent *a,
 	}
 }
 
-/* Moves what can be moved of one direction. False: it broke. */
+/* Moves the bytes of one direction as far as possible. Returns false when the
+ * connection is broken. */
 static bool move_bytes(struct conn *c, int from)
 {
 	struct flow *f = &c->flow[from];
@@ -257,7 +257,7 @@ static bool move_bytes(struct conn *c, int from)
 	return true;
 }
 
-/* The target was connected to, or not. */
+/* Ends the connecting state. Returns whether the target is connected. */
 static bool finish_connect(struct conn *c, struct user_slirp *s)
 {
 	int error = 0;
@@ -278,7 +278,8 @@ static bool serve_relay(struct conn *c, struct user_slirp *s,
 {
 	if (c->is_connecting && !finish_connect(c, s))
 		return false;
-	/* The guest's end is closed, not just shut, and all it sent is on. */
+	/* The guest's side is closed (not only shut down), and all its bytes
+	 * were sent on. */
 	if (c->flow[0].is_shut && (guest_events & (POLLHUP | POLLERR)))
 		return false;
 	return move_bytes(c, 0) && move_bytes(c, 1) &&
@@ -302,7 +303,7 @@ static void remove_closed(struct user_agents *agents)
 	}
 }
 
-/* What to wait for at one side; 0: nothing. */
+/* Returns the poll() events to wait for at @side; 0: none. */
 static short wanted_events(const struct conn *c, int side)
 {
 	const struct flow *in = &c->flow[side], *out = &c->flow[!side];
@@ -325,8 +326,8 @@ static void fill_conn(struct conn *c, struct user_slirp *s)
 	}
 	for (int i = 0; i < 2; i++) {
 		short events = wanted_events(c, i);
-		/* poll() tells of a hang-up unasked, again and again: only
-		 * where something is done about it */
+		/* poll() always reports a hang-up, in every round: a side is
+		 * polled only where serve_relay() handles it */
 		bool heeds = events || (i == 0 && c->flow[0].is_shut);
 
 		c->poll_idx[i] =
@@ -356,7 +357,7 @@ static void serve_conn(struct conn *c, struct user_slirp *s)
 
 	if (!events[0] && !events[1])
 		return;
-	/* A command that ended leaves nothing running in its group. */
+	/* The rest of the command's process group is ended with it. */
 	if (c->pid)
 		child_end(&c->pid, 1, 0);
 	if (c->pid || !serve_relay(c, s, events[0]))

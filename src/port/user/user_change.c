@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Forwarded ports that come and go while libslirp works, see user.h. Control
- * thread and the library's.
+ * Changes of forwarded ports while libslirp works, see user.h. Control thread
+ * and libslirp's thread.
  *
- * They change on the thread, while the control thread waits: were the lock
- * enough, a socket could be closed while the thread polls it, and the kernel
- * would keep it, and its port, until that poll ends.
+ * libslirp's thread makes the change while the control thread waits. The lock
+ * alone would not do: a socket could be closed while the thread polls it, and
+ * the kernel would keep the socket and its port until that poll ends.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,9 +20,9 @@ static int hostfwd_flags(const struct user_hostfwd *f)
 	       (f->host.any.sa_family == AF_INET6 ? SLIRP_HOSTFWD_V6ONLY : 0);
 }
 
-/* A callback of slirp_pollfds_fill(): if @fd is the listening socket of the
- * rule @opaque, it may have as many connections waiting as the host allows. The
- * library said 1. */
+/* A callback of slirp_pollfds_fill(). If @fd is the listening socket of the
+ * rule
+ * @opaque, its backlog becomes the host's maximum; the library set it to 1. */
 static int on_listener(int fd, int events, void *opaque)
 {
 	const struct user_hostfwd *f = opaque;
@@ -36,7 +36,7 @@ static int on_listener(int fd, int events, void *opaque)
 			&int_size) &&
 	    is_listening && user_addr_is_same(&a, &f->host))
 		listen(fd, SOMAXCONN);
-	return -1; /* nothing is polled; the next round asks again */
+	return -1; /* nothing is polled here; the next round fills anew */
 }
 
 static void lengthen_backlog(struct user_slirp *s, const struct user_hostfwd *f)
@@ -46,7 +46,6 @@ static void lengthen_backlog(struct user_slirp *s, const struct user_hostfwd *f)
 	slirp_pollfds_fill(s->slirp, &ms, on_listener, (void *)(uintptr_t)f);
 }
 
-/* With the lock held, on the thread or while there is none. */
 void user_change_run(struct user_slirp *s, struct user_change *c)
 {
 	const struct user_hostfwd *f = c->hostfwd;
@@ -97,7 +96,7 @@ static int explain_hostfwd(const struct user_hostfwd *f, const char *text,
 	}
 }
 
-/* Has the thread make @c, and waits for it. */
+/* Lets libslirp's thread carry @c out and waits for it. */
 static int change(struct user_slirp *s, struct user_change *c)
 {
 	pthread_mutex_lock(&user_library);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DHCP_TEXT_MAX 255 /* an option's length is one byte: RFC 2132, 2 */
+#define DHCP_TEXT_MAX 255 /* an option's length is one byte (RFC 2132, 2) */
 
 #define ROW(k, type, member, ...)                                         \
 	{                                                                 \
@@ -84,8 +84,8 @@ static int parse_v6(const char *key, const char *text, struct in6_addr *out,
 		       text);
 }
 
-/* The mask that goes with @addr when none was given: that of its class, as in
- * QEMU, where "net=10.0.0.0" is all of 10. */
+/* Returns the default mask of @addr: the mask of its class, as in QEMU, where
+ * "net=10.0.0.0" means 10.0.0.0/8. */
 static uint32_t class_mask(uint32_t addr)
 {
 	if (!(addr & 0x80000000))
@@ -93,7 +93,7 @@ static uint32_t class_mask(uint32_t addr)
 	return (addr & 0xc0000000) == 0x80000000 ? 0xffff0000 : 0xffffff00;
 }
 
-/* "24" or "255.255.255.0". */
+/* Reads "24" or "255.255.255.0". Returns whether the mask is usable. */
 static bool parse_mask(const char *text, uint32_t *mask)
 {
 	struct in_addr a;
@@ -142,7 +142,7 @@ static bool is_in_net(const struct user_net *n, struct in_addr a)
 	return (a.s_addr & n->mask.s_addr) == n->net.s_addr;
 }
 
-/* One address of the network: as given, or the @last of it. */
+/* Reads an address of the network. Without @text its host bits are @last. */
 static int parse_in_net(const char *key, const char *text, uint32_t last,
 			const struct user_net *n, struct in_addr *out,
 			struct err *err)
@@ -212,7 +212,7 @@ static int parse_in_prefix(const char *key, const char *text, uint8_t last,
 		       text);
 }
 
-/* Takes away what stands behind the prefix. */
+/* Clears the bits behind the prefix. */
 static void clear_host_bits(struct user_net *n)
 {
 	for (unsigned bit = n->prefix_len; bit < 128; bit++)
@@ -277,7 +277,7 @@ static int parse_ipv6(const struct user_conf *c, struct user_net *n,
 	return rc;
 }
 
-/* What was given for a protocol that is off. */
+/* Refuses options of a protocol that is off. */
 static int check_unused(const struct user_conf *c, const struct user_net *n,
 			struct err *err)
 {
@@ -336,7 +336,7 @@ int user_net_parse(const struct user_conf *c, struct user_net *n,
 	int rc;
 
 	*n = (struct user_net){ .has_ipv4 = c->ipv4, .has_ipv6 = c->ipv6 };
-	/* Naming one protocol means that one only. */
+	/* An explicit ipv4=on or ipv6=on alone turns the other one off. */
 	if (c->ipv6_given && c->ipv6 && !c->ipv4_given)
 		n->has_ipv4 = false;
 	if (c->ipv4_given && c->ipv4 && !c->ipv6_given)

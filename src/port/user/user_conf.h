@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options of the user port: what stands in them, checked. Pure; any thread.
- * Keys and defaults are those of QEMU's -netdev user.
+ * Options of the user port, parsed and checked. Pure; any thread. Keys and
+ * defaults are those of QEMU's -netdev user.
  */
 #ifndef RW_USER_CONF_H
 #define RW_USER_CONF_H
@@ -12,7 +12,7 @@
 
 #include "opt.h"
 
-/* As given; strings are NULL when they were not. */
+/* The options as given. A string that was not given is NULL. */
 struct user_conf {
 	char *net, *host, *dhcpstart, *dns;
 	char *ipv6_net, *ipv6_prefix, *ipv6_host, *ipv6_dns;
@@ -44,11 +44,11 @@ union user_addr {
 socklen_t user_addr_size(const union user_addr *a);
 uint16_t user_addr_port(const union user_addr *a); /* host order */
 
-/* Do both name one address and port of one family? */
+/* Returns whether @a and @b are the same address, port and family. */
 bool user_addr_is_same(const union user_addr *a, const union user_addr *b);
 
-/* "tcp|udp:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT"; IPv6 addresses in
- * brackets. Zeroed memory but for what it says, so memcmp() compares. */
+/* A rule "tcp|udp:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT"; IPv6 addresses
+ * are in brackets. Padding is zeroed, so memcmp() compares rules. */
 struct user_hostfwd {
 	bool is_udp;
 	union user_addr host, guest;
@@ -57,16 +57,17 @@ int user_hostfwd_parse(const char *text, const struct user_net *n,
 		       struct user_hostfwd *f, struct err *err);
 bool user_hostfwd_is_same(const struct user_hostfwd *a,
 			  const struct user_hostfwd *b);
-/* Do both listen at the same place of the host? */
+/* Returns whether both rules listen at the same host address and port. */
 bool user_hostfwd_clashes(const struct user_hostfwd *a,
 			  const struct user_hostfwd *b);
 
-/* "tcp:SERVER:PORT-cmd:COMMAND", "...-tcp:ADDRESS:PORT", "...-unix:PATH". */
+/* A rule "tcp:SERVER:PORT-cmd:COMMAND", "...-tcp:ADDRESS:PORT" or
+ * "...-unix:PATH". */
 struct user_guestfwd {
-	struct in_addr server;	/* where the guest connects to */
-	uint16_t port;		/* host order */
-	const char *command;	/* in the text that was parsed; or NULL */
-	union user_addr target; /* when command is NULL */
+	struct in_addr server; /* address that the guest connects to */
+	uint16_t port;	       /* port that the guest connects to, host order */
+	const char *command;   /* points into the parsed text; or NULL */
+	union user_addr target; /* valid if command is NULL */
 };
 int user_guestfwd_parse(const char *text, const struct user_net *n,
 			struct user_guestfwd *f, struct err *err);

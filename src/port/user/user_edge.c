@@ -9,12 +9,12 @@
 #include "offload.h"
 
 #define UDP_HLEN     8
-#define BOOTP_MAGIC  236 /* of the options, from the start of BOOTP */
+#define BOOTP_MAGIC  236 /* offset of the options' magic in BOOTP */
 #define BOOTP_CHADDR 28
 
-/* A UDP datagram in a frame, without options and fragments of IP. */
+/* A UDP datagram in a frame, without IP options and not fragmented. */
 struct datagram {
-	unsigned l3, l4; /* offsets; 0: it is none */
+	unsigned l3, l4; /* offsets of the headers; 0: no datagram */
 	bool is_v6;
 	uint16_t sport, dport;
 };
@@ -39,7 +39,7 @@ static struct datagram find_datagram(const uint8_t *p, uint32_t size)
 	return d;
 }
 
-/* The kind of DHCP message in the options from @off; 0: none is said. */
+/* Returns the DHCP message type in the options at @off; 0: none. */
 static uint8_t dhcp_kind(const uint8_t *p, uint32_t size, uint32_t off)
 {
 	static const uint8_t magic[] = { 99, 130, 83, 99 };
@@ -77,7 +77,8 @@ bool user_is_dhcp_answer(const uint8_t *frame, uint32_t size)
 	return d.l4 && !d.is_v6 && d.sport == 67;
 }
 
-/* The checksum @at when the @size bytes @old in what it covers become @new. */
+/* Updates the checksum at @at for @size covered bytes that change from @old to
+ * @new. */
 static void adjust(uint8_t *at, const void *old, const void *new, size_t size)
 {
 	uint8_t inverted[16];
@@ -92,7 +93,7 @@ static void adjust(uint8_t *at, const void *old, const void *new, size_t size)
 	memcpy(at, &field, 2);
 }
 
-/* Of UDP, 0 says that there is no checksum. */
+/* Updates a checksum of UDP, where 0 means that there is none. */
 static void adjust_udp(uint8_t *at, const void *old, const void *new,
 		       size_t size)
 {

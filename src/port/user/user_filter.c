@@ -2,11 +2,11 @@
 /*
  * See user_filter.h.
  *
- * libslirp gives each of its hosts an address made of their IP address: 52:55
- * and the four bytes of an IPv4 address, 52:56 and the last four of an IPv6
- * address. Of IPv6 it needs the groups of all nodes, of all routers and of all
- * DHCP servers, and for each host the one in which its address is asked for.
- * It knows no groups of IPv4.
+ * libslirp derives the MAC address of each of its hosts from the IP address:
+ * 52:55 and the four bytes of an IPv4 address, or 52:56 and the last four bytes
+ * of an IPv6 address. It needs the IPv6 groups of all nodes, all routers and
+ * all DHCP servers, and the solicited-node group of each host. It uses no IPv4
+ * groups.
  */
 #include "user_filter.h"
 
@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIXED 10 /* of all that does not depend on rules */
+#define FIXED 10 /* addresses that do not depend on rules */
 
-/* Six bytes in a word, in no particular order. */
+/* Returns the six bytes of @mac in a word, in memory order. */
 static uint64_t mac_word(const uint8_t *mac)
 {
 	uint64_t word = 0;

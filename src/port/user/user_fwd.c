@@ -37,8 +37,8 @@ bool user_addr_is_same(const union user_addr *a, const union user_addr *b)
 		       sizeof(a->v6.sin6_addr));
 }
 
-/* Takes what stands before @end out of *@text into @out, and steps behind
- * @end. False: no @end, or no room. */
+/* Copies the text before @end from *@text to @out and moves *@text behind @end.
+ * Returns false without @end or without room. */
 static bool take_until(const char **text, char end, char *out, size_t size)
 {
 	const char *p = strchr(*text, end);
@@ -51,7 +51,7 @@ static bool take_until(const char **text, char end, char *out, size_t size)
 	return true;
 }
 
-/* "ADDR:", "[ADDR]:" or ":"; the last gives the wildcard of IPv4. */
+/* Reads "ADDR:", "[ADDR]:" or ":", which means the IPv4 wildcard. */
 static bool take_addr(const char **text, union user_addr *a)
 {
 	char buf[INET6_ADDRSTRLEN];
@@ -69,13 +69,13 @@ static bool take_addr(const char **text, union user_addr *a)
 	       (!*buf || inet_pton(AF_INET, buf, &a->v4.sin_addr) == 1);
 }
 
-/* 1 to 65535, up to @end. */
+/* Reads a port from 1 to 65535 up to @end. */
 static bool take_port(const char **text, char end, uint16_t *port)
 {
 	char *stop;
 	unsigned long v;
 
-	/* strtoul() would take signs and spaces */
+	/* strtoul() would accept signs and spaces */
 	if (**text < '0' || **text > '9')
 		return false;
 	v = strtoul(*text, &stop, 10);
@@ -200,7 +200,7 @@ int user_guestfwd_parse(const char *text, const struct user_net *n,
 			       text);
 	f->server = server.v4.sin_addr;
 	f->port = user_addr_port(&server);
-	if (!f->server.s_addr) /* as in QEMU: the fourth of the network */
+	if (!f->server.s_addr) /* as in QEMU: 10.0.2.4 in the default net */
 		f->server.s_addr =
 			n->net.s_addr | (htonl(0x0204) & ~n->mask.s_addr);
 	if (!n->has_ipv4)

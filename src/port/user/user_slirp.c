@@ -2,9 +2,9 @@
 /*
  * libslirp on a thread of its own, see user.h.
  *
- * The library keeps a few variables that all its instances share. So one lock,
- * for the whole process, is held around every call of it; never while polling,
- * and never while doing what could block.
+ * All instances of the library share a few variables. So one lock for the whole
+ * process is held around every call of the library, but never during poll() or
+ * another call that could block.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,12 +17,12 @@
 #include "user.h"
 #include "user_edge.h"
 
-/* Frames to guests: room for 16 full windows of libslirp's TCP. What does not
- * fit is lost, and its TCP is slow to send again. */
+/* Frames to guests: room for 16 full windows of libslirp's TCP. A frame that
+ * does not fit is lost, and libslirp's TCP retransmits slowly. */
 #define OUT_SIZE (1u << 20)
 #define IN_SIZE	 (512u << 10)
-/* Frames from guests between two looks at the sockets. No round opens more
- * connections than the agents' backlog holds: connecting must not block. */
+/* Frames from guests in a round. A round must not open more connections than
+ * the agents' backlog holds, because connecting must not block. */
 #define IN_BATCH 64
 
 pthread_mutex_t user_library = PTHREAD_MUTEX_INITIALIZER;
@@ -95,22 +95,21 @@ static void on_timer_mod(void *timer, int64_t due_ms, void *opaque)
 		t->due_ms = due_ms;
 }
 
-/* Every descriptor is asked for again in each round. */
+/* Nothing to do: each round asks for all descriptors again. */
 static void on_poll_fd(int fd, void *opaque)
 {
 	(void)fd;
 	(void)opaque;
 }
 
-/* Only the thread itself lets buffers become free, and it looks again before
- * it sleeps. */
+/* Nothing to do: buffers become free on libslirp's thread only, and the thread
+ * checks again before it sleeps. */
 static void on_notify(void *opaque)
 {
 	(void)opaque;
 }
 
-/* Timers come later than the first thing they are needed for otherwise: the
- * library starts them itself. */
+/* Nothing to do: timers run on the thread only, after slirp_new(). */
 static void on_init_completed(Slirp *slirp, void *opaque)
 {
 	(void)slirp;
@@ -187,14 +186,14 @@ static void run_timers(struct user_slirp *s)
 		struct user_timer *next = t->next;
 
 		if (t->due_ms <= now_ms) {
-			t->due_ms = INT64_MAX; /* the handler sets it anew */
+			t->due_ms = INT64_MAX; /* the handler may rearm it */
 			slirp_handle_timer(s->slirp, t->id, t->arg);
 		}
 		t = next;
 	}
 }
 
-/* Milliseconds until a timer is due, at most @ms; -1 for ever. */
+/* Returns the milliseconds until a timer is due, at most @ms; -1: for ever. */
 static int next_timeout(const struct user_slirp *s, uint32_t ms)
 {
 	int64_t now_ms = now_ns(NULL) / 1000000, left = ms;
@@ -207,7 +206,8 @@ static int next_timeout(const struct user_slirp *s, uint32_t ms)
 	return left == INT64_MAX ? -1 : (int)left;
 }
 
-/* The library answers at once, or has no address left and says nothing. */
+/* Reports a DHCPDISCOVER without an answer. The library answers at once; it is
+ * silent when no address is left. */
 static void tell_unanswered(struct user_slirp *s, const uint8_t *mac)
 {
 	stat_inc(&s->dhcp_unanswered);
@@ -242,7 +242,7 @@ static void input_frames(struct user_slirp *s)
 	mring_release(s->in);
 }
 
-/* Sleeps until a frame, a socket or a timer wants something. */
+/* Sleeps until there is a frame, a socket event or a timer. */
 static int wait_for_work(struct user_slirp *s, int timeout)
 {
 	int rc;
@@ -256,15 +256,15 @@ static int wait_for_work(struct user_slirp *s, int timeout)
 	return rc;
 }
 
-/* What the sockets, the timers, the guests and the control thread want. */
+/* Handles frames, socket events, timers and changes of the control thread. */
 static void serve_library(struct user_slirp *s, bool poll_failed)
 {
 	bool must_signal;
 
 	pthread_mutex_lock(&user_library);
-	/* First, because what an answer to ARP or ND frees is sent at the end
-	 * of slirp_pollfds_poll() only: else it waits for the next round, which
-	 * may be the library's slow timer, half a second later. */
+	/* Frames come first. An answer to ARP or ND frees packets that
+	 * slirp_pollfds_poll() sends at its end; else they wait for the next
+	 * round, which may be the library's slow timer, half a second later. */
 	input_frames(s);
 	slirp_pollfds_poll(s->slirp, poll_failed, on_get_revents, s);
 	run_timers(s);
@@ -421,7 +421,7 @@ void user_slirp_fini(struct user_slirp *s)
 		slirp_cleanup(s->slirp);
 		pthread_mutex_unlock(&user_library);
 	}
-	/* Each call takes the first from the list. */
+	/* Each call takes the first timer from the list. */
 	while (s->timers)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		on_timer_free(s->timers, s);

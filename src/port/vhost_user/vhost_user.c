@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vhost-user port: a virtual machine (or a DPDK virtio-user application) on a
- * UNIX socket: its options, its life, what it shows. Control thread; calls
- * vhost_user_peer.c (who is on the socket) and switch/. Its queues are vnet/'s
- * pairs.
+ * UNIX socket. This file has the port's options, its creation and destruction,
+ * and its output. Control thread; calls vhost_user_peer.c (connections) and
+ * fabric/. The queues are the pairs of vnet/.
  *
- * To be saved when the port moves to another process: its options, the
- * listener's descriptor, and the session (vu_backend_impl.h). Front-ends that
- * wait are closed and come again.
+ * A move of the port to another process must save its options, the listener's
+ * descriptor and the session (vu_backend_impl.h). Waiting front-ends are closed
+ * and connect again.
  */
 #include "vhost_user.h"
 
@@ -24,7 +24,7 @@ static struct vhost_user_port *to_vu(const struct port *p)
 	return container_of(p, struct vhost_user_port, port);
 }
 
-/* Frees @v once nothing refers to it. */
+/* Frees @v, which nothing refers to any more. */
 static void free_port(struct vhost_user_port *v)
 {
 	free(v->pairs.pair);

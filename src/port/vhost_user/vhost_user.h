@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vhost-user port's own structures; vhost_user*.c only. */
+/* Internals of the vhost-user port, for vhost_user*.c only. */
 #ifndef RW_PORT_VHOST_USER_H
 #define RW_PORT_VHOST_USER_H
 
@@ -15,24 +15,24 @@ struct vhost_user_conf {
 	bool server;
 	uint32_t reconnect; /* seconds */
 	uint32_t reconnect_ms;
-	bool has_reconnect_ms; /* it wins */
-	uint32_t queues;       /* pairs */
-	uint32_t mtu;	       /* 0: none is announced */
+	bool has_reconnect_ms; /* reconnect_ms replaces reconnect */
+	uint32_t queues;       /* number of queue pairs */
+	uint32_t mtu;	       /* 0: no MTU is announced */
 };
 
-/* Front-ends that wait while another one has the socket, at most; more stay in
- * the listener's backlog. */
+/* Most front-ends that are accepted and wait for their turn; more stay in the
+ * listener's backlog. */
 #define VHOST_USER_WAITING_MAX 4
 
 struct vhost_user_waiting {
 	struct vhost_user_port *port;
-	struct loop_watch watch; /* tells when it leaves */
+	struct loop_watch watch; /* reports that the front-end leaves */
 	int sock;
 	int64_t pid;
 	uint64_t since_ms;
 };
 
-/* What is where the socket was bound. */
+/* The state of the path that the socket was bound to. */
 enum vhost_user_path {
 	VHOST_USER_PATH_OURS,
 	VHOST_USER_PATH_DELETED,
@@ -42,52 +42,52 @@ enum vhost_user_path {
 struct vhost_user_port {
 	struct port port;
 	struct loop *loop;
-	struct vhost_user_conf conf;   /* path is ours */
-	struct log_limit log;	       /* of what front-ends can bring about */
+	struct vhost_user_conf conf;   /* we own conf.path (heap) */
+	struct log_limit log;	       /* of events front-ends can trigger */
 	struct unix_listener listener; /* server=on */
-	struct loop_watch watch;       /* of the listener */
+	struct loop_watch watch;       /* watches the listener */
 	/* server=off: next try to connect; server=on: end of a rest */
 	struct loop_timer timer;
-	uint64_t rest_ms;  /* server=on: after a session that ended at once */
+	uint64_t rest_ms;  /* server=on: rest after a short session */
 	uint64_t refusals; /* server=on: failures to accept in a row */
-	bool said_waiting; /* server=off: logged that nobody is there */
-	enum vhost_user_path path_said; /* as last logged */
-	int path_watch;			/* of inotify; -1: none */
+	bool said_waiting; /* server=off: the missing front-end was logged */
+	enum vhost_user_path path_said; /* the last logged state */
+	int path_watch;			/* inotify watch; -1: none */
 	struct vhost_user_waiting waiting[VHOST_USER_WAITING_MAX];
 	unsigned waiting_count;
 	struct vu_backend *backend;   /* NULL: no front-end */
-	struct vhost_user_port *next; /* in the list of those that have one */
-	uint64_t since_ms;	      /* when the front-end came */
+	struct vhost_user_port *next; /* list of ports with a session */
+	uint64_t since_ms;	      /* begin of the session */
 	uint64_t features;	      /* negotiated; 0: not yet */
-	uint64_t connections;	      /* so far */
-	int64_t peer_pid;	      /* of the front-end's process */
-	uint32_t peer_mtu;	      /* NET_SET_MTU; 0: not told */
+	uint64_t connections;	      /* sessions since the port's creation */
+	int64_t peer_pid;	      /* process id of the front-end */
+	uint32_t peer_mtu;	      /* from NET_SET_MTU; 0: not received */
 	char last_reason[256];	      /* why the last front-end left */
-	struct vnet_pairs pairs;      /* the array is ours; heap */
-	struct vnet_ctrl control;     /* for pairs */
-	/* in the list of those whose path is watched */
+	struct vnet_pairs pairs;      /* we own the array (heap) */
+	struct vnet_ctrl control;     /* control queue of @pairs */
+	/* list of ports whose path is watched */
 	struct vhost_user_port *next_path;
 };
 
-/* vhost_user_peer.c: takes front-ends from now on, or looks for one; 0 or
- * -errno with @err. / Ends the session and forgets everybody. */
+/* vhost_user_peer.c. _open() starts to listen or to connect and returns 0 or
+ * -errno with @err. _close() ends the session and closes all connections. */
 int vhost_user_peer_open(struct vhost_user_port *v, struct err *err);
 void vhost_user_peer_close(struct vhost_user_port *v);
 void vhost_user_peer_show(const struct vhost_user_port *v, struct show *s);
 
-/* vhost_user_report.c: workers' reports for the ports that have a session,
- * through one descriptor for all of them. 0 or -errno. */
+/* vhost_user_report.c: workers' reports for ports with a session, through one
+ * descriptor for all of them. _add() returns 0 or -errno. */
 int vhost_user_report_add(struct vhost_user_port *v);
 void vhost_user_report_remove(struct vhost_user_port *v);
 const int *vhost_user_report_fd(void);
 
-/* vhost_user_path.c: notices when the listener's path is not ours any more.
- * Where that cannot be watched, vhost_user_path_show() still looks. */
+/* vhost_user_path.c: detects that the listener's path is not ours any more.
+ * _show() looks at the path itself and so works without a watch. */
 void vhost_user_path_add(struct vhost_user_port *v);
 void vhost_user_path_remove(struct vhost_user_port *v);
 void vhost_user_path_show(const struct vhost_user_port *v, struct show *s);
 
-/* vu_backend_ops of the queues; @ctx is the port. vhost_user_queue.c */
+/* vhost_user_queue.c: vu_backend_ops of the queues; @ctx is the port. */
 void vhost_user_queue_start(void *ctx, unsigned idx, const struct vu_ring *r);
 void vhost_user_queue_enable(void *ctx, unsigned idx, bool enabled);
 void vhost_user_queues_changed(void *ctx);
@@ -96,13 +96,14 @@ void vhost_user_fault(void *ctx, unsigned idx, const char *text);
 void vhost_user_rarp(void *ctx, const uint8_t mac[6]);
 void vhost_user_queues_stop(void *ctx, const unsigned *idx, unsigned n);
 
-/* The control queue; vhost_user_control.c. _reset(): v->features is new. */
+/* vhost_user_control.c: the control queue. _reset() is called when v->features
+ * has changed. */
 void vhost_user_control_init(struct vhost_user_port *v);
 void vhost_user_control_reset(struct vhost_user_port *v);
 void vhost_user_control_start(void *ctx, const struct vu_ring *r);
 void vhost_user_control_stop(void *ctx);
 
-/* port_ops.qemu_args; vhost_user_qemu.c */
+/* vhost_user_qemu.c: port_ops.qemu_args. */
 int vhost_user_qemu_args(const struct port *p, uint64_t memory, char *buf,
 			 size_t size, struct err *err);
 

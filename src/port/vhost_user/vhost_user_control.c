@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control queue of a vhost-user port, where the front-end hands it over.
- * Control thread. vnet/ serves it; here takes effect what the driver said.
+ * The control queue of a vhost-user port, for front-ends that hand it over.
+ * Control thread. vnet/ serves the queue; this file applies the driver's
+ * commands.
  */
 #include <string.h>
 
@@ -16,7 +17,7 @@ static void on_changed(struct vnet_ctrl *c)
 	const struct vnet_filter *filter = &c->state.filter;
 	int rc;
 
-	/* an open filter is none, and costs nothing */
+	/* without a filter, promiscuous mode costs nothing */
 	if (filter->modes & VNET_FILTER_PROMISC)
 		filter = NULL;
 	vnet_pairs_set_filter(&v->pairs, filter);
@@ -33,7 +34,7 @@ void vhost_user_control_init(struct vhost_user_port *v)
 
 void vhost_user_control_reset(struct vhost_user_port *v)
 {
-	/* switching the log of writes on and off is no news from the driver */
+	/* the driver does not switch the log of writes: ignore that bit */
 	uint64_t features = v->features & ~feat_bit(VHOST_F_LOG_ALL);
 
 	if (features == v->control.state.features)

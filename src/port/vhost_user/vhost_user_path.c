@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What became of the path that a vhost-user port listens on. Somebody who
- * deletes or replaces it cuts the port off from every front-end to come, and
- * the socket itself does not notice. Control thread.
+ * Watches the path that a vhost-user port listens on. If the path is deleted or
+ * replaced, no later front-end finds the port, and the socket itself does not
+ * notice. Control thread.
  *
  * Theory of operation. One inotify descriptor serves all ports; it watches the
  * socket files themselves, whose links change when they are deleted or renamed.
- * An event says only that something changed, what is there then is looked at.
+ * After any event the paths of all ports are checked.
  */
 #include <errno.h>
 #include <sys/inotify.h>
@@ -89,7 +89,7 @@ void vhost_user_path_add(struct vhost_user_port *v)
 		IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF | IN_DONT_FOLLOW);
 	v->next_path = watched;
 	watched = v;
-	check(v); /* what came before the watch */
+	check(v); /* the path may have changed before the watch */
 }
 
 void vhost_user_path_remove(struct vhost_user_port *v)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is on the socket of a vhost-user port. Control thread; calls vhost/ (the
- * session) and switch/.
+ * The connections of a vhost-user port. Control thread; calls vhost/backend/
+ * (the session).
  *
  * Theory of operation. A port listens or connects for its whole life; a session
- * lives as long as its connection. One front-end at a time has a session. A
- * listener stays watched meanwhile: who comes is accepted, told of in the log,
- * and waits unread until its turn, a few of them; more wait in the backlog.
+ * lives as long as its connection. One front-end at a time has a session. The
+ * listener stays watched meanwhile: a few further front-ends are accepted,
+ * logged, and wait unread for their turn; more wait in the backlog.
  *
- * A listener rests, for the timer's time, after a session that ended within its
- * first second, and while there are no descriptors to accept with. So a
- * front-end that comes again and again costs neither CPU nor log, and neither
- * does a lack of descriptors.
+ * No session begins while the timer runs: after a session that ended within its
+ * first second, and after a failure to accept or to begin a session. So neither
+ * a front-end that connects again and again nor a lack of descriptors costs CPU
+ * time or fills the log.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,20 +22,20 @@
 #include "fd.h"
 #include "vhost_user.h"
 
-/* A session that was shorter than this ended "at once". */
+/* A session that is shorter than this is followed by a rest. */
 #define SHORT_SESSION_MS 1000
-/* Rest after one that ended by itself, which some front-ends do when they
- * probe; after one that ended with an error, from the first on. */
+/* Rest after a short session without an error (some front-ends only probe).
+ * Each further short session with an error doubles it, up to REST_MAX_MS. */
 #define REST_MIN_MS 10
 #define REST_MAX_MS 1000
-/* Between two tries to accept without descriptors. */
+/* Time between two tries to accept without descriptors. */
 #define STARVED_MS 1000
 
 /*
  * RING_RESET is not offered: QEMU passes the bit on, but resets a ring without
- * telling a vhost-user back-end. UFO neither, no sender makes it any more. The
- * CTRL_* features are for front-ends that hand the control queue over; QEMU
- * serves it itself and does not pass them on.
+ * telling a vhost-user back-end. UFO is not offered: no sender makes it any
+ * more. The CTRL_* features are for front-ends that hand the control queue
+ * over; QEMU serves the queue itself and does not pass these features on.
  */
 static const uint8_t offered[] = {
 	VIRTIO_NET_F_CSUM,	 VIRTIO_NET_F_GUEST_CSUM,
@@ -53,8 +53,8 @@ static const uint8_t offered[] = {
 	VIRTIO_F_IN_ORDER,
 };
 
-/* The guest was told an MTU when it took the feature: by its front-end, which
- * says so with NET_SET_MTU. */
+/* A guest that accepted the MTU feature has an MTU from its front-end, which
+ * tells it to us with NET_SET_MTU. */
 static void update_mtu(struct vhost_user_port *v)
 {
 	bool knows = feat_has(v->features, VIRTIO_NET_F_MTU);
@@ -83,7 +83,7 @@ static void disconnect(struct vhost_user_port *v)
 {
 	if (!v->backend)
 		return;
-	/* before the descriptor that its workers report to */
+	/* The session goes before the descriptor that its workers signal. */
 	vu_backend_destroy(v->backend);
 	vhost_user_report_remove(v);
 	v->backend = NULL;
@@ -152,7 +152,7 @@ static int64_t pid_of(int sock)
 	return cred.pid;
 }
 
-/* Begins a session on @sock, which is taken over. */
+/* Begins a session on @sock and takes @sock over. Returns 0 or -errno. */
 static int connect_peer(struct vhost_user_port *v, int sock)
 {
 	struct vu_backend_config config = { .name = v->port.name,
@@ -191,13 +191,13 @@ err_log:
 	return rc;
 }
 
-/* Takes @i out of those who wait and returns its socket. */
+/* Takes front-end @i out of the waiting ones and returns its socket. */
 static int take_waiting(struct vhost_user_port *v, unsigned i)
 {
 	struct vhost_user_waiting *w = &v->waiting[i];
 	int sock = w->sock;
 
-	/* A watch stays where it is in memory while it is one. */
+	/* A watch must not move in memory, so the array keeps its gap. */
 	loop_watch_remove(&w->watch);
 	w->port = NULL;
 	v->waiting_count--;
@@ -216,7 +216,7 @@ static void on_waiting(struct loop_watch *watch, uint32_t events)
 	watch_listener(v);
 }
 
-/* Lets @sock wait for its turn. */
+/* Makes the front-end on @sock wait for its turn. */
 static void add_waiting(struct vhost_user_port *v, int sock)
 {
 	struct vhost_user_waiting *w = v->waiting;
@@ -240,14 +240,14 @@ static void add_waiting(struct vhost_user_port *v, int sock)
 			    (int)((w->since_ms - v->since_ms) / 1000));
 }
 
-/* Is it time to begin a session with whoever is there? */
+/* Returns whether a session may begin now. */
 static bool is_free(const struct vhost_user_port *v)
 {
 	return !v->backend && !v->timer.loop;
 }
 
-/* Begins a session with the front-end that has waited longest, if any, and lets
- * others come. */
+/* Begins a session with the front-end that has waited longest, if any, and
+ * watches the listener again. */
 static void serve_next(struct vhost_user_port *v)
 {
 	while (is_free(v) && v->waiting_count) {
@@ -268,8 +268,8 @@ static void serve_next(struct vhost_user_port *v)
 	watch_listener(v);
 }
 
-/* The listener cannot be served now: it is left alone for a while, since what
- * waits there would only wake us up again at once. */
+/* Stops watching the listener for a while: it cannot be served now, and its
+ * backlog would wake us up again at once. */
 static void rest_starved(struct vhost_user_port *v, int error)
 {
 	if (!v->refusals++)
@@ -289,7 +289,7 @@ static void on_listener(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	if (sock < 0) {
-		/* Everything else: who came is gone again. */
+		/* Any other error: the front-end is gone again. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 		    errno == ENOBUFS)
 			rest_starved(v, errno);
@@ -319,7 +319,8 @@ static void watch_listener(struct vhost_user_port *v)
 		rest_starved(v, -rc);
 }
 
-/* server=off: looks for the front-end, and again later when it is not there. */
+/* server=off: tries to connect, and sets the timer for the next try on failure.
+ */
 static void look_for_peer(struct vhost_user_port *v)
 {
 	struct err err;
@@ -366,7 +367,7 @@ int vhost_user_peer_open(struct vhost_user_port *v, struct err *err)
 	rc = unix_connect_nowait("path", v->conf.path, err);
 	if (rc >= 0)
 		rc = connect_peer(v, rc);
-	/* That nobody is there yet is no error; a path that cannot be is. */
+	/* A missing front-end is no error; an impossible path is one. */
 	if (rc == -ENAMETOOLONG || rc == -EINVAL)
 		return rc;
 	if (rc < 0)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a QEMU guest needs on its command line to plug into a vhost-user port.
- * Control thread. */
+/* The QEMU command line of a guest on a vhost-user port. Control thread. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -38,14 +37,14 @@ static void put(struct text *t, const char *fmt, ...)
 	t->left -= (size_t)n;
 }
 
-/* A value in QEMU's option grammar: a comma is doubled. */
+/* Puts a value in QEMU's option grammar: a comma is doubled. */
 static void put_value(struct text *t, const char *value)
 {
 	for (; *value; value++)
 		put(t, *value == ',' ? ",," : "%c", *value);
 }
 
-/* QEMU may be started in another directory. */
+/* Puts an absolute path: QEMU may be started in another directory. */
 static void put_path(struct text *t, const char *path)
 {
 	char *dir = *path == '/' ? NULL : getcwd(NULL, 0);
@@ -58,7 +57,7 @@ static void put_path(struct text *t, const char *path)
 	put_value(t, path);
 }
 
-/* QEMU's identifiers: letters, digits, "-", "." and "_". */
+/* Puts a QEMU identifier: letters, digits, "-", "." and "_". */
 static void put_id(struct text *t, const char *name)
 {
 	put(t, "rw-");
@@ -71,8 +70,8 @@ static void put_id(struct text *t, const char *name)
 			    : '_');
 }
 
-/* The same address for the same name, always: FNV-1a in the lower five bytes
- * of a locally administered one. */
+/* Puts a locally administered address whose lower five bytes are the FNV-1a
+ * hash of @name: the same name always has the same address. */
 static void put_mac(struct text *t, const char *name)
 {
 	uint64_t h = 0xcbf29ce484222325;
@@ -119,7 +118,7 @@ int vhost_user_qemu_args(const struct port *p, uint64_t memory, char *buf,
 	put_id(&t, p->name);
 	put(&t, ",path=");
 	put_path(&t, v->conf.path);
-	/* The side that connects is the one that comes back. */
+	/* The connecting side reconnects. */
 	put(&t, v->conf.server ? ",reconnect=1\n" : ",server=on\n");
 	put(&t, "-netdev\nvhost-user,id=");
 	put_id(&t, p->name);
@@ -134,7 +133,7 @@ int vhost_user_qemu_args(const struct port *p, uint64_t memory, char *buf,
 		put(&t, ",mq=on");
 	if (v->conf.mtu)
 		put(&t, ",host_mtu=%u", v->conf.mtu);
-	/* Before version 10 QEMU crashes with vhost-user and MSI-X when it
+	/* QEMU before version 10 crashes with vhost-user and MSI-X when it
 	 * emulates the processor. */
 	if (!kvm)
 		put(&t, ",vectors=0");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a session says about its rings, handed on to the port's queue pairs, and
- * about the guest, handed on to the switch.
- * Control thread. The data path is vnet/'s.
+ * Callbacks of a session: events of rings go on to the port's queue pairs,
+ * events of the guest go on to the switch. Control thread. The data path is in
+ * vnet/.
  */
 #include <string.h>
 
@@ -67,8 +67,8 @@ void vhost_user_queues_changed(void *ctx)
 	say_down(v, vnet_pairs_publish(&v->pairs));
 }
 
-/* RARP request for one's own address (RFC 903), as hypervisors announce a
- * guest with. */
+/* Sends a RARP request for the guest's own address (RFC 903), by which
+ * hypervisors announce a guest. */
 void vhost_user_rarp(void *ctx, const uint8_t mac[6])
 {
 	static const uint8_t fixed[] = {

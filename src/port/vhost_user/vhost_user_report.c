@@ -4,9 +4,8 @@
  * ring, or the memory behind it was cut. Control thread; calls vhost/.
  *
  * Theory of operation. One eventfd serves all ports; it exists while there is a
- * session. A report says only that there is something to look at, so control
- * then looks at every session. Reports come once a fault, so that a daemon
- * without faults never wakes up for them.
+ * session. A report does not name its session, so control checks every session.
+ * Each fault is reported once, so a daemon without faults never wakes up.
  */
 #include <errno.h>
 
@@ -16,7 +15,7 @@
 
 static struct vhost_user_port *connected; /* [ctl] ports with a session */
 static struct loop_watch report_watch;
-static int report_fd = -1; /* workers write to it while queues run */
+static int report_fd = -1; /* eventfd; workers signal it while queues run */
 
 static void on_report(struct loop_watch *w, uint32_t events)
 {
@@ -73,8 +72,8 @@ void vhost_user_report_remove(struct vhost_user_port *v)
 	*at = v->next;
 	if (connected)
 		return;
-	/* Who may still have it: nobody. The session's queues were taken back
-	 * from the workers, and the guard waits for its handlers. */
+	/* No thread uses the descriptor any more: the session's queues were
+	 * taken back from the workers, and the guard waits for its handlers. */
 	gmem_guard_report_to(-1);
 	loop_watch_remove(&report_watch);
 	fd_close(&report_fd);
