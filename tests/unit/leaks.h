@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts what a test must give back: descriptors and mappings of files. */
+/* Counts descriptors and mappings of files, which a test must give back. */
 #ifndef RW_TEST_LEAKS_H
 #define RW_TEST_LEAKS_H
 
@@ -9,7 +9,7 @@
 
 struct leaks {
 	unsigned fds;
-	unsigned mappings; /* of memfds */
+	unsigned mappings; /* mappings of memfds */
 };
 
 static inline struct leaks leaks_count(void)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmocka with what it wants included first, and the random numbers of the
- * property tests: a fixed seed unless RINGWAY_TEST_SEED says otherwise, printed
- * when it matters. */
+/* cmocka with the headers that it needs first, and the random numbers of the
+ * property tests: a fixed seed unless RINGWAY_TEST_SEED gives another one. */
 #ifndef RW_TEST_H
 #define RW_TEST_H
 
@@ -14,8 +13,8 @@
 
 #include <semaphore.h>
 
-/* Also after a signal: the timer of peer_event.c interrupts a thread that wrote
- * to an eventfd lately. */
+/* Waits for @sem and goes on waiting after a signal: the timer of peer_event.c
+ * interrupts a thread that wrote to an eventfd lately. */
 static inline void wait_posted(sem_t *sem)
 {
 	while (sem_wait(sem))
@@ -33,7 +32,7 @@ static inline struct rng rng_start(void)
 	return (struct rng){ s ? strtoull(s, NULL, 0) : 0x5eed };
 }
 
-/* xorshift64*: good enough, and the same everywhere. */
+/* xorshift64*: the same numbers on every machine. */
 static inline uint64_t rng_next(struct rng *r)
 {
 	r->state ^= r->state >> 12;

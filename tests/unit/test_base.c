@@ -116,7 +116,8 @@ static void test_loop(void **state)
 	pthread_create(&thread, NULL, post_from_thread, &lt);
 	pthread_join(thread, NULL);
 	loop_run(lt.loop);
-	/* one W only: the other watch was removed before its event came up */
+	/* one W only: the other watch was removed before its event was handled
+	 */
 	assert_int_equal(lt.n, 4);
 	assert_string_equal(lt.order + 2, "EL");
 	loop_destroy(lt.loop);
@@ -124,14 +125,14 @@ static void test_loop(void **state)
 	fd_close(&lt.fd[1]);
 }
 
-/* One burst in STAGE_SAMPLE is measured, and its parts make up the whole. */
+/* One burst in STAGE_SAMPLE is measured, and its stages add up to the whole. */
 static void test_stages(void **state)
 {
 	struct stage_totals totals = { 0 };
 	uint64_t start = cycles_now(), sum = 0;
 
 	(void)state;
-	stage_mark(STAGE_COPY); /* outside of a burst: nothing */
+	stage_mark(STAGE_COPY); /* outside of a burst: not counted */
 	for (unsigned i = 0; i < 10 * STAGE_SAMPLE; i++) {
 		stage_begin();
 		for (volatile unsigned k = 0; k < 100; k++)
@@ -139,7 +140,7 @@ static void test_stages(void **state)
 		stage_mark(STAGE_COPY);
 		stage_end(&totals, 7);
 	}
-	/* bursts without frames leave no trace */
+	/* bursts without frames are not counted */
 	for (unsigned i = 0; i < 2 * STAGE_SAMPLE; i++) {
 		stage_begin();
 		stage_end(&totals, 0);

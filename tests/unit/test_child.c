@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/child: status, signals, and that a whole group ends. */
+/* base/child: status, signals, and the end of a whole process group. */
 #include "test.h"
 
 #include <errno.h>
@@ -38,7 +38,7 @@ static void test_status(void **state)
 	assert_int_equal(kill(pid, 0), -1);
 }
 
-/* The daemon ignores SIGPIPE; its children must not. */
+/* The daemon ignores SIGPIPE; its children must not ignore it. */
 static void test_signals(void **state)
 {
 	int fd[2], status;
@@ -55,7 +55,8 @@ static void test_signals(void **state)
 	assert_int_equal(WTERMSIG(status), SIGPIPE);
 }
 
-/* One that listens, one that does not and has a child: all are gone. */
+/* A child that obeys SIGTERM, and one that ignores it and has a child: all end.
+ */
 static void test_group(void **state)
 {
 	uint64_t begin = loop_now_ms();
@@ -72,7 +73,7 @@ static void test_group(void **state)
 	usleep(100000);
 	child_end(pid, 2, 200);
 	assert_in_range(loop_now_ms() - begin, 0, 5000);
-	/* nobody has the other end any more */
+	/* no process has the other end any more */
 	assert_int_equal(read(fd[0], &byte, 1), 0);
 	close(fd[0]);
 }
@@ -102,7 +103,7 @@ static void begin(struct watched *w, const char *command, unsigned ms)
 	assert_int_equal(w->child.stage, CHILD_RUNS);
 }
 
-/* The loop goes on while children run, and hears of each end. */
+/* The loop goes on while children run, and each end calls back. */
 static void test_watched(void **state)
 {
 	const char *argv[] = { "/nonexistent/program", NULL };
@@ -118,13 +119,13 @@ static void test_watched(void **state)
 	assert_int_equal(WEXITSTATUS(w.status), 3);
 	assert_int_equal(w.child.stage, CHILD_NONE);
 	assert_false(w.child.is_late);
-	/* one that takes too long */
+	/* a child that takes too long */
 	begin(&w, "sleep 60", 100);
 	loop_run(w.loop);
 	assert_int_equal(w.ends, 2);
 	assert_int_equal(WTERMSIG(w.status), SIGTERM);
 	assert_true(w.child.is_late);
-	/* one that is told to end, and one that does not listen */
+	/* a child that is told to end, and one that ignores SIGTERM */
 	begin(&w, "sleep 60", 60000);
 	child_stop(&w.child);
 	loop_run(w.loop);
@@ -141,7 +142,7 @@ static void test_watched(void **state)
 	loop_destroy(w.loop);
 }
 
-/* Without a loop that runs: all end, by themselves or by their time. */
+/* Without a running loop all children end, by themselves or by their limit. */
 static void test_finish_all(void **state)
 {
 	struct watched w[3] = { 0 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/log: what is left out is counted, told once, and told even if nothing
- * more is logged; by object and kind, from any thread. */
+/* base/log: lines that are left out are counted by object and kind, from any
+ * thread; their number is told once, even if nothing more is logged. */
 #include "test.h"
 
 #include <fcntl.h>
@@ -14,7 +14,8 @@
 #include "log.h"
 #include "shm.h"
 
-/* What the log wrote since capture_begin(); a file, so that it never blocks. */
+/* The text logged since capture_begin(). It goes to a file: a write never
+ * blocks. */
 struct capture {
 	int file, saved;
 	char text[1 << 20];
@@ -53,7 +54,7 @@ static unsigned count(const char *text, const char *what)
 	return n;
 }
 
-/* The sum of all numbers that stand before " more line". */
+/* Returns the sum of all numbers before " more line". */
 static unsigned told(const char *text)
 {
 	unsigned sum = 0;
@@ -92,7 +93,7 @@ static void test_by_kind(void **state)
 	assert_int_equal(count(c.text, "\n"), 12);
 }
 
-/* Each object has its own budget, one with more kinds than fit shares one. */
+/* Each object has its own budget; kinds that do not fit share one budget. */
 static void test_by_object(void **state)
 {
 	static const char *const fmt[] = { "a%u", "b%u", "c%u", "d%u",
@@ -120,7 +121,7 @@ static void test_by_object(void **state)
 	assert_int_equal(printed + told(c.text), 40 + 120);
 }
 
-/* What the level hides is no line that was left out. */
+/* A line that the level hides is not counted as left out. */
 static void test_hidden(void **state)
 {
 	struct log_limit limit = { 0 };
@@ -136,7 +137,7 @@ static void test_hidden(void **state)
 	assert_string_equal(c.text, "ringway: one\n");
 }
 
-/* Nothing more is logged, and still the number is told, by the descriptor. */
+/* The descriptor has the number told although nothing more is logged. */
 static void test_told_in_time(void **state)
 {
 	struct log_limit limit = { 0 };
@@ -154,7 +155,7 @@ static void test_told_in_time(void **state)
 	assert_int_equal(poll(&p, 1, 5000), 1);
 	passed = (clock_ns() - start) / 1000000;
 	log_summarize();
-	/* said once, and quiet again */
+	/* the number is told once only */
 	assert_int_equal(poll(&p, 1, 300), 0);
 	/* a new period */
 	for (unsigned i = 0; i < 3; i++)
@@ -168,7 +169,8 @@ static void test_told_in_time(void **state)
 	assert_int_equal(count(c.text, "more line"), 1);
 }
 
-/* Without the descriptor the number comes before the next line of anybody. */
+/* Without the descriptor the number comes before the next line of any object.
+ */
 static void test_told_with_next_line(void **state)
 {
 	struct log_limit limit = { 0 };
@@ -204,7 +206,7 @@ static void *log_much(void *arg)
 	return NULL;
 }
 
-/* No line is lost: each is printed or stands in a number that is. */
+/* No line is lost: each is printed or counted in a printed number. */
 static void test_threads(void **state)
 {
 	pthread_t thread[THREADS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/mring: against a naive queue in one thread, and two writers against a
+/* base/mring: compared with a naive queue in one thread; and two writers with a
  * reader that sleeps. */
 #include "test.h"
 
@@ -13,11 +13,11 @@
 
 #define MODEL_MAX 4096
 
-/* What must be in the ring, by length and first byte. */
+/* The messages that must be in the ring, by length and first byte. */
 struct model {
 	uint32_t size[MODEL_MAX];
 	uint8_t byte[MODEL_MAX];
-	const void *at[MODEL_MAX]; /* of those peeked */
+	const void *at[MODEL_MAX]; /* addresses of the peeked messages */
 	unsigned first, peeked, end;
 };
 
@@ -50,7 +50,7 @@ static void check_peek(struct mring *r, struct model *m)
 	m->peeked++;
 }
 
-/* Goes back to one of the messages that were peeked and not released. */
+/* Goes back to a message that was peeked and not released. */
 static void unpeek(struct mring *r, struct model *m, struct rng *rng)
 {
 	if (m->peeked == m->first)
@@ -67,7 +67,7 @@ static void push(struct mring *r, struct model *m, struct rng *rng,
 	uint8_t *p = mring_reserve(r, size);
 
 	if (!p) {
-		/* an empty ring takes every message of up to half of it */
+		/* an empty ring takes every message of up to half its size */
 		assert_int_not_equal(m->first, m->end);
 		return;
 	}
@@ -141,9 +141,9 @@ static void test_arm(void **state)
 	mring_reserve(r, 4);
 	assert_true(mring_commit(r));
 	mring_reserve(r, 4);
-	assert_false(mring_commit(r)); /* one signal is enough */
+	assert_false(mring_commit(r)); /* no second signal */
 	assert_non_null(mring_peek(r, &size));
-	assert_false(mring_arm(r)); /* there is one more */
+	assert_false(mring_arm(r)); /* one message is left */
 	assert_non_null(mring_peek(r, &size));
 	assert_true(mring_arm(r));
 	mring_disarm(r);
@@ -215,7 +215,7 @@ static void test_threads(void **state)
 		if (next[0] + next[1] < 2 * PER_WRITER && mring_arm(s.ring)) {
 			struct pollfd pfd = { s.event_fd, POLLIN, 0 };
 
-			/* a lost wake-up would end here */
+			/* a lost wake-up would time out here */
 			assert_int_equal(poll(&pfd, 1, 10000), 1);
 			fd_drain(s.event_fd);
 			mring_disarm(s.ring);

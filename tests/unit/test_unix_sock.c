@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/unix_sock: live and stale sockets, permissions, what is left behind. */
+/* base/unix_sock: live and stale sockets, permissions, files left behind. */
 #include "test.h"
 
 #include <errno.h>
@@ -51,7 +51,7 @@ static void test_listen(void **state)
 	fd = unix_connect("path", path, &err);
 	assert_true(fd >= 0);
 	fd_close(&fd);
-	/* live: refused, and the live one is not touched */
+	/* the path of a live socket is refused, and the socket not touched */
 	assert_int_equal(unix_listen(&second, "path", path, 0600, &err),
 			 -EADDRINUSE);
 	assert_non_null(strstr(err.msg, "a running process listens there"));
@@ -77,7 +77,7 @@ static void test_stale(void **state)
 	unix_unlisten(&l);
 }
 
-/* Somebody removed our file and put his there: it is not ours to remove. */
+/* A file that another process put in place of ours is not removed. */
 static void test_replaced(void **state)
 {
 	struct unix_listener l, second;
@@ -122,7 +122,7 @@ static void test_refused(void **state)
 				     "No such file or directory");
 }
 
-/* The directory is locked for good by somebody who may read it. */
+/* A user who may read the directory keeps it locked. */
 static void test_stranger_locks_directory(void **state)
 {
 	int stranger = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -132,16 +132,15 @@ static void test_stranger_locks_directory(void **state)
 	(void)state;
 	assert_true(stranger >= 0);
 	assert_int_equal(flock(stranger, LOCK_EX), 0);
-	alarm(5); /* ends a test that waits */
+	alarm(5); /* ends the test if unix_listen() waits */
 	assert_int_equal(unix_listen(&l, "path", path, 0600, &err), 0);
 	unix_unlisten(&l);
 	alarm(0);
 	fd_close(&stranger);
 }
 
-/* Leaves a socket file that nobody serves, as a process that was killed.
- * Returns the bound socket: with @is_open it is open, else it is closed and -1.
- */
+/* Leaves a stale socket file, as a killed process does. Returns the bound
+ * socket if @is_open, else closes it and returns -1. */
 static int leave_socket(bool is_open)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -156,7 +155,7 @@ static int leave_socket(bool is_open)
 }
 
 /* A process has bound the path and does not listen yet: its socket refuses like
- * one that nobody serves, and is not removed. */
+ * a stale one, but is not removed. */
 static void test_about_to_listen(void **state)
 {
 	int other = leave_socket(true);
@@ -173,8 +172,8 @@ static void test_about_to_listen(void **state)
 	unix_unlisten(&l);
 }
 
-/* What stands where the lock's file belongs: one of a crash is no obstacle,
- * one that others can open is. Nothing is waited for. */
+/* The path of the lock's file is taken: a file left by a crash is no obstacle,
+ * a file that other users can open is one. unix_listen() does not wait. */
 static void test_lock_file(void **state)
 {
 	struct unix_listener l;
@@ -215,8 +214,8 @@ static void test_lock_file(void **state)
 #define RACERS 4
 #define ROUNDS 100
 
-/* A process of the race: waits for the start, takes the path or not, and lives
- * on until it is told that all have tried. Never returns. */
+/* A process of the race: waits for the start, tries to take the path, and stays
+ * until all have tried. Never returns. */
 static void race(int start, int end)
 {
 	struct unix_listener l;
@@ -257,7 +256,7 @@ static void test_race(void **state)
 			}
 		}
 		close(start[0]);
-		close(start[1]); /* all at once */
+		close(start[1]); /* starts all of them at once */
 		for (unsigned i = 0; i < RACERS; i++) {
 			char byte;
 
@@ -276,7 +275,7 @@ static void test_race(void **state)
 		}
 		close(end[0]);
 		close(end[1]);
-		unix_unlisten(&stale); /* the path's memory */
+		unix_unlisten(&stale); /* frees its path */
 	}
 }
 

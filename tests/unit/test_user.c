@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * port/user_slirp and user_agent, for real: a scripted guest speaks ARP, DHCP
- * and a little TCP to libslirp on its thread; forwarded ports come and go; and
- * nothing (thread, descriptor, child) stays.
+ * port/user_slirp and user_agent with the real libslirp: a scripted guest
+ * speaks ARP, DHCP and a little TCP to its thread; forwarded ports come and go;
+ * no thread, descriptor or child is left behind.
  */
 #include "test.h"
 
@@ -48,7 +48,7 @@ static unsigned count_entries(const char *path)
 	return n;
 }
 
-/* Takes the next frame within @ms; false: none came. */
+/* Takes the next frame within @ms and returns whether one came. */
 static bool receive(struct guest *g, int ms)
 {
 	struct pollfd p = { g->slirp.out_fd, POLLIN, 0 };
@@ -93,7 +93,7 @@ static void configure(struct user_conf *c)
 	assert_int_equal(opt_defaults(user_rows, c, NULL), 0);
 }
 
-/* Asks who has @addr; the answer's MAC address goes to g->peer_mac. */
+/* Asks for @addr by ARP; the answer's MAC address goes to g->peer_mac. */
 static void resolve(struct guest *g, uint32_t addr)
 {
 	uint8_t f[42] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -112,7 +112,7 @@ static void resolve(struct guest *g, uint32_t addr)
 	memcpy(g->peer_mac, g->got + 22, 6);
 }
 
-/* An IPv4 packet with @size bytes behind its header, from the guest to @dst. */
+/* Sends an IPv4 packet with @size bytes behind its header to @dst. */
 static void send_ip(struct guest *g, uint8_t *f, uint8_t proto, uint32_t dst,
 		    uint16_t size)
 {
@@ -131,7 +131,7 @@ static void send_ip(struct guest *g, uint8_t *f, uint8_t proto, uint32_t dst,
 	put_be32(f + IP_OFF + 16, dst);
 	sum = csum_fold(csum_add(0, f + IP_OFF, 20));
 	memcpy(f + IP_OFF + 10, &(uint16_t){ (uint16_t)sum }, 2);
-	/* checksum over the addresses, protocol and length too */
+	/* the checksum covers the addresses, protocol and length too */
 	memset(f + L4_OFF + csum_off, 0, 2);
 	sum = csum_add(0, f + IP_OFF + 12, 8);
 	sum = csum_add(
@@ -195,8 +195,8 @@ static void test_dhcp(void **state)
 	opt_free(user_rows, &c);
 }
 
-/* A connection of the guest starts a command, whose words come back. It would
- * run on when its port goes. */
+/* A connection of the guest starts a command, whose output comes back. The
+ * command would run on after its port, but is ended with it. */
 static void test_command(void **state)
 {
 	unsigned fds = count_entries("/proc/self/fd");
@@ -232,8 +232,8 @@ static void test_command(void **state)
 	opt_free(user_rows, &c);
 }
 
-/* A TCP socket that listens at a free port of the loopback, or is just bound
- * for finding one. */
+/* Returns a TCP socket that listens at a free port of the loopback, which goes
+ * to *@port. */
 static int listen_somewhere(uint16_t *port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
@@ -287,7 +287,7 @@ static void test_hostfwd(void **state)
 
 	assert_int_equal(user_slirp_add_hostfwd(&g.slirp, &f, rule, &err), 0);
 	assert_true(can_connect(port));
-	await_tcp(&g, SYN); /* reaches the guest, without a round of luck */
+	await_tcp(&g, SYN); /* the connection reaches the guest */
 	assert_int_equal(get_be16(g.got + L4_OFF + 2), 22);
 	assert_int_equal(get_be32(g.got + IP_OFF + 16), GUEST);
 

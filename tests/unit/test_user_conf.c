@@ -10,7 +10,7 @@
 #include "user_edge.h"
 #include "user_filter.h"
 
-/* "key=value key=value" into @c; fails the test when a row refuses it. */
+/* Parses "key=value key=value" into @c; a refused option fails the test. */
 static void configure(struct user_conf *c, const char *text)
 {
 	char *copy = strdup(text), *rest = copy, *pair;
@@ -59,7 +59,7 @@ static void test_net_good(void **state)
 		  "192.168.7.2", "192.168.7.3", "192.168.7.15" },
 		{ "net=192.168.7.77/24", "192.168.7.0", "255.255.255.0",
 		  "192.168.7.2", "192.168.7.3", "192.168.7.15" },
-		/* the class decides, and a large network starts at .2. */
+		/* the mask is that of the class; the host is x.x.2.2 */
 		{ "net=10.0.0.0", "10.0.0.0", "255.0.0.0", "10.0.2.2",
 		  "10.0.2.3", "10.0.2.15" },
 		{ "net=172.16.0.0", "172.16.0.0", "255.255.0.0", "172.16.2.2",
@@ -95,7 +95,7 @@ static void test_net_good(void **state)
 
 static void test_net_bad(void **state)
 {
-	/* options, and what the sentence must begin with */
+	/* options, and the beginning of the error sentence */
 	static const struct {
 		const char *options, *sentence;
 	} table[] = {
@@ -312,7 +312,7 @@ static void test_filter(void **state)
 		{ { 0x52, 0x55, 10, 1, 0, 3 }, true }, /* dns */
 		{ { 0x52, 0x55, 10, 1, 0, 9 }, true }, /* guestfwd */
 		{ { 0x52, 0x55, 10, 1, 0, 2 },
-		  false }, /* the library's default */
+		  false }, /* libslirp's default host */
 		{ { 0x52, 0x55, 10, 1, 0, 15 }, false }, /* a guest */
 		{ { 0x52, 0x54, 0, 0x12, 0x34, 0x56 }, false },
 		{ { 0x52, 0x56, 0, 0, 0, 2 }, true },	       /* ipv6-host */
@@ -345,7 +345,7 @@ static void test_filter(void **state)
 	opt_free(user_rows, &c);
 }
 
-/* Without IPv6 nothing of it is passed, and the other way round. */
+/* Without IPv6 none of its addresses passes; the same holds for IPv4. */
 static void test_filter_families(void **state)
 {
 	static const uint8_t v4[] = { 0x52, 0x55, 10, 0, 2, 2 };
@@ -368,7 +368,7 @@ static void test_filter_families(void **state)
 	}
 }
 
-/* Whatever a frame holds and wherever it ends. */
+/* Frames of random contents and lengths. */
 static void test_edge_any_frame(void **state)
 {
 	static const uint8_t udp4[] = {
