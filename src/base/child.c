@@ -79,13 +79,24 @@ static int await_end(pid_t pid, int ms)
 	return rc ? 0 : -ETIMEDOUT;
 }
 
+/* waitpid() that a signal does not end. 0 or -errno. */
+static int reap(pid_t pid, int *status)
+{
+	pid_t got;
+
+	do
+		got = waitpid(pid, status, 0);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : 0;
+}
+
 int child_wait(pid_t pid, int ms, int *status)
 {
 	int rc = await_end(pid, ms);
 
 	if (rc)
 		return rc;
-	return waitpid(pid, status, 0) < 0 ? -errno : 0;
+	return reap(pid, status);
 }
 
 void child_end(const pid_t *pids, unsigned count, int ms)
@@ -102,7 +113,7 @@ void child_end(const pid_t *pids, unsigned count, int ms)
 		/* The kill reaches descendants that ignored SIGTERM, too. The
 		 * child is not reaped yet, so its process id is not reused. */
 		kill(-pids[i], SIGKILL);
-		waitpid(pids[i], &status, 0);
+		reap(pids[i], &status);
 	}
 }
 

@@ -36,10 +36,12 @@
 /*
  * The compiler may read guest memory a second time instead of using the copy.
  * After these macros the copy is private: shm_settle() is for a value in a
- * register, shm_settle_object() for an object at address @p.
+ * register, shm_settle_object() for an object at address @p, and
+ * shm_settle_memory() for one of a size that the compiler does not know.
  */
 #define shm_settle(v)	     __asm__ volatile("" : "+r"(v))
 #define shm_settle_object(p) __asm__ volatile("" : "+m"(*(p)))
+#define shm_settle_memory(p) __asm__ volatile("" : : "r"(p) : "memory")
 
 /* Fetches the cache line of @p for writing. A plain prefetch of a line that
  * another core has written leaves it shared, and the later store must ask for

@@ -312,15 +312,18 @@ int daemon_change_port(struct daemon_port *p, struct netdev *changed,
 		       struct err *err)
 {
 	struct port *port = p->port;
-	int rc = switch_set_vlan(port, &changed->common.vlan, err);
+	int rc = port_conf_check(&changed->common, err);
 
+	if (!rc && port->ops->set)
+		rc = port->ops->set(port, changed->conf, err);
 	if (rc)
 		return rc;
-	if (port->ops->set)
-		rc = port->ops->set(port, changed->conf, err);
+	/* The last one, since it needs nothing but memory from here on: frames
+	 * are in no VLAN that is refused a moment later. */
+	rc = switch_set_vlan(port, &changed->common.vlan, err);
 	if (rc) {
-		/* Returns to the old VLANs, which need no more memory. */
-		switch_set_vlan(port, &p->netdev->common.vlan, NULL);
+		if (port->ops->set)
+			port->ops->set(port, p->netdev->conf, NULL);
 		return rc;
 	}
 	port_set_common(port, &changed->common);

@@ -25,8 +25,10 @@ static void begin(struct frame *to, const struct frame *f, int by)
 	to->len = (uint32_t)((int64_t)f->len + by);
 	if (h->flags & VNET_HDR_F_NEEDS_CSUM)
 		h->csum_start = (uint16_t)(h->csum_start + by);
-	if (h->gso_type && h->hdr_len)
-		h->hdr_len = (uint16_t)(h->hdr_len + by);
+	/* a hint of the sender's, which may say anything */
+	if (h->gso_type)
+		h->hdr_len =
+			h->hdr_len + by > 0 ? (uint16_t)(h->hdr_len + by) : 0;
 	frame_forget(to);
 	to->hash = f->hash;
 }

@@ -76,7 +76,8 @@ bool offload_is_valid(struct frame *f)
 	if (!(hdr->flags & VNET_HDR_F_NEEDS_CSUM))
 		return hdr->gso_type == VNET_GSO_NONE;
 	/* the inner header of a tunnel is allowed, too */
-	if (hdr->csum_start < ETH_HLEN ||
+	if (hdr->csum_start <
+		    ETH_HLEN + VLAN_HLEN * frame_key(f, KEY_L2)->tags ||
 	    hdr->csum_start + hdr->csum_offset + 2 > f->head_len)
 		return false;
 	return hdr->gso_type == VNET_GSO_NONE || gso_is_valid(f);

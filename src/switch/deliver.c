@@ -259,14 +259,15 @@ static __attribute__((noinline)) void edit(struct forward *fw, struct txq *q,
 	for (unsigned i = 0; i < g->count; i++) {
 		struct frame *f = edit_for(v, g->frame[i], &fw->edited[i]);
 
-		if (unlikely(!f)) {
-			spin_lock(&q->lock);
-			stat_inc(&q->stats.drops[DROP_TX_VLAN]);
-			spin_unlock(&q->lock);
+		if (unlikely(!f))
 			continue;
-		}
 		e->of_burst[count] = g->frame[i];
 		e->frame[count++] = f;
+	}
+	if (unlikely(count < g->count)) {
+		spin_lock(&q->lock);
+		stat_add(&q->stats.drops[DROP_TX_VLAN], g->count - count);
+		spin_unlock(&q->lock);
 	}
 	g->frame = e->frame;
 	g->of_burst = e->of_burst;

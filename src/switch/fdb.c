@@ -259,7 +259,7 @@ enum fdb_result fdb_learn(struct fdb *f, uint64_t mac, uint16_t slot,
 			shm_store(&b->age[way], tick);
 		return FDB_KNOWN;
 	}
-	if (!b && !may_add)
+	if (!may_add)
 		return FDB_FULL;
 	if (!bucket_trylock(p.first))
 		return FDB_FULL; /* another worker learns here, or it grows */

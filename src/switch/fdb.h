@@ -40,8 +40,8 @@ enum fdb_result {
 	FDB_MOVED, /* was behind *@old_slot before */
 	FDB_FULL,  /* no room before the table grows */
 };
-/* Records that @mac is behind @slot. Does not add an unknown address if
- * @may_add is false (FDB_FULL). [worker] */
+/* Records that @mac is behind @slot. If @may_add is false, an address that is
+ * unknown or behind another slot stays so (FDB_FULL). [worker] */
 enum fdb_result fdb_learn(struct fdb *f, uint64_t mac, uint16_t slot,
 			  bool may_add, uint16_t *old_slot);
 

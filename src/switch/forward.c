@@ -75,7 +75,7 @@ static void flood(struct forward *fw, const struct topology *topo,
 	unsigned receivers = 0;
 
 	for (unsigned slot = 0; slot < topo->count; slot++) {
-		struct port *port = topo->port[slot];
+		struct port *port = shm_load(&topo->port[slot]);
 		const struct txq_set *set;
 		struct txq *to[BURST_MAX];
 
@@ -139,16 +139,6 @@ static void tell_mac(const struct place *at, uint64_t mac, uint16_t old_slot)
 			     (uint16_t)at->from->slot, old_slot);
 }
 
-/* Takes an address off the count of the port at @slot, which may have left this
- * domain but not the network. */
-static void uncount(const struct net *net, uint16_t slot)
-{
-	const struct topology *all = rcu_read(net->all);
-
-	if (slot < all->count && all->port[slot])
-		shm_fetch_sub(&all->port[slot]->mac_count, 1);
-}
-
 /* Learns that @src is behind the port. Returns whether that was known. */
 static bool learn(const struct place *at, uint64_t src, struct recent *recent)
 {
@@ -161,7 +151,7 @@ static bool learn(const struct place *at, uint64_t src, struct recent *recent)
 	case FDB_KNOWN:
 		return true;
 	case FDB_MOVED:
-		uncount(at->net, old_slot);
+		net_uncount_mac(at->net, old_slot);
 		shm_fetch_add(&from->mac_count, 1);
 		recent->version = fdb_version(fdb);
 		recent->dst = NO_ADDRESS; /* dst may be this address */
@@ -234,7 +224,7 @@ static struct txq *classify(const struct place *at, struct frame *f,
 	if (mac_is_multicast(head))
 		return TO_ALL;
 	if (recent->dst_slot >= topo->count ||
-	    !(to = topo->port[recent->dst_slot]))
+	    !(to = shm_load(&topo->port[recent->dst_slot])))
 		return TO_ALL;
 	if (unlikely(to == at->from)) {
 		count_drop(rx, DROP_RX_HAIRPIN, 1);
@@ -318,6 +308,7 @@ static const struct domain *domain_of(const struct net *net,
 {
 	const uint8_t *tag = frame_head_const(f) + 2 * ETH_ALEN;
 	unsigned vlan = v->pvid;
+	const struct domain *d;
 
 	f->tpid = 0;
 	f->tci = (uint16_t)vlan;
@@ -334,7 +325,10 @@ static const struct domain *domain_of(const struct net *net,
 	}
 	if (vlan == VLAN_NONE || !port_vlan_has(v, vlan))
 		return NULL;
-	return vlan ? &vlans->domain[vlan] : &net->base;
+	d = vlan ? &vlans->domain[vlan] : &net->base;
+	/* While rules change, @v may be newer than @vlans: in VLANs that no
+	 * port was in. */
+	return likely(rcu_read(d->fdb) != NULL) ? d : NULL;
 }
 
 /* Forwards frames of a network with VLANs: neighbours of one domain together.
@@ -366,6 +360,8 @@ static __attribute__((noinline)) void forward_vlans(
 	for (; unlikely(start < n); start++)
 		if (domain[start])
 			forward_hold(fw, &frames[start]);
+		else
+			count_drop(rx, DROP_RX_VLAN, 1);
 }
 
 void forward_frames(struct forward *fw, struct port *from, struct frame *frames,

@@ -73,7 +73,8 @@ static bool tell_some(struct mac_news *n, unsigned at_most)
 
 void mac_news_drain(struct mac_news *n)
 {
-	tell_some(n, UINT32_MAX);
+	/* as many as there can be now; workers may add others meanwhile */
+	tell_some(n, RING_SIZE / sizeof(struct news));
 }
 
 static void go_on(struct mac_news *n);
@@ -107,9 +108,11 @@ int mac_news_init(struct mac_news *n, struct loop *loop,
 	n->loop = loop;
 	n->observers = observers;
 	n->fd = fd_eventfd();
+	if (n->fd < 0)
+		return -errno;
 	n->ring = mring_create(RING_SIZE);
-	if (n->fd < 0 || !n->ring)
-		return n->ring ? -EMFILE : -ENOMEM;
+	if (!n->ring)
+		return -ENOMEM;
 	mring_arm(n->ring);
 	return loop_watch_add(loop, &n->watch, n->fd, EPOLLIN, on_news);
 }

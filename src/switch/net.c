@@ -17,29 +17,87 @@
 #define BASE_BUCKETS 64
 #define VLAN_BUCKETS 4
 
-static void topology_put(struct topology *t)
+static struct topology **list_of(struct net *net, const struct topology *t)
 {
-	if (t && !--t->users)
-		free(t);
+	return &net->known[(t->sum >> 32) % NET_KNOWN];
 }
 
-static void vlans_destroy(struct vlans *v)
+static void topology_free(struct net *net, struct topology *t)
+{
+	struct topology **at = list_of(net, t);
+
+	while (*at && *at != t)
+		at = &(*at)->chain;
+	if (*at)
+		*at = t->chain;
+	free(t);
+}
+
+static void topology_put(struct net *net, struct topology *t)
+{
+	if (t && !--t->users)
+		topology_free(net, t);
+}
+
+static void topology_know(struct net *net, struct topology *t)
+{
+	struct topology **list = list_of(net, t);
+
+	t->chain = *list;
+	*list = t;
+}
+
+/* Returns a known topology with the same ports, or NULL. */
+static struct topology *topology_like(struct net *net, const struct topology *t)
+{
+	struct topology *k = *list_of(net, t);
+
+	while (k && (k->sum != t->sum || k->count != t->count ||
+		     memcmp(k->port, t->port, t->count * sizeof(t->port[0]))))
+		k = k->chain;
+	return k;
+}
+
+/* Returns @t, with @p where it is not and without it where it is, as a new
+ * topology. NULL: out of memory. */
+static struct topology *topology_toggle(const struct topology *t, unsigned slot,
+					struct port *p)
+{
+	unsigned count = MAX(t->count, slot + 1);
+	uint64_t h =
+		((uintptr_t)p ^ (uint64_t)slot << 48) * 0x9e3779b97f4a7c15ull;
+	struct topology *new;
+
+	new = calloc(1, sizeof(*new) + count * sizeof(struct port *));
+	if (!new)
+		return NULL;
+	memcpy(new->port, t->port, t->count * sizeof(struct port *));
+	new->port[slot] = new->port[slot] ? NULL : p;
+	/* One set of ports has one form and one sum. */
+	while (count && !new->port[count - 1])
+		count--;
+	new->count = count;
+	new->sum = t->sum ^ h;
+	return new;
+}
+
+static void vlans_destroy(struct net *net, struct vlans *v)
 {
 	if (!v)
 		return;
 	for (unsigned i = 1; i <= VLAN_MAX; i++) {
 		fdb_destroy(v->domain[i].fdb);
-		topology_put(v->domain[i].topology);
+		topology_put(net, v->domain[i].topology);
 	}
 	free(v);
 }
 
 void net_destroy(struct net *net)
 {
-	vlans_destroy(net->vlans);
+	vlans_destroy(net, net->vlans);
 	fdb_destroy(net->base.fdb);
-	topology_put(net->base.topology);
-	topology_put(net->all);
+	topology_put(net, net->base.topology);
+	topology_put(net, net->all);
 	free(net->name);
 	free(net);
 }
@@ -61,6 +119,7 @@ struct net *net_create(const char *name)
 	/* without VLANs the two are one topology */
 	net->base.topology = net->all;
 	net->all->users = 2;
+	topology_know(net, net->all);
 	return net;
 }
 
@@ -73,6 +132,7 @@ struct change {
 	const struct port_vlan *before, *after;
 	struct vlans *vlans;   /* net->vlans after the change; NULL: no rules */
 	struct topology *olds; /* list of the topologies to replace */
+	struct topology *news; /* list of those made for it */
 };
 
 static const struct port_vlan *rules_of(const struct port_vlan *v)
@@ -85,21 +145,26 @@ static bool is_in(const struct port_vlan *v, unsigned vlan)
 	return v && port_vlan_has(v, vlan);
 }
 
-/* Prepares the replacement of @t: with the port if @t lacks it, without it if
- * @t has it. */
+/* Prepares the replacement of @t: with the port where it is not, and without it
+ * where it is. */
 static int replace(struct change *c, struct topology *t)
 {
-	unsigned count = MAX(t->count, c->slot + 1);
-	struct topology *new;
+	struct topology *new, *known;
 
 	if (t->instead)
 		return 0;
-	new = calloc(1, sizeof(*new) + count * sizeof(struct port *));
+	new = topology_toggle(t, c->slot, c->port);
 	if (!new)
 		return -ENOMEM;
-	new->count = count;
-	memcpy(new->port, t->port, t->count * sizeof(struct port *));
-	new->port[c->slot] = new->port[c->slot] ? NULL : c->port;
+	known = topology_like(c->net, new);
+	if (known) {
+		free(new);
+		new = known;
+	} else {
+		topology_know(c->net, new);
+		new->newer = c->news;
+		c->news = new;
+	}
 	t->instead = new;
 	t->next = c->olds;
 	c->olds = t;
@@ -115,8 +180,13 @@ static int prepare_domain(struct change *c, struct domain *d)
 {
 	if (!comes_or_goes(c, d->vlan))
 		return 0;
-	if (!d->fdb && !(d->fdb = fdb_create(VLAN_BUCKETS)))
-		return -ENOMEM;
+	if (!d->fdb) {
+		struct fdb *fdb = fdb_create(VLAN_BUCKETS);
+
+		if (!fdb)
+			return -ENOMEM;
+		rcu_publish(d->fdb, fdb);
+	}
 	return replace(c, d->topology);
 }
 
@@ -140,7 +210,7 @@ static struct vlans *vlans_create(struct net *net)
 	}
 	if (!failed)
 		return v;
-	vlans_destroy(v);
+	vlans_destroy(net, v);
 	return NULL;
 }
 
@@ -161,12 +231,17 @@ static int prepare(struct change *c)
 
 static void give_up(struct change *c)
 {
-	for (struct topology *t = c->olds; t; t = t->next) {
-		free(t->instead);
+	struct topology *newer;
+
+	for (struct topology *t = c->olds; t; t = t->next)
 		t->instead = NULL;
+	for (struct topology *t = c->news; t; t = newer) {
+		newer = t->newer;
+		topology_free(c->net, t);
 	}
+	c->olds = c->news = NULL;
 	if (c->vlans != c->net->vlans)
-		vlans_destroy(c->vlans);
+		vlans_destroy(c->net, c->vlans);
 }
 
 /* Publishes @new (NULL: no change) at *@at. A topology that loses its last user
@@ -226,7 +301,7 @@ static void free_olds(struct change *c)
 		next = t->next;
 		t->instead = t->next = NULL;
 		if (!t->users)
-			free(t);
+			topology_free(c->net, t);
 	}
 }
 
@@ -270,7 +345,7 @@ static void apply(struct change *c, struct port_vlan *vlan, bool in_place)
 		if (old_vlans->domain[v].fdb)
 			fdb_flush(old_vlans->domain[v].fdb, FDB_NO_SLOT,
 				  net_mac_gone, net);
-	vlans_destroy(old_vlans);
+	vlans_destroy(net, old_vlans);
 	free(old_rules);
 }
 
@@ -317,7 +392,6 @@ void net_remove_port(struct net *net, struct port *p)
 	in_place = prepare(&c);
 	if (in_place) {
 		give_up(&c);
-		c.olds = NULL;
 	}
 	apply(&c, NULL, in_place);
 	p->mac_count = 0;
@@ -356,12 +430,20 @@ struct domain *net_next_domain(struct net *net, const struct domain *d)
 	return NULL;
 }
 
+void net_uncount_mac(const struct net *net, uint16_t slot)
+{
+	const struct topology *all = rcu_read(net->all);
+	struct port *p = NULL;
+
+	if (slot < all->count)
+		p = shm_load(&all->port[slot]);
+	if (p)
+		shm_fetch_sub(&p->mac_count, 1);
+}
+
 void net_mac_gone(uint16_t slot, void *arg)
 {
-	const struct topology *t = ((struct net *)arg)->all;
-
-	if (slot < t->count && t->port[slot])
-		shm_fetch_sub(&t->port[slot]->mac_count, 1);
+	net_uncount_mac(arg, slot);
 }
 
 unsigned net_flush(struct net *net, const struct port *p)

@@ -79,7 +79,8 @@ static uint64_t count_rx(struct queue_stats *s, const struct burst *b,
 		held_bytes += b->frame[first + __builtin_ctzll(mask)].len;
 	stat_add(&s->frames, n - held);
 	stat_add(&s->bytes, all - held_bytes);
-	stat_inc(&s->bursts);
+	if (likely(n > held))
+		stat_inc(&s->bursts);
 	return all;
 }
 

@@ -45,8 +45,7 @@ static void on_age(struct loop_timer *timer)
 	cds_list_for_each_entry(net, &sw->nets, node)
 		for (struct domain *d = NULL; (d = net_next_domain(net, d));)
 			if (fdb_count(d->fdb))
-				fdb_age(d->fdb,
-					MAX(sw->mac_age_s / sw->tick_s, 1u),
+				fdb_age(d->fdb, sw->mac_age_s / sw->tick_s + 1,
 					net_mac_gone, net);
 	loop_timer_arm(sw->loop, timer, sw->tick_s * 1000ull, on_age);
 }
@@ -154,11 +153,14 @@ int switch_create(const struct switch_config *c, struct loop *loop,
 		return err_set(err, rc, "out of memory");
 	CDS_INIT_LIST_HEAD(&sw->nets);
 	sw->loop = loop;
+	sw->mac_news.fd = -1;
 	sw->mac_age_s = MAX(c->mac_age_s, 1u);
 	sw->tick_s = MAX(sw->mac_age_s / AGE_TICKS, 1u);
 	sw->grow_fd = fd_eventfd();
-	if (sw->grow_fd < 0 || loop_watch_add(loop, &sw->grow_watch,
-					      sw->grow_fd, EPOLLIN, on_grow))
+	rc = sw->grow_fd < 0 ? -errno
+			     : loop_watch_add(loop, &sw->grow_watch,
+					      sw->grow_fd, EPOLLIN, on_grow);
+	if (rc)
 		goto err_destroy;
 	sw->links =
 		(struct observer){ .fn = on_link, .kinds = 1 << EVENT_LINK };

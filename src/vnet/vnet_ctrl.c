@@ -62,6 +62,10 @@ static bool take(struct reader *r, void *to, size_t size)
 			r->off = 0;
 		}
 	}
+	/* From here on the copy is judged, and the guest's memory not read
+	 * again. */
+	if (to)
+		shm_settle_memory(to);
 	return true;
 }
 

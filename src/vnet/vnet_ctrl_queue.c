@@ -74,8 +74,13 @@ static void on_timer(struct loop_timer *t)
 
 static void on_kick(struct loop_watch *w, uint32_t events)
 {
+	struct vnet_ctrl *c = container_of(w, struct vnet_ctrl, watch);
+
 	(void)events;
-	serve(container_of(w, struct vnet_ctrl, watch));
+	/* A batch was served within the last NEXT_MS, and the timer serves the
+	 * next: a guest that kicks all the time gets no more of this thread. */
+	if (!c->timer.loop)
+		serve(c);
 }
 
 void vnet_ctrl_init(struct vnet_ctrl *c, struct loop *loop, unsigned pairs_max,

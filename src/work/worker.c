@@ -306,7 +306,7 @@ int worker_start(struct worker *w)
 	w->spin_ns = w->spin_limit_ns > 0 ? (uint64_t)w->spin_limit_ns : 0;
 	if (w->epoll_fd < 0 || w->wake_fd < 0 || !w->slots ||
 	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->wake_fd, &ev) < 0) {
-		rc = ENOMEM;
+		rc = w->slots ? errno : ENOMEM;
 		goto err_free;
 	}
 	w->start_ns = clock_ns();

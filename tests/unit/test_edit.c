@@ -113,11 +113,40 @@ static void test_small(void **state)
 	assert_memory_equal(out, data, 14);
 }
 
+/* Where a tag may be taken off, no offset may point into it: it would point
+ * into the addresses or before the frame afterwards. */
+static void test_offsets_in_a_tag(void **state)
+{
+	struct pkt_spec s = { .tags = 1, .payload = 60 };
+	static struct pkt tagged;
+	static struct frame f, copy;
+	struct rng rng = rng_start();
+	struct iovec iov[2];
+	struct vnet_hdr hdr;
+
+	(void)state;
+	pkt_build(&tagged, &s, &rng);
+	hdr = pkt_hdr(&tagged, &s, 0);
+	for (unsigned start = 0; start <= tagged.l4_off; start++) {
+		hdr.csum_start = (uint16_t)start;
+		take(&f, iov, &tagged, &hdr, FRAME_HEAD);
+		assert_int_equal(offload_is_valid(&f), start >= 18);
+	}
+	/* a hint may say anything */
+	hdr = pkt_hdr(&tagged, &s, 20);
+	hdr.hdr_len = 2;
+	take(&f, iov, &tagged, &hdr, FRAME_HEAD);
+	assert_true(offload_is_valid(&f));
+	edit_pop_tag(&copy, &f);
+	assert_int_equal(copy.hdr.hdr_len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_push_and_pop),
 		cmocka_unit_test(test_small),
+		cmocka_unit_test(test_offsets_in_a_tag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

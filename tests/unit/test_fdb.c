@@ -71,9 +71,12 @@ static void model_learn(struct fdb *f, struct naive *m, struct rng *r)
 	case FDB_MOVED:
 		assert_int_not_equal(m->slot[n], slot);
 		assert_int_equal(m->slot[n], old);
+		assert_true(may_add);
 		break;
 	case FDB_FULL:
-		assert_int_equal(m->slot[n], -1);
+		assert_int_not_equal(m->slot[n], slot);
+		if (may_add)
+			assert_int_equal(m->slot[n], -1);
 		assert_true(!may_add || fdb_wants_growth(f));
 		if (fdb_wants_growth(f))
 			assert_int_equal(fdb_grow(f), 0);

@@ -10,6 +10,7 @@
 
 #include "fake_port.h"
 #include "fd.h"
+#include "le.h"
 #include "shm.h"
 
 /* Three ports share the queue of the first. Source 1 comes in at the first, the
@@ -226,6 +227,143 @@ static void test_dead_port(void **state)
 	stop(&w);
 }
 
+/* A port that has learned as many addresses as it may takes none from others.
+ */
+static void test_bound_of_moves(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port(&w, "b", "x");
+
+	(void)state;
+	shm_store(&b->port.max_macs, 1);
+	send_frame(b, 255, 50, 0);
+	wait_taken(b);
+	for (unsigned i = 1; i <= 10; i++)
+		send_frame(a, 255, i, 0);
+	wait_taken(a);
+	for (unsigned i = 1; i <= 10; i++)
+		send_frame(b, 255, i, 0);
+	wait_taken(b);
+	assert_int_equal(shm_load(&a->port.mac_count), 10);
+	assert_int_equal(shm_load(&b->port.mac_count), 1);
+	remove_port(&w, a);
+	remove_port(&w, b);
+	stop(&w);
+}
+
+static void set_vlan(struct fake_port *p, const char *vlan)
+{
+	struct vlan_conf c = { .vlan = (char *)(uintptr_t)vlan };
+	struct err err;
+
+	assert_int_equal(switch_set_vlan(&p->port, &c, &err), 0);
+}
+
+/* Puts a tag behind the addresses of @m. */
+static void put_tag(struct message *m, unsigned vlan)
+{
+	memmove(m->data + 16, m->data + 12, m->len - 12);
+	m->len += 4;
+	put_be16(m->data + 12, 0x8100);
+	put_be16(m->data + 14, (uint16_t)vlan);
+}
+
+/* One burst has a frame that waits and behind it a frame of a VLAN that its
+ * port is not in. The second frame is dropped and counted once, the first
+ * arrives. */
+static void test_drop_behind_a_frame_that_waits(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port_full(&w, "b", "x", PORT_FULL_WAIT, 1);
+	const struct queue_stats *s = &a->q[0].rxq.stats;
+	struct fifo *f = &a->q[0].in;
+	uint64_t bursts;
+
+	(void)state;
+	shm_store(&b->port.full_ns, UINT64_MAX);
+	set_vlan(a, "10");
+	set_vlan(b, "10");
+	send_frame(b, 255, 2, 0);
+	wait_taken(b);
+	bursts = stat_read(&s->bursts);
+	shm_store(&b->q[0].out_room, 0);
+	make_udp(&f->slot[0], 2, 1, 1, 0);
+	make_udp(&f->slot[1], 2, 1, 1, 0);
+	put_tag(&f->slot[1], 99);
+	shm_store_release(&f->head, 2);
+	fifo_kick(&a->q[0]);
+	for (unsigned i = 0; i < 1000 && !stat_read(&s->drops[DROP_RX_VLAN]);
+	     i++)
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+	nanosleep(&(struct timespec){ 0, 20000000 }, NULL);
+	shm_store(&b->q[0].out_room, 100);
+	wait_taken(a);
+	assert_int_equal(wait_frames(b, 1), 1);
+	assert_int_equal(stat_read(&s->drops[DROP_RX_VLAN]), 1);
+	assert_int_equal(stat_read(&s->frames), 2);
+	/* A look at which every frame waited is no burst. */
+	assert_true(stat_read(&s->bursts) - bursts <= 2);
+	remove_port(&w, a);
+	remove_port(&w, b);
+	stop(&w);
+}
+
+/* The only port with rules loses them again and again while frames of other
+ * VLANs come in at it. No domain is used that no port was ever in. */
+static void test_rules_go_under_traffic(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *p = add_port(&w, "p", "x");
+	struct fifo *f = &p->q[0].in;
+
+	(void)state;
+	for (unsigned i = 0; i < 500; i++) {
+		set_vlan(p, i & 1 ? "none" : "10");
+		for (unsigned k = 0; k < 8; k++) {
+			struct message *m = fifo_next(f);
+
+			if (!m)
+				break;
+			make_udp(m, 255, 1, 1, i);
+			put_tag(m, 50 + k);
+			fifo_push(f);
+		}
+		fifo_kick(&p->q[0]);
+	}
+	wait_taken(p);
+	remove_port(&w, p);
+	stop(&w);
+}
+
+/* Addresses that move all the time do not delay the removal of a port: it tells
+ * at most what the ring of news can hold. */
+static void test_removal_is_bounded(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port(&w, "b", "x"),
+			 *c = add_port(&w, "c", "y");
+	struct mac_notes n = { .o = { note_mac, 1 << EVENT_MAC, NULL } };
+
+	(void)state;
+	observer_add(switch_observers(w.sw), &n.o);
+	for (unsigned i = 0; i < 3000; i++) {
+		send_frame(i & 1 ? a : b, 255, 1, 0);
+		if (i % 64 == 63) {
+			wait_taken(a);
+			wait_taken(b);
+		}
+	}
+	remove_port(&w, c);
+	assert_true(n.count > 0 && n.count <= 65536 / 24);
+	observer_remove(switch_observers(w.sw), &n.o);
+	remove_port(&w, a);
+	remove_port(&w, b);
+	stop(&w);
+}
+
 /* Heads are as long as their network needs. */
 static void test_snap(void **state)
 {
@@ -264,6 +402,10 @@ int main(void)
 		cmocka_unit_test(test_too_many_addresses),
 		cmocka_unit_test(test_dead_port),
 		cmocka_unit_test(test_snap),
+		cmocka_unit_test(test_bound_of_moves),
+		cmocka_unit_test(test_drop_behind_a_frame_that_waits),
+		cmocka_unit_test(test_rules_go_under_traffic),
+		cmocka_unit_test(test_removal_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,8 @@ static unsigned user_rx_burst(struct rxq *rx, struct burst *b)
 			continue;
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
 		u->iov[n] = (struct iovec){ p, size };
-		frame_from_iov(&b->frame[n], &u->iov[n], 1, size, rx->snap);
+		frame_from_iov(&b->frame[n], &u->iov[n], 1, size,
+			       shm_load(&rx->snap));
 		n++;
 	}
 	b->borrowed = looked;
