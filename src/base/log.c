@@ -11,6 +11,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,6 +63,33 @@ static size_t put_time(char *line, size_t size)
 	return localtime_r(&now, &tm) ? strftime(line, size, "%F %T ", &tm) : 0;
 }
 
+/* Writes a line unless that would block, as a pipe or terminal does whose
+ * reader stands still: the log must not stop the daemon. The next line that is
+ * written tells how many are missing. */
+static void write_whole(int fd, const char *line, size_t n)
+{
+	static unsigned lost; /* [any, atomic] */
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	unsigned missing;
+	char text[80];
+	int size;
+
+	if (poll(&p, 1, 0) == 0) {
+		shm_fetch_add(&lost, 1);
+		return;
+	}
+	missing = shm_load(&lost) ? shm_exchange(&lost, 0) : 0;
+	size = missing ? snprintf(text, sizeof(text),
+				  "ringway: %u lines of the log were lost\n",
+				  missing)
+		       : 0;
+	/* Errors are ignored: there is nowhere to report them. */
+	if (size && write(fd, text, (size_t)size) < 0)
+		return;
+	if (write(fd, line, n) < 0)
+		return;
+}
+
 static void write_line(enum log_level level, const char *text)
 {
 	int fd = shm_load(&log_fd);
@@ -72,9 +100,7 @@ static void write_line(enum log_level level, const char *text)
 			      level_text[level], text);
 	n = MIN(n, sizeof(line) - 2);
 	line[n++] = '\n';
-	/* A failed write of the log must not stop forwarding. */
-	if (write(fd, line, n) < 0)
-		return;
+	write_whole(fd, line, n);
 }
 
 /* A finished period in which lines were left out. */

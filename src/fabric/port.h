@@ -26,10 +26,11 @@ struct workers;
 struct port_ops {
 	/*
 	 * Borrows up to @b->want frames from @q into @b->frame and returns how
-	 * many. Frames that were held back come again, even if they exceed
-	 * @b->want. Unfit frames are counted in q->stats.drops and given back
-	 * with the others. The count may be 0 although something is borrowed:
-	 * every rx_burst is followed by rx_done.
+	 * many. Frames that were held back come first; those for which @b->want
+	 * leaves no room come with a later burst. Unfit frames are counted in
+	 * q->stats.drops and given back with the others. The count may be 0
+	 * although something is borrowed: every rx_burst is followed by
+	 * rx_done.
 	 */
 	unsigned (*rx_burst)(struct rxq *q, struct burst *b);
 	/* Gives back everything that the last rx_burst borrowed. Publishes once

@@ -78,7 +78,9 @@ struct rxq {
 			 * receivers of large ones; rxq_set_gro() */
 	int event_fd;	/* becomes readable when there is work; -1: the queue is
 			 * polled all the time */
-	bool is_shared; /* its frames come in at several ports: frame.from */
+	bool is_shared; /* its frames come in at several ports: frame.from.
+			 * Each of these has an rxq that is only counted in and
+			 * never attached */
 	/* the rest is set by the switch */
 	uint32_t snap; /* [ctl -> worker, atomic] head bytes to snapshot of a
 			* plain frame, at most FRAME_HEAD */

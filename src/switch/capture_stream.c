@@ -21,6 +21,7 @@
 #include "frame.h"
 #include "loop.h"
 #include "shm.h"
+#include "key.h"
 
 #define BUFFER_SIZE  (128u << 10)
 #define STALL_MS     50	 /* between checks for a stop */
@@ -41,7 +42,7 @@ struct record_header {
 };
 
 _Static_assert(sizeof(struct file_header) + sizeof(struct record_header) +
-			       FRAME_MAX <=
+			       FRAME_MAX + VLAN_HLEN <=
 		       BUFFER_SIZE,
 	       "the largest record fits");
 

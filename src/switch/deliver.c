@@ -212,7 +212,7 @@ static __attribute__((noinline)) void send_merged(struct forward *fw,
 	for (unsigned i = 0; i < g->count; i++)
 		if (parts >> i & 1)
 			forward_hold(fw, g->of_burst[i]);
-	stat_add(&fw->merging->merged,
+	stat_add(&fw->merge_stats->merged,
 		 g->count - (unsigned)__builtin_popcountll(parts) - done);
 }
 
@@ -297,7 +297,7 @@ void deliver(struct forward *fw, struct txq *q, struct frame *const *frames,
 		needed |= frame_offloads_needed(frames[i]);
 		bytes += frames[i]->len;
 	}
-	if (unlikely(fw->merging)) {
+	if (unlikely(fw->merge_stats)) {
 		send_merged(fw, q, &g, needed & ~offloads, offloads);
 		return;
 	}

@@ -7,8 +7,9 @@
 
 /*
  * Sends @n frames, all for @q, in order. Merges small ones if their source
- * wants that (fw->merging), and does the offloads that the receiver lacks in
- * software. Drops and counts frames that the receiver has no buffers for. With
+ * wants that (fw->merge_stats), and does the offloads that the receiver lacks
+ * in software. Drops and counts frames that the receiver has no buffers for.
+ * With
  * @can_hold (@frames are in fw->burst) it marks them in fw->burst.held_mask
  * instead, as long as the receiver may be waited for. Never waits itself.
  */

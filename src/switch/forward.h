@@ -23,13 +23,12 @@ struct forward {
 	struct iovec iov[SOFT_IOV];
 	/* large frames made in software, for one receiver at a time */
 	struct gro gro;
-	/* counters of the present queue if its small frames shall be merged,
-	 * else NULL */
-	struct queue_stats *merging;
-	/* has_vlans: the present frames are in a network with VLANs. edited:
-	 * private copies of frames to which the receiver gives other tags. */
-	bool has_vlans;
-	struct frame edited[BURST_MAX];
+	/* where merged frames of the present queue are counted; NULL: it wants
+	 * no merging */
+	struct queue_stats *merge_stats;
+	bool has_vlans; /* of the network that the present frames are in */
+	struct frame
+		edited[BURST_MAX]; /* copies of those that get other tags */
 	struct mac_news *mac_news; /* [const] */
 	/* [worker -> ctl] set when a MAC table asks for growth */
 	bool *grow_wanted;

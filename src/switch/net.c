@@ -17,77 +17,13 @@
 #define BASE_BUCKETS 64
 #define VLAN_BUCKETS 4
 
-static struct topology **list_of(struct net *net, const struct topology *t)
-{
-	return &net->known[(t->sum >> 32) % NET_KNOWN];
-}
-
-static void topology_free(struct net *net, struct topology *t)
-{
-	struct topology **at = list_of(net, t);
-
-	while (*at && *at != t)
-		at = &(*at)->chain;
-	if (*at)
-		*at = t->chain;
-	free(t);
-}
-
-static void topology_put(struct net *net, struct topology *t)
-{
-	if (t && !--t->users)
-		topology_free(net, t);
-}
-
-static void topology_know(struct net *net, struct topology *t)
-{
-	struct topology **list = list_of(net, t);
-
-	t->chain = *list;
-	*list = t;
-}
-
-/* Returns a known topology with the same ports, or NULL. */
-static struct topology *topology_like(struct net *net, const struct topology *t)
-{
-	struct topology *k = *list_of(net, t);
-
-	while (k && (k->sum != t->sum || k->count != t->count ||
-		     memcmp(k->port, t->port, t->count * sizeof(t->port[0]))))
-		k = k->chain;
-	return k;
-}
-
-/* Returns @t, with @p where it is not and without it where it is, as a new
- * topology. NULL: out of memory. */
-static struct topology *topology_toggle(const struct topology *t, unsigned slot,
-					struct port *p)
-{
-	unsigned count = MAX(t->count, slot + 1);
-	uint64_t h =
-		((uintptr_t)p ^ (uint64_t)slot << 48) * 0x9e3779b97f4a7c15ull;
-	struct topology *new;
-
-	new = calloc(1, sizeof(*new) + count * sizeof(struct port *));
-	if (!new)
-		return NULL;
-	memcpy(new->port, t->port, t->count * sizeof(struct port *));
-	new->port[slot] = new->port[slot] ? NULL : p;
-	/* One set of ports has one form and one sum. */
-	while (count && !new->port[count - 1])
-		count--;
-	new->count = count;
-	new->sum = t->sum ^ h;
-	return new;
-}
-
 static void vlans_destroy(struct net *net, struct vlans *v)
 {
 	if (!v)
 		return;
 	for (unsigned i = 1; i <= VLAN_MAX; i++) {
 		fdb_destroy(v->domain[i].fdb);
-		topology_put(net, v->domain[i].topology);
+		topology_put(&net->known, v->domain[i].topology);
 	}
 	free(v);
 }
@@ -96,8 +32,8 @@ void net_destroy(struct net *net)
 {
 	vlans_destroy(net, net->vlans);
 	fdb_destroy(net->base.fdb);
-	topology_put(net, net->base.topology);
-	topology_put(net, net->all);
+	topology_put(&net->known, net->base.topology);
+	topology_put(&net->known, net->all);
 	free(net->name);
 	free(net);
 }
@@ -111,15 +47,14 @@ struct net *net_create(const char *name)
 	CDS_INIT_LIST_HEAD(&net->node);
 	net->name = strdup(name);
 	net->base.fdb = fdb_create(BASE_BUCKETS);
-	net->all = calloc(1, sizeof(*net->all));
+	net->all = topology_create(&net->known);
 	if (!net->name || !net->base.fdb || !net->all) {
 		net_destroy(net);
 		return NULL;
 	}
 	/* without VLANs the two are one topology */
 	net->base.topology = net->all;
-	net->all->users = 2;
-	topology_know(net, net->all);
+	net->all->users++;
 	return net;
 }
 
@@ -149,19 +84,15 @@ static bool is_in(const struct port_vlan *v, unsigned vlan)
  * where it is. */
 static int replace(struct change *c, struct topology *t)
 {
-	struct topology *new, *known;
+	struct topology *new;
+	bool is_new;
 
 	if (t->instead)
 		return 0;
-	new = topology_toggle(t, c->slot, c->port);
+	new = topology_toggle(&c->net->known, t, c->slot, c->port, &is_new);
 	if (!new)
 		return -ENOMEM;
-	known = topology_like(c->net, new);
-	if (known) {
-		free(new);
-		new = known;
-	} else {
-		topology_know(c->net, new);
+	if (is_new) {
 		new->newer = c->news;
 		c->news = new;
 	}
@@ -237,7 +168,7 @@ static void give_up(struct change *c)
 		t->instead = NULL;
 	for (struct topology *t = c->news; t; t = newer) {
 		newer = t->newer;
-		topology_free(c->net, t);
+		topology_free(&c->net->known, t);
 	}
 	c->olds = c->news = NULL;
 	if (c->vlans != c->net->vlans)
@@ -301,7 +232,7 @@ static void free_olds(struct change *c)
 		next = t->next;
 		t->instead = t->next = NULL;
 		if (!t->users)
-			topology_free(c->net, t);
+			topology_free(&c->net->known, t);
 	}
 }
 

@@ -27,19 +27,7 @@
 
 #include "fdb.h"
 #include "port.h"
-
-/* The ports of a domain by slot; published with RCU. Immutable, except that a
- * port that goes while there is no memory is taken out in place. */
-struct topology {
-	unsigned users;		  /* [ctl] domains that use it */
-	uint64_t sum;		  /* [ctl] a hash of its ports */
-	struct topology *chain;	  /* [ctl] in net.known */
-	struct topology *instead; /* [ctl] its replacement, during a change */
-	struct topology *next;	  /* [ctl] in the list of replaced ones */
-	struct topology *newer;	  /* [ctl] in the list of those just made */
-	unsigned count;		  /* slots, holes included */
-	struct port *port[];	  /* NULL: free slot, or not in the domain */
-};
+#include "topology.h"
 
 struct domain {
 	struct fdb *fdb;	   /* [rcu] NULL: no port ever was in it */
@@ -51,17 +39,15 @@ struct vlans {
 	struct domain domain[VLAN_COUNT]; /* 0 and 4095 are not used */
 };
 
-#define NET_KNOWN 64
-
 struct net {
 	char *name; /* heap */
 	struct domain base;
-	struct topology *all;		   /* [rcu] every port by its slot */
-	struct topology *known[NET_KNOWN]; /* [ctl] all, by their sums */
-	struct vlans *vlans;		   /* [rcu] NULL: no port has rules */
-	unsigned port_count;		   /* [ctl] */
-	unsigned rule_count;		   /* [ctl] ports that have rules */
-	struct cds_list_head node;	   /* [ctl] in vswitch.nets */
+	struct topology *all;	   /* [rcu] every port by its slot */
+	struct topologies known;   /* [ctl] those of its domains */
+	struct vlans *vlans;	   /* [rcu] NULL: no port has rules */
+	unsigned port_count;	   /* [ctl] */
+	unsigned rule_count;	   /* [ctl] ports that have rules */
+	struct cds_list_head node; /* [ctl] in vswitch.nets */
 };
 
 struct net *net_create(const char *name); /* NULL: out of memory */

@@ -136,7 +136,7 @@ struct poll_result forward_poll(void *path, struct rxq *q)
 		PROBE3(pop, q->port->name, q->idx, n);
 		if (q->port->flows)
 			learn_flows(q, b->frame, n);
-		fw->merging = shm_load(&q->wants_gro) ? &q->stats : NULL;
+		fw->merge_stats = shm_load(&q->wants_gro) ? &q->stats : NULL;
 		if (unlikely(q->is_shared)) {
 			bytes = forward_shared(fw, q, n);
 		} else {

@@ -228,6 +228,40 @@ static void test_threads(void **state)
 	assert_int_equal(printed + told(c.text), THREADS * LINES * 2);
 }
 
+/* Nobody reads the pipe that the log goes to: whoever logs does not wait, and
+ * the first line that is written again tells what is missing. */
+static void test_reader_stands_still(void **state)
+{
+	static char text[1 << 17];
+	int ends[2], saved = dup(STDERR_FILENO);
+	unsigned missing = 0;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	alarm(5); /* ends a test that waits */
+	for (unsigned i = 0; i < 10000; i++)
+		log_info("line %u", i);
+	n = read(ends[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	missing = 10000 - count((text[n] = '\0', text), "line ");
+	assert_true(missing > 0);
+	log_info("again");
+	alarm(0);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	n = read(ends[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_int_equal(strtoul(text + strlen("ringway: "), NULL, 10),
+			 missing);
+	assert_non_null(strstr(text, "lines of the log were lost\n"
+				     "ringway: again\n"));
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_told_in_time),
 		cmocka_unit_test(test_told_with_next_line),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_reader_stands_still),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,6 +225,50 @@ static void test_refused(void **state)
 	stop(&w);
 }
 
+/* Returns how many different topologies the VLANs of @net have. */
+static unsigned topologies(const struct net *net)
+{
+	unsigned n = 0;
+
+	for (unsigned v = 1; v <= VLAN_MAX; v++) {
+		const struct topology *t = net->vlans->domain[v].topology;
+		unsigned before = 1;
+
+		while (before < v && net->vlans->domain[before].topology != t)
+			before++;
+		n += before == v;
+	}
+	return n;
+}
+
+/* Domains that again have the same ports share a topology again. */
+static void test_sharing(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port(&w, "b", "x"),
+			 *c = add_port(&w, "c", "x");
+	char text[8];
+	struct vlan_conf conf = { .vlan = text };
+
+	(void)state;
+	snprintf(text, sizeof(text), "1");
+	assert_int_equal(switch_set_vlan(&a->port, &conf, NULL), 0);
+	for (unsigned i = 1; i <= 64; i++) {
+		snprintf(text, sizeof(text), "%u", i);
+		assert_int_equal(switch_set_vlan(&b->port, &conf, NULL), 0);
+		snprintf(text, sizeof(text), "none");
+		assert_int_equal(switch_set_vlan(&b->port, &conf, NULL), 0);
+	}
+	/* b and c in all VLANs, and a besides in VLAN 1 */
+	assert_int_equal(topologies(a->port.net), 2);
+	remove_port(&w, b);
+	assert_int_equal(topologies(a->port.net), 2);
+	remove_port(&w, a);
+	remove_port(&w, c);
+	stop(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_random_domains),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_sharing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
