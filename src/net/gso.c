@@ -131,7 +131,9 @@ int gso_iter_next(struct gso_iter *it, struct frame *out, struct iovec *iov,
 	count = take_view(it, size, iov, iov_max);
 	if (count < 0)
 		return count;
-	out->head_off = FRAME_HEADROOM;
+	/* a head that a tag was pushed into begins sooner, and may be longer
+	 * than FRAME_HEAD by that */
+	out->head_off = src->head_off;
 	out->head_len = it->payload_off;
 	out->len = it->payload_off + size;
 	out->iov = iov;

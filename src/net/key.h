@@ -18,8 +18,10 @@ enum {
 	ETHERTYPE_RARP = 0x8035
 };
 
-#define VLAN_HLEN    4 /* bytes of a tag */
-#define KEY_MAX_TAGS 2 /* tags that the parser looks behind */
+#define VLAN_HLEN  4 /* bytes of a tag */
+#define FRAME_TAGS 2 /* tags that a frame with segmentation may come with */
+/* Tags that the parser looks behind: one more may have been pushed. */
+#define KEY_MAX_TAGS (FRAME_TAGS + 1)
 #define KEY_L4_SNAP \
 	86 /* Ethernet, two tags, IPv6, eight bytes of its payload */
 

@@ -53,7 +53,7 @@ static bool gso_is_valid(struct frame *f)
 	const struct vnet_hdr *hdr = &f->hdr;
 	uint32_t payload;
 
-	if (!k->payload_off || k->is_fragment ||
+	if (!k->payload_off || k->is_fragment || k->tags > FRAME_TAGS ||
 	    !gso_type_fits(hdr->gso_type, k))
 		return false;
 	if (hdr->csum_start != k->l4_off ||

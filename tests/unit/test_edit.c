@@ -113,6 +113,91 @@ static void test_small(void **state)
 	assert_memory_equal(out, data, 14);
 }
 
+/* Cuts @f and looks at each segment: the headers of @k, whose length and number
+ * fields aside, and its part of the payload. */
+static void check_segments(struct frame *f, const struct pkt *k, uint16_t size)
+{
+	static uint8_t out[PKT_MAX];
+	static struct frame seg[64];
+	static struct iovec iov[256];
+	unsigned n = 0, used = 0;
+	struct gso_iter it;
+	int got;
+
+	gso_iter_init(&it, f, OFFLOAD_CSUM);
+	while ((got = gso_iter_next(&it, &seg[n], &iov[used], 256 - used)) >=
+	       0) {
+		used += (unsigned)got;
+		assert_true(++n < 64);
+	}
+	assert_int_equal(got, -1);
+	assert_int_equal(n, (k->len - k->payload_off + size - 1) / size);
+	/* all of them at once, as they are sent */
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t at = k->payload_off + i * size;
+
+		frame_copy(&seg[i], 0, out, seg[i].len);
+		assert_int_equal(seg[i].len,
+				 k->payload_off + MIN(size, k->len - at));
+		assert_memory_equal(out, k->data, k->l3_off);
+		/* options of TCP, to the last byte */
+		assert_memory_equal(out + k->l4_off + 20,
+				    k->data + k->l4_off + 20,
+				    k->payload_off - k->l4_off - 20);
+		assert_memory_equal(out + k->payload_off, k->data + at,
+				    seg[i].len - k->payload_off);
+	}
+}
+
+/* A large frame that comes with as many tags as are allowed, or with as much of
+ * headers as a head holds, gets one more tag and is cut. */
+static void test_push_and_segment(void **state)
+{
+	static const struct pkt_spec specs[] = {
+		{ .tags = 2, .payload = 6000 },
+		{ .tags = 2, .v6 = true, .payload = 6000 },
+		/* 14 + 40 + 80 + 56 and 18 + 40 + 80 + 52 bytes of 192 */
+		{ .v6 = true, .l3_opt = 80, .l4_opt = 36, .payload = 6000 },
+		{ .tags = 1,
+		  .v6 = true,
+		  .l3_opt = 80,
+		  .l4_opt = 32,
+		  .payload = 6000 },
+	};
+	static struct pkt plain, tagged;
+	static struct frame f, copy;
+	struct rng rng = rng_start();
+	struct iovec iov[2];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(specs); i++) {
+		struct vnet_hdr hdr;
+
+		pkt_build(&plain, &specs[i], &rng);
+		if (specs[i].l3_opt) { /* in one extension header */
+			plain.data[plain.l3_off + 40] = IPPROTO_TCP;
+			plain.data[plain.l3_off + 41] =
+				(uint8_t)(specs[i].l3_opt / 8 - 1);
+		}
+		hdr = pkt_hdr(&plain, &specs[i], 100);
+		put_tag(&tagged, &plain, 0x8100, 5);
+		take(&f, iov, &plain, &hdr, FRAME_HEAD);
+		assert_true(offload_is_valid(&f));
+		check_segments(&f, &plain, 100);
+		edit_push_tag(&copy, &f, 0x8100, 5);
+		check_segments(&copy, &tagged, 100);
+	}
+	/* a third tag that comes along leaves no room for that */
+	pkt_build(&plain, &specs[0], &rng);
+	put_tag(&tagged, &plain, 0x8100, 5);
+	{
+		struct vnet_hdr hdr = pkt_hdr(&tagged, &specs[0], 100);
+
+		take(&f, iov, &tagged, &hdr, FRAME_HEAD);
+		assert_false(offload_is_valid(&f));
+	}
+}
+
 /* Where a tag may be taken off, no offset may point into it: it would point
  * into the addresses or before the frame afterwards. */
 static void test_offsets_in_a_tag(void **state)
@@ -147,6 +232,7 @@ int main(void)
 		cmocka_unit_test(test_push_and_pop),
 		cmocka_unit_test(test_small),
 		cmocka_unit_test(test_offsets_in_a_tag),
+		cmocka_unit_test(test_push_and_segment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
