@@ -59,6 +59,7 @@ int vq_dev_activate(struct vq_dev *vq, const struct vq_dev_config *c)
 		.unsignalled = VQ_UNSIGNALLED_ALL,
 		.call_fd = c->call_fd,
 		.report_fd = c->report_fd,
+		.is_mute = c->is_mute,
 		.on_miss = c->on_miss,
 		.features = c->features,
 	};
@@ -250,7 +251,12 @@ void vq_dev_notify(struct vq_dev *vq)
 	 * visible. Pairs with the release where the session exchanges it. */
 	int fd = shm_load_acquire(&vq->call_fd);
 
-	if (fd >= 0 && unlikely(peer_event_signal(fd) == -EINTR))
+	if (vq->is_mute && unlikely(shm_load(vq->is_mute)))
+		return;
+	if (fd >= 0 && unlikely(peer_event_signal(fd) == -EINTR)) {
+		if (vq->is_mute)
+			shm_store(vq->is_mute, true);
 		vq_dev_fail(vq, VQ_FAULT_CALL, 0);
+	}
 	stat_inc(&vq->call_count);
 }

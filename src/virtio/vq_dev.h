@@ -66,6 +66,7 @@ struct vq_dev {
 	uint64_t fault_addr;  /* VQ_FAULT_ADDRESS: guest address of the buffer;
 			       * written before the fault */
 	const int *report_fd; /* [const after activate] from the config */
+	bool *is_mute;	      /* [const after activate] from the config */
 	uint32_t idle_looks;  /* [worker -> ctl] arms before the driver made its
 			       * first chain available */
 	enum vq_on_miss on_miss; /* [const after activate] */
@@ -85,6 +86,11 @@ struct vq_dev_config {
 	 * at a fault, at a miss, and when idle_looks reaches VQ_IDLE_LOOKS and
 	 * at each doubling. */
 	const int *report_fd;
+	/* Shared by the rings of one owner, or NULL. Set [any, atomic] when a
+	 * write to a call descriptor blocked: none of the rings is notified
+	 * from then on. Otherwise a burst that is flooded to many of them would
+	 * block its worker once for each. */
+	bool *is_mute;
 	enum vq_on_miss on_miss;
 };
 

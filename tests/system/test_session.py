@@ -12,7 +12,7 @@ import time
 
 import pytest
 import vufront as v
-from frames import ether
+from frames import ether, udp
 from test_switch import ping
 
 
@@ -327,3 +327,28 @@ def test_eventfd_that_blocks(up, which):
     assert 'blocks' in show(s, 'bad')['last_disconnect']
     b.recv_all()
     ping(a, b)
+
+
+def test_many_eventfds_that_block(up):
+    """A burst that is flooded to many queues of a front-end whose eventfds block
+    holds up its worker once, not once for each queue."""
+    s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=bad,queues=32')
+    a, b = s.front('a', size=256), s.front('b', size=256)
+    bad = s.front('bad', pairs=32, size=4,
+                  features=v.PLAIN | v.bits(v.F_MQ))
+    for ring in bad.rings[::2]:
+        make_block(ring.call)
+    flows = a.rings[1]
+    for i in range(64):
+        # one flow each: bytes 34 and 35 are the source port
+        frame = bytearray(bytes(udp(1, 2, b'x' * 20)))
+        frame[:6] = b'\xff' * 6
+        struct.pack_into('!H', frame, 34, 1000 + 7 * i)
+        data = bytes(12) + bytes(frame)
+        assert flows.add(len(data), False, data)
+    start = time.monotonic()
+    flows.notify()
+    time.sleep(0.05)
+    b.send(ether(2, 1), timeout=10)
+    assert time.monotonic() - start < 1
+    assert bad.is_closed()

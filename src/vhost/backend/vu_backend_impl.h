@@ -22,6 +22,7 @@ struct vu_backend {
 	const char *name;      /* name of the port; borrowed */
 	struct log_limit *log; /* limit of the port; borrowed */
 	const int *report_fd;  /* borrowed */
+	bool is_mute;	       /* [any, atomic] of all rings, see vq_dev.h */
 	struct loop *loop;
 	struct loop_watch watch;
 	struct loop_timer second_look;

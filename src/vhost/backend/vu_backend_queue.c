@@ -117,7 +117,8 @@ int vu_queue_start(struct vu_backend *b, struct vu_queue *q, struct err *err)
 					.count = q->num,
 					.mem = b->mem,
 					.call_fd = q->call_fd,
-					.report_fd = b->report_fd };
+					.report_fd = b->report_fd,
+					.is_mute = &b->is_mute };
 	unsigned idx = vu_queue_idx(b, q);
 	int rc;
 
