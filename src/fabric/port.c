@@ -127,6 +127,7 @@ int port_init(struct port *p, const struct port_env *env,
 	p->ops = ops;
 	p->workers = env->workers;
 	p->sw = env->sw;
+	p->loop = env->loop;
 	p->observers = env->observers;
 	port_set_common(p, common);
 	p->name = strdup(common->id);
@@ -145,6 +146,7 @@ int port_init(struct port *p, const struct port_env *env,
 void port_fini(struct port *p)
 {
 	port_set_txqs(p, NULL, 0, 0);
+	loop_timer_disarm(&p->link_timer);
 	free(p->name);
 	free(p->rxq);
 	free(p->txq);
@@ -192,8 +194,14 @@ void port_set_snap(struct port *p, uint32_t snap)
 			rxq_update_snap(p->rxq[i]);
 }
 
-static void tell_link(const struct port *p, bool is_up)
+/* A link that goes down is told when it has been down for so long. A session
+ * that exchanges its memory is back before, and a peer that toggles its link
+ * tells no more than twenty changes a second. */
+#define LINK_DOWN_MS 50
+
+static void tell_link(struct port *p, bool is_up)
 {
+	p->told_up = is_up;
 	/* A port outside the switch has no observers. */
 	if (p->net)
 		observers_tell(p->observers,
@@ -201,6 +209,21 @@ static void tell_link(const struct port *p, bool is_up)
 						.port = p->name,
 						.net = p->net_name,
 						.is_up = is_up });
+}
+
+static void on_down(struct loop_timer *t)
+{
+	tell_link(container_of(t, struct port, link_timer), false);
+}
+
+static void link_changed(struct port *p, bool is_up)
+{
+	p->down_ms = is_up ? 0 : loop_now_ms();
+	loop_timer_disarm(&p->link_timer);
+	if (is_up && !p->told_up)
+		tell_link(p, true);
+	else if (!is_up && p->told_up)
+		loop_timer_arm(p->loop, &p->link_timer, LINK_DOWN_MS, on_down);
 }
 
 void port_tell_fault(const struct port *p, unsigned queue, const char *text)
@@ -238,9 +261,7 @@ int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 		shm_store(&p->tx_offloads, offloads);
 		rcu_publish(p->txqs, set);
 	}
-	if (!old != !set) {
-		p->down_ms = set ? 0 : loop_now_ms();
-		tell_link(p, set);
-	}
+	if (!old != !set)
+		link_changed(p, set);
 	return 0;
 }

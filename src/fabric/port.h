@@ -120,16 +120,19 @@ struct port {
 	struct net *net;	     /* [ctl] NULL while not in the switch */
 	const char *net_name;	     /* [ctl] name of net; borrowed */
 	uint32_t slot;		     /* [const while in net] in the topology */
-	uint32_t max_macs;	 /* [ctl -> any, atomic] bound of mac_count */
-	uint32_t mac_count;	 /* [any, atomic] addresses learned now */
-	unsigned tx_offloads;	 /* [ctl -> any, atomic] OFFLOAD_* it takes */
-	uint64_t full_ns;	 /* [ctl -> any, atomic] longest wait of senders
-				  * for it; 0: they drop */
-	struct port_vlan *vlan;	 /* [rcu] rules about tags; heap; NULL: none */
-	uint64_t down_ms;	 /* [ctl] when the link went down; 0: up */
-	struct txq_set *txqs;	 /* [rcu] queues to send on; NULL: link down */
-	struct capture *capture; /* [rcu] NULL: not captured */
-	uint64_t down_drops;	 /* [any, atomic] frames dropped while down */
+	uint32_t max_macs;	/* [ctl -> any, atomic] bound of mac_count */
+	uint32_t mac_count;	/* [any, atomic] addresses learned now */
+	unsigned tx_offloads;	/* [ctl -> any, atomic] OFFLOAD_* it takes */
+	uint64_t full_ns;	/* [ctl -> any, atomic] longest wait of senders
+				 * for it; 0: they drop */
+	struct port_vlan *vlan; /* [rcu] rules about tags; heap; NULL: none */
+	uint64_t down_ms;	/* [ctl] when the link went down; 0: up */
+	bool told_up;		/* [ctl] the link as observers know it */
+	struct loop *loop;	/* [const] the control thread's */
+	struct loop_timer link_timer; /* [ctl] armed while down and not told */
+	struct txq_set *txqs;	  /* [rcu] queues to send on; NULL: link down */
+	struct capture *capture;  /* [rcu] NULL: not captured */
+	uint64_t down_drops;	  /* [any, atomic] frames dropped while down */
 	struct flow_table *flows; /* queue of each flow; heap; NULL: the port
 				   * has one queue pair */
 	uint32_t snap;		  /* [ctl] head bytes that its network needs */

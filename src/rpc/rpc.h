@@ -16,6 +16,7 @@
 #include "loop.h"
 
 #define RPC_MAX_REQUEST (1u << 20) /* bytes of a line */
+#define RPC_MAX_BATCH	100 /* replies to a batch, which are made all at once */
 
 enum rpc_error {
 	RPC_PARSE_ERROR = -32700,

@@ -171,14 +171,32 @@ static json_t *handle_request(const struct dispatch *d, const json_t *request)
 	return call_method(d, name, params, id);
 }
 
+/* Returns how many replies @batch asks for. */
+static size_t wanted_replies(const json_t *batch)
+{
+	const json_t *request;
+	size_t i, n = 0;
+
+	json_array_foreach(batch, i, request)
+		n += !json_is_object(request) ||
+		     json_object_get(request, "id") != NULL;
+	return n;
+}
+
 static json_t *handle_batch(const struct dispatch *d, const json_t *batch)
 {
 	json_t *replies, *request;
+	char text[80];
 	size_t i;
 
 	if (!json_array_size(batch))
 		return rpc_error_reply(NULL, RPC_INVALID_REQUEST,
 				       "a batch must not be empty", NULL);
+	if (wanted_replies(batch) > RPC_MAX_BATCH) {
+		snprintf(text, sizeof(text),
+			 "a batch asks for at most %d replies", RPC_MAX_BATCH);
+		return rpc_error_reply(NULL, RPC_INVALID_REQUEST, text, NULL);
+	}
 	replies = json_array();
 	json_array_foreach(batch, i, request) {
 		json_t *reply = handle_request(d, request);

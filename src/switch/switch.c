@@ -323,6 +323,7 @@ void switch_remove_port(struct vswitch *sw, struct port *p)
 	/* On return no worker learns for its slot any more. */
 	net_remove_port(net, p);
 	mac_news_drain(&sw->mac_news);
+	loop_timer_disarm(&p->link_timer);
 	tell_port(p, EVENT_PORT_REMOVED);
 	p->net_name = NULL;
 	update_snap(net);

@@ -58,22 +58,47 @@ static void test_kinds(void **state)
 	assert_int_equal(all.kinds, 0);
 }
 
+static void turn_loop(struct world *w, uint64_t ms)
+{
+	uint64_t end = loop_now_ms() + ms;
+	struct loop_timer t = { 0 };
+
+	while (loop_now_ms() < end) {
+		loop_timer_arm(w->loop, &t, 10, loop_timer_disarm);
+		loop_step(w->loop);
+	}
+	loop_timer_disarm(&t);
+}
+
 static void test_ports_and_links(void **state)
 {
 	struct world w = start(1);
 	struct notes n = { .o = { note, EVENT_ALL, NULL } };
 	struct fake_port *p;
+	struct txq *txq;
 
 	(void)state;
 	observer_add(switch_observers(w.sw), &n.o);
 	p = add_port(&w, "one", "blue");
+	txq = &p->q[0].txq;
+	for (unsigned i = 0; i < 100; i++) { /* back at once: no event */
+		port_set_txqs(&p->port, NULL, 0, 0);
+		port_set_txqs(&p->port, &txq, 1, OFFLOAD_ALL);
+	}
+	turn_loop(&w, 200);
+	assert_int_equal(n.count, 1);
 	port_set_txqs(&p->port, NULL, 0, 0);
 	port_set_txqs(&p->port, NULL, 0, 0); /* no change, no event */
+	turn_loop(&w, 200);
+	port_set_txqs(&p->port, &txq, 1, OFFLOAD_ALL);
+	port_set_txqs(&p->port, NULL, 0, 0);
 	remove_port(&w, p);
+	turn_loop(&w, 100);
 	assert_string_equal(n.text[0], "port-added one blue");
 	assert_string_equal(n.text[1], "link one blue down");
-	assert_string_equal(n.text[2], "port-removed one blue");
-	assert_int_equal(n.count, 3);
+	assert_string_equal(n.text[2], "link one blue up");
+	assert_string_equal(n.text[3], "port-removed one blue");
+	assert_int_equal(n.count, 4);
 	observer_remove(switch_observers(w.sw), &n.o);
 	stop(&w);
 }

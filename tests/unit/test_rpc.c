@@ -286,6 +286,30 @@ static void test_not_json(void **state)
 	}
 }
 
+/* A batch asks for at most RPC_MAX_BATCH replies; none of a longer one is run.
+ */
+static void test_long_batch(void **state)
+{
+	(void)state;
+	for (int extra = 0; extra < 2; extra++) {
+		tell("[" ECHO_REQUEST);
+		for (int i = 1; i < RPC_MAX_BATCH + extra; i++)
+			tell("," ECHO_REQUEST);
+		tell("]\n");
+		if (extra)
+			assert_string_equal(
+				hear(),
+				"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{"
+				"\"code\":-32600,\"message\":\"a batch asks "
+				"for "
+				"at most 100 replies\"}}");
+		else
+			assert_int_equal(
+				strlen(hear()),
+				RPC_MAX_BATCH * (strlen(ECHO_REPLY) + 1) + 1);
+	}
+}
+
 static void test_pieces(void **state)
 {
 	const char *at = ECHO_REQUEST "\n";
@@ -468,10 +492,11 @@ static void test_close(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_requests),	TEST(test_not_json),
-		TEST(test_pieces),	TEST(test_too_long),
-		TEST(test_slow_reader), TEST(test_descriptors),
-		TEST(test_close),	TEST(test_lost_descriptors),
+		TEST(test_requests),	     TEST(test_not_json),
+		TEST(test_pieces),	     TEST(test_too_long),
+		TEST(test_long_batch),	     TEST(test_slow_reader),
+		TEST(test_descriptors),	     TEST(test_close),
+		TEST(test_lost_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
