@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "json_opt.h"
 #include "json_show.h"
+#include "log.h"
 #include "methods_impl.h"
 
 const struct opt_row port_params[] = {
@@ -94,9 +96,11 @@ int method_port_add(struct rpc_call *call)
 		return rc;
 	snprintf(id, sizeof(id), "%s", n->common.id);
 	rc = daemon_add_port(call->ctx, n, &call->err);
-	if (!rc)
-		json_object_set_new(call->result, "id", json_text(id));
-	return rc;
+	if (rc)
+		return rc;
+	log_info("port=%s: added", id);
+	json_object_set_new(call->result, "id", json_text(id));
+	return 0;
 }
 
 int method_port_del(struct rpc_call *call)
@@ -108,13 +112,45 @@ int method_port_del(struct rpc_call *call)
 	if (!p)
 		return -ENOENT;
 	daemon_remove_port(call->ctx, p);
+	log_info("port=%s: removed", args->id);
 	return 0;
 }
 
+struct change {
+	struct netdev *n;
+	const char *last; /* the key of the call before */
+};
+
+static bool is_list(const void *ctx, const char *key)
+{
+	const struct change *c = ctx;
+
+	return netdev_takes_list(c->n, key);
+}
+
+/* Replaces a list by the first element of an array, and adds the others. */
 static int change(void *ctx, const char *key, const char *value,
 		  struct err *err)
 {
-	return netdev_change(ctx, key, value, err);
+	struct change *c = ctx;
+	bool is_next = key == c->last && !strchr("+-", key[strlen(key) - 1]);
+	char add[80];
+
+	c->last = key;
+	if (is_next) {
+		snprintf(add, sizeof(add), "%s+", key);
+		key = add;
+	}
+	return netdev_change(c->n, key, value, err);
+}
+
+/* Logs what port @id was told to change, @rest being the parameters. */
+static void log_change(const char *id, const json_t *rest)
+{
+	char *text = json_dumps(rest, JSON_COMPACT);
+
+	log_info("port=%s: changed: %s", id, text ? text : "?");
+	free(text);
 }
 
 /* Takes {"id": PORT, KEY: value, "KEY+": value, "KEY-": value, ...} and makes
@@ -125,6 +161,7 @@ int method_port_set(struct rpc_call *call)
 	struct daemon_port *p =
 		daemon_find_port(call->ctx, args->id, &call->err);
 	struct netdev *changed;
+	struct change c;
 	json_t *rest;
 	int rc;
 
@@ -137,13 +174,16 @@ int method_port_set(struct rpc_call *call)
 		goto out;
 	}
 	json_object_del(rest, "id");
-	rc = json_opt_each(rest, change, changed, &call->err);
+	c = (struct change){ .n = changed };
+	rc = json_opt_each(rest, is_list, change, &c, &call->err);
 	if (!rc)
 		rc = daemon_change_port(p, changed, &call->err);
-	if (!rc)
-		changed = NULL; /* the port owns it now */
-	else
+	if (rc) {
 		err_prefix(&call->err, rc, "netdev %s", args->id);
+		goto out;
+	}
+	changed = NULL; /* the port owns it now */
+	log_change(args->id, rest);
 out:
 	json_decref(rest);
 	netdev_free(changed);

@@ -180,10 +180,28 @@ static int parse_pairs(const char *type_name, const struct opt_pair *pairs,
 	return rc;
 }
 
+static const struct opt_row *find_row(const struct port_type *type,
+				      const char *key)
+{
+	const struct opt_row *row = opt_find(port_conf_rows, key);
+
+	return row ? row : opt_find(type->rows, key);
+}
+
 struct pairs {
+	const struct port_type *type; /* NULL: parse_pairs() will refuse */
 	struct opt_pair *pair;
 	int count;
 };
+
+/* An unknown key passes: parse_pairs() names it. */
+static bool is_list(const void *ctx, const char *key)
+{
+	const struct pairs *p = ctx;
+	const struct opt_row *row = p->type ? find_row(p->type, key) : NULL;
+
+	return !row || row->kind == OPT_LIST;
+}
 
 static int collect(void *ctx, const char *key, const char *value,
 		   struct err *err)
@@ -210,9 +228,12 @@ static int collect(void *ctx, const char *key, const char *value,
 int netdev_parse_json(const json_t *object, struct netdev **out,
 		      struct err *err)
 {
-	struct pairs p = { 0 };
-	int rc = json_opt_each(object, collect, &p, err);
+	const char *type = json_string_value(json_object_get(object, "type"));
+	struct pairs p = { .type = type ? port_type_find(type, err) : NULL };
+	int rc = type && !p.type ? -EINVAL : 0;
 
+	if (!rc)
+		rc = json_opt_each(object, is_list, collect, &p, err);
 	if (!rc)
 		rc = parse_pairs(NULL, p.pair, p.count, out, err);
 	opt_pairs_free(NULL, p.pair, p.count);
@@ -273,22 +294,43 @@ static int change_list(const struct opt_row *row, void *conf, char how,
 	return opt_set(only, conf, row->key, value, err);
 }
 
+#define CHANGE_NAME_SIZE 64
+
+/* Stores @key without a "+" or "-" at its end in @name. Returns that character,
+ * or '='. */
+static char split_change(const char *key, char name[CHANGE_NAME_SIZE])
+{
+	size_t len = strlen(key);
+	char how = '=';
+
+	if (len && strchr("+-", key[len - 1]))
+		how = key[--len];
+	if (len >= CHANGE_NAME_SIZE)
+		len = CHANGE_NAME_SIZE - 1;
+	memcpy(name, key, len);
+	name[len] = '\0';
+	return how;
+}
+
+bool netdev_takes_list(const struct netdev *n, const char *key)
+{
+	char name[CHANGE_NAME_SIZE];
+	const struct opt_row *row;
+
+	split_change(key, name);
+	row = find_row(n->type, name);
+	return !row || row->kind == OPT_LIST;
+}
+
 int netdev_change(struct netdev *n, const char *key, const char *value,
 		  struct err *err)
 {
 	const struct opt_row *tables[] = { port_conf_rows, n->type->rows,
 					   NULL };
-	size_t len = strlen(key);
-	char name[64], how = '=';
+	char name[CHANGE_NAME_SIZE], how = split_change(key, name);
 	const struct opt_row *row;
 	void *conf = &n->common;
 
-	if (len && strchr("+-", key[len - 1]))
-		how = key[--len];
-	if (len >= sizeof(name))
-		len = sizeof(name) - 1;
-	memcpy(name, key, len);
-	name[len] = '\0';
 	row = opt_find(port_conf_rows, name);
 	if (!row) {
 		row = opt_find(n->type->rows, name);
@@ -307,8 +349,9 @@ int netdev_change(struct netdev *n, const char *key, const char *value,
 		return change_list(row, conf, how, value, err);
 	if (how != '=')
 		return err_set(err, -EINVAL,
-			       "%s%c=%s: only lists take %c=; write %s=%s",
-			       name, how, value, how, name, value);
+			       "%s%c=%s: only options given several times take "
+			       "%c=; write the whole new value after %s=",
+			       name, how, value, how, name);
 	return opt_set(conf == n->conf ? n->type->rows : port_conf_rows, conf,
 		       name, value, err);
 }

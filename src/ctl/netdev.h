@@ -26,6 +26,10 @@ int netdev_parse_json(const json_t *object, struct netdev **out,
 struct netdev *netdev_copy(const struct netdev *n); /* NULL: no memory */
 void netdev_free(struct netdev *n);		    /* NULL is fine */
 
+/* Returns whether netdev_change() may be called several times for @key, which
+ * is also true of an unknown key: netdev_change() refuses it. */
+bool netdev_takes_list(const struct netdev *n, const char *key);
+
 /*
  * Changes an option that may change on a live port. The @key of a list may end
  * in "+" or "-", which adds or removes @value; else @value replaces the list,

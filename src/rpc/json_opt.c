@@ -38,7 +38,9 @@ static int set_one(const char *key, const json_t *v, set_fn *set, void *ctx,
 	}
 }
 
-int json_opt_each(const json_t *object, set_fn *set, void *ctx, struct err *err)
+int json_opt_each(const json_t *object,
+		  bool (*is_list)(const void *ctx, const char *key),
+		  set_fn *set, void *ctx, struct err *err)
 {
 	const char *key;
 	json_t *value, *element;
@@ -53,6 +55,10 @@ int json_opt_each(const json_t *object, set_fn *set, void *ctx, struct err *err)
 				return rc;
 			continue;
 		}
+		if (!is_list(ctx, key))
+			return err_set(
+				err, -EINVAL,
+				"%s: takes one value, not a list of them", key);
 		json_array_foreach(value, i, element) {
 			rc = set_one(key, element, set, ctx, err);
 			if (rc)
@@ -66,6 +72,15 @@ struct target {
 	const struct opt_row *rows;
 	void *conf;
 };
+
+/* An unknown key passes: set_in_target() names it. */
+static bool is_list_in_target(const void *ctx, const char *key)
+{
+	const struct target *t = ctx;
+	const struct opt_row *row = opt_find(t->rows, key);
+
+	return !row || row->kind == OPT_LIST;
+}
 
 static int set_in_target(void *ctx, const char *key, const char *value,
 			 struct err *err)
@@ -82,7 +97,8 @@ int json_opt_parse(const struct opt_row *rows, void *conf, const json_t *object,
 	int rc = opt_defaults(rows, conf, err);
 
 	if (!rc && object)
-		rc = json_opt_each(object, set_in_target, &t, err);
+		rc = json_opt_each(object, is_list_in_target, set_in_target, &t,
+				   err);
 	if (!rc)
 		rc = opt_check(rows, conf, err);
 	if (rc)

@@ -9,8 +9,10 @@
 
 /* Calls set(ctx, key, value as text, err) for each member of @object, and for
  * each element of a member that is an array. Returns 0 or the first error: of
- * set(), or -EINVAL with @err for a value of another kind. */
+ * set(), or -EINVAL with @err for a value of another kind or an array for a key
+ * that is_list(ctx, key) says takes one value. */
 int json_opt_each(const json_t *object,
+		  bool (*is_list)(const void *ctx, const char *key),
 		  int (*set)(void *ctx, const char *key, const char *value,
 			     struct err *err),
 		  void *ctx, struct err *err);

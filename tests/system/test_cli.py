@@ -363,14 +363,19 @@ def test_port_set(up):
     assert s.call('port.show', id='n')['config']['max-macs'] == 7
     for change, words in (('net=x', ['net', 'live']),
                           ('max-macs=x', ['max-macs', 'x', 'number']),
-                          ('max-macs+=1', ['list']),
+                          ('max-macs+=1', ['several times']),
+                          ('vlan=8', ['vlan: takes one value']),
                           ('nosuch=1', ['nosuch']), ('max-macs', ['KEY'])):
-        done = s.command('port', 'set', 'n', 'max-macs=9', change, check=False)
+        done = s.command('port', 'set', 'n', 'vlan=9', change, check=False)
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
         assert all(w in done.stderr for w in words), done.stderr
     # A refused port.set changes no option.
-    assert s.call('port.show', id='n')['config']['max-macs'] == 7
+    config = s.call('port.show', id='n')['config']
+    assert config['max-macs'] == 7 and not config.get('vlan')
+    log = s.log_text()
+    assert log.count('port=n: changed') == 1
+    assert 'port=n: changed: {"max-macs":"7"}' in log
 
 
 def test_add_by_name(up):

@@ -329,3 +329,29 @@ def test_hostfwd_port_in_use(up):
                    netdev=f'user,id=u,hostfwd=tcp:127.0.0.1:{port}-:22')
         assert 'u' in str(e.value) and str(port) in str(e.value)
         assert [p['id'] for p in s.call('port.list')['ports']] == ['n']
+
+
+def test_arrays_are_for_lists_only(up):
+    ports = [lab.free_port() for _ in range(3)]
+    rules = [f'tcp:127.0.0.1:{p}-10.0.2.15:{p}' for p in ports]
+    s = up('null,id=n')
+    s.call('port.add', type='user', id='u', hostfwd=rules[:2])
+
+    def forwarded():
+        return [p for p in ports
+                if any(str(p) in r for r in s.call('port.show', id='u')
+                       ['config']['hostfwd'])]
+    assert forwarded() == ports[:2]
+    s.call('port.set', id='u', hostfwd=rules[1:])
+    assert forwarded() == ports[1:], 'the whole array replaces the list'
+    for method, params in (
+            ('port.add', {'type': 'null', 'id': 'x', 'trunk': [10, 20]}),
+            ('port.set', {'id': 'n', 'trunk': [100, 200]}),
+            ('port.set', {'id': 'n', 'trunk': []})):
+        with pytest.raises(lab.RpcError) as e:
+            s.call(method, **params)
+        assert 'trunk: takes one value, not a list of them' in str(e.value)
+    with pytest.raises(lab.RpcError) as e:
+        s.call('port.del', id=['n'])
+    assert 'id: takes one value, not a list of them' in str(e.value)
+    assert [p['id'] for p in s.call('port.list')['ports']] == ['n', 'u']

@@ -199,8 +199,8 @@ static void test_change(void **state)
 		  "net cannot be changed on a live port: `port "
 		  "del n`, then `port add` with the new value" },
 		{ "max-macs+", "5",
-		  "max-macs+=5: only lists take +=; write "
-		  "max-macs=5" },
+		  "max-macs+=5: only options given several times take "
+		  "+=; write the whole new value after max-macs=" },
 		{ "max-mac", "5",
 		  "unknown option 'max-mac': did you mean max-macs?" },
 	};
