@@ -277,6 +277,58 @@ def test_addresses_run_out(up):
     assert discover(1), 'who has one keeps it'
 
 
+def test_guests_take_at_most_half_of_the_descriptors(up):
+    """The bound is for all user ports together. It ends no connection, and
+    leaves the daemon what it needs for everything else."""
+    s = up('vhost-user,id=a', 'user,id=u',
+           prefix=['prlimit', '--nofile=128:128'])
+    a = s.front('a')
+
+    def sockets(key='sockets', ports='uv'):
+        return [s.call('port.show', id=p)['state'][key] for p in ports]
+
+    def flood(begin):
+        """Begins 200 flows; both user ports get each frame."""
+        for port in range(begin, begin + 200):
+            a.send(bytes(Ether(src=mac(1), dst=BROADCAST) /
+                         IP(src='10.0.2.15', dst='10.0.2.2') /
+                         UDP(sport=port, dport=9)))
+
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        listener.listen()
+        head = Ether(src=mac(1), dst=BROADCAST) / \
+            IP(src='10.0.2.15', dst='10.0.2.2')
+        tcp = {'sport': 4000, 'dport': listener.getsockname()[1]}
+        a.send(bytes(head / TCP(**tcp, flags='S', seq=1)))
+        answer_arp(a)
+        ack = wait_frame(a, lambda p: TCP in p)[TCP].seq + 1
+        a.send(bytes(head / TCP(**tcp, flags='A', seq=2, ack=ack)))
+        with listener.accept()[0] as c:
+            s.call('port.add', netdev='user,id=v')
+            flood(1000)
+            lab.wait_until(lambda: sum(sockets('sockets_refused')) >= 300, 5,
+                           'frames are refused')
+            assert sum(sockets()) == 64 and min(sockets()) > 0
+            assert len(os.listdir(f'/proc/{s.pid}/fd')) < 128 - 30
+            for port in 'uv':
+                assert f'port={port}: its guest cannot begin connections: ' \
+                    'all user ports together' in s.log_text()
+            late = lab.Rpc(s.control)
+            late.call('port.add', netdev='user,id=w')
+            late.close()
+            a.send(bytes(head / TCP(**tcp, flags='PA', seq=2, ack=ack) /
+                         Raw(b'goes on')))
+            c.settimeout(3)
+            assert c.recv(100) == b'goes on'
+    left = sockets(ports='u')[0]
+    s.call('port.del', id='v')
+    flood(2000)
+    lab.wait_until(lambda: sum(sockets(ports='uw')) == 64, 5,
+                   'the sockets of a removed port are free for others')
+    assert left < sockets(ports='u')[0]
+
+
 @pytest.mark.parametrize('v6', [False, True])
 def test_udp_forward_answers_all_addresses(up, v6):
     """Clients use several addresses of the host in turn."""

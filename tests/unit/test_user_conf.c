@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "offload.h"
 #include "user_edge.h"
 #include "user_filter.h"
 
@@ -398,8 +399,61 @@ static void test_edge_any_frame(void **state)
 		user_is_discover(p, size, mac);
 		user_is_dhcp_answer(p, size);
 		user_fix_source(p, size, &n);
+		user_may_open_socket(p, size);
 		free(p);
 	}
+}
+
+/* Sets the transport header of a frame and asks about it. */
+static bool may_open(const uint8_t *head, uint32_t l4, uint8_t protocol,
+		     uint8_t type, uint8_t tcp_flags, uint32_t size)
+{
+	uint8_t p[100] = { 0 };
+
+	memcpy(p, head, ETH_HLEN + 1);
+	p[p[12] == 8 ? 23 : 20] = protocol;
+	p[l4] = type;
+	p[l4 + 13] = tcp_flags;
+	return user_may_open_socket(p, size);
+}
+
+static void test_sockets_of_frames(void **state)
+{
+	static const uint8_t v4[100] = { [12] = 8, [14] = 0x45 },
+			     options[100] = { [12] = 8, [14] = 0x47 },
+			     v6[100] = { [12] = 0x86, [13] = 0xdd, 0x60 },
+			     arp[100] = { [12] = 8, [13] = 6 };
+	static const struct {
+		const uint8_t *head;
+		uint32_t l4;
+		uint8_t echo;
+	} family[] = { { v4, 34, 8 }, { options, 42, 8 }, { v6, 54, 128 } };
+	uint8_t fragment[60] = {
+		[12] = 8, [14] = 0x45, [20] = 0x20, [23] = 99
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(family); i++) {
+		const uint8_t *h = family[i].head;
+		uint32_t l4 = family[i].l4;
+		uint8_t icmp = i == 2 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+
+		assert_true(may_open(h, l4, IPPROTO_TCP, 0, 0x02, 100));
+		assert_true(may_open(h, l4, IPPROTO_TCP, 0, 0x0a, 100));
+		assert_true(may_open(h, l4, IPPROTO_TCP, 0, 0x10, l4 + 13));
+		assert_false(may_open(h, l4, IPPROTO_TCP, 0, 0x12, 100));
+		assert_false(may_open(h, l4, IPPROTO_TCP, 0, 0x10, l4 + 14));
+		assert_false(may_open(h, l4, IPPROTO_TCP, 0, 0x04, 100));
+		assert_true(may_open(h, l4, IPPROTO_UDP, 0, 0, 100));
+		assert_true(may_open(h, l4, icmp, family[i].echo, 0, 100));
+		assert_false(may_open(h, l4, icmp, 3, 0, 100));
+		assert_false(may_open(h, l4, 99, 0, 0, 100));
+	}
+	assert_true(user_may_open_socket(fragment, sizeof(fragment)));
+	fragment[20] = 0x40; /* may not be fragmented */
+	assert_false(user_may_open_socket(fragment, sizeof(fragment)));
+	assert_false(user_may_open_socket(arp, sizeof(arp)));
+	assert_false(user_may_open_socket(v4, 13));
 }
 
 int main(void)
@@ -413,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_filter_families),
 		cmocka_unit_test(test_edge_any_frame),
+		cmocka_unit_test(test_sockets_of_frames),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

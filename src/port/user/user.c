@@ -277,6 +277,8 @@ static void user_show(const struct port *p, struct show *s)
 	show_list(s, "hostfwd", &u->hostfwd);
 	show_list(s, "guestfwd", &u->guestfwd);
 	show_num(s, "to_guests_dropped", stat_read(&u->slirp.dropped));
+	show_num(s, "sockets", stat_read(&u->slirp.sockets.count));
+	show_num(s, "sockets_refused", stat_read(&u->slirp.sockets.refused));
 	show_num(s, "dhcp_unanswered", stat_read(&u->slirp.dhcp_unanswered));
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Internals of the user port: user.c is the port (workers and control thread),
- * user_slirp.c the thread that runs libslirp, user_change.c its forwarded
- * ports, user_agent.c the targets of guestfwd rules.
+ * user_slirp.c the thread that runs libslirp, user_sockets.c the bound on its
+ * sockets, user_change.c its forwarded ports, user_agent.c the targets of
+ * guestfwd rules.
  */
 #ifndef RW_USER_H
 #define RW_USER_H
@@ -34,6 +35,16 @@ struct user_change {
 	bool is_done;			    /* @rc is valid */
 };
 
+/* The sockets of connections that libslirp has open for a port. */
+struct user_sockets {
+	uint64_t *open_bits; /* [holder of the library's lock] a bit for each
+			      * descriptor number; heap */
+	unsigned words;	     /* [holder of the library's lock] of open_bits */
+	uint64_t count;	     /* [holder of the library's lock -> any] */
+	uint64_t max;	     /* [const] the bound for all ports together */
+	uint64_t refused;    /* [thread -> any] frames dropped at the bound */
+};
+
 /* libslirp with its thread. */
 struct user_slirp {
 	const char *name;  /* [const] the port's id; borrowed */
@@ -43,9 +54,10 @@ struct user_slirp {
 	int out_fd;	   /* [const] wakes the worker */
 	uint64_t dropped;  /* [thread -> any] frames to guests: out full */
 	uint64_t dhcp_unanswered; /* [thread -> any] requests without address */
-	struct user_net net;	  /* [const] */
-	bool has_dhcp_answer;	  /* [thread] a DHCP answer was sent since the
-				   * last reset */
+	struct user_sockets sockets;
+	struct user_net net;  /* [const] */
+	bool has_dhcp_answer; /* [thread] a DHCP answer was sent since the
+			       * last reset */
 
 	Slirp *slirp;		    /* [holder of the library's lock] */
 	struct user_timer *timers;  /* [holder of the library's lock] */
@@ -91,6 +103,24 @@ void user_change_run(struct user_slirp *s, struct user_change *c);
 /* Adds @fd to this round's poll() for @events. Returns its index in s->pfd, or
  * -1 without memory. [thread] */
 int user_slirp_poll_fd(struct user_slirp *s, int fd, short events);
+
+/*
+ * Sockets. A guest opens one with each flow that it begins. The bound is for
+ * all user ports together: half of the descriptors that the process may open
+ * (RLIMIT_NOFILE), at most USER_SOCKETS_MAX. The library's lock is held.
+ */
+#define USER_SOCKETS_MAX 8192
+/* Sets the bound. [ctl, before libslirp] */
+void user_sockets_init(struct user_slirp *s);
+/* libslirp's callbacks: it opened the socket @fd / will close it. */
+void user_sockets_opened(int fd, void *slirp);
+void user_sockets_closed(int fd, void *slirp);
+/* Returns whether libslirp may have a guest's frame. At the bound it may not
+ * have one that could open a socket; this is counted and logged. [thread] */
+bool user_sockets_admit(struct user_slirp *s, const uint8_t *frame,
+			uint32_t size);
+/* Forgets all sockets of @s. [ctl, after the thread] */
+void user_sockets_fini(struct user_slirp *s);
 
 /*
  * Agents. Each guestfwd rule has a nameless listening UNIX socket. libslirp

@@ -3,6 +3,9 @@
 #include "user_edge.h"
 
 #include <net/ethernet.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "le.h"
@@ -75,6 +78,39 @@ bool user_is_dhcp_answer(const uint8_t *frame, uint32_t size)
 	struct datagram d = find_datagram(frame, size);
 
 	return d.l4 && !d.is_v6 && d.sport == 67;
+}
+
+/* Returns whether the header of @protocol at @l4 may begin a flow, also if the
+ * frame ends before the place that tells. */
+static bool may_begin_flow(const uint8_t *p, uint32_t size, uint8_t protocol,
+			   uint32_t l4)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		return size < l4 + 14 ||
+		       (p[l4 + 13] & (TH_SYN | TH_ACK)) == TH_SYN;
+	case IPPROTO_UDP:
+		return true;
+	case IPPROTO_ICMP:
+		return size <= l4 || p[l4] == ICMP_ECHO;
+	case IPPROTO_ICMPV6:
+		return size <= l4 || p[l4] == ICMP6_ECHO_REQUEST;
+	default:
+		return false;
+	}
+}
+
+bool user_may_open_socket(const uint8_t *p, uint32_t size)
+{
+	uint16_t type = size > ETH_HLEN ? get_be16(p + 12) : 0;
+
+	if (type == ETHERTYPE_IP && size >= ETH_HLEN + 20u)
+		return get_be16(p + 20) & 0x3fff ||
+		       may_begin_flow(p, size, p[23],
+				      ETH_HLEN + (p[14] & 15) * 4u);
+	if (type == ETHERTYPE_IPV6 && size >= ETH_HLEN + 40u)
+		return may_begin_flow(p, size, p[20], ETH_HLEN + 40);
+	return false;
 }
 
 /* Updates the checksum at @at for @size covered bytes that change from @old to

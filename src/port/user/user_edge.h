@@ -11,6 +11,10 @@
 bool user_is_discover(const uint8_t *frame, uint32_t size, uint8_t mac[6]);
 /* Returns whether the frame is an answer of the DHCP server. */
 bool user_is_dhcp_answer(const uint8_t *frame, uint32_t size);
+/* Returns whether the library may open a socket for the frame of a guest: one
+ * that begins a TCP connection, a datagram of UDP, an echo request, or a
+ * fragment, which may complete any of these. */
+bool user_may_open_socket(const uint8_t *frame, uint32_t size);
 
 /*
  * Replaces the source address 127.0.0.1 or ::1 of a datagram for a guest by the

@@ -95,13 +95,6 @@ static void on_timer_mod(void *timer, int64_t due_ms, void *opaque)
 		t->due_ms = due_ms;
 }
 
-/* Nothing to do: each round asks for all descriptors again. */
-static void on_poll_fd(int fd, void *opaque)
-{
-	(void)fd;
-	(void)opaque;
-}
-
 /* Nothing to do: buffers become free on libslirp's thread only, and the thread
  * checks again before it sleeps. */
 static void on_notify(void *opaque)
@@ -122,8 +115,8 @@ static const SlirpCb callbacks = {
 	.clock_get_ns = now_ns,
 	.timer_free = on_timer_free,
 	.timer_mod = on_timer_mod,
-	.register_poll_fd = on_poll_fd,
-	.unregister_poll_fd = on_poll_fd,
+	.register_poll_fd = user_sockets_opened,
+	.unregister_poll_fd = user_sockets_closed,
 	.notify = on_notify,
 	.init_completed = on_init_completed,
 	.timer_new_opaque = on_timer_new,
@@ -223,6 +216,8 @@ static void input_frame(struct user_slirp *s, const uint8_t *p, uint32_t size)
 	uint8_t mac[6];
 	bool is_discover = user_is_discover(p, size, mac);
 
+	if (!user_sockets_admit(s, p, size))
+		return;
 	s->has_dhcp_answer = false;
 	slirp_input(s->slirp, p, (int)size);
 	if (unlikely(is_discover) && !s->has_dhcp_answer && s->net.has_ipv4)
@@ -381,6 +376,7 @@ int user_slirp_init(struct user_slirp *s, const char *name,
 	int rc = -ENOMEM;
 
 	*s = (struct user_slirp){ .name = name, .net = *n };
+	user_sockets_init(s);
 	pthread_cond_init(&s->change_done, NULL);
 	s->in_fd = fd_eventfd();
 	s->out_fd = fd_eventfd();
@@ -419,6 +415,7 @@ void user_slirp_fini(struct user_slirp *s)
 	if (s->slirp) {
 		pthread_mutex_lock(&user_library);
 		slirp_cleanup(s->slirp);
+		user_sockets_fini(s);
 		pthread_mutex_unlock(&user_library);
 	}
 	/* Each call takes the first timer from the list. */
