@@ -278,6 +278,23 @@ def test_script_that_fails(up, folder):
     assert tap not in links()
 
 
+def test_script_that_deletes_the_interface(up, folder):
+    tap = name('tv')
+    bad = script(folder, 'bad', 'ip link del $1')
+    s = up('null,id=n')
+    s.call('port.add', netdev=f'tap,id=t,ifname={tap},script={bad}')
+    lab.wait_until(lambda: state(s, 't')['interface_state'] == 'failed', 3,
+                   'end of the script')
+    reason = f'script={bad}: cannot use interface {tap} after it: ' \
+        'No such device'
+    assert state(s, 't')['reason'] == reason
+    assert f'warning: port=t: {reason}' in s.log_text()
+    ticks = s.cpu_ticks()
+    time.sleep(0.5)
+    assert s.cpu_ticks() - ticks < 10
+    s.call('port.del', id='t')
+
+
 def test_ready_means_after_scripts(up, folder):
     slow = script(folder, 'slow', f'sleep 0.7; echo x >>{folder}/ran')
     begin = time.monotonic()

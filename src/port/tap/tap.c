@@ -181,8 +181,9 @@ int tap_start(struct tap_port *t)
 	if (rc)
 		return rc;
 	t->state = tap_if_look(&t->tap);
-	rc = set_link(t, states[t->state].has_link);
-	return rc;
+	if (t->state == TAP_GONE)
+		return -ENODEV;
+	return set_link(t, states[t->state].has_link);
 }
 
 /* Undoes all that tap_create() has done, except opening the interface. */

@@ -55,8 +55,8 @@ bool tap_rx_arm(struct rxq *rx);
 void tap_rx_done(struct rxq *rx, struct burst *b);
 unsigned tap_tx_burst(struct txq *tx, struct frame *const *frames, unsigned n);
 
-/* Attaches the queues and sets the link by the interface's state. Returns 0 or
- * -errno. [ctl] */
+/* Attaches the queues and sets the link by the interface's state. Returns 0,
+ * -ENODEV if the interface is gone, or another -errno. [ctl] */
 int tap_start(struct tap_port *t);
 /* Makes the port fail for good, with the link down and a reason. [ctl] */
 void tap_fail(struct tap_port *t, const char *reason);

@@ -129,7 +129,10 @@ static void on_end(struct child *c, int status)
 		if (!rc) {
 			rc = tap_start(s->port);
 			if (rc)
-				err_set(&err, rc, "cannot start: %s",
+				err_set(&err, rc,
+					"script=%s: cannot use interface %s "
+					"after it: %s",
+					s->path, s->port->tap.name,
 					strerror(-rc));
 		}
 		if (rc)
