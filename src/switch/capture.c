@@ -17,6 +17,7 @@
 #include "capture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -202,6 +203,15 @@ static struct capture *create_capture(const struct port *p,
 	return NULL;
 }
 
+/* A descriptor for reading only would take no frame. The read end of a pipe
+ * would not even end the capture: it has no reader that could leave. */
+static bool is_writable(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
 int capture_start(struct port *p, const struct capture_config *config,
 		  struct loop *loop, void (*ended)(void *arg), void *arg,
 		  struct err *err)
@@ -213,6 +223,12 @@ int capture_start(struct port *p, const struct capture_config *config,
 	if (p->capture) {
 		rc = err_set(err, -EBUSY, "port %s is being captured already",
 			     p->name);
+		goto err_close;
+	}
+	if (!is_writable(fd)) {
+		rc = err_set(err, -EINVAL,
+			     "capture: the descriptor that came along is not "
+			     "open for writing");
 		goto err_close;
 	}
 	c = create_capture(p, config);

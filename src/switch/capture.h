@@ -21,9 +21,9 @@ struct capture_config {
 
 /*
  * Starts capturing @p. Returns 0, or -errno with @err; -EBUSY when @p is
- * captured already. Posts @ended(arg) to @loop when the reader went away
- * (EPIPE), writing failed or max_frames were written; the owner then calls
- * capture_stop().
+ * captured already, -EINVAL when the descriptor is not open for writing. Posts
+ * @ended(arg) to @loop when the reader went away (EPIPE), writing failed or
+ * max_frames were written; the owner then calls capture_stop().
  */
 int capture_start(struct port *p, const struct capture_config *config,
 		  struct loop *loop, void (*ended)(void *arg), void *arg,

@@ -128,16 +128,32 @@ def test_dev_full(up):
     assert 'No space left' in done.stderr_text
 
 
-def test_a_descriptor_that_cannot_be_written(up):
+def start_into(s, fd):
+    """Returns a connection that asked for a capture into @fd."""
+    rpc = lab.Rpc(s.control)
+    request = {'jsonrpc': '2.0', 'id': 1, 'method': 'capture.start',
+               'params': {'id': 'a'}}
+    socket.send_fds(rpc.sock, [json.dumps(request).encode() + b'\n'], [fd])
+    return rpc
+
+
+def test_writing_fails(up):
     """Such a descriptor can come from another client than our command; the
     notification has the reason."""
     s, _ = start(up)
-    rpc = lab.Rpc(s.control)
-    with open('/dev/null', 'rb') as f:
-        request = {'jsonrpc': '2.0', 'id': 1, 'method': 'capture.start',
-                   'params': {'id': 'a'}}
-        socket.send_fds(rpc.sock, [json.dumps(request).encode() + b'\n'],
-                        [f.fileno()])
+    with open('/dev/full', 'wb') as f:
+        rpc = start_into(s, f.fileno())
     messages = [json.loads(rpc.raw(b'')), json.loads(rpc.raw(b''))]
     ended = [m['params'] for m in messages if 'method' in m]
-    assert ended[0]['error'] == 'EBADF' and ended[0]['frames'] == 0
+    assert ended[0]['error'] == 'ENOSPC' and ended[0]['frames'] == 0
+
+
+def test_a_descriptor_that_is_not_for_writing(up):
+    s, _ = start(up)
+    read, write = os.pipe()
+    with open('/dev/null', 'rb') as f:
+        for fd in (f.fileno(), read):
+            reply = json.loads(start_into(s, fd).raw(b''))
+            assert 'is not open for writing' in reply['error']['message']
+    os.close(read)
+    os.close(write)

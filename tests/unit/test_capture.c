@@ -257,6 +257,29 @@ static void test_stuck_pipe(void **state)
 	end(&s);
 }
 
+/* A capture into the end of a pipe that is for reading would never end. */
+static void test_not_for_writing(void **state)
+{
+	struct capture_config config = { 0 };
+	struct setup s;
+	struct err err;
+	int fd[2];
+
+	(void)state;
+	begin(&s);
+	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
+	config.fd = fd[0];
+	assert_int_equal(
+		capture_start(&s.port, &config, s.loop, on_ended, &s, &err),
+		-EINVAL);
+	assert_string_equal(err.msg, "capture: the descriptor that came along "
+				     "is not open for writing");
+	assert_null(s.port.capture);
+	assert_int_equal(fcntl(fd[0], F_GETFD), -1); /* closed */
+	close(fd[1]);
+	loop_destroy(s.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +287,7 @@ int main(void)
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_live_pipe),
 		cmocka_unit_test(test_stuck_pipe),
+		cmocka_unit_test(test_not_for_writing),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
