@@ -76,29 +76,6 @@ static int send_all(struct client *c, const char *text, size_t size, int fd)
 	return 0;
 }
 
-int client_send(struct client *c, const char *method, json_t *params, int fd,
-		struct err *err)
-{
-	json_t *request =
-		json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1,
-			  "method", method, "params", params);
-	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
-	size_t n = text ? strlen(text) : 0;
-	int rc;
-
-	json_decref(request);
-	if (!text)
-		return err_set(err, -EINVAL,
-			       "what was typed is not valid UTF-8");
-	text[n] = '\n'; /* in place of the terminating zero */
-	rc = send_all(c, text, n + 1, fd);
-	free(text);
-	if (rc)
-		return err_set(err, rc, "the daemon went away: %s",
-			       strerror(-rc));
-	return 0;
-}
-
 static int read_more(struct client *c, struct err *err)
 {
 	struct buffer *in = &c->in;
@@ -156,6 +133,43 @@ json_t *client_result(json_t *reply, int *rc, struct err *err)
 	*rc = err_set(err, code == RPC_BAD_PARAMS ? -EINVAL : -EPROTO, "%s",
 		      message ? message : "the daemon gave no reason");
 	return NULL;
+}
+
+/* Returns the reason that the daemon sent before it closed the connection, or
+ * that sending failed with @rc, as an error. */
+static int heed_last_words(struct client *c, int rc, struct err *err)
+{
+	struct err lost;
+	json_t *reply = rc == -EPIPE || rc == -ECONNRESET
+				? client_receive(c, &lost)
+				: NULL;
+
+	if (!json_object_get(reply, "error"))
+		err_set(err, rc, "the daemon went away: %s", strerror(-rc));
+	else
+		client_result(reply, &rc, err);
+	json_decref(reply);
+	return rc;
+}
+
+int client_send(struct client *c, const char *method, json_t *params, int fd,
+		struct err *err)
+{
+	json_t *request =
+		json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1,
+			  "method", method, "params", params);
+	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+	size_t n = text ? strlen(text) : 0;
+	int rc;
+
+	json_decref(request);
+	if (!text)
+		return err_set(err, -EINVAL,
+			       "what was typed is not valid UTF-8");
+	text[n] = '\n'; /* in place of the terminating zero */
+	rc = send_all(c, text, n + 1, fd);
+	free(text);
+	return rc ? heed_last_words(c, rc, err) : 0;
 }
 
 int client_call(struct client *c, const char *method, json_t *params,

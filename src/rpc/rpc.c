@@ -332,6 +332,24 @@ static void note_accept(struct rpc_server *s, int error)
 	}
 }
 
+/* Tells the client at @fd why, and closes it. */
+static void refuse(struct rpc_server *s, int fd)
+{
+	struct rpc_conn c = { .watch.fd = fd };
+	struct err err;
+
+	err_set(&err, -EUSERS,
+		"there are %d control connections, as many as may be: close "
+		"one",
+		MAX_CONNS);
+	log_limited(&s->log, LOG_LEVEL_WARN,
+		    "control: a connection was refused: %s", err.msg);
+	send_json(&c, rpc_error_reply(NULL, RPC_REFUSED, err.msg, "EUSERS"));
+	flush(&c);
+	buffer_free(&c.out);
+	fd_close(&fd);
+}
+
 static void on_accept(struct loop_watch *w, uint32_t events)
 {
 	struct rpc_server *s = container_of(w, struct rpc_server, listener);
@@ -349,13 +367,16 @@ static void on_accept(struct loop_watch *w, uint32_t events)
 		return;
 	}
 	note_accept(s, 0);
-	if (s->conn_count >= MAX_CONNS || !peer_is_welcome(fd)) {
+	if (!peer_is_welcome(fd)) {
 		log_limited(&s->log, LOG_LEVEL_WARN,
-			    "control: a connection was refused");
+			    "control: a connection of another user was "
+			    "refused");
 		fd_close(&fd);
-		return;
+	} else if (s->conn_count >= MAX_CONNS) {
+		refuse(s, fd);
+	} else {
+		rpc_server_add(s, fd);
 	}
-	rpc_server_add(s, fd);
 }
 
 int rpc_server_listen(struct rpc_server *s, int fd)

@@ -47,6 +47,25 @@ def test_accepting_rests_and_says_so_once(up, eventually):
     resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
 
 
+def test_one_client_too_many_is_told(up):
+    s = up('null,id=n')
+    s.call('version')
+    crowd = [connect(s) for _ in range(255)]
+    told = 'there are 256 control connections, as many as may be: close one'
+    for args in (['show'], ['capture', 'n', '-w', os.devnull]):
+        for _ in range(5):      # the daemon may close before or after we write
+            done = s.command(*args, check=False)
+            assert done.returncode == 1 and told in done.stderr
+    late = connect(s)
+    reply = json.loads(late.makefile().readline())
+    assert reply['id'] is None and reply['error']['message'] == told
+    assert reply['error']['data']['errno'] == 'EUSERS'
+    assert f'control: a connection was refused: {told}' in s.log_text()
+    for sock in (late, *crowd):
+        sock.close()
+    lab.Rpc(s.control).call('version')
+
+
 def start_capture(s, rpc, count):
     """Asks for a capture with @count descriptors; returns the reply."""
     request = {'jsonrpc': '2.0', 'id': 1, 'method': 'capture.start',
