@@ -32,7 +32,7 @@ static unsigned fake_rx_burst(struct rxq *rxq, struct burst *b)
 		b->frame[n].hdr = (struct vnet_hdr){ 0 };
 		b->frame[n].from = m->from;
 		frame_from_iov(&b->frame[n], &iov[2 * n], q->rx_padding ? 2 : 1,
-			       m->len + q->rx_padding, rxq->snap);
+			       m->len + q->rx_padding, shm_load(&rxq->snap));
 		n++;
 	}
 	b->borrowed = n;
