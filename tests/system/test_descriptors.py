@@ -27,13 +27,17 @@ def connect(s):
 def test_accepting_rests_and_says_so_once(up, eventually):
     s = up('null,id=n')
     limits = leave_room(s, 2)
-    for occurrence in (1, 2):
+
+    def count(text):
+        return s.log_text().count(text)
+    for _ in range(2):
+        before = count('cannot accept')
         crowd = [connect(s) for _ in range(5)]
-        eventually(lambda: s.log_text().count('cannot accept') == occurrence)
+        eventually(lambda: count('cannot accept') == before + 1)
         ticks = s.cpu_ticks()
         time.sleep(1)           # enough for ten attempts
         assert s.cpu_ticks() - ticks < 10
-        assert s.log_text().count('cannot accept') == occurrence
+        assert count('cannot accept') == before + 1
         assert 'accepts again' not in s.log_text().split('cannot accept')[-1]
         s.call('version')       # an open connection is served
         for sock in crowd:
@@ -41,7 +45,9 @@ def test_accepting_rests_and_says_so_once(up, eventually):
         late = lab.Rpc(s.control)
         late.call('version')    # a waiting client too, once there is room
         late.close()
-        assert s.log_text().count('accepts again, after') == occurrence
+        # Once, or twice if it tried between two of the closes above.
+        eventually(lambda: count('accepts again, after') ==
+                   count('cannot accept') <= before + 2)
         eventually(lambda: len(os.listdir(f'/proc/{s.pid}/fd')) <
                    resource.prlimit(s.pid, resource.RLIMIT_NOFILE)[0])
     resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)

@@ -14,7 +14,8 @@ MEMORY = {
     'one node': [
         '-object', 'memory-backend-memfd,id=m0,size=96M,share=on',
         '-object', 'memory-backend-ram,id=m1,size=96M',
-        '-numa', 'node,memdev=m0', '-numa', 'node,memdev=m1'],
+        # the guest's kernel prefers the memory of its processor's node
+        '-numa', 'node,memdev=m0', '-numa', 'node,memdev=m1,cpus=0'],
 }
 
 
