@@ -182,13 +182,14 @@ static void *writer_main(void *arg)
 	return NULL;
 }
 
-static struct capture *create_capture(const struct port *p,
-				      const struct capture_config *config)
+static int create_capture(struct capture **out, const struct port *p,
+			  const struct capture_config *config)
 {
 	struct capture *c = calloc(1, sizeof(*c));
+	int rc = -ENOMEM;
 
 	if (!c)
-		return NULL;
+		return rc;
 	c->fd = -1; /* the caller owns the fd until all went well */
 	c->snaplen = config->snaplen ? config->snaplen : STREAM_SNAPLEN_MAX;
 	c->max_frames = config->max_frames;
@@ -197,10 +198,14 @@ static struct capture *create_capture(const struct port *p,
 	c->ring = mring_create(RING_SIZE);
 	c->port_name = strdup(p->name);
 	if (c->event_fd >= 0 && c->ring && c->port_name &&
-	    !stream_init(&c->stream, config->fd, c->snaplen, &c->stop))
-		return c;
+	    !stream_init(&c->stream, config->fd, c->snaplen, &c->stop)) {
+		*out = c;
+		return 0;
+	}
+	if (c->event_fd < 0)
+		rc = c->event_fd;
 	free_capture(c);
-	return NULL;
+	return rc;
 }
 
 /* A descriptor for reading only would take no frame. The read end of a pipe
@@ -231,9 +236,9 @@ int capture_start(struct port *p, const struct capture_config *config,
 			     "open for writing");
 		goto err_close;
 	}
-	c = create_capture(p, config);
-	if (!c) {
-		rc = err_set(err, -ENOMEM, "capture: out of memory");
+	rc = create_capture(&c, p, config);
+	if (rc) {
+		err_set(err, rc, "cannot start the capture: %s", strerror(-rc));
 		goto err_close;
 	}
 	c->loop = loop;

@@ -53,6 +53,24 @@ def test_accepting_rests_and_says_so_once(up, eventually):
     resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
 
 
+def test_a_port_and_a_capture_without_descriptors(up):
+    s = up('null,id=n')
+    s.call('version')
+    for room in (0, 1):
+        limits = leave_room(s, room)
+        with pytest.raises(lab.RpcError, match='cannot start user networking: '
+                           'Too many open files'):
+            s.call('port.add', netdev='user,id=u')
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
+    rpc = lab.Rpc(s.control)
+    rpc.call('version')
+    limits = leave_room(s, 1)   # for the one that comes along
+    assert start_capture(s, rpc, 1)['error']['message'] == \
+        'cannot start the capture: Too many open files'
+    resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
+    s.call('port.add', netdev='user,id=u')
+
+
 def test_one_client_too_many_is_told(up):
     s = up('null,id=n')
     s.call('version')

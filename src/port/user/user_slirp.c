@@ -369,21 +369,31 @@ static int start_library(struct user_slirp *s, const struct user_conf *c,
 	return s->slirp ? 0 : -EINVAL;
 }
 
+/* Creates what connects the thread with the workers. */
+static int create_rings(struct user_slirp *s)
+{
+	s->in_fd = fd_eventfd();
+	s->out_fd = fd_eventfd();
+	if (s->in_fd < 0 || s->out_fd < 0)
+		return MIN(s->in_fd, s->out_fd);
+	s->in = mring_create(IN_SIZE);
+	s->out = mring_create(OUT_SIZE);
+	return s->in && s->out && user_slirp_poll_fd(s, s->in_fd, POLLIN) == 0
+		       ? 0
+		       : -ENOMEM;
+}
+
 int user_slirp_init(struct user_slirp *s, const char *name,
 		    const struct user_conf *c, const struct user_net *n,
 		    struct err *err)
 {
-	int rc = -ENOMEM;
+	int rc;
 
 	*s = (struct user_slirp){ .name = name, .net = *n };
 	user_sockets_init(s);
 	pthread_cond_init(&s->change_done, NULL);
-	s->in_fd = fd_eventfd();
-	s->out_fd = fd_eventfd();
-	s->in = mring_create(IN_SIZE);
-	s->out = mring_create(OUT_SIZE);
-	if (s->in_fd >= 0 && s->out_fd >= 0 && s->in && s->out &&
-	    user_slirp_poll_fd(s, s->in_fd, POLLIN) == 0)
+	rc = create_rings(s);
+	if (!rc)
 		rc = start_library(s, c, n);
 	if (rc)
 		return err_set(err, rc, "cannot start user networking: %s",
