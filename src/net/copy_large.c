@@ -34,21 +34,25 @@ static inline void fetch(const uint8_t *src, const uint8_t *dst)
 }
 
 static void plain_any(uint8_t *dst, const uint8_t *src, size_t n,
-		      struct copy_next next)
+		      uint8_t *next_dst, const uint8_t *next_src,
+		      size_t next_size)
 {
-	(void)next;
+	(void)next_dst;
+	(void)next_src;
+	(void)next_size;
 	memcpy(dst, src, n);
 }
 
 /* Does all prefetches before memcpy(), because none can run during it. That is
  * still better than one miss after the other. */
 static void ahead_any(uint8_t *dst, const uint8_t *src, size_t n,
-		      struct copy_next next)
+		      uint8_t *next_dst, const uint8_t *next_src,
+		      size_t next_size)
 {
-	size_t first = MIN(next.size, AHEAD);
+	size_t first = MIN(next_size, AHEAD);
 
 	for (size_t i = 0; i < first; i += CACHE_LINE)
-		fetch(next.src + i, next.dst + i);
+		fetch(next_src + i, next_dst + i);
 	memcpy(dst, src, n);
 }
 
@@ -66,11 +70,14 @@ TARGET_AVX2 static inline void move_line(uint8_t *dst, const uint8_t *src)
 }
 
 TARGET_AVX2 static void plain_avx2(uint8_t *dst, const uint8_t *src, size_t n,
-				   struct copy_next next)
+				   uint8_t *next_dst, const uint8_t *next_src,
+				   size_t next_size)
 {
 	size_t i;
 
-	(void)next;
+	(void)next_dst;
+	(void)next_src;
+	(void)next_size;
 	move_line(dst, src);
 	for (i = until_line(dst); i + CACHE_LINE <= n; i += CACHE_LINE)
 		move_line(dst + i, src + i);
@@ -80,7 +87,8 @@ TARGET_AVX2 static void plain_avx2(uint8_t *dst, const uint8_t *src, size_t n,
 /* Fetches the later part of this piece during its beginning, then the first
  * part of the next piece. */
 TARGET_AVX2 static void ahead_avx2(uint8_t *dst, const uint8_t *src, size_t n,
-				   struct copy_next next)
+				   uint8_t *next_dst, const uint8_t *next_src,
+				   size_t next_size)
 {
 	size_t own = n > AHEAD ? n - AHEAD : 0;
 	size_t i = until_line(dst), j;
@@ -90,8 +98,8 @@ TARGET_AVX2 static void ahead_avx2(uint8_t *dst, const uint8_t *src, size_t n,
 		fetch(src + i + AHEAD, dst + i + AHEAD);
 		move_line(dst + i, src + i);
 	}
-	for (j = 0; j < next.size && i + CACHE_LINE <= n; j += CACHE_LINE) {
-		fetch(next.src + j, next.dst + j);
+	for (j = 0; j < next_size && i + CACHE_LINE <= n; j += CACHE_LINE) {
+		fetch(next_src + j, next_dst + j);
 		move_line(dst + i, src + i);
 		i += CACHE_LINE;
 	}
@@ -103,18 +111,20 @@ TARGET_AVX2 static void ahead_avx2(uint8_t *dst, const uint8_t *src, size_t n,
 /* Streams whole lines only: storing a part of a line would fetch it. Every
  * x86-64 has these instructions; wider ones were not faster. */
 static void stream_sse2(uint8_t *dst, const uint8_t *src, size_t n,
-			struct copy_next next)
+			uint8_t *next_dst, const uint8_t *next_src,
+			size_t next_size)
 {
 	size_t i = until_line(dst), own = n > AHEAD ? n - AHEAD : 0, j = 0;
 
+	(void)next_dst;
 	copy_small(dst, src, i);
 	for (; i + CACHE_LINE <= n; i += CACHE_LINE) {
 		__m128i v[CACHE_LINE / 16];
 
 		if (i < own) {
 			__builtin_prefetch(src + i + AHEAD);
-		} else if (j < next.size) {
-			__builtin_prefetch(next.src + j);
+		} else if (j < next_size) {
+			__builtin_prefetch(next_src + j);
 			j += CACHE_LINE;
 		}
 		for (unsigned k = 0; k < ARRAY_SIZE(v); k++)

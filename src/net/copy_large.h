@@ -32,9 +32,12 @@ struct copy_next {
 	size_t size;
 };
 
-/* Copies @n >= COPY_LARGE bytes; reads and writes exactly these. */
+/* Copies @n >= COPY_LARGE bytes; reads and writes exactly these. @next_*: a
+ * struct copy_next in registers. By value it goes over the stack, where a load
+ * wider than the stores before it waits for all stores of the last frame. */
 typedef void copy_large_fn(uint8_t *dst, const uint8_t *src, size_t n,
-			   struct copy_next next);
+			   uint8_t *next_dst, const uint8_t *next_src,
+			   size_t next_size);
 
 /* Returns the best form of @method on this processor. */
 copy_large_fn *copy_large_get(enum copy_method method);

@@ -101,7 +101,7 @@ static inline void copy_piece(const struct window *w, uint8_t *dst,
 	if (size < COPY_LARGE)
 		copy_bytes(dst, src, size);
 	else
-		w->copy(dst, src, size, next);
+		w->copy(dst, src, size, next.dst, next.src, next.size);
 }
 
 /* Returns the start of the payload of @f after its head, to be copied behind
@@ -179,11 +179,14 @@ static void put(struct writer *w, const void *src, size_t size)
 			w->iov_left--;
 		}
 		n = MIN(size, w->left);
-		if (n < COPY_LARGE)
+		if (n < COPY_LARGE) {
 			copy_bytes(w->dst, from, n);
-		else
-			w->copy(w->dst, from, n,
-				next_of_writer(w, from + n, size - n));
+		} else {
+			struct copy_next next =
+				next_of_writer(w, from + n, size - n);
+
+			w->copy(w->dst, from, n, next.dst, next.src, next.size);
+		}
 		w->dst += n;
 		w->left -= n;
 		from += n;

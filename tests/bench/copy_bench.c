@@ -110,7 +110,7 @@ static void copy_burst(struct bench *b)
 			dst = take(b, &b->to);
 			next = (struct copy_next){ dst, src, b->frame };
 		}
-		copy(now[1], now[0], b->frame, next);
+		copy(now[1], now[0], b->frame, next.dst, next.src, next.size);
 	}
 	if (b->method == COPY_STREAM)
 		copy_stream_fence();

@@ -29,7 +29,8 @@ static void test_copies(void **state)
 					  rng_below(&rng, 2) * max };
 
 		memset(to - 64, 0xa5, n + 128);
-		copy_large_get(i % COPY_METHODS)(to, from, n, next);
+		copy_large_get(i % COPY_METHODS)(to, from, n, next.dst,
+						 next.src, next.size);
 		copy_stream_fence();
 		assert_memory_equal(to, from, n);
 		for (unsigned k = 1; k <= 64; k++) {
