@@ -98,4 +98,32 @@ static inline void vnet_hdr_store(uint8_t *dst, const struct vnet_hdr *h,
 	}
 }
 
+/* Returns whether a header of @size bytes at @dst ends with a cache line, so
+ * that the frame behind it begins on the next. Drivers that align the frame
+ * (DPDK's, for one) place it so. */
+static inline bool vnet_hdr_is_apart(const uint8_t *dst, unsigned size)
+{
+	return !(((uintptr_t)dst + size) & (CACHE_LINE - 1));
+}
+
+/* Does the work of vnet_hdr_store(), but writes nothing if @dst already holds
+ * these bytes: most headers of a buffer are equal, and a line that nobody
+ * writes stays in the caches of both sides. */
+static inline void vnet_hdr_renew(uint8_t *dst, const struct vnet_hdr *h,
+				  uint64_t mask, uint16_t num_buffers,
+				  unsigned size)
+{
+	struct vnet_raw old = vnet_raw_load(dst);
+	uint16_t old_count = num_buffers;
+
+	if (likely(size == VNET_HDR_MAX)) {
+		memcpy(&old_count, dst + 10, sizeof(old_count));
+		old_count = le16_to_cpu(old_count);
+	}
+	if (unlikely(old.first != (vnet_raw_word(*h) & mask) ||
+		     old.csum_offset != cpu_to_le16(h->csum_offset) ||
+		     old_count != num_buffers))
+		vnet_hdr_store(dst, h, mask, num_buffers, size);
+}
+
 #endif

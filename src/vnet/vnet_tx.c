@@ -39,14 +39,17 @@ struct window {
 	struct iovec iov[VQ_BURST_IOV];
 };
 
-static inline void prefetch_chain(const struct vq_chain *c)
+static inline void prefetch_chain(const struct vq_chain *c, unsigned hdr_size)
 {
 	uint8_t *p;
 
 	if (unlikely(!c->writable_count))
 		return;
 	p = c->iov[c->readable_count].iov_base;
-	prefetch_write(p);
+	if (vnet_hdr_is_apart(p, hdr_size))
+		__builtin_prefetch(p); /* probably read only */
+	else
+		prefetch_write(p);
 	prefetch_write(p + CACHE_LINE);
 }
 
@@ -75,7 +78,7 @@ static bool pop_more(struct window *w, unsigned want)
 		w->iov_used = c[n - 1].iov + c[n - 1].readable_count +
 			      c[n - 1].writable_count - w->iov;
 	for (unsigned i = 0; i < MIN(n, PREFETCH_AHEAD); i++)
-		prefetch_chain(&c[i]);
+		prefetch_chain(&c[i], w->hdr_size);
 	stage_mark(STAGE_READ);
 	return n;
 }
@@ -301,9 +304,12 @@ static unsigned fill_simple(struct window *w, struct frame *const *frames,
 		if (unlikely(!is_simple(c, size)))
 			break;
 		if (c + PREFETCH_AHEAD < end)
-			prefetch_chain(c + PREFETCH_AHEAD);
+			prefetch_chain(c + PREFETCH_AHEAD, hdr_size);
 		dst = simple_dst(c);
-		vnet_hdr_store(dst, &f->hdr, mask, 1, hdr_size);
+		if (vnet_hdr_is_apart(dst, hdr_size))
+			vnet_hdr_renew(dst, &f->hdr, mask, 1, hdr_size);
+		else
+			vnet_hdr_store(dst, &f->hdr, mask, 1, hdr_size);
 		dst += hdr_size;
 		copy_bytes(dst, frame_head_const(f), f->head_len);
 		dst += f->head_len;

@@ -81,11 +81,11 @@ static const struct format {
 	uint64_t features;
 	double recorded[ARRAY_SIZE(layouts)][QUEUES];
 } formats[] = {
-	{ "split", MRG, { { 1.05, 5.05 }, { 1.05, 3.05 } } },
-	{ "packed", PACKED, { { 1.00, 5.00 }, { 1.00, 3.00 } } },
+	{ "split", MRG, { { 1.05, 3.05 }, { 1.05, 3.05 } } },
+	{ "packed", PACKED, { { 1.00, 3.00 }, { 1.00, 3.00 } } },
 	{ "packed in-order",
 	  PACKED | BIT(F_IN_ORDER),
-	  { { 0.56, 5.00 }, { 0.56, 3.00 } } },
+	  { { 0.56, 3.00 }, { 0.56, 3.00 } } },
 };
 
 /* Parts of guest memory. The flags that suppress events lie in the lines of
