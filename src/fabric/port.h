@@ -41,6 +41,10 @@ struct port_ops {
 	 * no arming. */
 	bool (*rx_arm)(struct rxq *q);
 	void (*rx_disarm)(struct rxq *q);
+	/* Returns whether a full burst is at hand; takes nothing. A back-end
+	 * has it if short bursts cost its sender more than full ones. NULL:
+	 * the worker never waits for a burst to become full. */
+	bool (*rx_has_burst)(struct rxq *q);
 	/*
 	 * Copies up to @n frames (n <= BURST_MAX) out and returns how many are
 	 * finished. The caller still owns all frames and decides about the rest

@@ -89,6 +89,9 @@ struct rxq {
 	unsigned slot;	       /* [ctl] its slot in the worker's table */
 	unsigned want;	       /* [worker] most frames in the next burst */
 	uint64_t idle_since;   /* [worker] cycles; 0 while busy */
+	uint64_t gather_until; /* [worker] cycles: the next burst waits for more
+				* frames until then; 0: it does not wait */
+	uint64_t gather_look;  /* [worker] cycles of the next look at them */
 	uint64_t busy_cycles;  /* [worker -> ctl] cycles spent on its frames */
 	uint64_t busy_seen;    /* [ctl] busy_cycles at the last look */
 	uint32_t load;	       /* [ctl] share of a worker, at the last look */

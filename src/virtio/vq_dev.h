@@ -158,8 +158,8 @@ void vq_dev_notify(struct vq_dev *vq);
  * ring. Any thread. */
 bool vq_dev_is_untouched(const struct vq_dev *vq);
 
-/* Returns how many chains are available and not popped, at most @limit. Reads
- * the ring; for diagnostics and tests. */
+/* Returns how many chains are available and not popped, at most @limit. Only
+ * reads the ring. */
 unsigned vq_dev_pending(const struct vq_dev *vq, unsigned limit);
 
 #endif

@@ -70,6 +70,16 @@ void vnet_pair_rx_disarm(struct rxq *rxq)
 	vq_dev_disarm(container_of(rxq, struct vnet_rxq, rxq)->vq);
 }
 
+/* A burst of a small ring is full with a quarter of its chains: a driver that
+ * waits for the return of the rest would never make more available. */
+bool vnet_pair_rx_has_burst(struct rxq *rxq)
+{
+	const struct vq_dev *vq = container_of(rxq, struct vnet_rxq, rxq)->vq;
+	unsigned full = MIN(BURST_MAX, vq->count / 4u);
+
+	return vq_dev_pending(vq, full) >= full;
+}
+
 /* Returns why the guest does not get @f, or DROP_COUNT if it gets it. */
 static enum drop_reason refusal(struct frame *f,
 				const struct vnet_filter *filter, uint32_t max)

@@ -132,6 +132,7 @@ unsigned vnet_pair_rx_burst(struct rxq *rxq, struct burst *b);
 void vnet_pair_rx_done(struct rxq *rxq, struct burst *b);
 bool vnet_pair_rx_arm(struct rxq *rxq);
 void vnet_pair_rx_disarm(struct rxq *rxq);
+bool vnet_pair_rx_has_burst(struct rxq *rxq);
 unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
 			    unsigned n);
 

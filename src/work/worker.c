@@ -38,6 +38,16 @@
  * queue, and a round that copies large frames may itself take longer. */
 #define LOOK_BUSY_NS 20000
 #define LOOK_IDLE_NS 5000
+/*
+ * A queue whose last burst had GATHER_LEAST frames or more waits up to
+ * GATHER_NS for a full burst, and looks for it a few times. Each burst moves
+ * the lines of four indices between the caches, so twice the frames in a burst
+ * are worth more than 2 us of delay at a rate of millions of frames. A queue
+ * with fewer frames never waits, nor one whose frames are large.
+ */
+#define GATHER_NS    4000
+#define GATHER_LEAST 16
+#define GATHER_LOOKS 8
 
 /* Handles a queue that was empty at @now (cycles). Returns true when the queue
  * was armed and needs no polls before its event. */
@@ -88,6 +98,32 @@ static bool is_done_with(struct worker *w, struct rxq *q, struct round *r)
 	return false;
 }
 
+/* Makes the next burst of @q wait for more frames, if the one that ended now is
+ * of a stream of small frames. */
+static void gather(const struct worker *w, struct rxq *q,
+		   struct poll_result done, uint64_t now)
+{
+	if (done.frames < GATHER_LEAST || done.held || q->want < BURST_MAX ||
+	    !q->port->ops->rx_has_burst)
+		return;
+	q->gather_until = now + w->gather;
+	q->gather_look = 0;
+}
+
+/* Returns whether @q still waits for more frames at @now. */
+static bool is_gathering(const struct worker *w, struct rxq *q, uint64_t now)
+{
+	if (now < q->gather_until) {
+		if (now < q->gather_look)
+			return true;
+		q->gather_look = now + w->gather / GATHER_LOOKS;
+		if (!q->port->ops->rx_has_burst(q))
+			return true;
+	}
+	q->gather_until = 0;
+	return false;
+}
+
 static struct round poll_awake(struct worker *w, struct worker_slots *s)
 {
 	struct round r = { .cycles = w->last_cycles };
@@ -107,11 +143,17 @@ static struct round poll_awake(struct worker *w, struct worker_slots *s)
 				*awake &= ~bit;
 				continue;
 			}
+			if (q->gather_until && is_gathering(w, q, r.cycles)) {
+				r.awake++;
+				continue;
+			}
 			stage_begin();
 			done = w->poll(w->path, q);
 			stage_end(&w->stages, done.frames);
-			if (done.frames)
+			if (done.frames) {
 				measure(&r, q);
+				gather(w, q, done, r.cycles);
+			}
 			r.frames += done.frames;
 			if (done.frames || done.held) {
 				q->idle_since = 0;
@@ -179,6 +221,7 @@ static void set_spin(struct worker *w, uint64_t since)
 	w->spin_cycles = cycles_of(w, spin_ns, now);
 	w->look_busy = cycles_of(w, LOOK_BUSY_NS, now);
 	w->look_idle = cycles_of(w, LOOK_IDLE_NS, now);
+	w->gather = cycles_of(w, GATHER_NS, now);
 }
 
 /* Checks for events between the round @r and the next one, if due. */

@@ -109,6 +109,7 @@ static void fill_slot(struct worker *w, unsigned slot, struct rxq *q)
 	q->worker_idx = (uint16_t)w->idx;
 	q->slot = slot;
 	q->idle_since = 0;
+	q->gather_until = 0;
 	q->want = BURST_MAX;
 	w->queue_count++;
 	/* worker:B  release: @q is complete before the pointer to it. Pairs

@@ -57,6 +57,14 @@ static void fake_rx_done(struct rxq *rxq, struct burst *b)
 		shm_fetch_add(&q->overlaps, 1);
 }
 
+static bool fake_rx_has_burst(struct rxq *rxq)
+{
+	struct fake_queue *q = container_of(rxq, struct fake_queue, rxq);
+
+	shm_fetch_add(&q->looks, 1);
+	return shm_load_acquire(&q->in.head) - q->in.tail >= BURST_MAX;
+}
+
 static unsigned fake_tx_burst(struct txq *txq, struct frame *const *frames,
 			      unsigned n)
 {
@@ -100,6 +108,7 @@ static void fake_destroy(struct port *port)
 static const struct port_ops fake_ops = {
 	.rx_burst = fake_rx_burst,
 	.rx_done = fake_rx_done,
+	.rx_has_burst = fake_rx_has_burst,
 	.tx_burst = fake_tx_burst,
 	.destroy = fake_destroy,
 };

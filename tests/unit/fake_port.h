@@ -34,6 +34,7 @@ struct fake_queue {
 	unsigned rx_ns;	     /* duration of each rx_burst with frames */
 	const void *rx_scratch; /* [atomic] the working memory between rx_burst
 				 * and rx_done; NULL: none */
+	unsigned looks;		/* [atomic] looks for a full burst */
 	unsigned overlaps;	/* [atomic] times two workers were there; must
 				 * stay 0 */
 };

@@ -392,6 +392,47 @@ static void test_snap(void **state)
 	stop(&w);
 }
 
+/* Sends @n frames, all of them to a worker that sleeps. */
+static void send_burst(struct fake_port *p, unsigned n)
+{
+	nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		make_udp(fifo_next(&p->q[0].in), 2, 1, 1, i);
+		fifo_push(&p->q[0].in);
+	}
+	fifo_kick(&p->q[0]);
+	wait_taken(p);
+}
+
+/* After a burst of small frames the worker looks for a full burst before it
+ * takes frames again; after a few frames it does not. A full
+ * burst may never come. */
+static void test_gathers(void **state)
+{
+	struct world w = start(1);
+	struct fake_port *a = add_port(&w, "a", "x"),
+			 *b = add_port(&w, "b", "x");
+	unsigned sent = 0, looks;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++, sent += 15)
+		send_burst(a, 15);
+	assert_int_equal(shm_load(&a->q[0].looks), 0);
+	/* a worker that is late, as on a busy machine, does not look */
+	for (unsigned i = 0; i < 500 && !shm_load(&a->q[0].looks); i++) {
+		send_burst(a, 32);
+		sent += 32;
+		assert_int_equal(wait_frames(b, sent), sent);
+		while (fifo_first(&b->q[0].out))
+			fifo_pop(&b->q[0].out);
+	}
+	looks = shm_load(&a->q[0].looks);
+	assert_in_range(looks, 1, 64);
+	remove_port(&w, a);
+	remove_port(&w, b);
+	stop(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_drop_behind_a_frame_that_waits),
 		cmocka_unit_test(test_rules_go_under_traffic),
 		cmocka_unit_test(test_removal_is_bounded),
+		cmocka_unit_test(test_gathers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,7 @@ static const struct port_ops vhost_user_ops = {
 	.rx_done = vnet_pair_rx_done,
 	.rx_arm = vnet_pair_rx_arm,
 	.rx_disarm = vnet_pair_rx_disarm,
+	.rx_has_burst = vnet_pair_rx_has_burst,
 	.tx_burst = vnet_pair_tx_burst,
 	.destroy = vhost_user_destroy,
 	.set = vhost_user_set,
