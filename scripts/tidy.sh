@@ -14,11 +14,21 @@ if [ ! -f "$build/compile_commands.json" ]; then
 fi
 [ $# -gt 0 ] || mapfile -t -d '' < <(find src -name '*.c' -print0 | sort -z)
 [ $# -gt 0 ] || set -- "${MAPFILE[@]}"
+# Some sources are compiled again for tests, with other flags.
+flags=$(mktemp -d) || exit 1
+trap 'rm -rf "$flags"' EXIT
+python3 - "$build" "$flags" <<'END' || exit 1
+import json, sys
+with open(f'{sys.argv[1]}/compile_commands.json') as f:
+    commands = [c for c in json.load(f) if not c['output'].startswith('tests/')]
+with open(f'{sys.argv[2]}/compile_commands.json', 'w') as f:
+    json.dump(commands, f)
+END
 # On success clang-tidy's output only counts the warnings of system headers, so
 # the output of a run is printed only when it fails.
 printf '%s\0' "$@" | xargs -0 -n 1 -P "$(nproc)" sh -c '
 	out=$(clang-tidy -p "$0" --quiet "$1" 2>&1)
 	status=$?
 	[ $status -eq 0 ] || printf "%s\n" "$out"
-	exit $status' "$build" | sed "s|$PWD/||g; s|^[^ :]*\.\./src/|src/|"
+	exit $status' "$flags" | sed "s|$PWD/||g; s|^[^ :]*\.\./src/|src/|"
 exit "${PIPESTATUS[1]}"
