@@ -41,9 +41,9 @@
 /*
  * A queue whose last burst had GATHER_LEAST frames or more waits up to
  * GATHER_NS for a full burst, and looks for it a few times. Each burst moves
- * the lines of four indices between the caches, so twice the frames in a burst
- * are worth more than 2 us of delay at a rate of millions of frames. A queue
- * with fewer frames never waits, nor one whose frames are large.
+ * the lines of four indices between the caches; fuller bursts move them less
+ * often (docs/performance.md has what 2, 4 and 8 us give). A queue with fewer
+ * frames never waits, nor one whose frames are large.
  */
 #define GATHER_NS    4000
 #define GATHER_LEAST 16

@@ -68,10 +68,9 @@ struct worker {
 	uint64_t spin_cycles; /* [worker] spin_ns in cycles */
 	uint64_t looked_at;   /* [worker] cycles at the last check for events */
 	uint64_t look_busy, look_idle; /* [worker] cycles between checks */
-	uint64_t gather; /* [worker] cycles that a queue waits for a full burst
-			  */
-	uint64_t holding_since; /* [worker] ns; 0: not only waiting */
-	unsigned busy_rounds;	/* [worker] with frames, since the last sleep */
+	uint64_t gather;	       /* [worker] GATHER_NS in cycles */
+	uint64_t holding_since;	       /* [worker] ns; 0: not only waiting */
+	unsigned busy_rounds; /* [worker] with frames, since the last sleep */
 	/* Cycles of rounds with frames, and of rounds without. The rest of the
 	 * time since start_cycles is sleep. */
 	uint64_t working, polling; /* [worker -> ctl] */

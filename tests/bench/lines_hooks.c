@@ -23,6 +23,12 @@ static void lines_write(const volatile void *p, size_t size)
 	lines_record(p, size, LINES_WRITE);
 }
 
+static void lines_read_write(const volatile void *p, size_t size)
+{
+	lines_read(p, size);
+	lines_write(p, size);
+}
+
 void lines_prefetch(const volatile void *p, int is_write)
 {
 	lines_record(p, 1, is_write ? LINES_PREFETCH_WRITE : LINES_PREFETCH);
@@ -46,23 +52,16 @@ HOOK(void, __tsan_func_exit, void)
 {
 }
 
-#define ACCESS(kind, size)                                          \
-	HOOK(void, __tsan_##kind##size, void *p)                    \
-	{                                                           \
-		lines_##kind(p, size);                              \
-	}                                                           \
-	HOOK(void, __tsan_unaligned_##kind##size, void *p)          \
-	{                                                           \
-		lines_##kind(p, size);                              \
-	}                                                           \
-	HOOK(void, __tsan_volatile_##kind##size, void *p)           \
-	{                                                           \
-		lines_##kind(p, size);                              \
-	}                                                           \
-	HOOK(void, __tsan_unaligned_volatile_##kind##size, void *p) \
-	{                                                           \
-		lines_##kind(p, size);                              \
+#define ACCESS_AS(prefix, kind, size)              \
+	HOOK(void, __tsan_##prefix##size, void *p) \
+	{                                          \
+		lines_##kind(p, size);             \
 	}
+#define ACCESS(kind, size)                      \
+	ACCESS_AS(kind, kind, size)             \
+	ACCESS_AS(unaligned_##kind, kind, size) \
+	ACCESS_AS(volatile_##kind, kind, size)  \
+	ACCESS_AS(unaligned_volatile_##kind, kind, size)
 
 ACCESS(read, 1)
 ACCESS(read, 2)
@@ -75,17 +74,9 @@ ACCESS(write, 4)
 ACCESS(write, 8)
 ACCESS(write, 16)
 
-#define READ_WRITE(size)                                       \
-	HOOK(void, __tsan_read_write##size, void *p)           \
-	{                                                      \
-		lines_read(p, size);                           \
-		lines_write(p, size);                          \
-	}                                                      \
-	HOOK(void, __tsan_unaligned_read_write##size, void *p) \
-	{                                                      \
-		lines_read(p, size);                           \
-		lines_write(p, size);                          \
-	}
+#define READ_WRITE(size)                        \
+	ACCESS_AS(read_write, read_write, size) \
+	ACCESS_AS(unaligned_read_write, read_write, size)
 
 READ_WRITE(1)
 READ_WRITE(2)

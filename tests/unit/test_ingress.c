@@ -405,8 +405,8 @@ static void send_burst(struct fake_port *p, unsigned n)
 }
 
 /* After a burst of small frames the worker looks for a full burst before it
- * takes frames again; after a few frames it does not. A full
- * burst may never come. */
+ * takes frames again; after a few frames it does not. A full burst may never
+ * come. */
 static void test_gathers(void **state)
 {
 	struct world w = start(1);
