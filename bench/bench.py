@@ -143,10 +143,11 @@ def steps(wanted, secs):
     return found
 
 
-def rounds(args, devices, wanted, meter, log, samples):
+def rounds(args, devices, wanted, meter, log, samples, pages):
     """Measures all rounds. Returns the reason of an early end, or None."""
     try:
         for turn in range(args.rounds):
+            pages.renew()
             for title, key, step, duts in steps(wanted, args.secs):
                 for d in h.in_turn(devices, turn):
                     if duts and d.dut not in duts:
@@ -156,6 +157,8 @@ def rounds(args, devices, wanted, meter, log, samples):
                     log.say(turn, f'{title}: {d.name}', got)
     except distance.NotReached as e:
         return str(e)
+    except KeyboardInterrupt:
+        return 'interrupted'
     return None
 
 
@@ -174,8 +177,9 @@ def main():
             devices.append(h.DEVICES[name])
     wanted = args.row or keys
     samples, single, log = {}, {}, h.Log(args.rounds)
-    with h.Hugepages():
-        early = rounds(args, devices, wanted, h.meter(args), log, samples)
+    with h.Hugepages() as pages:
+        early = rounds(args, devices, wanted, h.meter(args), log, samples,
+                       pages)
         for d in devices if 'idle' in wanted else []:
             got = h.idle(d, 2 if quick else 10)
             print(f'{log.seconds():5.0f} s  idle: {d.name}'

@@ -54,7 +54,7 @@ def measure_pair(step, devices, turn, meter, samples, row, log):
     return all(got) and bool(distance.pairs(got[:1], got[1:]))
 
 
-def rounds(args, devices, meter, log, samples):
+def rounds(args, devices, meter, log, samples, pages):
     """Measures all rounds. Returns the reason of an early end, or None."""
     steps = [((r.key, f'{r.title}, {r.variant}'),
               lambda d, r=r: h.measure(d, r, args.secs, WARM))
@@ -63,6 +63,7 @@ def rounds(args, devices, meter, log, samples):
                   lambda d: h.round_trip(d, args.secs, WARM)))
     try:
         for turn in range(args.rounds):
+            pages.renew()
             for row, step in steps:
                 if args.row and row[0] not in args.row:
                     continue
@@ -73,6 +74,8 @@ def rounds(args, devices, meter, log, samples):
                         break
     except distance.NotReached as e:
         return str(e)
+    except KeyboardInterrupt:
+        return 'interrupted'
     return None
 
 
@@ -84,9 +87,9 @@ def from_binaries(old, new, args):
     h.check_rights()
     h.build('vgen')
     samples = {}
-    with h.Hugepages():
+    with h.Hugepages() as pages:
         early = rounds(args, devices, h.meter(args), h.Log(args.rounds),
-                       samples)
+                       samples, pages)
     h.save(args.json, devices, samples, rounds=args.rounds, seconds=args.secs,
            bounds=args.bounds)
     return samples, early

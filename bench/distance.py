@@ -149,11 +149,32 @@ def add_arguments(parser):
         f'{",".join(map(str, BOUNDS))})')
 
 
+class Busy:
+    """Keeps processors busy with loops that run only while nothing else does
+    (SCHED_IDLE). A host puts two busy processors apart and two idle ones
+    together, within seconds, and devices are idle while they start and stop."""
+
+    def __init__(self, cpus):
+        self.cpus = cpus
+
+    def __enter__(self):
+        self.loops = [subprocess.Popen(
+            ['taskset', '-c', str(c), 'chrt', '--idle', '0', 'sh', '-c',
+             'while :; do :; done']) for c in self.cpus]
+        return self
+
+    def __exit__(self, *_):
+        for loop in self.loops:
+            loop.kill()
+            loop.wait()
+
+
 class Meter:
     """Takes samples and labels them. @program: linebench; @cpus: the two
     processors that the bench uses; @args: of add_arguments()."""
 
     def __init__(self, program, cpus, args=None):
+        self.cpus = cpus
         self.command = [program, *(str(c) for c in cpus)]
         self.wanted = args.wanted if args else ''
         self.limit = args.wait if args else 0
@@ -188,12 +209,17 @@ class Meter:
 
     def take(self, samples, key, turn, step):
         """Takes a sample of @key in round @turn by step(), which returns its
-        measurement or None. Returns the sample, or None."""
-        before = self.wait()
-        got = step()
+        measurement or None. Returns the sample, or None. Keeps the processors
+        busy when another class than close is wanted; in every other round when
+        any is welcome."""
+        is_busy = self.wanted != CLASSES[0] if self.wanted else turn % 2
+        with Busy(self.cpus if is_busy else ()):
+            before = self.wait()
+            got = step()
+            after = self.read()
         if not got:
             return None
-        got = {'round': turn, **got, **label(before, self.read(), self.bounds)}
+        got = {'round': turn, **got, **label(before, after, self.bounds)}
         samples.setdefault(key, []).append(got)
         return got
 

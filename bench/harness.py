@@ -17,7 +17,8 @@ import distance
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
-OUT = os.environ.get('BENCH_TMP', os.path.join(TOP, 'build', 'bench'))
+OUT = os.path.abspath(
+    os.environ.get('BENCH_TMP', os.path.join(TOP, 'build', 'bench')))
 RINGWAY = os.environ.get('RINGWAY', os.path.join(TOP, 'build', 'ringway'))
 OVS = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'
 
@@ -281,14 +282,29 @@ def restore(path):
 
 
 class Hugepages:
-    """Restores the number of hugepages, which the scripts raise."""
+    """Keeps the generator's hugepages from one device to the next, and in the
+    end restores the number of hugepages, which the scripts raise."""
     PATH = '/proc/sys/vm/nr_hugepages'
+    DIR = os.path.join(OUT, 'huge')  # see gen_mem in lib.sh
 
     def __enter__(self):
         with open(self.PATH) as f:
             self.before = f.read()
+        os.makedirs(self.DIR, exist_ok=True)
+        if not os.path.ismount(self.DIR):
+            subprocess.run(['mount', '-t', 'hugetlbfs', '-o', 'pagesize=2M',
+                            'none', self.DIR], check=True)
+        return self
+
+    def renew(self):
+        """Gives the generator other pages from now on."""
+        for name in os.listdir(self.DIR):
+            os.remove(os.path.join(self.DIR, name))
 
     def __exit__(self, *_):
+        self.renew()
+        subprocess.run(['umount', self.DIR])
+        shutil.rmtree('/run/dpdk/ringway-gen', ignore_errors=True)
         with open(self.PATH, 'w') as f:
             f.write(self.before)
 

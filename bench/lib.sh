@@ -2,7 +2,7 @@
 # Shared settings and helpers; sourced by the other scripts.
 HERE=${HERE:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)}
 TOP=$(dirname "$HERE")
-T=${BENCH_TMP:-$TOP/build/bench}      # logs, binaries, results
+T=$(realpath -m "${BENCH_TMP:-$TOP/build/bench}")  # logs, binaries, results
 RUN=$T/run; RES=${RES:-$T/res}; BIN=$T/bin
 SOCKS=${TMPDIR:-/tmp}/ringway-bench.$UID  # short: a UNIX socket's path has 107 bytes
 GENCORE=${GENCORE:-0}                 # generator core
@@ -10,6 +10,7 @@ DUTCORE=${DUTCORE:-1}                 # device under test core
 mkdir -p "$RUN" "$RES"; mkdir -p -m 700 "$SOCKS"
 S0=$SOCKS/s0.sock; S1=$SOCKS/s1.sock      # the two vhost-user sockets
 DPDK_MEM="--in-memory --single-file-segments --no-pci --iova-mode=va"
+HUGE=$T/huge                          # a hugetlbfs that harness.py mounts
 VIRTIO_PMD=$(ls /usr/lib/*/librte_net_virtio.so 2>/dev/null | head -1)
 say() { echo "[$(date +%H:%M:%S)] $*" >&2; }
 need_huge() { # pages of 2 MiB
@@ -37,14 +38,20 @@ variant_args() {
     *) echo "$1" ;;
   esac
 }
+# The generator's memory: the same pages for one device after the other, where harness.py prepared that. Other pages can give a
+# rate that differs by a third.
+gen_mem() {
+  mountpoint -q "$HUGE" || { echo "$DPDK_MEM"; return; }
+  echo "--huge-dir $HUGE --huge-unlink=never --single-file-segments --no-pci --iova-mode=va"
+}
 # gen VARIANT QSIZE vgen-args...   (ROLE = role of the DUT)
 gen() {
   local v=$1 q=$2 srv=; shift 2
   need_huge 1024 || return 1  # not every device asks for some
   [ "$ROLE" = client ] && { srv=,server=1; rm -f "$S0" "$S1"; }
   local a; a=$(variant_args "$v")
-  ( echo "$BASHPID" > "$RUN/gen.pid"; exec taskset -c "$GENCORE" timeout "${GEN_TIMEOUT:-180}" "$BIN/vgen" -l "$GENCORE" $DPDK_MEM -m "${GEN_MEM:-512}" \
-    --file-prefix gen --no-telemetry -d "$VIRTIO_PMD" \
+  ( echo "$BASHPID" > "$RUN/gen.pid"; exec taskset -c "$GENCORE" timeout "${GEN_TIMEOUT:-180}" "$BIN/vgen" -l "$GENCORE" $(gen_mem) -m "${GEN_MEM:-512}" \
+    --file-prefix ringway-gen --no-telemetry -d "$VIRTIO_PMD" \
     --vdev "net_virtio_user0,path=$S0,queues=1,queue_size=$q,$a$srv" \
     --vdev "net_virtio_user1,path=$S1,queues=1,queue_size=$q,$a$srv" \
     -- --txd "$q" "$@" 2>&1 ) | grep --line-buffered -v -e '^EAL' -e TELEMETRY -e init_mac

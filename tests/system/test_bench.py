@@ -4,8 +4,10 @@ pairs, verdicts, and the printed text. Nothing is measured here."""
 import argparse
 import json
 import os
+import subprocess
 import sys
 
+import lab
 import pytest
 from conftest import TOP
 
@@ -211,3 +213,38 @@ def test_guests_log_has_distances():
                            'distance_after': 54}
     assert [(t['distance_before'], t['distance_after'])
             for t in run['tcp']] == [(54, 330), (330, None)]
+
+
+def test_busy_processors():
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    with distance.Busy(cpus) as busy:
+        for cpu, loop in zip(cpus, busy.loops):
+            lab.wait_until(lambda: os.sched_getscheduler(loop.pid) ==
+                           os.SCHED_IDLE, 5, 'the lowest priority')
+            assert os.sched_getaffinity(loop.pid) == {cpu}
+    assert all(loop.returncode is not None for loop in busy.loops)
+
+
+@pytest.mark.parametrize('wanted,turn,loops', [
+    ('', 0, 0), ('', 1, 2), ('close', 1, 0), ('apart', 0, 2), ('far', 1, 2)])
+def test_wait_for_a_class(wanted, turn, loops, tmp_path):
+    readings = tmp_path / 'readings'
+    readings.write_text({'apart': '60 61 330 331', 'far': '60 900 901',
+                         'close': '330 60 61'}.get(wanted, '60 61'))
+    program = tmp_path / 'linebench'
+    program.write_text(f"""#!/bin/sh
+        read first rest < {readings}; echo "$rest" > {readings}; echo $first""")
+    program.chmod(0o755)
+    args = argparse.Namespace(wanted=wanted, wait=60, bounds=distance.BOUNDS)
+    cpus = sorted(os.sched_getaffinity(0))[:1] * 2
+    samples, seen = {}, []
+
+    def step():
+        seen.append(subprocess.run(
+            ['pgrep', '-c', '-P', str(os.getpid()), '-f', 'while :'],
+            capture_output=True, text=True).stdout.strip())
+        return {'mpps': 1}
+    got = distance.Meter(str(program), cpus, args).take(samples, 'a', turn,
+                                                       step)
+    assert got['class'] == (wanted or 'close')
+    assert seen == [str(loops)]
