@@ -29,9 +29,8 @@
 #include "copy_large.h"
 #include "util.h"
 
-/* A burst is timed if it moves this much, and this much per frame. */
+/* A burst is timed if it moves this much, and COPY_LARGE per frame. */
 #define CHOICE_BURST_MIN 4096
-#define CHOICE_FRAME_MIN 1024
 
 /* Bursts in a median. */
 #define CHOICE_SAMPLES 31
@@ -81,7 +80,7 @@ static inline void copy_choice_end(struct copy_choice *c, unsigned frames,
 				   uint64_t bytes)
 {
 	if (unlikely(bytes >= CHOICE_BURST_MIN &&
-		     bytes >= (uint64_t)frames * CHOICE_FRAME_MIN))
+		     bytes >= (uint64_t)frames * COPY_LARGE))
 		copy_choice_end_large(c, bytes);
 }
 

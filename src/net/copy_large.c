@@ -114,7 +114,8 @@ static void stream_sse2(uint8_t *dst, const uint8_t *src, size_t n,
 			uint8_t *next_dst, const uint8_t *next_src,
 			size_t next_size)
 {
-	size_t i = until_line(dst), own = n > AHEAD ? n - AHEAD : 0, j = 0;
+	size_t i = MIN(until_line(dst), n), own = n > AHEAD ? n - AHEAD : 0;
+	size_t j = 0;
 
 	(void)next_dst;
 	copy_small(dst, src, i);

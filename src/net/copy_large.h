@@ -14,9 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Pieces of this size and more have a choice of ways, found by timing frames of
- * CHOICE_FRAME_MIN bytes and more (copy_choice.h). Frames of 512 bytes gain 7
- * percent with the processors apart, and lose nothing with them close. */
+/* Pieces and frames of this size and more have a choice of ways, found by
+ * timing such frames (copy_choice.h). */
 #define COPY_LARGE 384
 
 enum copy_method {
@@ -33,7 +32,8 @@ struct copy_next {
 	size_t size;
 };
 
-/* Copies @n >= COPY_LARGE bytes; reads and writes exactly these. @next_*: a
+/* Copies @n >= COPY_LARGE bytes, with COPY_STREAM any number; reads and writes
+ * exactly these. @next_*: a
  * struct copy_next in registers. By value it goes over the stack, where a load
  * wider than the stores before it waits for all stores of the last frame. */
 typedef void copy_large_fn(uint8_t *dst, const uint8_t *src, size_t n,

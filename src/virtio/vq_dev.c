@@ -143,6 +143,13 @@ unsigned vq_dev_pending(const struct vq_dev *vq, unsigned limit)
 	return vq_dev_split_pending(vq, limit);
 }
 
+bool vq_dev_has(const struct vq_dev *vq, unsigned n)
+{
+	if (vq->is_packed)
+		return vq_dev_packed_has(vq, n);
+	return vq_dev_split_pending(vq, n) >= n;
+}
+
 void vq_dev_fail(struct vq_dev *vq, enum vq_fault fault, uint32_t detail)
 {
 	vq->fault_detail = detail;

@@ -162,4 +162,10 @@ bool vq_dev_is_untouched(const struct vq_dev *vq);
  * reads the ring. */
 unsigned vq_dev_pending(const struct vq_dev *vq, unsigned limit);
 
+/* Returns whether @n chains of a split ring, or @n descriptors of a packed one,
+ * are available (@n: 1 to the ring's size). Only reads the ring, and of a
+ * packed one only the last of these descriptors: a driver that is making the
+ * others available now keeps their lines. */
+bool vq_dev_has(const struct vq_dev *vq, unsigned n);
+
 #endif

@@ -21,6 +21,7 @@ void vq_dev_packed_push(struct vq_dev *vq, const struct vq_done *done,
 			unsigned n);
 unsigned vq_dev_split_pending(const struct vq_dev *vq, unsigned limit);
 unsigned vq_dev_packed_pending(const struct vq_dev *vq, unsigned limit);
+bool vq_dev_packed_has(const struct vq_dev *vq, unsigned n);
 
 /* Sets the fault, which stops the queue, and reports it. */
 void vq_dev_fail(struct vq_dev *vq, enum vq_fault fault, uint32_t detail);

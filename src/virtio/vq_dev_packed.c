@@ -332,3 +332,15 @@ unsigned vq_dev_packed_pending(const struct vq_dev *vq, unsigned limit)
 	}
 	return chains;
 }
+
+bool vq_dev_packed_has(const struct vq_dev *vq, unsigned n)
+{
+	const struct vq_packed_desc *ring = vq->area.desc;
+	uint16_t slot = vq->next_avail;
+	bool wrap = vq->avail_wrap;
+	uint16_t flags;
+
+	vq_packed_advance(&slot, &wrap, vq->count, n - 1);
+	flags = vq_word_hi(vq_desc_word_acquire(&ring[slot])); /* vq:A */
+	return (flags & VQ_PACKED_FLAGS) == vq_packed_avail_flags(wrap);
+}

@@ -77,7 +77,7 @@ bool vnet_pair_rx_has_burst(struct rxq *rxq)
 	const struct vq_dev *vq = container_of(rxq, struct vnet_rxq, rxq)->vq;
 	unsigned full = MIN(BURST_MAX, vq->count / 4u);
 
-	return vq_dev_pending(vq, full) >= full;
+	return vq_dev_has(vq, full);
 }
 
 /* Returns why the guest does not get @f, or DROP_COUNT if it gets it. */

@@ -29,6 +29,7 @@ struct window {
 	unsigned hdr_size;
 	bool is_mergeable;
 	bool is_full;	   /* more chains fit only after a flush */
+	bool is_streaming; /* whole lines are stored past the caches */
 	uint64_t hdr_mask; /* bits of a header that the guest may see */
 	unsigned popped;   /* chains popped */
 	unsigned filled; /* popped chains that hold frames, from the first on */
@@ -39,7 +40,8 @@ struct window {
 	struct iovec iov[VQ_BURST_IOV];
 };
 
-static inline void prefetch_chain(const struct vq_chain *c, unsigned hdr_size)
+static inline void prefetch_chain(const struct vq_chain *c, unsigned hdr_size,
+				  bool is_streaming)
 {
 	uint8_t *p;
 
@@ -50,7 +52,8 @@ static inline void prefetch_chain(const struct vq_chain *c, unsigned hdr_size)
 		__builtin_prefetch(p); /* probably read only */
 	else
 		prefetch_write(p);
-	prefetch_write(p + CACHE_LINE);
+	if (!is_streaming)
+		prefetch_write(p + CACHE_LINE);
 }
 
 /* Pops up to @want more chains. Returns false when none can be popped now, with
@@ -78,7 +81,7 @@ static bool pop_more(struct window *w, unsigned want)
 		w->iov_used = c[n - 1].iov + c[n - 1].readable_count +
 			      c[n - 1].writable_count - w->iov;
 	for (unsigned i = 0; i < MIN(n, PREFETCH_AHEAD); i++)
-		prefetch_chain(&c[i], w->hdr_size);
+		prefetch_chain(&c[i], w->hdr_size, w->is_streaming);
 	stage_mark(STAGE_READ);
 	return n;
 }
@@ -285,8 +288,9 @@ static inline uint8_t *simple_dst(const struct vq_chain *c)
 
 /* Fills single buffers with whole frames, one each, up to the first frame or
  * chain that does not fit this. Returns how many. */
-static unsigned fill_simple(struct window *w, struct frame *const *frames,
-			    unsigned n, uint64_t *bytes)
+static inline __attribute__((always_inline)) unsigned fill_simple(
+	struct window *w, struct frame *const *frames, unsigned n,
+	uint64_t *bytes, bool is_streaming)
 {
 	const unsigned hdr_size = w->hdr_size;
 	const uint64_t mask = w->hdr_mask;
@@ -304,14 +308,19 @@ static unsigned fill_simple(struct window *w, struct frame *const *frames,
 		if (unlikely(!is_simple(c, size)))
 			break;
 		if (c + PREFETCH_AHEAD < end)
-			prefetch_chain(c + PREFETCH_AHEAD, hdr_size);
+			prefetch_chain(c + PREFETCH_AHEAD, hdr_size,
+				       is_streaming);
 		dst = simple_dst(c);
 		if (vnet_hdr_is_apart(dst, hdr_size))
 			vnet_hdr_renew(dst, &f->hdr, mask, 1, hdr_size);
 		else
 			vnet_hdr_store(dst, &f->hdr, mask, 1, hdr_size);
 		dst += hdr_size;
-		copy_bytes(dst, frame_head_const(f), f->head_len);
+		if (is_streaming)
+			w->copy(dst, frame_head_const(f), f->head_len, NULL,
+				NULL, 0);
+		else
+			copy_bytes(dst, frame_head_const(f), f->head_len);
 		dst += f->head_len;
 		if (f->iov_count == 1 && f->iov->iov_len < COPY_LARGE) {
 			copy_bytes(dst, f->iov->iov_base, f->iov->iov_len);
@@ -332,6 +341,13 @@ static unsigned fill_simple(struct window *w, struct frame *const *frames,
 	return i;
 }
 
+static __attribute__((noinline)) unsigned fill_streaming(
+	struct window *w, struct frame *const *frames, unsigned n,
+	uint64_t *bytes)
+{
+	return fill_simple(w, frames, n, bytes, true);
+}
+
 /* Fills one window; stops after the last frame, or at the first that has to
  * wait. */
 static void fill(struct window *w, struct frame *const *frames, unsigned n,
@@ -342,7 +358,10 @@ static void fill(struct window *w, struct frame *const *frames, unsigned n,
 	w->is_full = false;
 	pop_more(w, n);
 	for (;;) {
-		i += fill_simple(w, frames + i, n - i, &res->bytes);
+		i += w->is_streaming
+			     ? fill_streaming(w, frames + i, n - i, &res->bytes)
+			     : fill_simple(w, frames + i, n - i, &res->bytes,
+					   false);
 		if (i == n || !put_slow(w, frames[i], n - i - 1, res))
 			break;
 		i++;
@@ -360,6 +379,10 @@ struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
 	struct window w;
 
 	w.copy = copy_large_get(method);
+	/* One small frame at the front is taken for a burst of them, whose
+	 * lines shall stay in the caches. */
+	w.is_streaming =
+		method == COPY_STREAM && n && frames[0]->len >= COPY_LARGE;
 	w.vq = vq;
 	w.hdr_size = vnet_hdr_size(vq->features);
 	w.is_mergeable = feat_has(vq->features, VIRTIO_NET_F_MRG_RXBUF);

@@ -20,8 +20,10 @@ static void test_copies(void **state)
 	for (unsigned i = 0; i < 2 * AREA; i++)
 		src[i] = (uint8_t)rng_next(&rng);
 	for (unsigned i = 0; i < 3000; i++) {
-		uint32_t max = i % 10 ? 3000 : 66000;
-		uint32_t n = COPY_LARGE + rng_below(&rng, max - COPY_LARGE);
+		uint32_t max = i % 10 ? (i % 3 ? 3000 : 500) : 66000;
+		enum copy_method method = i % COPY_METHODS;
+		uint32_t least = method == COPY_STREAM ? 1 : COPY_LARGE;
+		uint32_t n = least + rng_below(&rng, max - least);
 		uint8_t *to = dst + 64 + rng_below(&rng, 200);
 		const uint8_t *from = src + rng_below(&rng, 200);
 		struct copy_next next = { dst + rng_below(&rng, AREA),
@@ -29,8 +31,8 @@ static void test_copies(void **state)
 					  rng_below(&rng, 2) * max };
 
 		memset(to - 64, 0xa5, n + 128);
-		copy_large_get(i % COPY_METHODS)(to, from, n, next.dst,
-						 next.src, next.size);
+		copy_large_get(method)(to, from, n, next.dst, next.src,
+				       next.size);
 		copy_stream_fence();
 		assert_memory_equal(to, from, n);
 		for (unsigned k = 1; k <= 64; k++) {

@@ -478,6 +478,7 @@ static void fill_and_drain(uint64_t features, uint32_t count)
 					 1);
 		assert_int_equal(vq_drv_push_burst(rig.drv, &buf, 1), 0);
 		assert_int_equal(vq_dev_pending(&rig.dev, 40000), count);
+		assert_true(vq_dev_has(&rig.dev, count));
 		while ((n = vq_dev_pop_burst(&rig.dev, chain, 64, iov, 64))) {
 			for (unsigned i = 0; i < n; i++)
 				done[i] = (struct vq_done){ chain[i].id,
