@@ -26,8 +26,8 @@
 
 #include "fd.h"
 
-static int fill_address(struct sockaddr_un *sa, const char *key,
-			const char *path, struct err *err)
+int unix_address(struct sockaddr_un *sa, const char *key, const char *path,
+		 struct err *err)
 {
 	size_t n = strlen(path);
 
@@ -239,7 +239,7 @@ err_errno:
 int unix_check(const char *key, const char *path, struct err *err)
 {
 	struct sockaddr_un sa;
-	int rc = fill_address(&sa, key, path, err);
+	int rc = unix_address(&sa, key, path, err);
 
 	if (!rc)
 		rc = check_path(&sa, key, err);
@@ -254,7 +254,7 @@ int unix_listen(struct unix_listener *l, const char *key, const char *path,
 	int rc;
 
 	*l = (struct unix_listener){ .fd = -1 };
-	rc = fill_address(&sa, key, path, err);
+	rc = unix_address(&sa, key, path, err);
 	if (!rc)
 		rc = bind_and_listen(l, &sa, key, mode, err);
 	if (rc != -EADDRINUSE)
@@ -293,7 +293,7 @@ static int connect_path(const char *key, const char *path, int flags,
 			struct err *err)
 {
 	struct sockaddr_un sa;
-	int rc = fill_address(&sa, key, path, err);
+	int rc = unix_address(&sa, key, path, err);
 	int fd;
 
 	if (rc)
@@ -301,7 +301,10 @@ static int connect_path(const char *key, const char *path, int flags,
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&sa, sizeof(sa))) {
 		rc = err_set(err, -errno, "%s=%s: cannot connect: %s", key,
-			     path, strerror(errno));
+			     path,
+			     errno == EPROTOTYPE
+				     ? "the socket there is for datagrams"
+				     : strerror(errno));
 		fd_close(&fd);
 		return rc;
 	}

@@ -6,6 +6,7 @@
 #define RW_UNIX_SOCK_H
 
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "err.h"
 
@@ -30,6 +31,11 @@ struct unix_listener {
  */
 int unix_listen(struct unix_listener *l, const char *key, const char *path,
 		mode_t mode, struct err *err);
+
+/* Makes @sa the address of @path. Returns 0, or -EINVAL or -ENAMETOOLONG with
+ * @err. */
+int unix_address(struct sockaddr_un *sa, const char *key, const char *path,
+		 struct err *err);
 
 /* Returns what unix_listen() would return because of the file at @path, or 0.
  * Changes nothing. */

@@ -5,7 +5,10 @@
 
 #include "port.h"
 
+extern const struct port_type port_dgram_type;
 extern const struct port_type port_null_type;
+extern const struct port_type port_socket_type;
+extern const struct port_type port_stream_type;
 extern const struct port_type port_tap_type;
 extern const struct port_type port_user_type;
 extern const struct port_type port_vhost_user_type;

@@ -11,8 +11,8 @@
 
 #include "log.h"
 #include "port.h"
+#include "store.h"
 #include "tap_linux.h"
-#include "waiting.h"
 
 #define TAP_READ_ROOM  (68 * 1024) /* the largest frame and its header */
 #define TAP_ARENA_SIZE (8 * TAP_READ_ROOM) /* eight such frames in a burst */
@@ -21,17 +21,13 @@
 struct tap_queue {
 	struct rxq rx;
 	struct txq tx;
-	int fd;		   /* [const] borrowed from the tap_if */
-	unsigned hdr_size; /* [const] 12, or 0 without vnet_hdr */
-	uint8_t *arena;	   /* [const] TAP_ARENA_SIZE, then TAP_BOUNCE */
-	bool has_more;	   /* [worker] the last burst stopped early */
-	bool is_gone;	   /* [worker] the interface is gone and control was
-			    * told */
-	struct iovec iov[BURST_MAX]; /* [worker] rx_burst to rx_done */
-	struct iovec raw[BURST_MAX]; /* [worker] data of each read */
-	unsigned raw_count;	     /* [worker] entries of @raw; after rx_done
-				      * those that are held */
-	struct waiting waiting;	     /* [worker] held entries of @raw */
+	int fd;		    /* [const] borrowed from the tap_if */
+	unsigned hdr_size;  /* [const] 12, or 0 without vnet_hdr */
+	uint8_t *arena;	    /* [const] TAP_ARENA_SIZE, then TAP_BOUNCE */
+	bool has_more;	    /* [worker] the last burst stopped early */
+	bool is_gone;	    /* [worker] the interface is gone and control was
+			     * told */
+	struct store store; /* [worker] entries: the data of each read */
 };
 
 struct tap_port {

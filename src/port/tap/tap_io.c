@@ -52,14 +52,15 @@ static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
  * were checked then. */
 static unsigned take_held(struct tap_queue *q, struct burst *b, uint32_t snap)
 {
-	uint64_t skips = waiting_begin(&q->waiting);
+	struct store *s = &q->store;
+	uint64_t skips = waiting_begin(&s->waiting);
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < q->raw_count; i++) {
+	for (unsigned i = 0; i < s->count; i++) {
 		if (waiting_skips(skips, i))
 			continue;
-		take_frame(q, q->raw[i].iov_base, q->raw[i].iov_len, snap,
-			   &b->frame[n], &q->iov[n]);
+		take_frame(q, s->raw[i].iov_base, s->raw[i].iov_len, snap,
+			   &b->frame[n], &s->iov[n]);
 		n++;
 	}
 	return n;
@@ -83,9 +84,9 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 	unsigned n = 0, bad = 0;
 	size_t off = 0;
 
-	if (unlikely(q->raw_count))
+	if (unlikely(q->store.count))
 		return take_held(q, b, snap);
-	waiting_begin(&q->waiting);
+	waiting_begin(&q->store.waiting);
 	while (n < b->want && off + TAP_READ_ROOM <= TAP_ARENA_SIZE) {
 		ssize_t got = read(q->fd, q->arena + off, TAP_READ_ROOM);
 
@@ -95,9 +96,9 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 			break;
 		}
 		if (likely(take_frame(q, q->arena + off, (size_t)got, snap,
-				      &b->frame[n], &q->iov[n]))) {
-			q->raw[n].iov_base = q->arena + off;
-			q->raw[n].iov_len = (size_t)got;
+				      &b->frame[n], &q->store.iov[n]))) {
+			q->store.raw[n] =
+				(struct iovec){ q->arena + off, (size_t)got };
 			off = align_up(off + (size_t)got, CACHE_LINE);
 			n++;
 		} else if (++bad == BAD_MAX) {
@@ -106,7 +107,7 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 		}
 		stage_mark(STAGE_SNAPSHOT);
 	}
-	q->raw_count = n;
+	q->store.count = n;
 	return n;
 }
 
@@ -123,13 +124,7 @@ bool tap_rx_arm(struct rxq *rx)
 
 void tap_rx_done(struct rxq *rx, struct burst *b)
 {
-	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
-	unsigned back = waiting_end(&q->waiting, q->raw_count, b->held_mask);
-
-	q->raw_count -= back;
-	if (unlikely(q->raw_count))
-		memmove(q->raw, q->raw + back,
-			q->raw_count * sizeof(q->raw[0]));
+	store_done(&container_of(rx, struct tap_queue, rx)->store, b);
 }
 
 /* Writes one frame. Returns 0 or -errno. */

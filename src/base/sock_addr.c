@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses of sockets, see sock_addr.h. Control thread and command line. */
+#include "sock_addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fd.h"
+#include "unix_sock.h"
+
+/* Returns the number in @text, or -1 if it is none from 0 to @max. */
+static long read_number(const char *text, long max)
+{
+	char *end;
+	long v;
+
+	if (*text < '0' || *text > '9')
+		return -1;
+	errno = 0;
+	v = strtol(text, &end, 10);
+	return errno || *end || v > max ? -1 : v;
+}
+
+int sock_addr_inet(struct sock_addr *a, const char *key, const char *host,
+		   const char *port, struct err *err)
+{
+	long number = read_number(port, UINT16_MAX);
+
+	*a = (struct sock_addr){ 0 };
+	if (number < 0)
+		return err_set(err, -EINVAL,
+			       "%s: port '%.40s': must be a number from 0 to "
+			       "65535",
+			       key, port);
+	if (!host || !*host)
+		host = "0.0.0.0";
+	else if (!strcmp(host, "localhost"))
+		host = "127.0.0.1";
+	if (inet_pton(AF_INET, host, &a->in.sin_addr) == 1) {
+		a->in.sin_family = AF_INET;
+		a->in.sin_port = htons((uint16_t)number);
+		a->len = sizeof(a->in);
+		return 0;
+	}
+	if (inet_pton(AF_INET6, host, &a->in6.sin6_addr) == 1) {
+		a->in6.sin6_family = AF_INET6;
+		a->in6.sin6_port = htons((uint16_t)number);
+		a->len = sizeof(a->in6);
+		return 0;
+	}
+	return err_set(err, -EINVAL,
+		       "%s: host '%.80s': must be an IPv4 or IPv6 address or "
+		       "localhost; other names are not looked up",
+		       key, host);
+}
+
+int sock_addr_host_port(struct sock_addr *a, const char *key, const char *text,
+			struct err *err)
+{
+	const char *colon = strrchr(text, ':');
+	char host[INET6_ADDRSTRLEN + 2];
+	size_t n = colon ? (size_t)(colon - text) : 0;
+
+	if (!colon || n >= sizeof(host))
+		return err_set(err, -EINVAL,
+			       "%s=%.80s: must be HOST:PORT, such as "
+			       "127.0.0.1:1234, [::1]:1234 or :1234",
+			       key, text);
+	if (n >= 2 && text[0] == '[' && text[n - 1] == ']') {
+		text++;
+		n -= 2;
+	}
+	memcpy(host, text, n);
+	host[n] = '\0';
+	return sock_addr_inet(a, key, host, colon + 1, err);
+}
+
+int sock_addr_unix(struct sock_addr *a, const char *key, const char *path,
+		   struct err *err)
+{
+	int rc;
+
+	*a = (struct sock_addr){ 0 };
+	rc = unix_address(&a->un, key, path, err);
+	if (!rc)
+		a->len = sizeof(a->un);
+	return rc;
+}
+
+void sock_addr_text(const struct sock_addr *a, char text[SOCK_ADDR_TEXT])
+{
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	*text = '\0';
+	if (!a->len)
+		return;
+	switch (a->sa.sa_family) {
+	case AF_INET:
+		inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof(host));
+		snprintf(text, SOCK_ADDR_TEXT, "%s:%u", host,
+			 ntohs(a->in.sin_port));
+		return;
+	case AF_INET6:
+		inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
+		snprintf(text, SOCK_ADDR_TEXT, "[%s]:%u", host,
+			 ntohs(a->in6.sin6_port));
+		return;
+	case AF_UNIX:
+		/* an unnamed socket's address ends before its path */
+		if (a->len > offsetof(struct sockaddr_un, sun_path))
+			snprintf(text, SOCK_ADDR_TEXT, "%.*s",
+				 UNIX_PATH_MAX_LEN, a->un.sun_path);
+		return;
+	default:
+		return;
+	}
+}
+
+bool sock_addr_is_any(const struct sock_addr *a)
+{
+	return a->sa.sa_family == AF_INET6
+		       ? IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr)
+		       : a->in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+bool sock_addr_is_multicast(const struct sock_addr *a)
+{
+	if (a->sa.sa_family == AF_INET6)
+		return IN6_IS_ADDR_MULTICAST(&a->in6.sin6_addr);
+	return a->sa.sa_family == AF_INET &&
+	       IN_MULTICAST(ntohl(a->in.sin_addr.s_addr));
+}
+
+bool sock_addr_equal(const struct sock_addr *a, const struct sock_addr *b)
+{
+	if (a->sa.sa_family != b->sa.sa_family)
+		return false;
+	if (a->sa.sa_family == AF_INET6)
+		return a->in6.sin6_port == b->in6.sin6_port &&
+		       IN6_ARE_ADDR_EQUAL(&a->in6.sin6_addr, &b->in6.sin6_addr);
+	return a->sa.sa_family == AF_INET && a->in.sin_port == b->in.sin_port &&
+	       a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+}
+
+int sock_adopt(const char *key, const char *text, int *type, struct err *err)
+{
+	long fd = read_number(text, INT_MAX);
+	socklen_t size = sizeof(*type);
+	int rc;
+
+	if (fd < 0)
+		return err_set(err, -EINVAL,
+			       "%s=%.40s: must be the number of an open socket",
+			       key, text);
+	if (getsockopt((int)fd, SOL_SOCKET, SO_TYPE, type, &size) < 0)
+		return err_set(err, -errno, "%s=%.40s: is no open socket: %s",
+			       key, text, strerror(errno));
+	rc = fd_set_nonblock((int)fd);
+	if (rc || fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+		return err_set(err, rc ? rc : -errno, "%s=%.40s: %s", key, text,
+			       strerror(rc ? -rc : errno));
+	return (int)fd;
+}

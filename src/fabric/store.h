@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The frames of a receive queue whose back-end receives into memory of its own.
+ * Frames that have to wait for a full receiver stay where they were received;
+ * the back-end receives nothing new before they are gone.
+ */
+#ifndef RW_STORE_H
+#define RW_STORE_H
+
+#include "queue.h"
+#include "waiting.h"
+
+/* Owned by the worker of the queue. Zeroed: nothing is stored. */
+struct store {
+	struct iovec raw[BURST_MAX]; /* what was received for each frame */
+	struct iovec iov[BURST_MAX]; /* views of the burst's frames */
+	unsigned count;		     /* entries of raw; after store_done() those
+				      * that are held */
+	struct waiting waiting;
+};
+
+/* Makes frame @n of the burst of entry @i: a frame without offloads. */
+static inline void store_frame(struct store *s, unsigned i, struct burst *b,
+			       unsigned n, uint32_t snap)
+{
+	struct frame *f = &b->frame[n];
+
+	f->hdr = (struct vnet_hdr){ 0 };
+	s->iov[n] = s->raw[i];
+	frame_from_iov(f, &s->iov[n], 1, (uint32_t)s->raw[i].iov_len, snap);
+}
+
+/* Makes frames of the entries that the last burst held and returns how many. */
+static inline unsigned store_again(struct store *s, struct burst *b,
+				   uint32_t snap)
+{
+	uint64_t skips = waiting_begin(&s->waiting);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->count; i++)
+		if (!waiting_skips(skips, i))
+			store_frame(s, i, b, n++, snap);
+	return n;
+}
+
+/* Ends a burst: keeps the entries that have to wait. */
+static inline void store_done(struct store *s, const struct burst *b)
+{
+	unsigned back = waiting_end(&s->waiting, s->count, b->held_mask);
+
+	s->count -= back;
+	if (unlikely(s->count))
+		memmove(s->raw, s->raw + back, s->count * sizeof(s->raw[0]));
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Internals of the datagram port: dgram_sock.c opens the sockets (control
+ * thread), dgram_io.c moves frames over them (workers), one frame in each
+ * datagram.
+ */
+#ifndef RW_DGRAM_H
+#define RW_DGRAM_H
+
+#include "socket.h"
+#include "store.h"
+
+#define DGRAM_ROOM   (68 * 1024) /* the largest datagram */
+#define DGRAM_TX_IOV 4		 /* pieces of most frames */
+
+struct dgram_link {
+	struct rxq rx;
+	struct txq tx;
+	int fd;	    /* [const] receives */
+	int out_fd; /* [const] sends; a multicast port has a socket of its own
+		     * for this, others the same */
+	struct sock_addr remote; /* [const] len 0: out_fd is connected */
+	bool has_remote;	 /* [const] false: there is nobody to send to */
+	struct sock_addr own;	 /* [const] multicast: the sender of our own
+				  * datagrams, which come back; len 0: none do */
+	/* [worker] */
+	uint8_t *room; /* [const] BURST_MAX times DGRAM_ROOM: pages that were
+			* never used are never resident. Behind them room for
+			* one frame that is sent in one piece */
+	struct mmsghdr *in;	  /* [const] BURST_MAX */
+	struct sock_addr *sender; /* [const] BURST_MAX */
+	struct iovec slot[BURST_MAX];
+	struct store store;
+	bool is_dry; /* the last call emptied the socket */
+	/* [holder of tx.lock] */
+	struct mmsghdr *out;   /* [const] BURST_MAX */
+	struct iovec *out_iov; /* [const] BURST_MAX times DGRAM_TX_IOV */
+};
+
+/* The port_ops of the data path. [worker] */
+unsigned dgram_rx_burst(struct rxq *rx, struct burst *b);
+bool dgram_rx_arm(struct rxq *rx);
+void dgram_rx_disarm(struct rxq *rx);
+void dgram_rx_done(struct rxq *rx, struct burst *b);
+unsigned dgram_tx_burst(struct txq *tx, struct frame *const *frames,
+			unsigned n);
+
+/* Allocates the buffers, zeroed memory before. Returns 0 or -errno. [ctl] */
+int dgram_link_init(struct dgram_link *l, struct port *p);
+void dgram_link_fini(struct dgram_link *l);
+
+struct dgram_port {
+	struct port port;
+	struct dgram_link link;
+	struct sock_addr local; /* [const] */
+	char *path;		/* [const] heap: our socket file; NULL: none */
+};
+
+/* Opens the sockets. Returns 0 or -errno with @err. [ctl] */
+int dgram_sock_open(struct dgram_port *d, const struct dgram_setup *setup,
+		    struct err *err);
+void dgram_sock_close(struct dgram_port *d);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data path of a datagram port, see dgram.h. Workers. A burst comes in with
+ * one recvmmsg() and goes out with one sendmmsg().
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "cycles.h"
+#include "dgram.h"
+
+#define ROOM_SIZE ((size_t)(BURST_MAX + 1) * DGRAM_ROOM)
+
+/* Returns how many datagrams came, up to @want. */
+static unsigned receive(struct dgram_link *l, unsigned want)
+{
+	int got;
+
+	for (unsigned i = 0; i < want; i++)
+		l->in[i].msg_hdr.msg_namelen =
+			l->own.len ? sizeof(l->sender[i]) : 0;
+	got = recvmmsg(l->fd, l->in, want, MSG_DONTWAIT, NULL);
+	stage_mark(STAGE_SYSCALL);
+	if (got < 0) {
+		/* Another error is about an earlier datagram of ours that
+		 * nobody wanted. It is reported once. */
+		l->is_dry = errno == EAGAIN;
+		return 0;
+	}
+	l->is_dry = (unsigned)got < want;
+	return (unsigned)got;
+}
+
+/* Returns whether datagram @i holds a frame of somebody else. */
+static bool is_frame(struct dgram_link *l, unsigned i)
+{
+	const struct mmsghdr *m = &l->in[i];
+
+	if (l->own.len && sock_addr_equal(&l->sender[i], &l->own))
+		return false;
+	if (likely(m->msg_len >= ETH_HLEN && m->msg_len <= FRAME_MAX &&
+		   !(m->msg_hdr.msg_flags & MSG_TRUNC)))
+		return true;
+	stat_inc(&l->rx.stats.drops[DROP_RX_BAD_FRAME]);
+	return false;
+}
+
+unsigned dgram_rx_burst(struct rxq *rx, struct burst *b)
+{
+	struct dgram_link *l = container_of(rx, struct dgram_link, rx);
+	uint32_t snap = shm_load(&rx->snap);
+	unsigned n = 0, got;
+
+	if (unlikely(l->store.count))
+		return store_again(&l->store, b, snap);
+	waiting_begin(&l->store.waiting);
+	if (l->is_dry)
+		return 0;
+	got = receive(l, b->want);
+	for (unsigned i = 0; i < got; i++) {
+		if (!is_frame(l, i))
+			continue;
+		l->store.raw[n] =
+			(struct iovec){ l->slot[i].iov_base, l->in[i].msg_len };
+		store_frame(&l->store, n, b, n, snap);
+		n++;
+	}
+	stage_mark(STAGE_SNAPSHOT);
+	l->store.count = n;
+	return n;
+}
+
+/* The descriptor is the event, and is edge-triggered: an event comes for
+ * datagrams that arrive after the call that emptied the socket. */
+bool dgram_rx_arm(struct rxq *rx)
+{
+	return container_of(rx, struct dgram_link, rx)->is_dry;
+}
+
+void dgram_rx_disarm(struct rxq *rx)
+{
+	container_of(rx, struct dgram_link, rx)->is_dry = false;
+}
+
+void dgram_rx_done(struct rxq *rx, struct burst *b)
+{
+	store_done(&container_of(rx, struct dgram_link, rx)->store, b);
+}
+
+/* Prepares message @i for @f. Returns false for a frame of many pieces when the
+ * room for such a frame is taken. */
+static bool prepare(struct dgram_link *l, unsigned i, const struct frame *f,
+		    bool *room_is_taken)
+{
+	struct iovec *iov = &l->out_iov[i * DGRAM_TX_IOV];
+	unsigned count = frame_to_iov(f, iov, DGRAM_TX_IOV);
+
+	if (unlikely(!count)) {
+		uint8_t *room = l->room + ROOM_SIZE - DGRAM_ROOM;
+
+		if (*room_is_taken)
+			return false;
+		*room_is_taken = true;
+		frame_copy(f, 0, room, f->len);
+		*iov = (struct iovec){ room, f->len };
+		count = 1;
+	}
+	l->out[i].msg_hdr.msg_iovlen = count;
+	return true;
+}
+
+/* Returns the reason to drop a frame whose sending failed with @error, or
+ * DROP_COUNT if it shall wait. */
+static enum drop_reason why(int error)
+{
+	switch (error) {
+	case EAGAIN:
+	case ENOBUFS:
+	case EINTR:
+		return DROP_COUNT;
+	case EMSGSIZE:
+		return DROP_TX_TOO_BIG;
+	case ECONNREFUSED: /* UNIX: nobody has the socket file open */
+	case ENOENT:
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+		return DROP_TX_DOWN;
+	default:
+		return DROP_TX_ERROR;
+	}
+}
+
+/* Sends up to @n frames; returns how many are finished, at least one unless
+ * they have to wait. */
+static unsigned send_some(struct dgram_link *l, struct frame *const *frames,
+			  unsigned n)
+{
+	bool room_is_taken = false;
+	enum drop_reason reason;
+	unsigned ready = 0;
+	int sent;
+
+	while (ready < n && prepare(l, ready, frames[ready], &room_is_taken))
+		ready++;
+	sent = sendmmsg(l->out_fd, l->out, ready, MSG_DONTWAIT | MSG_NOSIGNAL);
+	stage_mark(STAGE_SYSCALL);
+	stat_inc(&l->tx.stats.calls);
+	if (sent > 0) {
+		stat_add(&l->tx.stats.copies, (unsigned)sent);
+		return (unsigned)sent;
+	}
+	/* the error is about the first message */
+	reason = why(errno);
+	if (reason == DROP_COUNT)
+		return 0;
+	txq_drop(&l->tx, reason, 1, frames[0]->len);
+	return 1;
+}
+
+unsigned dgram_tx_burst(struct txq *tx, struct frame *const *frames, unsigned n)
+{
+	struct dgram_link *l = container_of(tx, struct dgram_link, tx);
+	unsigned done = 0, some;
+
+	if (unlikely(!l->has_remote)) {
+		for (; done < n; done++)
+			txq_drop(tx, DROP_TX_DOWN, 1, frames[done]->len);
+		return n;
+	}
+	while (done < n) {
+		some = send_some(l, frames + done, n - done);
+		if (!some)
+			break;
+		done += some;
+	}
+	return done;
+}
+
+/* Points the messages at their buffers, once. */
+static void prepare_messages(struct dgram_link *l)
+{
+	for (unsigned i = 0; i < BURST_MAX; i++) {
+		l->slot[i] = (struct iovec){ l->room + (size_t)i * DGRAM_ROOM,
+					     DGRAM_ROOM };
+		l->in[i].msg_hdr = (struct msghdr){ .msg_iov = &l->slot[i],
+						    .msg_iovlen = 1,
+						    .msg_name = &l->sender[i] };
+		l->out[i].msg_hdr = (struct msghdr){
+			.msg_iov = &l->out_iov[i * DGRAM_TX_IOV],
+		};
+		if (l->remote.len) {
+			l->out[i].msg_hdr.msg_name = &l->remote;
+			l->out[i].msg_hdr.msg_namelen = l->remote.len;
+		}
+	}
+}
+
+int dgram_link_init(struct dgram_link *l, struct port *p)
+{
+	l->rx = (struct rxq){ .port = p, .can_hold = true, .event_fd = l->fd };
+	l->tx = (struct txq){ .port = p };
+	l->room = mmap(NULL, ROOM_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (l->room == MAP_FAILED)
+		l->room = NULL;
+	l->in = calloc(BURST_MAX, sizeof(*l->in));
+	l->out = calloc(BURST_MAX, sizeof(*l->out));
+	l->sender = calloc(BURST_MAX, sizeof(*l->sender));
+	l->out_iov = calloc(BURST_MAX * DGRAM_TX_IOV, sizeof(*l->out_iov));
+	if (!l->room || !l->in || !l->out || !l->sender || !l->out_iov) {
+		dgram_link_fini(l);
+		return -ENOMEM;
+	}
+	prepare_messages(l);
+	return 0;
+}
+
+void dgram_link_fini(struct dgram_link *l)
+{
+	if (l->room)
+		munmap(l->room, ROOM_SIZE);
+	free(l->in);
+	free(l->out);
+	free(l->sender);
+	free(l->out_iov);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports over sockets, with the frames that QEMU's netdevs of the same names
+ * send: `stream` puts a length in front of each frame, `dgram` sends each frame
+ * as a datagram, and `socket` is the older spelling of both. No offloads pass.
+ *
+ * stream.c and dgram.c have the options; stream_peer.c and dgram_sock.c open
+ * the sockets (control thread); stream_io.c and dgram_io.c are the data path
+ * (workers); socket.c translates the older options.
+ */
+#ifndef RW_SOCKET_H
+#define RW_SOCKET_H
+
+#include "port.h"
+#include "sock_addr.h"
+
+/* The first value of addr.type=, local.type= and remote.type=. */
+enum socket_kind { SOCKET_INET, SOCKET_UNIX, SOCKET_FD };
+extern const char *const socket_kinds[];
+
+/* What a stream port shall do; borrowed during stream_create(). */
+struct stream_setup {
+	const struct port_type *type;
+	const char *key;       /* option that error texts name */
+	struct sock_addr addr; /* where to listen or connect; of an fd: none */
+	int fd;		       /* taken over on success; -1: none */
+	bool server;
+	uint32_t reconnect_ms; /* first delay; 0: never */
+};
+
+int stream_create(const struct port_env *env, const struct port_conf *common,
+		  const struct stream_setup *setup, struct port **out,
+		  struct err *err);
+
+/* What a datagram port shall do; borrowed during dgram_create(). */
+struct dgram_setup {
+	const struct port_type *type;
+	const char *key;	 /* option that error texts name */
+	struct sock_addr local;	 /* len 0: none given */
+	struct sock_addr remote; /* receiver of all frames; len 0: the one that
+				  * @fd is connected to, if any */
+	int fd;			 /* taken over on success; -1: none */
+};
+
+int dgram_create(const struct port_env *env, const struct port_conf *common,
+		 const struct dgram_setup *setup, struct port **out,
+		 struct err *err);
+
+#endif

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connection of a stream port, see stream.h. Control thread.
+ *
+ * A server serves one peer at a time, as QEMU does; others wait in the backlog.
+ * A client with reconnect= tries for ever, with a delay that doubles up to
+ * DELAY_MAX_MS; without it the port stays down when its connection has ended.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "stream.h"
+#include "workers.h"
+
+#define DELAY_MAX_MS 60000
+/* A server waits so long after a connection that ended within its first second,
+ * and after a failure to accept. */
+#define REST_MS 1000
+/* Socket buffers; the kernel may grant less. TCP adapts its own. */
+#define UNIX_BUFFER (4 << 20)
+
+static void on_listener(struct loop_watch *w, uint32_t events);
+static void on_timer(struct loop_timer *t);
+
+static void wait_ms(struct stream_port *s, uint32_t ms)
+{
+	s->state = STREAM_RETRYING;
+	loop_timer_arm(s->loop, &s->timer, ms, on_timer);
+}
+
+/* Watches the listener, or tries that again later. */
+static void listen_on(struct stream_port *s)
+{
+	s->state = STREAM_LISTENING;
+	if (loop_watch_add(s->loop, &s->listen_watch, s->listener.fd, EPOLLIN,
+			   on_listener))
+		wait_ms(s, REST_MS);
+}
+
+/* A connection has ended or could not be made: arranges the next one. */
+static void go_on(struct stream_port *s, bool was_short)
+{
+	if (s->server) {
+		if (was_short)
+			wait_ms(s, REST_MS);
+		else
+			listen_on(s);
+		return;
+	}
+	if (!s->reconnect_ms) {
+		s->state = STREAM_DOWN;
+		return;
+	}
+	wait_ms(s, s->delay_ms);
+	s->delay_ms = MAX(s->reconnect_ms,
+			  MIN(2 * s->delay_ms, (uint32_t)DELAY_MAX_MS));
+}
+
+static void say_end(struct stream_port *s)
+{
+	uint32_t detail = s->link.detail;
+
+	switch (s->link.end) {
+	case STREAM_ERROR:
+		snprintf(s->reason, sizeof(s->reason), "%s",
+			 strerror((int)detail));
+		return;
+	case STREAM_NONSENSE:
+		snprintf(s->reason, sizeof(s->reason),
+			 "the peer sent a frame length of %u bytes, at most %u "
+			 "is possible",
+			 (unsigned)detail, STREAM_FRAME_MAX);
+		return;
+	default:
+		snprintf(s->reason, sizeof(s->reason), "closed by the peer");
+	}
+}
+
+/* Takes the connection from the workers and closes it. */
+static void disconnect(struct stream_port *s)
+{
+	loop_watch_remove(&s->writable);
+	port_set_txqs(&s->port, NULL, 0, 0);
+	rxq_detach(&s->link.rx);
+	fd_close(&s->fd);
+	s->peer.len = 0;
+}
+
+static void end_connection(struct stream_port *s)
+{
+	bool was_short = loop_now_ms() - s->since_ms < REST_MS;
+
+	say_end(s);
+	disconnect(s);
+	log_limited(&s->log, LOG_LEVEL_INFO, "port=%s: disconnected: %s",
+		    s->port.name, s->reason);
+	if (!was_short)
+		s->delay_ms = s->reconnect_ms;
+	go_on(s, was_short);
+}
+
+static void on_writable(struct loop_watch *w, uint32_t events)
+{
+	struct stream_port *s = container_of(w, struct stream_port, writable);
+
+	(void)events;
+	if (stream_link_flush(&s->link))
+		loop_watch_remove(w);
+}
+
+/* A worker has news about the connection. */
+static void on_news(struct loop_watch *w, uint32_t events)
+{
+	struct stream_port *s = container_of(w, struct stream_port, news);
+
+	(void)events;
+	fd_drain(s->link.news_fd);
+	if (s->state != STREAM_CONNECTED)
+		return;
+	/* Pairs with the release in give_up(). */
+	if (shm_load_acquire(&s->link.end) != STREAM_OPEN)
+		end_connection(s);
+	else if (!s->writable.loop && stream_link_has_rest(&s->link))
+		loop_watch_add(s->loop, &s->writable, s->fd, EPOLLOUT,
+			       on_writable);
+}
+
+static void set_socket_options(int fd, int family)
+{
+	int on = 1, size = UNIX_BUFFER;
+
+	if (family == AF_UNIX) {
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	} else {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	}
+}
+
+/* Gives the connection s->fd to the workers. Returns 0 or -errno; s->fd is
+ * closed then. */
+static int begin_connection(struct stream_port *s)
+{
+	struct txq *tx = &s->link.tx;
+	int rc;
+
+	s->peer.len = sizeof(s->peer) - sizeof(s->peer.len);
+	if (getpeername(s->fd, &s->peer.sa, &s->peer.len) < 0) {
+		rc = -errno;
+		goto fail;
+	}
+	set_socket_options(s->fd, s->peer.sa.sa_family);
+	stream_link_reset(&s->link, s->fd);
+	rc = rxq_attach(&s->link.rx);
+	if (!rc)
+		rc = port_set_txqs(&s->port, &tx, 1, 0);
+	if (rc)
+		goto fail;
+	s->state = STREAM_CONNECTED;
+	s->since_ms = loop_now_ms();
+	s->connections++;
+	s->said_waiting = false;
+	log_limited(&s->log, LOG_LEVEL_INFO, "port=%s: connected",
+		    s->port.name);
+	return 0;
+fail:
+	disconnect(s);
+	return rc;
+}
+
+static void on_listener(struct loop_watch *w, uint32_t events)
+{
+	struct stream_port *s =
+		container_of(w, struct stream_port, listen_watch);
+
+	(void)events;
+	s->fd = accept4(s->listener.fd, NULL, NULL,
+			SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (s->fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))
+		return;
+	loop_watch_remove(w);
+	if (s->fd < 0 || begin_connection(s))
+		wait_ms(s, REST_MS);
+}
+
+/* A try to connect has failed. */
+static void connect_failed(struct stream_port *s, const char *why)
+{
+	char where[SOCK_ADDR_TEXT];
+
+	fd_close(&s->fd);
+	snprintf(s->reason, sizeof(s->reason), "%s", why);
+	sock_addr_text(&s->addr, where);
+	if (!s->said_waiting)
+		log_limited(&s->log, LOG_LEVEL_INFO,
+			    "port=%s: cannot connect to %s: %s; %s",
+			    s->port.name, where, why,
+			    s->reconnect_ms ? "trying again"
+					    : "the port stays down");
+	s->said_waiting = true;
+	go_on(s, true);
+}
+
+/* Returns the error of a connection that is being made, or 0. */
+static int error_of(int fd)
+{
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	return -error;
+}
+
+static void on_connected(struct loop_watch *w, uint32_t events)
+{
+	struct stream_port *s =
+		container_of(w, struct stream_port, connect_watch);
+	int rc = error_of(s->fd);
+
+	(void)events;
+	loop_watch_remove(w);
+	if (!rc)
+		rc = begin_connection(s);
+	if (rc)
+		connect_failed(s, strerror(-rc));
+}
+
+/* Connects, or begins to. Returns 0 or -errno. */
+static int begin_connect(struct stream_port *s)
+{
+	int rc;
+
+	s->fd = socket(s->addr.sa.sa_family,
+		       SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (s->fd < 0)
+		return -errno;
+	s->state = STREAM_CONNECTING;
+	if (!connect(s->fd, &s->addr.sa, s->addr.len))
+		return begin_connection(s);
+	if (errno != EINPROGRESS)
+		return -errno;
+	rc = error_of(s->fd); /* a refusal by this host is there already */
+	return rc ? rc
+		  : loop_watch_add(s->loop, &s->connect_watch, s->fd, EPOLLOUT,
+				   on_connected);
+}
+
+static const char *reason_of(int rc)
+{
+	return rc == -EPROTOTYPE ? "the socket there is for datagrams"
+				 : strerror(-rc);
+}
+
+static void on_timer(struct loop_timer *t)
+{
+	struct stream_port *s = container_of(t, struct stream_port, timer);
+	int rc;
+
+	if (s->server) {
+		listen_on(s);
+		return;
+	}
+	rc = begin_connect(s);
+	if (rc)
+		connect_failed(s, reason_of(rc));
+}
+
+static int listen_tcp(struct stream_port *s, struct err *err)
+{
+	char where[SOCK_ADDR_TEXT];
+	int on = 1;
+	int fd = socket(s->addr.sa.sa_family,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	s->listener.fd = fd;
+	if (fd >= 0 &&
+	    !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) &&
+	    !bind(fd, &s->addr.sa, s->addr.len) && !listen(fd, SOMAXCONN))
+		return 0;
+	sock_addr_text(&s->addr, where);
+	return err_set(err, -errno, "%s: cannot listen on %s: %s", s->key,
+		       where, strerror(errno));
+}
+
+static int open_server(struct stream_port *s, struct err *err)
+{
+	int rc;
+
+	if (s->addr.sa.sa_family == AF_UNIX)
+		rc = unix_listen(&s->listener, s->key, s->addr.un.sun_path,
+				 S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP, err);
+	else
+		rc = listen_tcp(s, err);
+	if (!rc)
+		listen_on(s);
+	return rc;
+}
+
+/* Without reconnect= a peer that is not there is an error. */
+static int open_client(struct stream_port *s, struct err *err)
+{
+	char where[SOCK_ADDR_TEXT];
+	int rc = begin_connect(s);
+
+	if (!rc)
+		return 0;
+	if (s->reconnect_ms) {
+		connect_failed(s, reason_of(rc));
+		return 0;
+	}
+	sock_addr_text(&s->addr, where);
+	return err_set(err, rc, "%s: cannot connect to %s: %s", s->key, where,
+		       reason_of(rc));
+}
+
+/* A listening descriptor makes a server. */
+static int open_passed(struct stream_port *s, int fd, struct err *err)
+{
+	int listens = 0, rc;
+	socklen_t size = sizeof(listens);
+
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+	s->server = listens;
+	if (listens) {
+		s->listener.fd = fd;
+		listen_on(s);
+		return 0;
+	}
+	s->fd = dup(fd); /* on failure the owner keeps @fd */
+	rc = s->fd < 0 ? -errno : begin_connection(s);
+	if (rc)
+		return err_set(err, rc, "%s=%d: %s", s->key, fd,
+			       rc == -ENOTCONN
+				       ? "must be connected or listening"
+				       : strerror(-rc));
+	close(fd);
+	return 0;
+}
+
+int stream_peer_open(struct stream_port *s, const struct stream_setup *setup,
+		     struct err *err)
+{
+	int rc = loop_watch_add(s->loop, &s->news, s->link.news_fd, EPOLLIN,
+				on_news);
+
+	if (rc)
+		return err_set(err, rc, "%s: %s", s->key, strerror(-rc));
+	if (setup->fd >= 0)
+		return open_passed(s, setup->fd, err);
+	return s->server ? open_server(s, err) : open_client(s, err);
+}
+
+void stream_peer_close(struct stream_port *s)
+{
+	loop_timer_disarm(&s->timer);
+	loop_watch_remove(&s->listen_watch);
+	loop_watch_remove(&s->connect_watch);
+	loop_watch_remove(&s->news);
+	disconnect(s);
+	unix_unlisten(&s->listener);
+	log_limit_fini(&s->log);
+}
+
+void stream_peer_show(const struct stream_port *s, struct show *out)
+{
+	static const char *const names[] = {
+		[STREAM_LISTENING] = "listening",
+		[STREAM_CONNECTING] = "connecting",
+		[STREAM_CONNECTED] = "connected",
+		[STREAM_RETRYING] = "waiting to try again",
+		[STREAM_DOWN] = "down",
+	};
+	char text[SOCK_ADDR_TEXT];
+
+	sock_addr_text(&s->addr, text);
+	if (*text)
+		show_str(out, "address", text);
+	show_flag(out, "server", s->server);
+	show_str(out, "state", names[s->state]);
+	sock_addr_text(&s->peer, text);
+	if (*text)
+		show_str(out, "peer", text);
+	show_num(out, "connections", s->connections);
+	if (*s->reason)
+		show_str(out, "last_disconnect", s->reason);
+}
