@@ -9,10 +9,9 @@
 #include "types.h"
 
 const struct port_type *const port_types[] = {
-	&port_vhost_user_type, &port_tap_type,
-	&port_user_type,       &port_stream_type,
-	&port_dgram_type,      &port_socket_type,
-	&port_null_type,       NULL,
+	&port_vhost_user_type, &port_tap_type,	 &port_user_type,
+	&port_stream_type,     &port_dgram_type, &port_socket_type,
+	&port_l2tpv3_type,     &port_null_type,	 NULL,
 };
 
 const struct port_type *port_type_find(const char *name, struct err *err)

@@ -103,6 +103,9 @@ static const char *const drop_names[DROP_COUNT] = {
 	[DROP_RX_HAIRPIN] = "rx-hairpin",
 	[DROP_RX_VLAN] = "rx-vlan",
 	[DROP_TX_VLAN] = "tx-vlan",
+	[DROP_RX_TUNNEL] = "rx-bad-header",
+	[DROP_RX_SESSION] = "rx-unknown-session",
+	[DROP_RX_COOKIE] = "rx-bad-cookie",
 };
 
 const char *drop_reason_name(enum drop_reason r)

@@ -30,6 +30,9 @@ enum drop_reason {
 	DROP_RX_HAIRPIN,     /* the destination is behind the port itself */
 	DROP_RX_VLAN,	     /* the sender's port is not in the VLAN */
 	DROP_TX_VLAN,	     /* the receiver is not in the VLAN any more */
+	DROP_RX_TUNNEL,	     /* the tunnel's header is cut short or not data */
+	DROP_RX_SESSION,     /* the tunnel's session is another one */
+	DROP_RX_COOKIE,	     /* the tunnel's cookie is wrong */
 	DROP_COUNT,
 };
 const char *drop_reason_name(enum drop_reason r);

@@ -92,6 +92,7 @@ static void dgram_destroy(struct port *p)
 	port_fini(p);
 	dgram_link_fini(&d->link);
 	dgram_sock_close(d);
+	free(d->link.encap);
 	free(d);
 }
 
@@ -113,6 +114,8 @@ static void dgram_show(const struct port *p, struct show *out)
 	show_address(out, "remote", &d->link.remote);
 	if (d->link.own.len)
 		show_address(out, "sends_from", &d->link.own);
+	if (d->link.encap)
+		d->link.encap->show(d->link.encap, out);
 }
 
 static const struct port_ops dgram_ops = {

@@ -11,7 +11,7 @@
 #include "store.h"
 
 #define DGRAM_ROOM   (68 * 1024) /* the largest datagram */
-#define DGRAM_TX_IOV 4		 /* pieces of most frames */
+#define DGRAM_TX_IOV 5		 /* header and pieces of most frames */
 
 struct dgram_link {
 	struct rxq rx;
@@ -21,8 +21,9 @@ struct dgram_link {
 		     * for this, others the same */
 	struct sock_addr remote; /* [const] len 0: out_fd is connected */
 	bool has_remote;	 /* [const] false: there is nobody to send to */
-	struct sock_addr own;	 /* [const] multicast: the sender of our own
-				  * datagrams, which come back; len 0: none do */
+	struct dgram_encap *encap; /* [const] heap; NULL: none */
+	struct sock_addr own;	   /* [const] multicast: the sender of our own
+				    * datagrams, which come back; len 0: none do */
 	/* [worker] */
 	uint8_t *room; /* [const] BURST_MAX times DGRAM_ROOM: pages that were
 			* never used are never resident. Behind them room for
@@ -35,6 +36,7 @@ struct dgram_link {
 	/* [holder of tx.lock] */
 	struct mmsghdr *out;   /* [const] BURST_MAX */
 	struct iovec *out_iov; /* [const] BURST_MAX times DGRAM_TX_IOV */
+	uint8_t hdr[BURST_MAX][DGRAM_HDR_MAX];
 };
 
 /* The port_ops of the data path. [worker] */

@@ -34,14 +34,23 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 	return (unsigned)got;
 }
 
-/* Returns whether datagram @i holds a frame of somebody else. */
-static bool is_frame(struct dgram_link *l, unsigned i)
+/* Stores the frame in datagram @i. Returns false when there is none for us. */
+static bool find_frame(struct dgram_link *l, unsigned i, struct iovec *frame)
 {
 	const struct mmsghdr *m = &l->in[i];
+	uint8_t *data = l->slot[i].iov_base;
+	int skip = 0;
 
 	if (l->own.len && sock_addr_equal(&l->sender[i], &l->own))
 		return false;
-	if (likely(m->msg_len >= ETH_HLEN && m->msg_len <= FRAME_MAX &&
+	if (l->encap)
+		skip = l->encap->check(l->encap, data, m->msg_len);
+	if (unlikely(skip < 0)) {
+		stat_inc(&l->rx.stats.drops[-skip]);
+		return false;
+	}
+	*frame = (struct iovec){ data + skip, m->msg_len - (size_t)skip };
+	if (likely(frame->iov_len >= ETH_HLEN && frame->iov_len <= FRAME_MAX &&
 		   !(m->msg_hdr.msg_flags & MSG_TRUNC)))
 		return true;
 	stat_inc(&l->rx.stats.drops[DROP_RX_BAD_FRAME]);
@@ -61,10 +70,8 @@ unsigned dgram_rx_burst(struct rxq *rx, struct burst *b)
 		return 0;
 	got = receive(l, b->want);
 	for (unsigned i = 0; i < got; i++) {
-		if (!is_frame(l, i))
+		if (!find_frame(l, i, &l->store.raw[n]))
 			continue;
-		l->store.raw[n] =
-			(struct iovec){ l->slot[i].iov_base, l->in[i].msg_len };
 		store_frame(&l->store, n, b, n, snap);
 		n++;
 	}
@@ -96,7 +103,8 @@ static bool prepare(struct dgram_link *l, unsigned i, const struct frame *f,
 		    bool *room_is_taken)
 {
 	struct iovec *iov = &l->out_iov[i * DGRAM_TX_IOV];
-	unsigned count = frame_to_iov(f, iov, DGRAM_TX_IOV);
+	unsigned before = l->encap ? 1 : 0;
+	unsigned count = frame_to_iov(f, iov + before, DGRAM_TX_IOV - before);
 
 	if (unlikely(!count)) {
 		uint8_t *room = l->room + ROOM_SIZE - DGRAM_ROOM;
@@ -105,10 +113,14 @@ static bool prepare(struct dgram_link *l, unsigned i, const struct frame *f,
 			return false;
 		*room_is_taken = true;
 		frame_copy(f, 0, room, f->len);
-		*iov = (struct iovec){ room, f->len };
+		iov[before] = (struct iovec){ room, f->len };
 		count = 1;
 	}
-	l->out[i].msg_hdr.msg_iovlen = count;
+	if (before) {
+		l->encap->put(l->encap, l->hdr[i]);
+		iov[0] = (struct iovec){ l->hdr[i], l->encap->size };
+	}
+	l->out[i].msg_hdr.msg_iovlen = before + count;
 	return true;
 }
 

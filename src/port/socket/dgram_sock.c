@@ -19,11 +19,11 @@
 /* Socket buffers; the kernel may grant less. */
 #define BUFFER (4 << 20)
 
-static int open_socket(int family, int *fd)
+static int open_socket(int family, int type, int protocol, int *fd)
 {
 	int size = BUFFER;
 
-	*fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	*fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 	if (*fd < 0)
 		return -errno;
 	setsockopt(*fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
@@ -65,7 +65,7 @@ static int join(int fd, const struct sock_addr *group,
 /* Opens the socket that sends to the group, and learns its address. */
 static int open_sender(struct dgram_link *l, const struct sock_addr *local)
 {
-	int rc = open_socket(l->remote.sa.sa_family, &l->out_fd);
+	int rc = open_socket(l->remote.sa.sa_family, SOCK_DGRAM, 0, &l->out_fd);
 
 	if (rc)
 		return rc;
@@ -94,7 +94,7 @@ static int open_multicast(struct dgram_port *d, const char *key,
 			       "%s: the group and the local address must both "
 			       "be IPv4 or both IPv6",
 			       key);
-	rc = open_socket(group.sa.sa_family, &l->fd);
+	rc = open_socket(group.sa.sa_family, SOCK_DGRAM, 0, &l->fd);
 	if (!rc &&
 	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		rc = -errno;
@@ -130,7 +130,7 @@ static int remove_stale(const struct sock_addr *a, const char *key,
 			       "%s=%s: exists and is not a socket: remove it "
 			       "or choose another path",
 			       key, path);
-	rc = open_socket(AF_UNIX, &fd);
+	rc = open_socket(AF_UNIX, SOCK_DGRAM, 0, &fd);
 	if (rc)
 		return fail(a, key, "use", rc, err);
 	rc = connect(fd, &a->sa, a->len) < 0 ? -errno : 0;
@@ -144,8 +144,10 @@ static int remove_stale(const struct sock_addr *a, const char *key,
 		       key, path);
 }
 
-static int open_unicast(struct dgram_port *d, const char *key, struct err *err)
+static int open_unicast(struct dgram_port *d, const struct dgram_setup *setup,
+			struct err *err)
 {
+	const char *key = setup->key;
 	const struct sock_addr *local = &d->local;
 	int rc = 0;
 
@@ -159,7 +161,9 @@ static int open_unicast(struct dgram_port *d, const char *key, struct err *err)
 		rc = remove_stale(local, key, err);
 	if (rc)
 		return rc;
-	rc = open_socket(local->sa.sa_family, &d->link.fd);
+	rc = open_socket(local->sa.sa_family,
+			 setup->socket_type ? setup->socket_type : SOCK_DGRAM,
+			 setup->protocol, &d->link.fd);
 	if (!rc && bind(d->link.fd, &local->sa, local->len) < 0)
 		rc = -errno;
 	if (rc)
@@ -179,13 +183,14 @@ int dgram_sock_open(struct dgram_port *d, const struct dgram_setup *setup,
 	struct dgram_link *l = &d->link;
 
 	d->local = setup->local;
+	l->encap = setup->encap;
 	l->remote = setup->remote;
 	l->has_remote = l->remote.len != 0;
 	l->fd = l->out_fd = setup->fd;
 	if (setup->fd < 0)
 		return l->remote.len && sock_addr_is_multicast(&l->remote)
 			       ? open_multicast(d, setup->key, err)
-			       : open_unicast(d, setup->key, err);
+			       : open_unicast(d, setup, err);
 	if (!getpeername(setup->fd, (void *)&peer, &size))
 		l->has_remote = true;
 	return 0;

@@ -32,6 +32,23 @@ int stream_create(const struct port_env *env, const struct port_conf *common,
 		  const struct stream_setup *setup, struct port **out,
 		  struct err *err);
 
+/*
+ * A header between the datagram's own and the frame. Its owner embeds it as the
+ * first member; the port frees the owner with free().
+ */
+struct dgram_encap {
+	unsigned size; /* bytes that put() writes, at most DGRAM_HDR_MAX */
+	/* Writes the header of the next frame. [holder of the queue's lock] */
+	void (*put)(struct dgram_encap *e, uint8_t *to);
+	/* Returns the bytes in front of the frame in a datagram of @len bytes,
+	 * or -reason (enum drop_reason) for one without a frame for us.
+	 * [worker] */
+	int (*check)(const struct dgram_encap *e, const uint8_t *data,
+		     size_t len);
+	void (*show)(const struct dgram_encap *e, struct show *out); /* [ctl] */
+};
+#define DGRAM_HDR_MAX 64
+
 /* What a datagram port shall do; borrowed during dgram_create(). */
 struct dgram_setup {
 	const struct port_type *type;
@@ -40,6 +57,9 @@ struct dgram_setup {
 	struct sock_addr remote; /* receiver of all frames; len 0: the one that
 				  * @fd is connected to, if any */
 	int fd;			 /* taken over on success; -1: none */
+	int socket_type;	 /* 0: SOCK_DGRAM */
+	int protocol;		 /* of SOCK_RAW */
+	struct dgram_encap *encap; /* taken over on success; NULL: none */
 };
 
 int dgram_create(const struct port_env *env, const struct port_conf *common,
