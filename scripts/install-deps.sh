@@ -26,6 +26,7 @@ packages() {
 		echo python3 python3-pytest python3-scapy
 		echo dpdk-dev librte-net-virtio23 librte-mempool-ring23 # testpmd
 		echo iproute2 ethtool curl
+		echo passt	# a peer of the stream port
 		echo user-mode-linux # a kernel with VLAN filtering in its bridge
 		packages guest
 		;;

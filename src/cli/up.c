@@ -87,6 +87,11 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 				     "up: '%s' is no option: a port is "
 				     "-netdev TYPE,id=NAME,...",
 				     arg.text);
+		if (rc == -EINVAL && !strcmp(argv[a.at - 1], "-net"))
+			err_set(&err, rc,
+				"-net is QEMU's old form: write -netdev "
+				"TYPE,id=NAME,... for what it was connected "
+				"to; the guest's card (nic) stays with QEMU");
 		if (rc != ARG_OPTION)
 			break;
 		if (!strcmp(arg.key, "netdev") && help_print_netdev(arg.text))

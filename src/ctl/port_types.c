@@ -14,6 +14,18 @@ const struct port_type *const port_types[] = {
 	&port_l2tpv3_type,     &port_null_type,	 NULL,
 };
 
+/* Types of QEMU that are written in another way here. */
+static const struct {
+	const char *name, *instead;
+} elsewhere[] = {
+	{ "bridge", "tap,br=BRIDGE" },
+	{ "hubport", "ports with the same net=NAME, which are on one switch" },
+	{ "nic", "the guest's card as an option of QEMU: see "
+		 "`ringway qemu-args`" },
+	{ "passt", "stream,addr.type=unix,addr.path=PATH,reconnect=1, and "
+		   "start passt with --socket PATH" },
+};
+
 const struct port_type *port_type_find(const char *name, struct err *err)
 {
 	const char *names[ARRAY_SIZE(port_types)] = { NULL };
@@ -29,6 +41,13 @@ const struct port_type *port_type_find(const char *name, struct err *err)
 				      i ? ", " : "", names[i]);
 		n = MIN(n, sizeof(list) - 1);
 	}
+	for (unsigned i = 0; i < ARRAY_SIZE(elsewhere); i++)
+		if (!strcmp(elsewhere[i].name, name)) {
+			err_set(err, -EINVAL,
+				"unknown netdev type '%s': write %s", name,
+				elsewhere[i].instead);
+			return NULL;
+		}
 	near = opt_nearest(names, name);
 	if (near)
 		err_set(err, -EINVAL,

@@ -69,8 +69,19 @@ BAD = [
     (['user,id=u,hostfwd=icmp::1111-:22'], ['u', 'hostfwd', 'icmp']),
     (['user,id=u,dhcpstart=192.168.9.9'], ['u', 'dhcpstart']),
     (['null,id=a b'], ['id']),
+    (['bridge,id=a,br=br0'], ['bridge', 'tap,br=']),
+    (['hubport,id=a,hubid=0'], ['hubport', 'net=']),
+    (['passt,id=a'], ['passt', 'stream,addr.type=unix']),
     ([''], []),
 ]
+
+
+def test_old_net_option(folder):
+    done = subprocess.run([BINARY, 'up', '--control', f'{folder}/c.sock',
+                           '-net', 'nic', '-net', 'user'],
+                          capture_output=True, text=True)
+    assert done.returncode == 2
+    assert '-netdev TYPE,id=NAME' in done.stderr
 
 
 @pytest.mark.parametrize('netdevs,words', BAD, ids=lambda x: str(x[0])[:40]

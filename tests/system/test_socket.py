@@ -4,6 +4,7 @@ misbehave, and with lines of options, good and bad."""
 import contextlib
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -13,7 +14,8 @@ import time
 import lab
 import pytest
 from conftest import BINARY
-from frames import BROADCAST, ether, mac
+from frames import BROADCAST, IP, UDP, Ether, ether, mac
+from scapy.layers.dhcp import BOOTP, DHCP
 
 
 def framed(frame):
@@ -379,6 +381,41 @@ def test_multicast(up, folder):
     for i, s in enumerate(switches):
         assert {m: p for (_, m), p in s.macs().items()} == \
             {mac(k): 'vm' if k == i else 'm' for k in range(3)}
+
+
+@pytest.mark.skipif(not shutil.which('passt'), reason='passt is not installed')
+def test_passt(up, folder):
+    """A passt that the user started answers the guest's DHCP request, and is
+    found again when it was restarted."""
+    os.chmod(folder, 0o777)  # passt becomes nobody when root starts it
+    path = f'{folder}/passt.s'
+    s = up('vhost-user,id=vm',
+           f'stream,id=s,addr.type=unix,addr.path={path},reconnect-ms=100')
+    front = s.front('vm')
+    request = Ether(src=mac(1), dst=BROADCAST) / \
+        IP(src='0.0.0.0', dst='255.255.255.255') / UDP(sport=68, dport=67) / \
+        BOOTP(chaddr=bytes.fromhex(mac(1).replace(':', '')), xid=7) / \
+        DHCP(options=[('message-type', 'discover'), 'end'])
+    for _ in range(2):
+        with open(f'{folder}/passt.log', 'w') as log:
+            passt = subprocess.Popen(['passt', '-f', '-s', path], stdout=log,
+                                     stderr=log)
+        try:
+            lab.wait_until(lambda: os.path.exists(path) or passt.poll(), 5,
+                           'passt')
+            if passt.poll():
+                pytest.skip(f'passt ended: {lab.tail(log.name)}')
+            s.wait_link('s')
+            front.send(bytes(request))
+            while BOOTP not in (got := Ether(front.recv()[1])):
+                pass
+            assert ('message-type', 2) in got[DHCP].options
+        finally:
+            passt.kill()
+            passt.wait()
+            if os.path.exists(path):
+                os.unlink(path)
+        s.wait_link('s', False)
 
 
 LINES = [

@@ -18,10 +18,12 @@ def udp():
 
 def wires(folder):
     """Returns {network: (our netdev, QEMU's netdev)}, without ids."""
+    tunnel = (f'udp=on,src=127.0.0.1,dst=127.0.0.1,cookie64=on,counter=on,'
+              f'offset=4,')
     tcp = [lab.free_port() for _ in range(4)]
-    a, b, c, d, group = (udp() for _ in range(5))
+    a, b, c, d, e, f, group = (udp() for _ in range(7))
     inet = 'addr.type=inet,addr.host=127.0.0.1,addr.port='
-    return {
+    wires = {
         'tcp-server': (f'stream,server=on,{inet}{tcp[0]}',
                        f'stream,server=off,{inet}{tcp[0]}'),
         'tcp-client': (f'stream,{inet}{tcp[1]},reconnect-ms=100',
@@ -41,9 +43,20 @@ def wires(folder):
                     f'socket,connect=127.0.0.1:{tcp[2]}'),
         'old-udp': (f'socket,udp=127.0.0.1:{d},localaddr=127.0.0.1:{c}',
                     f'socket,udp=127.0.0.1:{c},localaddr=127.0.0.1:{d}'),
+        'l2tpv3-udp': (f'l2tpv3,{tunnel}srcport={e},dstport={f},txsession=1,'
+                       'rxsession=2,txcookie=0x123456789a,rxcookie=3',
+                       f'l2tpv3,{tunnel}srcport={f},dstport={e},txsession=2,'
+                       'rxsession=1,txcookie=3,rxcookie=0x123456789a'),
         'multicast': (f'socket,mcast=230.0.0.1:{group},localaddr=127.0.0.1',
                       f'socket,mcast=230.0.0.1:{group},localaddr=127.0.0.1'),
     }
+    if os.geteuid() == 0:
+        wires['l2tpv3-ip'] = (
+            'l2tpv3,src=127.0.0.1,dst=127.0.0.2,txsession=1,txcookie=1,'
+            'rxcookie=2',
+            'l2tpv3,src=127.0.0.2,dst=127.0.0.1,txsession=1,txcookie=2,'
+            'rxcookie=1')
+    return wires
 
 
 NETS = list(wires(''))
