@@ -9,6 +9,7 @@
 #   make bench-many   1,000 ports in one daemon
 #   make bench-guests   two real guests: Ringway, tap + bridge, stream, OVS
 #   make bench-scaling  more queue pairs, more workers
+#   make bench-backends  ports over sockets: a bare loop, QEMU, Ringway
 #   make install  to $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local
@@ -17,7 +18,7 @@ BUILD ?= build
 export DESTDIR
 
 .PHONY: all deps demo check bench bench-compare bench-many bench-guests
-.PHONY: bench-scaling install clean
+.PHONY: bench-backends bench-scaling install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -49,6 +50,9 @@ bench-compare:
 
 bench-many: all
 	@bench/many.py
+
+bench-backends: all
+	@bench/backends.py
 
 bench-guests:
 	@scripts/install-deps.sh demo

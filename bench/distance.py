@@ -207,13 +207,16 @@ class Meter:
                     f'{class_of(ns, self.bounds)}, {ns} ns')
             time.sleep(POLL_S)
 
+    def busy(self, turn):
+        """Returns a Busy for the processors when another class than close is
+        wanted, and in every other round when any is welcome."""
+        is_busy = self.wanted != CLASSES[0] if self.wanted else turn % 2
+        return Busy(self.cpus if is_busy else ())
+
     def take(self, samples, key, turn, step):
         """Takes a sample of @key in round @turn by step(), which returns its
-        measurement or None. Returns the sample, or None. Keeps the processors
-        busy when another class than close is wanted; in every other round when
-        any is welcome."""
-        is_busy = self.wanted != CLASSES[0] if self.wanted else turn % 2
-        with Busy(self.cpus if is_busy else ()):
+        measurement or None. Returns the sample, or None."""
+        with self.busy(turn):
             before = self.wait()
             got = step()
             after = self.read()

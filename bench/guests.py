@@ -97,7 +97,8 @@ def rounds(args, backends, meter, samples):
     try:
         for turn in range(args.rounds):
             for name in backends:
-                meter.wait()
+                with meter.busy(turn):
+                    meter.wait()
                 run = measure(name, args.secs)
                 found = samples_of(run, args.bounds) if run else {}
                 for kind, those in found.items():

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/sock_addr: addresses of options, their text, and errors. */
+#include "test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sock_addr.h"
+
+static void test_good(void **state)
+{
+	static const struct {
+		const char *text, *is;
+		bool is_any, is_multicast;
+	} cases[] = {
+		{ "127.0.0.1:1", "127.0.0.1:1", false, false },
+		{ "localhost:65535", "127.0.0.1:65535", false, false },
+		{ ":0", "0.0.0.0:0", true, false },
+		{ "[::1]:80", "[::1]:80", false, false },
+		{ "::1:80", "[::1]:80", false, false },
+		{ "[::]:80", "[::]:80", true, false },
+		{ "239.1.2.3:5", "239.1.2.3:5", false, true },
+		{ "[ff02::1]:5", "[ff02::1]:5", false, true },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[SOCK_ADDR_TEXT];
+		struct sock_addr a, b;
+		struct err err;
+
+		assert_int_equal(
+			sock_addr_host_port(&a, "k", cases[i].text, &err), 0);
+		sock_addr_text(&a, text);
+		assert_string_equal(text, cases[i].is);
+		assert_int_equal(sock_addr_is_any(&a), cases[i].is_any);
+		assert_int_equal(sock_addr_is_multicast(&a),
+				 cases[i].is_multicast);
+		assert_int_equal(sock_addr_host_port(&b, "k", text, &err), 0);
+		assert_true(sock_addr_equal(&a, &b));
+		b.in.sin_port ^= 1;
+		assert_false(sock_addr_equal(&a, &b));
+	}
+}
+
+static void test_bad(void **state)
+{
+	static const char *const cases[] = {
+		"",	      "1",	    "a",
+		"127.0.0.1",  "1.2.3:4",    "1.2.3.4:65536",
+		"1.2.3.4:-1", "1.2.3.4: 1", "x.y:1",
+		"1.2.3.4:",   "[::1:80",    "[::g]:1",
+		"[]:1:",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct sock_addr a;
+		struct err err = { "" };
+
+		assert_int_equal(sock_addr_host_port(&a, "k", cases[i], &err),
+				 -EINVAL);
+		assert_int_equal(err.msg[0], 'k');
+	}
+}
+
+static void test_unix_path(void **state)
+{
+	char path[110], text[SOCK_ADDR_TEXT];
+	struct sock_addr a;
+	struct err err;
+
+	(void)state;
+	memset(path, 'x', sizeof(path));
+	path[107] = '\0';
+	assert_int_equal(sock_addr_unix(&a, "k", path, &err), 0);
+	sock_addr_text(&a, text);
+	assert_string_equal(text, path);
+	path[107] = 'x';
+	path[108] = '\0';
+	assert_int_equal(sock_addr_unix(&a, "k", path, &err), -ENAMETOOLONG);
+	assert_int_equal(a.len, 0);
+	assert_int_equal(sock_addr_unix(&a, "k", "", &err), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_unix_path),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
