@@ -7,27 +7,33 @@
 #ifndef RW_STORE_H
 #define RW_STORE_H
 
+#include "offload.h"
 #include "queue.h"
 #include "waiting.h"
 
 /* Owned by the worker of the queue. Zeroed: nothing is stored. */
 struct store {
-	struct iovec raw[BURST_MAX]; /* what was received for each frame */
-	struct iovec iov[BURST_MAX]; /* views of the burst's frames */
-	unsigned count;		     /* entries of raw; after store_done() those
-				      * that are held */
+	struct iovec raw[BURST_MAX];	/* what was received for each frame */
+	struct vnet_hdr hdr[BURST_MAX]; /* its offloads; zeroed: it has none */
+	struct iovec iov[BURST_MAX];	/* views of the burst's frames */
+	unsigned count; /* entries of raw; after store_done() those
+			 * that are held */
 	struct waiting waiting;
 };
 
-/* Makes frame @n of the burst of entry @i: a frame without offloads. */
-static inline void store_frame(struct store *s, unsigned i, struct burst *b,
+/* Makes frame @n of the burst of entry @i. Returns whether its offloads are
+ * valid. */
+static inline bool store_frame(struct store *s, unsigned i, struct burst *b,
 			       unsigned n, uint32_t snap)
 {
 	struct frame *f = &b->frame[n];
 
-	f->hdr = (struct vnet_hdr){ 0 };
+	f->hdr = s->hdr[i];
 	s->iov[n] = s->raw[i];
+	if (unlikely(frame_has_offload(f)))
+		snap = FRAME_HEAD;
 	frame_from_iov(f, &s->iov[n], 1, (uint32_t)s->raw[i].iov_len, snap);
+	return likely(!frame_has_offload(f)) || offload_is_valid(f);
 }
 
 /* Makes frames of the entries that the last burst held and returns how many. */
@@ -49,8 +55,10 @@ static inline void store_done(struct store *s, const struct burst *b)
 	unsigned back = waiting_end(&s->waiting, s->count, b->held_mask);
 
 	s->count -= back;
-	if (unlikely(s->count))
+	if (unlikely(s->count && back)) {
 		memmove(s->raw, s->raw + back, s->count * sizeof(s->raw[0]));
+		memmove(s->hdr, s->hdr + back, s->count * sizeof(s->hdr[0]));
+	}
 }
 
 #endif

@@ -8,6 +8,7 @@
 extern const struct port_type port_dgram_type;
 extern const struct port_type port_l2tpv3_type;
 extern const struct port_type port_null_type;
+extern const struct port_type port_packet_type;
 extern const struct port_type port_socket_type;
 extern const struct port_type port_stream_type;
 extern const struct port_type port_tap_type;

@@ -114,7 +114,7 @@ static void dgram_show(const struct port *p, struct show *out)
 	show_address(out, "remote", &d->link.remote);
 	if (d->link.own.len)
 		show_address(out, "sends_from", &d->link.own);
-	if (d->link.encap)
+	if (d->link.encap && d->link.encap->show)
 		d->link.encap->show(d->link.encap, out);
 }
 

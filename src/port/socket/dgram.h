@@ -10,8 +10,9 @@
 #include "socket.h"
 #include "store.h"
 
-#define DGRAM_ROOM   (68 * 1024) /* the largest datagram */
-#define DGRAM_TX_IOV 5		 /* header and pieces of most frames */
+#define DGRAM_ROOM    (68 * 1024) /* the largest datagram */
+#define DGRAM_TX_IOV  20	  /* header and pieces of most frames */
+#define DGRAM_CONTROL 64	  /* control messages of a datagram */
 
 struct dgram_link {
 	struct rxq rx;
@@ -28,8 +29,9 @@ struct dgram_link {
 	uint8_t *room; /* [const] BURST_MAX times DGRAM_ROOM: pages that were
 			* never used are never resident. Behind them room for
 			* one frame that is sent in one piece */
-	struct mmsghdr *in;	  /* [const] BURST_MAX */
-	struct sock_addr *sender; /* [const] BURST_MAX */
+	struct mmsghdr *in;		   /* [const] BURST_MAX */
+	struct sock_addr *sender;	   /* [const] BURST_MAX */
+	uint8_t (*control)[DGRAM_CONTROL]; /* [const] BURST_MAX */
 	struct iovec slot[BURST_MAX];
 	struct store store;
 	bool is_dry; /* the last call emptied the socket */

@@ -19,9 +19,12 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 {
 	int got;
 
-	for (unsigned i = 0; i < want; i++)
+	for (unsigned i = 0; i < want; i++) {
 		l->in[i].msg_hdr.msg_namelen =
 			l->own.len ? sizeof(l->sender[i]) : 0;
+		l->in[i].msg_hdr.msg_controllen =
+			l->control ? DGRAM_CONTROL : 0;
+	}
 	got = recvmmsg(l->fd, l->in, want, MSG_DONTWAIT, NULL);
 	stage_mark(STAGE_SYSCALL);
 	if (got < 0) {
@@ -35,16 +38,18 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 }
 
 /* Stores the frame in datagram @i. Returns false when there is none for us. */
-static bool find_frame(struct dgram_link *l, unsigned i, struct iovec *frame)
+static bool find_frame(struct dgram_link *l, unsigned i, struct iovec *frame,
+		       struct vnet_hdr *hdr)
 {
-	const struct mmsghdr *m = &l->in[i];
+	struct mmsghdr *m = &l->in[i];
 	uint8_t *data = l->slot[i].iov_base;
 	int skip = 0;
 
+	*hdr = (struct vnet_hdr){ 0 };
 	if (l->own.len && sock_addr_equal(&l->sender[i], &l->own))
 		return false;
 	if (l->encap)
-		skip = l->encap->check(l->encap, data, m->msg_len);
+		skip = l->encap->check(l->encap, m, data, hdr);
 	if (unlikely(skip < 0)) {
 		stat_inc(&l->rx.stats.drops[-skip]);
 		return false;
@@ -70,10 +75,12 @@ unsigned dgram_rx_burst(struct rxq *rx, struct burst *b)
 		return 0;
 	got = receive(l, b->want);
 	for (unsigned i = 0; i < got; i++) {
-		if (!find_frame(l, i, &l->store.raw[n]))
+		if (!find_frame(l, i, &l->store.raw[n], &l->store.hdr[n]))
 			continue;
-		store_frame(&l->store, n, b, n, snap);
-		n++;
+		if (likely(store_frame(&l->store, n, b, n, snap)))
+			n++;
+		else
+			stat_inc(&rx->stats.drops[DROP_RX_BAD_OFFLOAD]);
 	}
 	stage_mark(STAGE_SNAPSHOT);
 	l->store.count = n;
@@ -117,7 +124,7 @@ static bool prepare(struct dgram_link *l, unsigned i, const struct frame *f,
 		count = 1;
 	}
 	if (before) {
-		l->encap->put(l->encap, l->hdr[i]);
+		l->encap->put(l->encap, f, l->hdr[i]);
 		iov[0] = (struct iovec){ l->hdr[i], l->encap->size };
 	}
 	l->out[i].msg_hdr.msg_iovlen = before + count;
@@ -140,6 +147,7 @@ static enum drop_reason why(int error)
 	case ENETUNREACH:
 	case EHOSTUNREACH:
 	case ENETDOWN:
+	case ENXIO: /* packet: the interface is gone */
 		return DROP_TX_DOWN;
 	default:
 		return DROP_TX_ERROR;
@@ -201,6 +209,8 @@ static void prepare_messages(struct dgram_link *l)
 		l->in[i].msg_hdr = (struct msghdr){ .msg_iov = &l->slot[i],
 						    .msg_iovlen = 1,
 						    .msg_name = &l->sender[i] };
+		if (l->control)
+			l->in[i].msg_hdr.msg_control = l->control[i];
 		l->out[i].msg_hdr = (struct msghdr){
 			.msg_iov = &l->out_iov[i * DGRAM_TX_IOV],
 		};
@@ -222,13 +232,19 @@ int dgram_link_init(struct dgram_link *l, struct port *p)
 	l->in = calloc(BURST_MAX, sizeof(*l->in));
 	l->out = calloc(BURST_MAX, sizeof(*l->out));
 	l->sender = calloc(BURST_MAX, sizeof(*l->sender));
-	l->out_iov = calloc(BURST_MAX * DGRAM_TX_IOV, sizeof(*l->out_iov));
-	if (!l->room || !l->in || !l->out || !l->sender || !l->out_iov) {
-		dgram_link_fini(l);
-		return -ENOMEM;
+	if (l->encap && l->encap->wants_control) {
+		l->control = calloc(BURST_MAX, sizeof(*l->control));
+		if (!l->control)
+			goto fail;
 	}
+	l->out_iov = calloc(BURST_MAX * DGRAM_TX_IOV, sizeof(*l->out_iov));
+	if (!l->room || !l->in || !l->out || !l->sender || !l->out_iov)
+		goto fail;
 	prepare_messages(l);
 	return 0;
+fail:
+	dgram_link_fini(l);
+	return -ENOMEM;
 }
 
 void dgram_link_fini(struct dgram_link *l)
@@ -238,5 +254,6 @@ void dgram_link_fini(struct dgram_link *l)
 	free(l->in);
 	free(l->out);
 	free(l->sender);
+	free(l->control);
 	free(l->out_iov);
 }

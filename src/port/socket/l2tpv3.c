@@ -79,10 +79,11 @@ static uint64_t get_cookie(const struct l2tpv3 *t, const uint8_t *from)
 	return (uint64_t)get_be32(from) << 32 | get_be32(from + 4);
 }
 
-static void put(struct dgram_encap *e, uint8_t *to)
+static void put(struct dgram_encap *e, const struct frame *f, uint8_t *to)
 {
 	struct l2tpv3 *t = container_of(e, struct l2tpv3, encap);
 
+	(void)f;
 	memset(to, 0, e->size);
 	if (t->is_udp) {
 		put_be32(to, UDP_DATA);
@@ -102,11 +103,13 @@ static void put(struct dgram_encap *e, uint8_t *to)
 		put_be32(to, ++t->counter);
 }
 
-static int check(const struct dgram_encap *e, const uint8_t *data, size_t len)
+static int check(const struct dgram_encap *e, struct mmsghdr *m, uint8_t *data,
+		 struct vnet_hdr *hdr)
 {
 	const struct l2tpv3 *t = container_of(e, struct l2tpv3, encap);
-	size_t at = 0;
+	size_t at = 0, len = m->msg_len;
 
+	(void)hdr;
 	/* A raw IPv4 socket delivers the IP header, too. */
 	if (t->is_ipv4_raw && len)
 		at = 4u * (data[0] & 15);

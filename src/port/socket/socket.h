@@ -37,15 +37,19 @@ int stream_create(const struct port_env *env, const struct port_conf *common,
  * first member; the port frees the owner with free().
  */
 struct dgram_encap {
-	unsigned size; /* bytes that put() writes, at most DGRAM_HDR_MAX */
-	/* Writes the header of the next frame. [holder of the queue's lock] */
-	void (*put)(struct dgram_encap *e, uint8_t *to);
-	/* Returns the bytes in front of the frame in a datagram of @len bytes,
-	 * or -reason (enum drop_reason) for one without a frame for us.
-	 * [worker] */
-	int (*check)(const struct dgram_encap *e, const uint8_t *data,
-		     size_t len);
-	void (*show)(const struct dgram_encap *e, struct show *out); /* [ctl] */
+	unsigned size;	    /* bytes that put() writes, at most DGRAM_HDR_MAX */
+	bool wants_control; /* check() looks at control messages */
+	/* Writes the header of @f, the next frame. [holder of the queue's
+	 * lock] */
+	void (*put)(struct dgram_encap *e, const struct frame *f, uint8_t *to);
+	/* Returns the bytes in front of the frame in the datagram @m of @data,
+	 * or -reason (enum drop_reason) for one without a frame for us. May
+	 * move the frame's first bytes forward, and sets its offloads, which
+	 * are zeroed. [worker] */
+	int (*check)(const struct dgram_encap *e, struct mmsghdr *m,
+		     uint8_t *data, struct vnet_hdr *hdr);
+	/* NULL: there is nothing to show. [ctl] */
+	void (*show)(const struct dgram_encap *e, struct show *out);
 };
 #define DGRAM_HDR_MAX 64
 

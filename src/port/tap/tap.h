@@ -27,7 +27,7 @@ struct tap_queue {
 	bool has_more;	    /* [worker] the last burst stopped early */
 	bool is_gone;	    /* [worker] the interface is gone and control was
 			     * told */
-	struct store store; /* [worker] entries: the data of each read */
+	struct store store; /* [worker] the frames that were read */
 };
 
 struct tap_port {

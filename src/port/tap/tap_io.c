@@ -21,49 +21,27 @@
 #define TX_IOV	(1 + GRO_IOV)	/* iovecs of a merged frame */
 #define BAD_MAX (4 * BURST_MAX) /* invalid frames dropped in a burst */
 
-/* Makes a frame of the @size bytes read to @data, with a head of @snap bytes
- * unless its offloads need more. Returns whether the frame is valid. */
+/* Makes frame @n of the @size bytes read to @data. Returns whether it is valid.
+ */
 static bool take_frame(struct tap_queue *q, uint8_t *data, size_t size,
-		       uint32_t snap, struct frame *f, struct iovec *iov)
+		       struct burst *b, unsigned n, uint32_t snap)
 {
 	size_t len = size - q->hdr_size;
+	struct vnet_hdr *hdr = &q->store.hdr[n];
 
 	if (size < q->hdr_size + ETH_HLEN || len > FRAME_MAX) {
 		stat_inc(&q->rx.stats.drops[DROP_RX_BAD_FRAME]);
 		return false;
 	}
-	f->hdr = (struct vnet_hdr){ 0 };
+	*hdr = (struct vnet_hdr){ 0 };
 	if (q->hdr_size)
-		f->hdr = vnet_raw_decode(vnet_raw_load(data));
-	f->hdr.flags &= VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID;
-	*iov = (struct iovec){ data + q->hdr_size, len };
-	if (likely(!frame_has_offload(f))) {
-		frame_from_iov(f, iov, 1, (uint32_t)len, snap);
-		return true;
-	}
-	frame_from_iov(f, iov, 1, (uint32_t)len, FRAME_HEAD);
-	if (likely(offload_is_valid(f)))
+		*hdr = vnet_raw_decode(vnet_raw_load(data));
+	hdr->flags &= VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID;
+	q->store.raw[n] = (struct iovec){ data + q->hdr_size, len };
+	if (likely(store_frame(&q->store, n, b, n, snap)))
 		return true;
 	stat_inc(&q->rx.stats.drops[DROP_RX_BAD_OFFLOAD]);
 	return false;
-}
-
-/* Makes frames of the entries that the last burst held. They are valid: they
- * were checked then. */
-static unsigned take_held(struct tap_queue *q, struct burst *b, uint32_t snap)
-{
-	struct store *s = &q->store;
-	uint64_t skips = waiting_begin(&s->waiting);
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < s->count; i++) {
-		if (waiting_skips(skips, i))
-			continue;
-		take_frame(q, s->raw[i].iov_base, s->raw[i].iov_len, snap,
-			   &b->frame[n], &s->iov[n]);
-		n++;
-	}
-	return n;
 }
 
 /* Called after a failed read. Netlink does not tell us when the interface was
@@ -85,7 +63,7 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 	size_t off = 0;
 
 	if (unlikely(q->store.count))
-		return take_held(q, b, snap);
+		return store_again(&q->store, b, snap);
 	waiting_begin(&q->store.waiting);
 	while (n < b->want && off + TAP_READ_ROOM <= TAP_ARENA_SIZE) {
 		ssize_t got = read(q->fd, q->arena + off, TAP_READ_ROOM);
@@ -95,10 +73,8 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 			tell_if_gone(q);
 			break;
 		}
-		if (likely(take_frame(q, q->arena + off, (size_t)got, snap,
-				      &b->frame[n], &q->store.iov[n]))) {
-			q->store.raw[n] =
-				(struct iovec){ q->arena + off, (size_t)got };
+		if (likely(take_frame(q, q->arena + off, (size_t)got, b, n,
+				      snap))) {
 			off = align_up(off + (size_t)got, CACHE_LINE);
 			n++;
 		} else if (++bad == BAD_MAX) {

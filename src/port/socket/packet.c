@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A port on an interface of the host (a NIC, a veth) through AF_PACKET, see
+ * packet(7): frames go out by it and come in from it beside the host's own
+ * stack. Options on the control thread; the queues are datagram queues whose
+ * header is the kernel's struct virtio_net_hdr (PACKET_VNET_HDR), so large
+ * frames and missing checksums pass as they are.
+ */
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/if_ether.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dgram.h"
+#include "fd.h"
+#include "le.h"
+#include "types.h"
+#include "vnet_hdr.h"
+#include "workers.h"
+
+#define MAX_QUEUES 16
+#define BUFFER	   (4 << 20) /* the kernel may grant less */
+#define TAG_SIZE   4
+/* Kernels before 6.2 do not know UDP segmentation here. */
+#define OFFLOADS (OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_ECN)
+
+struct packet_conf {
+	char *ifname;
+	uint32_t queues;
+	bool promisc, gro;
+};
+
+#define OPT(name, k, ...)                                                 \
+	{                                                                 \
+		.key = #name, .kind = k,                                  \
+		.offset = offsetof(struct packet_conf, name), __VA_ARGS__ \
+	}
+
+static const struct opt_row packet_rows[] = {
+	OPT(ifname, OPT_PATH, .required = true, .arg = "NAME",
+	    .help = "interface of the host"),
+	OPT(queues, OPT_UINT, .arg = "N", .min = 1, .max = MAX_QUEUES,
+	    .def = "1", .help = "sockets that share the frames by flow"),
+	OPT(promisc, OPT_BOOL, .def = "on",
+	    .help = "the interface receives frames to all addresses"),
+	OPT(gro, OPT_BOOL, .def = "on", .runtime = true,
+	    .help = "small frames of a TCP or UDP flow go as large ones to "
+		    "ports that take those"),
+	{ NULL },
+};
+
+struct packet_port {
+	struct port port;
+	struct dgram_encap encap;	  /* [const] shared by all queues */
+	char ifname[IFNAMSIZ];		  /* [const] */
+	unsigned count;			  /* [const] queues */
+	struct dgram_link *q[MAX_QUEUES]; /* [const] heap */
+};
+
+static void put_header(struct dgram_encap *e, const struct frame *f,
+		       uint8_t *to)
+{
+	struct vnet_hdr hdr = f->hdr;
+
+	/* The kernel refuses a header length beyond the frame's end. */
+	hdr.hdr_len = (uint16_t)MIN(hdr.hdr_len, f->len);
+	vnet_hdr_store(to, &hdr, vnet_raw_mask(VNET_HDR_F_NEEDS_CSUM), 0,
+		       e->size);
+}
+
+/* Returns the tag that the kernel took out of the frame, or NULL. */
+static const struct tpacket_auxdata *find_tag(struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		const struct tpacket_auxdata *aux = (const void *)CMSG_DATA(c);
+
+		if (c->cmsg_level == SOL_PACKET &&
+		    c->cmsg_type == PACKET_AUXDATA &&
+		    aux->tp_status & TP_STATUS_VLAN_VALID)
+			return aux;
+	}
+	return NULL;
+}
+
+/* Puts a tag back behind the addresses of the frame at @frame, which moves
+ * forward by four bytes. */
+static void put_tag(uint8_t *frame, const struct tpacket_auxdata *aux,
+		    struct vnet_hdr *hdr)
+{
+	uint16_t tpid = aux->tp_status & TP_STATUS_VLAN_TPID_VALID
+				? aux->tp_vlan_tpid
+				: ETH_P_8021Q;
+
+	memmove(frame - TAG_SIZE, frame, 2 * ETH_ALEN);
+	put_be16(frame + 2 * ETH_ALEN - TAG_SIZE, tpid);
+	put_be16(frame + 2 * ETH_ALEN - TAG_SIZE + 2, aux->tp_vlan_tci);
+	if (hdr->flags & VNET_HDR_F_NEEDS_CSUM)
+		hdr->csum_start += TAG_SIZE;
+}
+
+static int check_header(const struct dgram_encap *e, struct mmsghdr *m,
+			uint8_t *data, struct vnet_hdr *hdr)
+{
+	const struct tpacket_auxdata *tag = find_tag(&m->msg_hdr);
+
+	if (m->msg_len < e->size + ETH_HLEN)
+		return -DROP_RX_BAD_FRAME;
+	*hdr = vnet_raw_decode(vnet_raw_load(data));
+	hdr->flags &= VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID;
+	if (likely(!tag))
+		return (int)e->size;
+	put_tag(data + e->size, tag, hdr);
+	return (int)e->size - TAG_SIZE;
+}
+
+static struct packet_port *to_packet(const struct port *p)
+{
+	return container_of(p, struct packet_port, port);
+}
+
+static void queue_destroy(struct dgram_link *l)
+{
+	dgram_link_fini(l);
+	fd_close(&l->fd);
+	free(l);
+}
+
+static void release(struct packet_port *k)
+{
+	port_set_txqs(&k->port, NULL, 0, 0);
+	rxq_detach_many(k->port.rxq, k->count);
+	port_fini(&k->port);
+	for (unsigned i = 0; i < k->count; i++)
+		queue_destroy(k->q[i]);
+	free(k);
+}
+
+static void packet_destroy(struct port *p)
+{
+	release(to_packet(p));
+}
+
+static void set_gro(struct packet_port *k, bool on)
+{
+	for (unsigned i = 0; i < k->count; i++)
+		rxq_set_gro(&k->q[i]->rx, on);
+}
+
+static int packet_set(struct port *p, const void *conf_, struct err *err)
+{
+	const struct packet_conf *conf = conf_;
+
+	(void)err;
+	set_gro(to_packet(p), conf->gro);
+	return 0;
+}
+
+static void packet_show(const struct port *p, struct show *out)
+{
+	const struct packet_port *k = to_packet(p);
+
+	show_str(out, "interface", k->ifname);
+	show_flag(out, "gro", k->count && k->q[0]->rx.wants_gro);
+}
+
+static const struct port_ops packet_ops = {
+	.rx_burst = dgram_rx_burst,
+	.rx_done = dgram_rx_done,
+	.rx_arm = dgram_rx_arm,
+	.rx_disarm = dgram_rx_disarm,
+	.tx_burst = dgram_tx_burst,
+	.destroy = packet_destroy,
+	.set = packet_set,
+	.show = packet_show,
+};
+
+static int set_option(int fd, int name, int value)
+{
+	return setsockopt(fd, SOL_PACKET, name, &value, sizeof(value)) < 0
+		       ? -errno
+		       : 0;
+}
+
+/* Sets up a socket that nothing arrives at yet. Returns 0 or -errno. */
+static int set_up(int fd, const struct packet_conf *c, unsigned index)
+{
+	struct packet_mreq member = { .mr_ifindex = (int)index,
+				      .mr_type = PACKET_MR_PROMISC };
+	int size = BUFFER, rc;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	rc = set_option(fd, PACKET_AUXDATA, 1);
+	if (!rc)
+		rc = set_option(fd, PACKET_VNET_HDR, 1);
+	/* Without it, the frames that we send would come back. */
+	if (!rc)
+		rc = set_option(fd, PACKET_IGNORE_OUTGOING, 1);
+	if (!rc && c->promisc &&
+	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member,
+		       sizeof(member)) < 0)
+		rc = -errno;
+	return rc;
+}
+
+/* Opens a socket on interface @index. The sockets of a port share the frames by
+ * flow in the group @group; 0: there is only one. */
+static int open_socket(const struct packet_conf *c, unsigned index,
+		       unsigned group, int *out)
+{
+	struct sockaddr_ll at = { .sll_family = AF_PACKET,
+				  .sll_protocol = htobe16(ETH_P_ALL),
+				  .sll_ifindex = (int)index };
+	/* Protocol 0: nothing arrives before bind(). */
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int rc = fd < 0 ? -errno : set_up(fd, c, index);
+
+	if (!rc && bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		rc = -errno;
+	if (!rc && group)
+		rc = set_option(fd, PACKET_FANOUT,
+				(int)(group | PACKET_FANOUT_HASH << 16));
+	if (rc)
+		fd_close(&fd);
+	*out = fd;
+	return rc;
+}
+
+/* Returns a fanout group that no other port of any process is likely to have.
+ */
+static unsigned new_group(void)
+{
+	static unsigned last;
+
+	return ((unsigned)getpid() * 31 + ++last) % UINT16_MAX + 1;
+}
+
+static int add_queue(struct packet_port *k, const struct packet_conf *c,
+		     unsigned index, unsigned group)
+{
+	struct dgram_link *l = calloc(1, sizeof(*l));
+	unsigned i = k->count;
+	int rc;
+
+	if (!l)
+		return -ENOMEM;
+	rc = open_socket(c, index, group, &l->fd);
+	if (!rc) {
+		l->out_fd = l->fd;
+		l->has_remote = true;
+		l->encap = &k->encap;
+		rc = dgram_link_init(l, &k->port);
+	}
+	if (rc) {
+		fd_close(&l->fd);
+		free(l);
+		return rc;
+	}
+	l->rx.idx = l->tx.idx = (uint16_t)i;
+	k->q[i] = l;
+	k->port.rxq[i] = &l->rx;
+	k->port.txq[i] = &l->tx;
+	k->count++;
+	return 0;
+}
+
+static int start(struct packet_port *k, const struct packet_conf *c)
+{
+	int rc = 0;
+
+	set_gro(k, c->gro);
+	for (unsigned i = 0; i < k->count && !rc; i++)
+		rc = rxq_attach(&k->q[i]->rx);
+	return rc ? rc
+		  : port_set_txqs(&k->port, k->port.txq, k->count, OFFLOADS);
+}
+
+static int create(const struct port_env *env, const struct port_conf *common,
+		  const void *conf_, struct port **out, struct err *err)
+{
+	const struct packet_conf *c = conf_;
+	unsigned index = if_nametoindex(c->ifname);
+	unsigned group = c->queues > 1 ? new_group() : 0;
+	struct packet_port *k;
+	int rc = 0;
+
+	if (!index)
+		return err_set(err, -ENODEV,
+			       "ifname=%.40s: there is no such interface",
+			       c->ifname);
+	k = calloc(1, sizeof(*k));
+	if (!k || port_init(&k->port, env, &port_packet_type, &packet_ops,
+			    common, c->queues)) {
+		free(k);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	k->encap = (struct dgram_encap){
+		.size = VNET_HDR_LEGACY,
+		.wants_control = true,
+		.put = put_header,
+		.check = check_header,
+	};
+	strncpy(k->ifname, c->ifname, sizeof(k->ifname) - 1);
+	while (!rc && k->count < c->queues)
+		rc = add_queue(k, c, index, group);
+	if (!rc)
+		rc = start(k, c);
+	if (!rc) {
+		*out = &k->port;
+		return 0;
+	}
+	release(k);
+	return err_set(err, rc, "ifname=%s: %s", c->ifname,
+		       rc == -EPERM ? "packet sockets need CAP_NET_RAW: run as "
+				      "root"
+				    : strerror(-rc));
+}
+
+const struct port_type port_packet_type = {
+	.name = "packet",
+	.help = "an interface of the host, such as a NIC or a veth (AF_PACKET)",
+	.rows = packet_rows,
+	.conf_size = sizeof(struct packet_conf),
+	.create = create,
+};

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The packet port on one end of a veth pair, whose other end is a raw socket
+that sees every byte, or a network namespace with the kernel's own stack."""
+import contextlib
+import re
+import socket
+import struct
+import subprocess
+import time
+
+import lab
+import pytest
+from frames import BROADCAST, ether, mac
+from test_tap import iperf, name, namespaces, sh  # noqa: F401
+
+pytestmark = pytest.mark.root
+TAGS = {'802.1Q': b'\x81\x00\x00\x07', '802.1ad': b'\x88\xa8\x20\x64',
+        'QinQ': b'\x88\xa8\x00\x64\x81\x00\x60\x07'}
+
+
+@contextlib.contextmanager
+def veth(what, mtu=1500):
+    """Yields the names of a veth pair that is up."""
+    pair = name(what + 'a'), name(what + 'b')
+    done = subprocess.run(['ip', 'link', 'add', pair[0], 'mtu', str(mtu),
+                           'type', 'veth', 'peer', 'name', pair[1], 'mtu',
+                           str(mtu)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f'no veth: {done.stderr.strip()}')
+    try:
+        for link in pair:
+            # the kernel's own frames would come between ours
+            with open(f'/proc/sys/net/ipv6/conf/{link}/disable_ipv6', 'w') as f:
+                f.write('1')
+            sh('ip', 'link', 'set', link, 'up')
+        yield pair
+    finally:
+        subprocess.run(['ip', 'link', 'del', pair[0]], capture_output=True)
+
+
+@contextlib.contextmanager
+def raw(link):
+    """Yields a packet socket that sees what arrives at the link."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
+                       socket.htons(3)) as sock:
+        sock.setsockopt(263, 23, 1)  # SOL_PACKET, PACKET_IGNORE_OUTGOING
+        sock.setsockopt(263, 8, 1)  # PACKET_AUXDATA
+        sock.bind((link, 0))
+        sock.settimeout(5)
+        yield sock
+
+
+def receive(sock):
+    """Returns the next frame with its tag."""
+    data, control, _, _ = sock.recvmsg(1 << 17, 64)
+    for _, _, aux in control:
+        status, _, _, _, _, tci, tpid = struct.unpack('IIIHHHH', aux)
+        if status & 0x10:
+            data = data[:12] + struct.pack('!HH', tpid, tci) + data[12:]
+    return data
+
+
+def test_both_ways(up):
+    with veth('p', mtu=9000) as (ours, theirs), raw(theirs) as sock:
+        s = up('vhost-user,id=vm', f'packet,id=p,ifname={ours}')
+        front = s.front('vm')
+        for size in (60, 61, 1514, 4000, 9014):
+            for i in range(20):
+                frame = ether(2, BROADCAST if i % 2 else 1, size, fill=i)
+                sock.send(frame)
+                assert front.recv()[1] == frame
+                frame = ether(1, BROADCAST if i % 2 else 2, size, fill=i + 1)
+                front.send(frame)
+                assert receive(sock) == frame
+        # What the port sends does not come back to it.
+        assert front.recv(0.1) is None
+        assert {m: p for (_, m), p in s.macs().items()} == \
+            {mac(1): 'vm', mac(2): 'p'}
+        burst = [ether(2, 1, 60 + i, fill=i) for i in range(200)]
+        for frame in burst:
+            sock.send(frame)
+        assert [front.recv()[1] for _ in burst] == burst
+        front.send(ether(1, 2, 9019))  # more than the interface takes
+        lab.wait_until(lambda: s.stats('p')['tx_drops'] == 1, 5, 'a drop')
+
+
+@pytest.mark.parametrize('tag', TAGS)
+def test_tags_stay(up, tag):
+    """The kernel takes the outer tag out of a frame that comes in; the port
+    puts it back."""
+    def tagged(frame):
+        return frame[:12] + TAGS[tag] + frame[12:]
+    with veth('v') as (ours, theirs), raw(theirs) as sock:
+        s = up('vhost-user,id=vm', f'packet,id=p,ifname={ours}')
+        front = s.front('vm')
+        for size in (60, 1000, 1514 - len(TAGS[tag])):
+            sock.send(tagged(ether(2, 1, size)))
+            assert front.recv()[1] == tagged(ether(2, 1, size))
+            front.send(tagged(ether(1, 2, size)))
+            assert receive(sock) == tagged(ether(1, 2, size))
+
+
+@pytest.mark.parametrize('queues', [1, 2])
+def test_tcp_between_namespaces(up, namespaces, queues):  # noqa: F811
+    """Large frames and missing checksums pass as they are."""
+    with veth('a') as (oa, ta), veth('b') as (ob, tb):
+        s = up(f'packet,id=a,ifname={oa},queues={queues}',
+               f'packet,id=b,ifname={ob},queues={queues}')
+        a, b = namespaces.new('a'), namespaces.new('b')
+        namespaces.take(a, ta, '10.77.1.1/24')
+        namespaces.take(b, tb, '10.77.1.2/24')
+        namespaces.start(b, 'iperf3', '-s')
+        lab.wait_until(lambda: ':5201' in namespaces.run(b, 'ss', '-ltn'), 5,
+                       'iperf3 server')
+        before = s.stats('a')
+        assert iperf(namespaces, a, '10.77.1.2', '-P', '4') > 50e6
+        after = s.stats('a')
+        size = (after['rx_bytes'] - before['rx_bytes']) / \
+            (after['rx_frames'] - before['rx_frames'])
+        assert size > 4000, 'no large frames: offloads are not in use'
+        assert iperf(namespaces, a, '10.77.1.2', '-R') > 50e6
+
+
+def test_interface_that_goes(up):
+    """Frames to it are counted; the daemon and other ports go on, without CPU
+    time."""
+    with veth('g') as (ours, theirs):
+        s = up('vhost-user,id=vm', 'vhost-user,id=vm2',
+               f'packet,id=p,ifname={ours}')
+        front, other = s.front('vm'), s.front('vm2')
+        sh('ip', 'link', 'set', ours, 'down')
+        front.send(ether(1, BROADCAST, 60))
+        assert other.recv()[1] == ether(1, BROADCAST, 60)
+        sh('ip', 'link', 'set', ours, 'up')
+        with raw(theirs) as sock:
+            front.send(ether(1, BROADCAST, 61))
+            assert receive(sock) == ether(1, BROADCAST, 61)
+            sock.send(ether(3, 1, 60))
+            assert front.recv()[1] == ether(3, 1, 60)
+            other.recv_all(0.1)
+        sh('ip', 'link', 'del', ours)
+        ticks = s.cpu_ticks()
+        for _ in range(10):
+            front.send(ether(1, BROADCAST, 60))
+            assert other.recv()[1] == ether(1, BROADCAST, 60)
+        assert s.stats('p')['tx_drops'] >= 10
+        time.sleep(0.3)
+        assert s.cpu_ticks() - ticks < 15
+
+
+def test_bad_lines(up, folder, nobody):
+    s = up('null,id=n')
+    for text, words in (
+            ('packet,id=p', 'ifname'),
+            ('packet,id=p,ifname=rwnone', 'rwnone.*no such interface'),
+            ('packet,id=p,ifname=lo,queues=17', 'queues=17.*16')):
+        done = s.command('port', 'add', text, check=False)
+        assert done.returncode and re.search(words, done.stderr), done.stderr
+    binary, prefix = nobody
+    done = subprocess.run(
+        [*prefix, binary, 'up', '--control', f'{folder}/nobody.sock', '-netdev',
+         'packet,id=p,ifname=lo'], stdin=subprocess.DEVNULL,
+        capture_output=True, text=True)
+    assert done.returncode and 'CAP_NET_RAW' in done.stderr
