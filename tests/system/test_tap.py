@@ -444,3 +444,11 @@ def test_a_descriptor_belongs_to_one_port(up):
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def test_options_about_vhost_net(up):
+    """QEMU's command lines work; the log says that there is no vhost-net."""
+    s = up(f'tap,id=t,ifname={name("vh")},vhost=on,vhostforce=on,poll-us=50')
+    assert 'vhost-net have no effect' in s.log_text()
+    done = s.command('port', 'add', 'tap,id=u,vhost=perhaps', check=False)
+    assert done.returncode and 'vhost=perhaps' in done.stderr

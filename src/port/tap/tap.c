@@ -19,6 +19,10 @@ struct tap_conf {
 	bool vnet_hdr, gro;
 	uint32_t queues;
 	uint64_t sndbuf;
+	/* QEMU's options about vhost-net, which have no effect here */
+	bool vhost, vhostforce, has_poll_us;
+	char *vhostfd, *vhostfds;
+	uint32_t poll_us;
 };
 
 #define OPT(name, k, ...)                                              \
@@ -26,6 +30,10 @@ struct tap_conf {
 		.key = #name, .kind = k,                               \
 		.offset = offsetof(struct tap_conf, name), __VA_ARGS__ \
 	}
+
+#define NO_VHOST                                                       \
+	"taken from QEMU's command lines, without effect: the switch " \
+	"moves the frames, not vhost-net"
 
 static const struct opt_row tap_rows[] = {
 	OPT(ifname, OPT_PATH, .arg = "NAME",
@@ -52,6 +60,17 @@ static const struct opt_row tap_rows[] = {
 	    .help = "run with the interface's name when it is there, or no"),
 	OPT(downscript, OPT_PATH, .arg = "FILE", .def = "no",
 	    .help = "run with the interface's name before it goes, or no"),
+	OPT(vhost, OPT_BOOL, .help = NO_VHOST),
+	OPT(vhostforce, OPT_BOOL, .help = NO_VHOST),
+	OPT(vhostfd, OPT_PATH, .arg = "N", .help = NO_VHOST),
+	OPT(vhostfds, OPT_PATH, .arg = "N:N:...", .help = NO_VHOST),
+	{ .key = "poll-us",
+	  .kind = OPT_UINT,
+	  .max = UINT32_MAX,
+	  .offset = offsetof(struct tap_conf, poll_us),
+	  .set_offset = offsetof(struct tap_conf, has_poll_us),
+	  .arg = "N",
+	  .help = NO_VHOST },
 	{ NULL },
 };
 
@@ -331,6 +350,15 @@ static int open_interface(struct tap_if *t, const struct tap_conf *c,
 	return rc;
 }
 
+static void say_no_vhost(const struct tap_conf *c, const char *id)
+{
+	if (c->vhost || c->vhostforce || c->vhostfd || c->vhostfds ||
+	    c->has_poll_us)
+		log_info("port=%s: the options about vhost-net have no effect: "
+			 "the switch moves the frames",
+			 id);
+}
+
 static int create_scripts(struct tap_port *t, const struct tap_conf *c)
 {
 	const char *up = script_path(c->script);
@@ -367,6 +395,7 @@ static int tap_create(const struct port_env *env,
 	if (!t)
 		return err_set(err, -ENOMEM, "out of memory");
 	t->loop = env->loop;
+	say_no_vhost(conf, common->id);
 	rc = open_interface(&t->tap, conf, err);
 	if (rc) {
 		free(t);
