@@ -11,6 +11,8 @@
 #   tidy      scripts/tidy.sh
 #   asan, tsan  the tests of step system with the builds of steps sanitize and
 #             threads
+#   fuzz      builds with clang's libFuzzer; each target of tests/fuzz runs for
+#             RINGWAY_FUZZ_SECONDS (60)
 #   alone     system tests that measure time or memory or need the processors
 #             for themselves, while no other step runs
 #   check.sh [STEP...]      without arguments: all of them
@@ -25,7 +27,7 @@ mkdir -p "$out"
 jobs=${RINGWAY_CHECK_JOBS:-2}
 start_all=$SECONDS
 
-steps=(lint gcc sanitize system threads guests tidy asan tsan alone)
+steps=(lint gcc sanitize system threads guests tidy asan tsan fuzz alone)
 declare -A title=(
 	[lint]="words, sizes, layers, layout"
 	[gcc]="build with gcc -Werror, unit tests"
@@ -36,6 +38,7 @@ declare -A title=(
 	[tidy]="clang-tidy"
 	[asan]="the daemon with ASan and UBSan"
 	[tsan]="the daemon with TSan"
+	[fuzz]="fuzz targets, each for a minute"
 	[alone]="time, memory, load; nothing beside it"
 )
 # the step whose build a step needs
@@ -139,6 +142,37 @@ system_tests() {
 	esac
 }
 
+# fuzz: builds the fuzz targets and runs each on its seeds
+fuzz() {
+	local dir=$out/fuzz log=$out/fuzz.log target name work
+	if [ ! -f "$dir/build.ninja" ]; then
+		rm -rf "$dir"
+		CC=clang meson setup "$dir" -Dwerror=true -Dfuzz=true \
+			-Db_sanitize=address,undefined -Db_lundef=false \
+			-Doptimization=1 >"$log" 2>&1 ||
+			{ fail fuzz "meson setup, see $log"; return; }
+	fi
+	if ! ninja -C "$dir" fuzzers >"$log" 2>&1; then
+		fail fuzz "build, see $log"
+		return
+	fi
+	for target in "$dir"/tests/fuzz/fuzz_*[!p]; do
+		[ -x "$target" ] && [ -f "$target" ] || continue
+		name=${target##*/fuzz_} work=$out/fuzz-$name
+		mkdir -p "$work"
+		python3 tests/fuzz/seeds.py "$name" "$work"
+		if "$target" -max_total_time="${RINGWAY_FUZZ_SECONDS:-60}" \
+			-max_len=4096 -timeout=10 -artifact_prefix="$work-" \
+			"$work" >"$work.log" 2>&1; then
+			passed=$((passed + 1))
+		else
+			fail "fuzz_$name" "see $work.log"
+		fi
+	done
+	[ $((passed + failed)) -gt 0 ] || fail fuzz "no target"
+	[ $failed -gt 0 ] || tally="$passed passed, 0 failed, 0 skipped"
+}
+
 # Markers of the tests that may run beside other steps.
 shared="not measures and not alone"
 
@@ -155,6 +189,7 @@ run() {
 	tidy) findings tidy '\(error\|warning\): ' scripts/tidy.sh "$out/gcc" ;;
 	system) system_tests system gcc "not guests and $shared" ;;
 	guests) system_tests guests gcc "guests and $shared" ;;
+	fuzz) fuzz ;;
 	asan) system_tests asan sanitize "not guests and $shared" ;;
 	tsan) system_tests tsan threads \
 		"not guests and not measures and not shares" ;;

@@ -10,22 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "l2tpv3.h"
 #include "le.h"
-#include "socket.h"
 #include "types.h"
 
 #define PROTOCOL    115	       /* of L2TPv3 over IP */
 #define UDP_DATA    0x00030000 /* flags and version before the session */
 #define UDP_CONTROL 0x80000000 /* the T bit: a control message */
 #define OFFSET_MAX  16
-
-struct l2tpv3_conf {
-	char *src, *dst, *srcport, *dstport;
-	bool ipv6, udp, cookie64, counter, pincounter;
-	bool has_txcookie, has_rxcookie, has_txsession, has_rxsession;
-	uint32_t txsession, rxsession, offset;
-	uint64_t txcookie, rxcookie;
-};
 
 #define OPT(name, k, ...)                                                 \
 	{                                                                 \
@@ -177,7 +169,7 @@ static int read_address(const struct l2tpv3_conf *c, const char *key,
 	return rc;
 }
 
-static struct l2tpv3 *new_tunnel(const struct l2tpv3_conf *c)
+struct dgram_encap *l2tpv3_encap(const struct l2tpv3_conf *c)
 {
 	struct l2tpv3 *t = calloc(1, sizeof(*t));
 
@@ -199,7 +191,7 @@ static struct l2tpv3 *new_tunnel(const struct l2tpv3_conf *c)
 		.check = check,
 		.show = show,
 	};
-	return t;
+	return &t->encap;
 }
 
 static int create(const struct port_env *env, const struct port_conf *common,
@@ -213,7 +205,6 @@ static int create(const struct port_env *env, const struct port_conf *common,
 		.socket_type = c->udp ? SOCK_DGRAM : SOCK_RAW,
 		.protocol = c->udp ? 0 : PROTOCOL,
 	};
-	struct l2tpv3 *t;
 	int rc = check_conf(c, err);
 
 	if (!rc)
@@ -224,13 +215,12 @@ static int create(const struct port_env *env, const struct port_conf *common,
 				  err);
 	if (rc)
 		return rc;
-	t = new_tunnel(c);
-	if (!t)
+	setup.encap = l2tpv3_encap(c);
+	if (!setup.encap)
 		return err_set(err, -ENOMEM, "out of memory");
-	setup.encap = &t->encap;
 	rc = dgram_create(env, common, &setup, out, err);
 	if (rc)
-		free(t);
+		free(setup.encap);
 	if (rc == -EPERM && !c->udp)
 		err_set(err, rc,
 			"src=%s: IP protocol 115 needs CAP_NET_RAW: run as "

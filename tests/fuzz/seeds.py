@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the first inputs of a fuzz target: seeds.py TARGET FOLDER. They are
+good frames and packets, as in the unit and system tests."""
+import os
+import struct
+import sys
+
+ETHER = bytes.fromhex('0200000000020200000000018100000788b5')
+ETHER_IP = bytes.fromhex('0200000000020200000000010800')
+IPV4 = bytes.fromhex('4500004800074000400600000a0100010a010002')
+ETHER_IP6 = ETHER_IP[:12] + b'\x86\xdd'
+IPV6 = bytes.fromhex('6000000000280640') + bytes(15) + b'\1' + bytes(15) + b'\2'
+TCP = struct.pack('!HHIIBBHHH', 1111, 2222, 1000, 5, 0x50, 0x18, 8192, 0, 0)
+UDP = struct.pack('!HHHH', 1111, 2222, 28, 0)
+
+
+def header(flags=0, gso=0, size=0, start=0, offset=0):
+    return struct.pack('<BBHHHH', flags, gso, 0, size, start, offset)
+
+
+def frames():
+    data = bytes(range(200))
+    yield header() + ETHER + data
+    yield header(1, 1, 50, 34, 16) + ETHER_IP + IPV4 + TCP + data
+    yield header(1, 4, 50, 54, 16) + ETHER_IP6 + IPV6 + TCP + data
+    yield header(1, 5, 50, 34, 6) + ETHER_IP + IPV4[:9] + b'\x11' + \
+        IPV4[10:] + UDP + data
+    yield header(1, 0, 0, 34, 16) + ETHER_IP + IPV4 + TCP + data
+
+
+def streams():
+    def framed(n):
+        return struct.pack('!I', n) + (ETHER + bytes(n))[:n]
+    yield b'\x10' + framed(60) + framed(1514) + framed(14)
+    yield b'\x00' + framed(60) * 5
+    yield b'\xff' + framed(0) + framed(13) + framed(60) + b'\xff' * 4
+    yield b'\x01' + framed(60)[:40]
+
+
+def packets():
+    for choice in range(32):
+        data = struct.pack('!I', 0x30000) if choice & 1 else \
+            b'' if choice & 2 else bytes([0x45]) + bytes(19)
+        data += struct.pack('!I', 1)
+        if choice & 4:
+            data += struct.pack('!Q', 2)[0 if choice & 8 else 4:]
+        yield bytes([choice]) + data + bytes(4 if choice & 16 else 0) + ETHER
+
+
+def main():
+    target, folder = sys.argv[1:]
+    made = {'frame': frames, 'stream': streams, 'l2tpv3': packets}[target]()
+    for i, data in enumerate(made):
+        with open(os.path.join(folder, f'seed-{i}'), 'wb') as f:
+            f.write(data)
+
+
+if __name__ == '__main__':
+    main()
