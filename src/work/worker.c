@@ -33,9 +33,10 @@
  * between its tries: the receiver may need this very CPU. */
 #define HOLD_SPIN_NS 50000
 #define HOLD_NAP_NS  50000
-/* Intervals between checks for events of sleeping queues, after rounds with
- * frames and without. A check costs about as much as eight polls of an empty
- * queue, and a round that copies large frames may itself take longer. */
+/* Intervals between checks for events of sleeping queues: of a worker that had
+ * frames within the last LOOK_IDLE_NS, and of one that had none. A check costs
+ * about as much as eight polls of an empty queue, and a round that copies large
+ * frames may itself take longer. */
 #define LOOK_BUSY_NS 20000
 #define LOOK_IDLE_NS 5000
 /*
@@ -229,8 +230,11 @@ static void look_at_events(struct worker *w, const struct round *r)
 {
 	struct epoll_event ev[EVENTS_PER_WAIT];
 
-	if (r->cycles - w->looked_at <
-	    (r->frames ? w->look_busy : w->look_idle))
+	if (r->frames)
+		w->frames_at = r->cycles;
+	if (r->cycles - w->looked_at < (r->cycles - w->frames_at < w->look_idle
+						? w->look_busy
+						: w->look_idle))
 		return;
 	w->looked_at = r->cycles;
 	take_events(w, ev, epoll_wait(w->epoll_fd, ev, EVENTS_PER_WAIT, 0));

@@ -67,6 +67,7 @@ struct worker {
 	uint64_t spin_ns;     /* [worker] spin on an empty queue */
 	uint64_t spin_cycles; /* [worker] spin_ns in cycles */
 	uint64_t looked_at;   /* [worker] cycles at the last check for events */
+	uint64_t frames_at;   /* [worker] cycles after the last frames */
 	uint64_t look_busy, look_idle; /* [worker] cycles between checks */
 	uint64_t gather;	       /* [worker] GATHER_NS in cycles */
 	uint64_t holding_since;	       /* [worker] ns; 0: not only waiting */
