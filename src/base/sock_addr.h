@@ -28,7 +28,7 @@ struct sock_addr {
  * Store the address that an option names in @a and return 0, or -EINVAL
  * (-ENAMETOOLONG) with @err, which names @key.
  * sock_addr_inet(): @host is an IPv4 or IPv6 address or "localhost"; empty or
- * NULL stands for all addresses of the host. @port is a number.
+ * NULL stands for all IPv4 addresses of the host. @port is a number.
  * sock_addr_host_port(): "HOST:PORT"; an IPv6 address stands in brackets.
  * sock_addr_unix(): a path.
  */

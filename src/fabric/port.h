@@ -40,6 +40,8 @@ struct port_ops {
 	 * armed and empty, false when there is work. NULL: the event_fd needs
 	 * no arming. */
 	bool (*rx_arm)(struct rxq *q);
+	/* An event came, or may have been lost: [ctl] calls it too, while no
+	 * worker has the queue. */
 	void (*rx_disarm)(struct rxq *q);
 	/* Returns whether a full burst is at hand; takes nothing. A back-end
 	 * has it if short bursts cost its sender more than full ones. NULL:

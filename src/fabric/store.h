@@ -16,8 +16,9 @@ struct store {
 	struct iovec raw[BURST_MAX];	/* what was received for each frame */
 	struct vnet_hdr hdr[BURST_MAX]; /* its offloads; zeroed: it has none */
 	struct iovec iov[BURST_MAX];	/* views of the burst's frames */
-	unsigned count; /* entries of raw; after store_done() those
-			 * that are held */
+	unsigned count;	 /* entries of raw; after store_done() those
+			  * that are held */
+	unsigned looked; /* of them, in this burst */
 	struct waiting waiting;
 };
 
@@ -36,23 +37,31 @@ static inline bool store_frame(struct store *s, unsigned i, struct burst *b,
 	return likely(!frame_has_offload(f)) || offload_is_valid(f);
 }
 
-/* Makes frames of the entries that the last burst held and returns how many. */
+/* Makes frames of entries that the last burst held, in order and as many as
+ * the burst takes. Returns how many. */
 static inline unsigned store_again(struct store *s, struct burst *b,
 				   uint32_t snap)
 {
 	uint64_t skips = waiting_begin(&s->waiting);
-	unsigned n = 0;
+	unsigned n = 0, i;
 
-	for (unsigned i = 0; i < s->count; i++)
+	for (i = 0; i < s->count && n < b->want; i++)
 		if (!waiting_skips(skips, i))
 			store_frame(s, i, b, n++, snap);
+	s->looked = i;
 	return n;
+}
+
+/* Ends the receiving of a burst of @n new entries, each with its frame. */
+static inline void store_received(struct store *s, unsigned n)
+{
+	s->count = s->looked = n;
 }
 
 /* Ends a burst: keeps the entries that have to wait. */
 static inline void store_done(struct store *s, const struct burst *b)
 {
-	unsigned back = waiting_end(&s->waiting, s->count, b->held_mask);
+	unsigned back = waiting_end(&s->waiting, s->looked, b->held_mask);
 
 	s->count -= back;
 	if (unlikely(s->count && back)) {

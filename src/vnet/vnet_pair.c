@@ -75,7 +75,7 @@ void vnet_pair_rx_disarm(struct rxq *rxq)
 bool vnet_pair_rx_has_burst(struct rxq *rxq)
 {
 	const struct vq_dev *vq = container_of(rxq, struct vnet_rxq, rxq)->vq;
-	unsigned full = MIN(BURST_MAX, vq->count / 4u);
+	unsigned full = MAX(MIN(BURST_MAX, vq->count / 4u), 1u);
 
 	return vq_dev_has(vq, full);
 }

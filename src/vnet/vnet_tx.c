@@ -104,7 +104,7 @@ static inline void copy_piece(const struct window *w, uint8_t *dst,
 			      const uint8_t *src, size_t size,
 			      struct copy_next next)
 {
-	if (size < COPY_LARGE)
+	if (size < COPY_LARGE && !w->is_streaming)
 		copy_bytes(dst, src, size);
 	else
 		w->copy(dst, src, size, next.dst, next.src, next.size);
@@ -322,7 +322,8 @@ static inline __attribute__((always_inline)) unsigned fill_simple(
 		else
 			copy_bytes(dst, frame_head_const(f), f->head_len);
 		dst += f->head_len;
-		if (f->iov_count == 1 && f->iov->iov_len < COPY_LARGE) {
+		if (!is_streaming && f->iov_count == 1 &&
+		    f->iov->iov_len < COPY_LARGE) {
 			copy_bytes(dst, f->iov->iov_base, f->iov->iov_len);
 		} else if (f->iov_count) {
 			struct copy_next next = { 0 };

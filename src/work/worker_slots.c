@@ -141,6 +141,9 @@ int worker_move(struct rxq *q, struct worker *to)
 		return rc;
 	worker_unlink(q);
 	rcu_wait_workers();
+	/* An event that came meanwhile went to nobody. */
+	if (q->port->ops->rx_disarm)
+		q->port->ops->rx_disarm(q);
 	fill_slot(to, slot, q);
 	return 0;
 }

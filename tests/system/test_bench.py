@@ -227,7 +227,7 @@ def test_busy_processors():
 
 @pytest.mark.parametrize('wanted,turn,loops', [
     ('', 0, 0), ('', 1, 2), ('close', 1, 0), ('apart', 0, 2), ('far', 1, 2)])
-def test_wait_for_a_class(wanted, turn, loops, tmp_path):
+def test_processors_are_busy_meanwhile(wanted, turn, loops, tmp_path):
     readings = tmp_path / 'readings'
     readings.write_text({'apart': '60 61 330 331', 'far': '60 900 901',
                          'close': '330 60 61'}.get(wanted, '60 61'))

@@ -34,7 +34,8 @@ struct dgram_link {
 	uint8_t (*control)[DGRAM_CONTROL]; /* [const] BURST_MAX */
 	struct iovec slot[BURST_MAX];
 	struct store store;
-	bool is_dry; /* the last call emptied the socket */
+	bool is_dry;	 /* the last call found nothing */
+	unsigned errors; /* receive calls that failed in a row */
 	/* [holder of tx.lock] */
 	struct mmsghdr *out;   /* [const] BURST_MAX */
 	struct iovec *out_iov; /* [const] BURST_MAX times DGRAM_TX_IOV */

@@ -12,7 +12,9 @@
 #include "cycles.h"
 #include "dgram.h"
 
-#define ROOM_SIZE ((size_t)(BURST_MAX + 1) * DGRAM_ROOM)
+/* Errors in a row after which a queue waits for the next event. */
+#define ERRORS_MAX 16
+#define ROOM_SIZE  ((size_t)(BURST_MAX + 1) * DGRAM_ROOM)
 
 /* Returns how many datagrams came, up to @want. */
 static unsigned receive(struct dgram_link *l, unsigned want)
@@ -27,14 +29,21 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 	}
 	got = recvmmsg(l->fd, l->in, want, MSG_DONTWAIT, NULL);
 	stage_mark(STAGE_SYSCALL);
-	if (got < 0) {
-		/* Another error is about an earlier datagram of ours that
-		 * nobody wanted. It is reported once. */
-		l->is_dry = errno == EAGAIN;
-		return 0;
+	if (got > 0) {
+		/* Not dry, even after less than @want: an error ends a call
+		 * early, and the next call returns it. */
+		l->errors = 0;
+		return (unsigned)got;
 	}
-	l->is_dry = (unsigned)got < want;
-	return (unsigned)got;
+	/* An error is about an earlier datagram of ours that nobody wanted, or
+	 * about one that the kernel cannot describe to us; others may follow.
+	 * One that stays must not keep the worker busy. */
+	l->is_dry = !got || errno == EAGAIN || ++l->errors == ERRORS_MAX;
+	if (l->is_dry)
+		l->errors = 0;
+	if (got < 0 && errno == EINVAL)
+		stat_inc(&l->rx.stats.drops[DROP_RX_BAD_OFFLOAD]);
+	return 0;
 }
 
 /* Stores the frame in datagram @i. Returns false when there is none for us. */
@@ -83,7 +92,7 @@ unsigned dgram_rx_burst(struct rxq *rx, struct burst *b)
 			stat_inc(&rx->stats.drops[DROP_RX_BAD_OFFLOAD]);
 	}
 	stage_mark(STAGE_SNAPSHOT);
-	l->store.count = n;
+	store_received(&l->store, n);
 	return n;
 }
 

@@ -91,6 +91,10 @@ static int create_passed(const struct port_env *env,
 						.key = "fd",
 						.fd = fd },
 			out, err);
+	if (type != SOCK_DGRAM)
+		return err_set(err, -EINVAL,
+			       "fd=%s: must be a stream or a datagram socket",
+			       text);
 	return dgram_create(env, common,
 			    &(struct dgram_setup){ .type = &port_socket_type,
 						   .key = "fd",

@@ -33,8 +33,7 @@ int stream_create(const struct port_env *env, const struct port_conf *common,
 		  struct err *err);
 
 /*
- * A header between the datagram's own and the frame. Its owner embeds it as the
- * first member; the port frees the owner with free().
+ * A header between the datagram's own and the frame, embedded in its owner.
  */
 struct dgram_encap {
 	unsigned size;	    /* bytes that put() writes, at most DGRAM_HDR_MAX */
@@ -63,7 +62,8 @@ struct dgram_setup {
 	int fd;			 /* taken over on success; -1: none */
 	int socket_type;	 /* 0: SOCK_DGRAM */
 	int protocol;		 /* of SOCK_RAW */
-	struct dgram_encap *encap; /* taken over on success; NULL: none */
+	struct dgram_encap *encap; /* heap, first member of its owner; taken
+				    * over on success; NULL: none */
 };
 
 int dgram_create(const struct port_env *env, const struct port_conf *common,

@@ -189,8 +189,9 @@ static int check_keys(const struct stream_conf *c, struct err *err)
 	if ((c->reconnect_given || c->reconnect_ms_given) &&
 	    (c->server || c->type == SOCKET_FD))
 		return err_set(err, -EINVAL,
-			       "reconnect: is for a port that connects; a "
-			       "server takes the next peer anyway");
+			       "%s: is for a port that connects to an address",
+			       c->reconnect_given ? "reconnect"
+						  : "reconnect-ms");
 	return 0;
 }
 

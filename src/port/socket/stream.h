@@ -35,15 +35,15 @@ enum stream_end {
 struct stream_link {
 	struct rxq rx;
 	struct txq tx;
-	int fd;		 /* [const while connected] */
-	int news_fd;	 /* [const] eventfd, tells control to look */
-	uint8_t end;	 /* [any, atomic] enum stream_end */
-	uint32_t detail; /* [any, atomic] errno of STREAM_ERROR, length of
-			  * STREAM_NONSENSE */
+	int fd;	      /* [const while connected] */
+	int news_fd;  /* [const] eventfd, tells control to look */
+	uint64_t end; /* [any, atomic] enum stream_end, and from bit 32 on the
+		       * errno of STREAM_ERROR or the length of
+		       * STREAM_NONSENSE */
 	/* [worker] bytes start..fill of room are received and not taken */
 	uint8_t *room; /* [const] STREAM_RX_ROOM */
 	size_t start, fill;
-	bool is_dry; /* the last read emptied the socket */
+	bool is_dry; /* the last read found nothing */
 	struct store store;
 	/* [holder of tx.lock] */
 	struct iovec *out; /* [const] STREAM_TX_IOV */
@@ -64,10 +64,9 @@ int stream_link_init(struct stream_link *l, struct port *p);
 void stream_link_fini(struct stream_link *l);
 /* Prepares for a new connection; the queues are not in use. [ctl] */
 void stream_link_reset(struct stream_link *l, int fd);
-/* Sends the rest of a frame. Returns whether all of it is sent (or the
- * connection has ended). [ctl] */
+/* Sends the rest of a frame, if there is one and no worker is sending. Returns
+ * whether nothing is left to send (or the connection has ended). [ctl] */
 bool stream_link_flush(struct stream_link *l);
-bool stream_link_has_rest(struct stream_link *l); /* [ctl] */
 
 enum stream_state {
 	STREAM_LISTENING,

@@ -26,11 +26,10 @@
 /* Gives the connection up; the first reason counts. */
 static void give_up(struct stream_link *l, enum stream_end end, uint32_t detail)
 {
-	if (shm_load(&l->end) != STREAM_OPEN)
-		return;
-	shm_store(&l->detail, detail);
-	shm_store_release(&l->end, (uint8_t)end);
-	fd_signal(l->news_fd);
+	uint64_t open = STREAM_OPEN;
+
+	if (shm_compare_exchange(&l->end, &open, end | (uint64_t)detail << 32))
+		fd_signal(l->news_fd);
 }
 
 static void read_more(struct stream_link *l)
@@ -44,15 +43,16 @@ static void read_more(struct stream_link *l)
 	}
 	got = read(l->fd, l->room + l->fill, STREAM_RX_ROOM - l->fill);
 	stage_mark(STAGE_SYSCALL);
-	/* A short read of a stream leaves nothing behind. */
-	l->is_dry = got < (ssize_t)(STREAM_RX_ROOM - l->fill);
-	if (got > 0)
+	if (got > 0) {
+		/* Not dry, even after a short read: the peer's end may have
+		 * come with the bytes, in one event. */
 		l->fill += (size_t)got;
-	else if (!got)
+		return;
+	}
+	l->is_dry = got == 0 || errno != EINTR;
+	if (!got)
 		give_up(l, STREAM_CLOSED, 0);
-	else if (errno == EINTR)
-		l->is_dry = false;
-	else if (errno != EAGAIN)
+	else if (errno != EINTR && errno != EAGAIN)
 		give_up(l, STREAM_ERROR, (uint32_t)errno);
 }
 
@@ -62,7 +62,7 @@ static size_t next_size(struct stream_link *l)
 {
 	size_t have = l->fill - l->start, size;
 
-	if (have < STREAM_LEN || shm_load(&l->end) == STREAM_NONSENSE)
+	if (have < STREAM_LEN || (uint32_t)shm_load(&l->end) == STREAM_NONSENSE)
 		return 0;
 	size = get_be32(l->room + l->start);
 	if (unlikely(size > STREAM_FRAME_MAX)) {
@@ -100,7 +100,7 @@ unsigned stream_rx_burst(struct rxq *rx, struct burst *b)
 		n++;
 	}
 	stage_mark(STAGE_SNAPSHOT);
-	l->store.count = n;
+	store_received(&l->store, n);
 	return n;
 }
 
@@ -242,20 +242,11 @@ bool stream_link_flush(struct stream_link *l)
 {
 	bool is_sent;
 
-	spin_lock(&l->tx.lock);
+	if (!spin_trylock(&l->tx.lock))
+		return false; /* a worker is sending */
 	is_sent = send_rest(l) || shm_load(&l->end) != STREAM_OPEN;
 	spin_unlock(&l->tx.lock);
 	return is_sent;
-}
-
-bool stream_link_has_rest(struct stream_link *l)
-{
-	bool has;
-
-	spin_lock(&l->tx.lock);
-	has = l->rest_at < l->rest_size;
-	spin_unlock(&l->tx.lock);
-	return has;
 }
 
 int stream_link_init(struct stream_link *l, struct port *p)
@@ -289,7 +280,6 @@ void stream_link_reset(struct stream_link *l, int fd)
 {
 	l->fd = l->rx.event_fd = fd;
 	l->end = STREAM_OPEN;
-	l->detail = 0;
 	l->start = l->fill = 0;
 	l->is_dry = false;
 	l->store.count = 0;

@@ -7,6 +7,7 @@
  * DELAY_MAX_MS; without it the port stays down when its connection has ended.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,9 +64,10 @@ static void go_on(struct stream_port *s, bool was_short)
 
 static void say_end(struct stream_port *s)
 {
-	uint32_t detail = s->link.detail;
+	uint64_t end = shm_load(&s->link.end);
+	uint32_t detail = (uint32_t)(end >> 32);
 
-	switch (s->link.end) {
+	switch ((enum stream_end)(uint32_t)end) {
 	case STREAM_ERROR:
 		snprintf(s->reason, sizeof(s->reason), "%s",
 			 strerror((int)detail));
@@ -122,10 +124,9 @@ static void on_news(struct loop_watch *w, uint32_t events)
 	fd_drain(s->link.news_fd);
 	if (s->state != STREAM_CONNECTED)
 		return;
-	/* Pairs with the release in give_up(). */
-	if (shm_load_acquire(&s->link.end) != STREAM_OPEN)
+	if (shm_load(&s->link.end) != STREAM_OPEN)
 		end_connection(s);
-	else if (!s->writable.loop && stream_link_has_rest(&s->link))
+	else if (!s->writable.loop && !stream_link_flush(&s->link))
 		loop_watch_add(s->loop, &s->writable, s->fd, EPOLLOUT,
 			       on_writable);
 }
@@ -332,7 +333,8 @@ static int open_passed(struct stream_port *s, int fd, struct err *err)
 		listen_on(s);
 		return 0;
 	}
-	s->fd = dup(fd); /* on failure the owner keeps @fd */
+	/* on failure the owner keeps @fd */
+	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	rc = s->fd < 0 ? -errno : begin_connection(s);
 	if (rc)
 		return err_set(err, rc, "%s=%d: %s", s->key, fd,

@@ -83,7 +83,7 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 		}
 		stage_mark(STAGE_SNAPSHOT);
 	}
-	q->store.count = n;
+	store_received(&q->store, n);
 	return n;
 }
 
