@@ -31,6 +31,27 @@ int fd_set_nonblock(int fd)
 	return 0;
 }
 
+#define INHERITED_MAX 1024
+static bool inherited[INHERITED_MAX];
+
+/* Standard input, output and error are not for ports. */
+void fd_note_inherited(void)
+{
+	for (int fd = STDERR_FILENO + 1; fd < INHERITED_MAX; fd++)
+		inherited[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
+bool fd_is_inherited(int fd)
+{
+	return fd >= 0 && fd < INHERITED_MAX && inherited[fd];
+}
+
+void fd_use_inherited(int fd)
+{
+	if (fd_is_inherited(fd))
+		inherited[fd] = false;
+}
+
 int fd_eventfd(void)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

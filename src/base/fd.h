@@ -3,6 +3,7 @@
 #ifndef RW_FD_H
 #define RW_FD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -14,6 +15,15 @@ void fd_close(int *fd);
 int fd_take(int *fd);
 
 int fd_set_nonblock(int fd); /* 0 or -errno */
+
+/*
+ * Descriptors that the process was started with, for options that name one.
+ * fd_note_inherited() is called before the process opens anything. An
+ * inherited descriptor is free until fd_use_inherited() takes it, once. [ctl]
+ */
+void fd_note_inherited(void);
+bool fd_is_inherited(int fd);
+void fd_use_inherited(int fd);
 
 /* Returns a new eventfd, non-blocking and close-on-exec, or -errno. */
 int fd_eventfd(void);

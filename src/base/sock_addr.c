@@ -27,16 +27,24 @@ static long read_number(const char *text, long max)
 }
 
 int sock_addr_inet(struct sock_addr *a, const char *key, const char *host,
-		   const char *port, struct err *err)
+		   const char *port_key, const char *port, struct err *err)
 {
 	long number = read_number(port, UINT16_MAX);
 
+	char plain[INET6_ADDRSTRLEN];
+
 	*a = (struct sock_addr){ 0 };
+	if (host && *host == '[' && strlen(host) < sizeof(plain) + 2 &&
+	    host[strlen(host) - 1] == ']') {
+		snprintf(plain, sizeof(plain), "%.*s", (int)strlen(host) - 2,
+			 host + 1);
+		host = plain;
+	}
 	if (number < 0)
 		return err_set(err, -EINVAL,
-			       "%s: port '%.40s': must be a number from 0 to "
+			       "%s=%.40s: the port must be a number from 0 to "
 			       "65535",
-			       key, port);
+			       port_key, port);
 	if (!host || !*host)
 		host = "0.0.0.0";
 	else if (!strcmp(host, "localhost"))
@@ -71,13 +79,9 @@ int sock_addr_host_port(struct sock_addr *a, const char *key, const char *text,
 			       "%s=%.80s: must be HOST:PORT, such as "
 			       "127.0.0.1:1234, [::1]:1234 or :1234",
 			       key, text);
-	if (n >= 2 && text[0] == '[' && text[n - 1] == ']') {
-		text++;
-		n -= 2;
-	}
 	memcpy(host, text, n);
 	host[n] = '\0';
-	return sock_addr_inet(a, key, host, colon + 1, err);
+	return sock_addr_inet(a, key, host, key, colon + 1, err);
 }
 
 int sock_addr_unix(struct sock_addr *a, const char *key, const char *path,
@@ -156,6 +160,11 @@ int sock_adopt(const char *key, const char *text, int *type, struct err *err)
 	if (fd < 0)
 		return err_set(err, -EINVAL,
 			       "%s=%.40s: must be the number of an open socket",
+			       key, text);
+	if (!fd_is_inherited((int)fd))
+		return err_set(err, -EBADF,
+			       "%s=%.40s: must be a socket that `ringway up` "
+			       "was started with, and that no port has yet",
 			       key, text);
 	if (getsockopt((int)fd, SOL_SOCKET, SO_TYPE, type, &size) < 0)
 		return err_set(err, -errno, "%s=%.40s: is no open socket: %s",

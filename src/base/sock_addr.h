@@ -33,7 +33,7 @@ struct sock_addr {
  * sock_addr_unix(): a path.
  */
 int sock_addr_inet(struct sock_addr *a, const char *key, const char *host,
-		   const char *port, struct err *err);
+		   const char *port_key, const char *port, struct err *err);
 int sock_addr_host_port(struct sock_addr *a, const char *key, const char *text,
 			struct err *err);
 int sock_addr_unix(struct sock_addr *a, const char *key, const char *path,
@@ -48,9 +48,10 @@ bool sock_addr_is_multicast(const struct sock_addr *a);
 bool sock_addr_equal(const struct sock_addr *a, const struct sock_addr *b);
 
 /*
- * Takes over descriptor @text, the value of @key, which must be an open socket,
- * and makes it non-blocking and close-on-exec. Returns it and its type
- * (SOCK_STREAM, ...) in @type, or -errno with @err.
+ * Returns descriptor @text, the value of @key, and its type (SOCK_STREAM, ...)
+ * in @type, or -errno with @err if it is no socket that the process was started
+ * with. The socket is non-blocking and close-on-exec afterwards. A caller that
+ * keeps it calls fd_use_inherited().
  */
 int sock_adopt(const char *key, const char *text, int *type, struct err *err);
 

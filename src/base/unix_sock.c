@@ -165,7 +165,7 @@ static bool is_about_to_listen(const char *path)
 
 /* Returns 0 for a free path, 1 for a stale socket file, or -errno with @err if
  * the path cannot be taken. */
-static int check_path(const struct sockaddr_un *sa, const char *key,
+static int check_path(const struct sockaddr_un *sa, int type, const char *key,
 		      struct err *err)
 {
 	const char *path = sa->sun_path;
@@ -179,13 +179,14 @@ static int check_path(const struct sockaddr_un *sa, const char *key,
 			       "%s=%s: exists and is not a socket: remove it "
 			       "or choose another path",
 			       key, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_set(err, -errno, "%s=%s: %s", key, path,
 			       strerror(errno));
-	/* EAGAIN: the backlog is full, so a process does listen. */
+	/* EAGAIN: the backlog is full, so a process does listen. EPROTOTYPE: a
+	 * process has a socket of another type there. */
 	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ||
-	    errno == EAGAIN)
+	    errno == EAGAIN || errno == EPROTOTYPE)
 		rc = err_set(err, -EADDRINUSE,
 			     "%s=%s: a running process listens there: stop it "
 			     "or choose another path",
@@ -204,13 +205,13 @@ static int check_path(const struct sockaddr_un *sa, const char *key,
 }
 
 static int bind_and_listen(struct unix_listener *l,
-			   const struct sockaddr_un *sa, const char *key,
-			   mode_t mode, struct err *err)
+			   const struct sockaddr_un *sa, int type,
+			   const char *key, mode_t mode, struct err *err)
 {
 	struct stat st;
 	int rc;
 
-	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	l->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	l->path = strdup(sa->sun_path);
 	/* Linux creates the file with the mode of the unbound socket, so the
 	 * file never has another mode. */
@@ -218,7 +219,8 @@ static int bind_and_listen(struct unix_listener *l,
 		goto err_errno;
 	if (bind(l->fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
 		goto err_errno;
-	if (listen(l->fd, SOMAXCONN) < 0 || lstat(l->path, &st) < 0) {
+	if ((type == SOCK_STREAM && listen(l->fd, SOMAXCONN) < 0) ||
+	    lstat(l->path, &st) < 0) {
 		rc = -errno;
 		unlink(l->path);
 		errno = -rc;
@@ -242,12 +244,12 @@ int unix_check(const char *key, const char *path, struct err *err)
 	int rc = unix_address(&sa, key, path, err);
 
 	if (!rc)
-		rc = check_path(&sa, key, err);
+		rc = check_path(&sa, SOCK_STREAM, key, err);
 	return MIN(rc, 0);
 }
 
-int unix_listen(struct unix_listener *l, const char *key, const char *path,
-		mode_t mode, struct err *err)
+static int open_path(struct unix_listener *l, int type, const char *key,
+		     const char *path, mode_t mode, struct err *err)
 {
 	struct path_lock lock = { .fd = -1 };
 	struct sockaddr_un sa;
@@ -256,23 +258,35 @@ int unix_listen(struct unix_listener *l, const char *key, const char *path,
 	*l = (struct unix_listener){ .fd = -1 };
 	rc = unix_address(&sa, key, path, err);
 	if (!rc)
-		rc = bind_and_listen(l, &sa, key, mode, err);
+		rc = bind_and_listen(l, &sa, type, key, mode, err);
 	if (rc != -EADDRINUSE)
 		return rc;
 	/* The check comes before the lock: a path in use is not locked. */
-	rc = check_path(&sa, key, err);
+	rc = check_path(&sa, type, key, err);
 	if (rc < 0)
 		return rc;
 	rc = lock_path(&lock, key, path, err);
 	if (rc)
 		return rc;
-	rc = check_path(&sa, key, err);
+	rc = check_path(&sa, type, key, err);
 	if (rc > 0)
 		unlink(path);
 	if (rc >= 0)
-		rc = bind_and_listen(l, &sa, key, mode, err);
+		rc = bind_and_listen(l, &sa, type, key, mode, err);
 	unlock_path(&lock);
 	return rc;
+}
+
+int unix_listen(struct unix_listener *l, const char *key, const char *path,
+		mode_t mode, struct err *err)
+{
+	return open_path(l, SOCK_STREAM, key, path, mode, err);
+}
+
+int unix_bind(struct unix_listener *l, const char *key, const char *path,
+	      mode_t mode, struct err *err)
+{
+	return open_path(l, SOCK_DGRAM, key, path, mode, err);
 }
 
 /* The open socket keeps its inode number from being reused, so it is closed

@@ -32,6 +32,10 @@ struct unix_listener {
 int unix_listen(struct unix_listener *l, const char *key, const char *path,
 		mode_t mode, struct err *err);
 
+/* As unix_listen(), for a socket that receives datagrams. */
+int unix_bind(struct unix_listener *l, const char *key, const char *path,
+	      mode_t mode, struct err *err);
+
 /* Makes @sa the address of @path. Returns 0, or -EINVAL or -ENAMETOOLONG with
  * @err. */
 int unix_address(struct sockaddr_un *sa, const char *key, const char *path,

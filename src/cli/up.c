@@ -303,7 +303,10 @@ int up_run(const struct command *self, int argc, char **argv)
 	struct up_options o = { 0 };
 	struct config c;
 	bool go_on;
-	int code = parse(argc, argv, &c, &o, self, &go_on);
+	int code;
+
+	fd_note_inherited();
+	code = parse(argc, argv, &c, &o, self, &go_on);
 
 	if (code || !go_on) {
 		config_fini(&c);

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(skip > -DROP_COUNT && skip <= (int)m.msg_len);
 	must(skip < 0 || skip >= (int)e->size);
 	must(e->size <= DGRAM_HDR_MAX);
-	e->put(e, &f, out);
+	e->put(e, &f, 0, out);
 	free(bytes);
 	free(e);
 	return 0;

@@ -443,14 +443,17 @@ LINES = [
     ('stream,id=a,addr.type=inet,addr.host=1.2.3.4', 'addr.port'),
     ('stream,id=a,addr.type=inet,addr.host=example.com,addr.port=80',
      'example.com.*address'),
-    ('stream,id=a,addr.type=inet,addr.host=1.2.3.4,addr.port=99999', '99999'),
-    ('stream,id=a,addr.type=inet,addr.host=1.2.3.4,addr.port=http', 'http'),
+    ('stream,id=a,addr.type=inet,addr.host=1.2.3.4,addr.port=99999',
+     'addr.port=99999'),
+    ('stream,id=a,addr.type=inet,addr.host=1.2.3.4,addr.port=http',
+     'addr.port=http'),
+    ('stream,id=a,addr.type=inet,addr.host=[::1],addr.port=1', 'refused'),
     ('stream,id=a,addr.type=unix,addr.path=/x,addr.port=1',
      'addr.port.*inet.*unix'),
     ('stream,id=a,addr.type=unix', 'addr.path'),
     ('stream,id=a,addr.type=unix,addr.path=/tmp/' + 'x' * 120, 'too long'),
     ('stream,id=a,addr.type=fd', 'addr.str'),
-    ('stream,id=a,addr.type=fd,addr.str=999', '999.*no open socket'),
+    ('stream,id=a,addr.type=fd,addr.str=999', '999.*started with'),
     ('stream,id=a,addr.type=fd,addr.str=x', 'addr.str=x'),
     ('stream,id=a,server=on,addr.type=unix,addr.path=/x,reconnect=1',
      'reconnect'),
@@ -473,6 +476,13 @@ LINES = [
     ('dgram,id=a,remote.type=inet,remote.host=1.2.3.4', 'remote.port'),
     ('dgram,id=a,remote.type=inet,remote.host=230.0.0.1,remote.port=1,'
      'local.type=inet,local.host=::1', 'IPv4'),
+    ('socket,id=a,mcast=230.0.0.1:1234,localaddr=192.0.2.99',
+     'find an interface with 192.0.2.99'),
+    ('socket,id=a,mcast=230.0.0.1:0,localaddr=127.0.0.1', 'port 0'),
+    ('socket,id=a,udp=127.0.0.1:0,localaddr=127.0.0.1:1234', 'port 0'),
+    ('socket,id=a,udp=127.0.0.1:1234,localaddr=127.0.0.1:1234', 'the same'),
+    ('dgram,id=a,local.type=unix,local.path=/tmp/none,remote.type=unix,'
+     'remote.path=/tmp/none', 'the same'),
 ]
 
 
@@ -507,6 +517,58 @@ def test_wrong_kind_of_socket(up, folder, path, words):
                          f'{folder}/{path}', check=False)
         assert done.returncode and re.search(words, done.stderr), done.stderr
     os.unlink(f'{folder}/dgram.sock')
+
+
+def test_descriptors_that_are_not_ours_to_take(up):
+    """Only sockets that the daemon was started with can be named, each once:
+    its own are refused."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        fd = server.fileno()
+        s = up('null,id=n', f'stream,id=a,addr.type=fd,addr.str={fd}',
+               pass_fds=[fd])
+        for other in os.listdir(f'/proc/{s.pid}/fd'):
+            for text in (f'stream,id=b,addr.type=fd,addr.str={other}',
+                         f'socket,id=b,fd={other}',
+                         f'dgram,id=b,local.type=fd,local.str={other}'):
+                done = s.command('port', 'add', text, check=False)
+                assert done.returncode and 'started with' in done.stderr
+        assert s.command('port', 'show', 'a')
+
+
+def test_file_that_took_the_place_of_ours_stays(up, folder):
+    path = f'{folder}/d'
+    s = up('null,id=n', f'dgram,id=d,local.type=unix,local.path={path}')
+    os.unlink(path)
+    with open(path, 'w') as f:
+        f.write('precious')
+    s.command('port', 'del', 'd')
+    assert os.path.exists(path)
+
+
+def test_many_dead_connections_do_not_lock_a_server(up):
+    port = tcp_port()
+    s = up('vhost-user,id=vm', f'socket,id=s,listen=127.0.0.1:{port}')
+    front = s.front('vm')
+    for _ in range(40):
+        tcp_client(port).close()
+    peer = tcp_client(port)
+    peer.send(ether(2, 1, 60))
+    assert front.recv(timeout=3)[1] == ether(2, 1, 60)
+
+
+def test_data_and_end_at_once(up):
+    """A peer that sends and closes at once is not taken for connected."""
+    port = tcp_port()
+    s = up('vhost-user,id=vm', f'socket,id=s,listen=127.0.0.1:{port}')
+    front = s.front('vm')
+    for i in range(50):
+        peer = tcp_client(port)
+        peer.send(ether(2, 1, 60 + i))
+        peer.close()
+        assert front.recv()[1] == ether(2, 1, 60 + i)
+    s.wait_link('s', False)
+    lab.wait_until(lambda: show(s, 's')['connections'] == 50, 5,
+                   'all connections')
 
 
 def test_address_in_use(up):

@@ -111,7 +111,9 @@ static void dgram_show(const struct port *p, struct show *out)
 	const struct dgram_port *d = to_dgram(p);
 
 	show_address(out, "local", &d->local);
-	show_address(out, "remote", &d->link.remote);
+	show_address(out, "remote", &d->remote);
+	if (!d->link.has_remote)
+		show_str(out, "remote", "none, so all frames are dropped");
 	if (d->link.own.len)
 		show_address(out, "sends_from", &d->link.own);
 	if (d->link.encap && d->link.encap->show)
@@ -153,6 +155,7 @@ int dgram_create(const struct port_env *env, const struct port_conf *common,
 	if (!rc)
 		rc = port_set_txqs(&d->port, &tx, 1, 0);
 	if (!rc) {
+		fd_use_inherited(setup->fd);
 		*out = &d->port;
 		return 0;
 	}
@@ -174,7 +177,7 @@ err_free:
 static int read_end(const struct end_conf *c, const char *name,
 		    struct sock_addr *a, struct err *err)
 {
-	char key[32];
+	char key[32], port_key[32];
 
 	if (!c->given)
 		return err_set(err, -EINVAL,
@@ -188,7 +191,9 @@ static int read_end(const struct end_conf *c, const char *name,
 		return sock_addr_unix(a, key, c->path, err);
 	}
 	snprintf(key, sizeof(key), "%s.host", name);
-	return sock_addr_inet(a, key, c->host, c->port ? c->port : "0", err);
+	snprintf(port_key, sizeof(port_key), "%s.port", name);
+	return sock_addr_inet(a, key, c->host, port_key,
+			      c->port ? c->port : "0", err);
 }
 
 /* Refuses members of an end that its type does not have. */
@@ -250,8 +255,8 @@ static int read_local(const struct dgram_conf *c, struct dgram_setup *setup,
 		return type == SOCK_DGRAM
 			       ? 0
 			       : err_set(err, -EINVAL,
-					 "local.str=%s: the socket is no "
-					 "datagram socket: write "
+					 "local.str=%s: must be a datagram "
+					 "socket; a stream socket goes into "
 					 "stream,addr.type=fd",
 					 c->local.str);
 	}

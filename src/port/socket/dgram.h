@@ -9,6 +9,7 @@
 
 #include "socket.h"
 #include "store.h"
+#include "unix_sock.h"
 
 #define DGRAM_ROOM    (68 * 1024) /* the largest datagram */
 #define DGRAM_TX_IOV  20	  /* header and pieces of most frames */
@@ -57,8 +58,9 @@ void dgram_link_fini(struct dgram_link *l);
 struct dgram_port {
 	struct port port;
 	struct dgram_link link;
-	struct sock_addr local; /* [const] */
-	char *path;		/* [const] heap: our socket file; NULL: none */
+	struct sock_addr local;	   /* [const] */
+	struct sock_addr remote;   /* [const] as given; len 0: none */
+	struct unix_listener file; /* [const] our socket file, if any */
 };
 
 /* Opens the sockets. Returns 0 or -errno with @err. [ctl] */

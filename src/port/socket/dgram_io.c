@@ -133,7 +133,7 @@ static bool prepare(struct dgram_link *l, unsigned i, const struct frame *f,
 		count = 1;
 	}
 	if (before) {
-		l->encap->put(l->encap, f, l->hdr[i]);
+		l->encap->put(l->encap, f, i, l->hdr[i]);
 		iov[0] = (struct iovec){ l->hdr[i], l->encap->size };
 	}
 	l->out[i].msg_hdr.msg_iovlen = before + count;
@@ -180,6 +180,8 @@ static unsigned send_some(struct dgram_link *l, struct frame *const *frames,
 	stat_inc(&l->tx.stats.calls);
 	if (sent > 0) {
 		stat_add(&l->tx.stats.copies, (unsigned)sent);
+		if (l->encap && l->encap->sent)
+			l->encap->sent(l->encap, (unsigned)sent);
 		return (unsigned)sent;
 	}
 	/* the error is about the first message */

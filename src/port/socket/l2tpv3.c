@@ -71,9 +71,10 @@ static uint64_t get_cookie(const struct l2tpv3 *t, const uint8_t *from)
 	return (uint64_t)get_be32(from) << 32 | get_be32(from + 4);
 }
 
-static void put(struct dgram_encap *e, const struct frame *f, uint8_t *to)
+static void put(const struct dgram_encap *e, const struct frame *f,
+		unsigned ahead, uint8_t *to)
 {
-	struct l2tpv3 *t = container_of(e, struct l2tpv3, encap);
+	const struct l2tpv3 *t = container_of(e, struct l2tpv3, encap);
 
 	(void)f;
 	memset(to, 0, e->size);
@@ -92,7 +93,12 @@ static void put(struct dgram_encap *e, const struct frame *f, uint8_t *to)
 		to += 4;
 	}
 	if (t->has_counter && !t->is_pinned)
-		put_be32(to, ++t->counter);
+		put_be32(to, t->counter + 1 + ahead);
+}
+
+static void count_sent(struct dgram_encap *e, unsigned frames)
+{
+	container_of(e, struct l2tpv3, encap)->counter += frames;
 }
 
 static int check(const struct dgram_encap *e, struct mmsghdr *m, uint8_t *data,
@@ -157,10 +163,10 @@ static int check_conf(const struct l2tpv3_conf *c, struct err *err)
 }
 
 static int read_address(const struct l2tpv3_conf *c, const char *key,
-			const char *host, const char *port, struct sock_addr *a,
-			struct err *err)
+			const char *host, const char *port_key,
+			const char *port, struct sock_addr *a, struct err *err)
 {
-	int rc = sock_addr_inet(a, key, host, port ? port : "0", err);
+	int rc = sock_addr_inet(a, key, host, port_key, port ? port : "0", err);
 
 	if (!rc && (a->sa.sa_family == AF_INET6) != c->ipv6)
 		rc = err_set(err, -EINVAL, "%s=%s: is an %s address: %s", key,
@@ -188,6 +194,7 @@ struct dgram_encap *l2tpv3_encap(const struct l2tpv3_conf *c)
 		.size = (c->udp ? 8 : 4) + t->cookie_size +
 			(c->counter ? 4 : 0) + c->offset,
 		.put = put,
+		.sent = count_sent,
 		.check = check,
 		.show = show,
 	};
@@ -208,11 +215,11 @@ static int create(const struct port_env *env, const struct port_conf *common,
 	int rc = check_conf(c, err);
 
 	if (!rc)
-		rc = read_address(c, "src", c->src, c->srcport, &setup.local,
-				  err);
+		rc = read_address(c, "src", c->src, "srcport", c->srcport,
+				  &setup.local, err);
 	if (!rc)
-		rc = read_address(c, "dst", c->dst, c->dstport, &setup.remote,
-				  err);
+		rc = read_address(c, "dst", c->dst, "dstport", c->dstport,
+				  &setup.remote, err);
 	if (rc)
 		return rc;
 	setup.encap = l2tpv3_encap(c);

@@ -60,11 +60,12 @@ struct packet_port {
 	struct dgram_link *q[MAX_QUEUES]; /* [const] heap */
 };
 
-static void put_header(struct dgram_encap *e, const struct frame *f,
-		       uint8_t *to)
+static void put_header(const struct dgram_encap *e, const struct frame *f,
+		       unsigned ahead, uint8_t *to)
 {
 	struct vnet_hdr hdr = f->hdr;
 
+	(void)ahead;
 	/* The kernel refuses a header length beyond the frame's end. */
 	hdr.hdr_len = (uint16_t)MIN(hdr.hdr_len, f->len);
 	vnet_hdr_store(to, &hdr, vnet_raw_mask(VNET_HDR_F_NEEDS_CSUM), 0,
@@ -206,10 +207,32 @@ static int set_up(int fd, const struct packet_conf *c, unsigned index)
 	return rc;
 }
 
-/* Opens a socket on interface @index. The sockets of a port share the frames by
- * flow in the group @group; 0: there is only one. */
-static int open_socket(const struct packet_conf *c, unsigned index,
-		       unsigned group, int *out)
+/* Joins the sockets of a port, which share the frames by flow. *@group is 0 for
+ * the first, which makes the group. */
+static int join_group(int fd, int *group)
+{
+	int how = PACKET_FANOUT_HASH << 16, rc;
+	socklen_t size = sizeof(*group);
+	char byte;
+
+	if (*group)
+		how |= *group;
+	else
+		how |= PACKET_FANOUT_FLAG_UNIQUEID << 16;
+	rc = set_option(fd, PACKET_FANOUT, how);
+	if (!rc && !*group) {
+		rc = getsockopt(fd, SOL_PACKET, PACKET_FANOUT, group, &size);
+		*group &= UINT16_MAX;
+	}
+	/* What came before is with another socket, too. */
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) >= 0)
+		;
+	return rc < 0 ? -errno : 0;
+}
+
+/* Opens a socket on interface @index. */
+static int open_socket(const struct packet_conf *c, unsigned index, int *group,
+		       int *out)
 {
 	struct sockaddr_ll at = { .sll_family = AF_PACKET,
 				  .sll_protocol = htobe16(ETH_P_ALL),
@@ -220,26 +243,16 @@ static int open_socket(const struct packet_conf *c, unsigned index,
 
 	if (!rc && bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
 		rc = -errno;
-	if (!rc && group)
-		rc = set_option(fd, PACKET_FANOUT,
-				(int)(group | PACKET_FANOUT_HASH << 16));
+	if (!rc && c->queues > 1)
+		rc = join_group(fd, group);
 	if (rc)
 		fd_close(&fd);
 	*out = fd;
 	return rc;
 }
 
-/* Returns a fanout group that no other port of any process is likely to have.
- */
-static unsigned new_group(void)
-{
-	static unsigned last;
-
-	return ((unsigned)getpid() * 31 + ++last) % UINT16_MAX + 1;
-}
-
 static int add_queue(struct packet_port *k, const struct packet_conf *c,
-		     unsigned index, unsigned group)
+		     unsigned index, int *group)
 {
 	struct dgram_link *l = calloc(1, sizeof(*l));
 	unsigned i = k->count;
@@ -283,9 +296,8 @@ static int create(const struct port_env *env, const struct port_conf *common,
 {
 	const struct packet_conf *c = conf_;
 	unsigned index = if_nametoindex(c->ifname);
-	unsigned group = c->queues > 1 ? new_group() : 0;
 	struct packet_port *k;
-	int rc = 0;
+	int group = 0, rc = 0;
 
 	if (!index)
 		return err_set(err, -ENODEV,
@@ -305,7 +317,7 @@ static int create(const struct port_env *env, const struct port_conf *common,
 	};
 	strncpy(k->ifname, c->ifname, sizeof(k->ifname) - 1);
 	while (!rc && k->count < c->queues)
-		rc = add_queue(k, c, index, group);
+		rc = add_queue(k, c, index, &group);
 	if (!rc)
 		rc = start(k, c);
 	if (!rc) {

@@ -72,7 +72,7 @@ static int create_dgram(const struct port_env *env,
 					 c->localaddr, err);
 	else if (c->localaddr)
 		rc = sock_addr_inet(&setup.local, "localaddr", c->localaddr,
-				    "0", err);
+				    "localaddr", "0", err);
 	return rc ? rc : dgram_create(env, common, &setup, out, err);
 }
 

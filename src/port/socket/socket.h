@@ -38,9 +38,13 @@ int stream_create(const struct port_env *env, const struct port_conf *common,
 struct dgram_encap {
 	unsigned size;	    /* bytes that put() writes, at most DGRAM_HDR_MAX */
 	bool wants_control; /* check() looks at control messages */
-	/* Writes the header of @f, the next frame. [holder of the queue's
-	 * lock] */
-	void (*put)(struct dgram_encap *e, const struct frame *f, uint8_t *to);
+	/* Writes the header of @f, before which @ahead frames are prepared and
+	 * not sent yet. [holder of the queue's lock] */
+	void (*put)(const struct dgram_encap *e, const struct frame *f,
+		    unsigned ahead, uint8_t *to);
+	/* The next @frames frames are sent. NULL: it makes no difference.
+	 * [holder of the queue's lock] */
+	void (*sent)(struct dgram_encap *e, unsigned frames);
 	/* Returns the bytes in front of the frame in the datagram @m of @data,
 	 * or -reason (enum drop_reason) for one without a frame for us. May
 	 * move the frame's first bytes forward, and sets its offloads, which

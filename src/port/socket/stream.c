@@ -214,8 +214,8 @@ static int create(const struct port_env *env, const struct port_conf *common,
 	switch (c->type) {
 	case SOCKET_INET:
 		setup.key = "addr.host";
-		rc = sock_addr_inet(&setup.addr, setup.key, c->host, c->port,
-				    err);
+		rc = sock_addr_inet(&setup.addr, setup.key, c->host,
+				    "addr.port", c->port, err);
 		break;
 	case SOCKET_UNIX:
 		rc = sock_addr_unix(&setup.addr, setup.key, c->path, err);
@@ -225,8 +225,9 @@ static int create(const struct port_env *env, const struct port_conf *common,
 		setup.fd = rc = sock_adopt(setup.key, c->str, &type, err);
 		if (rc >= 0 && type != SOCK_STREAM)
 			rc = err_set(err, -EINVAL,
-				     "addr.str=%s: the socket is for "
-				     "datagrams: write dgram,local.type=fd",
+				     "addr.str=%s: must be a stream socket; "
+				     "a datagram socket goes into "
+				     "dgram,local.type=fd",
 				     c->str);
 	}
 	return rc < 0 ? rc : stream_create(env, common, &setup, out, err);

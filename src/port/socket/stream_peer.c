@@ -19,9 +19,19 @@
 #include "workers.h"
 
 #define DELAY_MAX_MS 60000
-/* A server waits so long after a connection that ended within its first second,
- * and after a failure to accept. */
+/* A connection that is shorter than this is followed by a rest of a server, so
+ * that one that is opened again and again costs little. */
+#define SHORT_MS      1000
+#define SHORT_REST_MS 10
+/* Rest of a server that cannot accept. */
 #define REST_MS 1000
+/* Longest time of one try to connect. */
+#define CONNECT_MS 5000
+/* TCP gives up a peer that does not answer: probes after so many seconds of
+ * silence, so many apart, and so many of them. */
+#define PROBE_AFTER 10
+#define PROBE_EVERY 5
+#define PROBES	    3
 /* Socket buffers; the kernel may grant less. TCP adapts its own. */
 #define UNIX_BUFFER (4 << 20)
 
@@ -48,7 +58,7 @@ static void go_on(struct stream_port *s, bool was_short)
 {
 	if (s->server) {
 		if (was_short)
-			wait_ms(s, REST_MS);
+			wait_ms(s, SHORT_REST_MS);
 		else
 			listen_on(s);
 		return;
@@ -95,7 +105,7 @@ static void disconnect(struct stream_port *s)
 
 static void end_connection(struct stream_port *s)
 {
-	bool was_short = loop_now_ms() - s->since_ms < REST_MS;
+	bool was_short = loop_now_ms() - s->since_ms < SHORT_MS;
 
 	say_end(s);
 	disconnect(s);
@@ -133,6 +143,8 @@ static void on_news(struct loop_watch *w, uint32_t events)
 
 static void set_socket_options(int fd, int family)
 {
+	int after = PROBE_AFTER, every = PROBE_EVERY, count = PROBES;
+	unsigned limit_ms = 1000 * (PROBE_AFTER + PROBES * PROBE_EVERY);
 	int on = 1, size = UNIX_BUFFER;
 
 	if (family == AF_UNIX) {
@@ -141,6 +153,13 @@ static void set_socket_options(int fd, int family)
 	} else {
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after,
+			   sizeof(after));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every,
+			   sizeof(every));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms,
+			   sizeof(limit_ms));
 	}
 }
 
@@ -226,6 +245,7 @@ static void on_connected(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	loop_watch_remove(w);
+	loop_timer_disarm(&s->timer);
 	if (!rc)
 		rc = begin_connection(s);
 	if (rc)
@@ -247,9 +267,12 @@ static int begin_connect(struct stream_port *s)
 	if (errno != EINPROGRESS)
 		return -errno;
 	rc = error_of(s->fd); /* a refusal by this host is there already */
-	return rc ? rc
-		  : loop_watch_add(s->loop, &s->connect_watch, s->fd, EPOLLOUT,
-				   on_connected);
+	if (!rc)
+		rc = loop_watch_add(s->loop, &s->connect_watch, s->fd, EPOLLOUT,
+				    on_connected);
+	if (!rc)
+		loop_timer_arm(s->loop, &s->timer, CONNECT_MS, on_timer);
+	return rc;
 }
 
 static const char *reason_of(int rc)
@@ -267,6 +290,11 @@ static void on_timer(struct loop_timer *t)
 		listen_on(s);
 		return;
 	}
+	if (s->state == STREAM_CONNECTING) {
+		loop_watch_remove(&s->connect_watch);
+		connect_failed(s, strerror(ETIMEDOUT));
+		return;
+	}
 	rc = begin_connect(s);
 	if (rc)
 		connect_failed(s, reason_of(rc));
@@ -282,8 +310,11 @@ static int listen_tcp(struct stream_port *s, struct err *err)
 	s->listener.fd = fd;
 	if (fd >= 0 &&
 	    !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) &&
-	    !bind(fd, &s->addr.sa, s->addr.len) && !listen(fd, SOMAXCONN))
+	    !bind(fd, &s->addr.sa, s->addr.len) && !listen(fd, SOMAXCONN)) {
+		/* the kernel has chosen a port in place of 0 */
+		getsockname(fd, &s->addr.sa, &s->addr.len);
 		return 0;
+	}
 	sock_addr_text(&s->addr, where);
 	return err_set(err, -errno, "%s: cannot listen on %s: %s", s->key,
 		       where, strerror(errno));
@@ -329,6 +360,7 @@ static int open_passed(struct stream_port *s, int fd, struct err *err)
 	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
 	s->server = listens;
 	if (listens) {
+		fd_use_inherited(fd);
 		s->listener.fd = fd;
 		listen_on(s);
 		return 0;
@@ -341,6 +373,7 @@ static int open_passed(struct stream_port *s, int fd, struct err *err)
 			       rc == -ENOTCONN
 				       ? "must be connected or listening"
 				       : strerror(-rc));
+	fd_use_inherited(fd);
 	close(fd);
 	return 0;
 }
@@ -384,7 +417,10 @@ void stream_peer_show(const struct stream_port *s, struct show *out)
 	if (*text)
 		show_str(out, "address", text);
 	show_flag(out, "server", s->server);
-	show_str(out, "state", names[s->state]);
+	show_str(out, "state",
+		 s->server && s->state == STREAM_RETRYING
+			 ? names[STREAM_LISTENING]
+			 : names[s->state]);
 	sock_addr_text(&s->peer, text);
 	if (*text)
 		show_str(out, "peer", text);
