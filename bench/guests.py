@@ -42,8 +42,8 @@ def measure(backend, secs):
     env = dict(os.environ, RES=res, SECS=str(int(secs)), RINGWAY=h.RINGWAY,
                **BACKENDS[backend])
     with open(os.path.join(h.OUT, 'log-guests.txt'), 'a') as log:
-        subprocess.run([os.path.join(h.HERE, 'guests.sh')], env=env,
-                       stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        h.run_group([os.path.join(h.HERE, 'guests.sh')], env=env,
+                    stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         with open(f'{res}/guests.txt') as f:
             runs = gtable.parse(f)

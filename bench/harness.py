@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -91,9 +92,21 @@ def run(script, device, env, tso=False):
     env = dict(os.environ, DUT=device.dut, RES=res, STATS=res, **device.env,
                **(device.tso_env if tso else {}), **env)
     with open(os.path.join(OUT, f'log-{device.name}.txt'), 'a') as log:
-        subprocess.run([os.path.join(HERE, script)], env=env, stdout=log,
-                       stderr=log, stdin=subprocess.DEVNULL)
+        run_group([os.path.join(HERE, script)], env=env, stdout=log,
+                  stderr=log, stdin=subprocess.DEVNULL)
     return res
+
+
+def run_group(argv, **how):
+    """Runs a command in a process group of its own, which ends as a whole when
+    we are interrupted: a device that was left would slow all later samples."""
+    process = subprocess.Popen(argv, start_new_session=True, **how)
+    try:
+        process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
 
 
 def load(path):
