@@ -41,11 +41,10 @@ def veth(what, mtu=1500):
 @contextlib.contextmanager
 def raw(link):
     """Yields a packet socket that sees what arrives at the link."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
-                       socket.htons(3)) as sock:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
         sock.setsockopt(263, 23, 1)  # SOL_PACKET, PACKET_IGNORE_OUTGOING
         sock.setsockopt(263, 8, 1)  # PACKET_AUXDATA
-        sock.bind((link, 0))
+        sock.bind((link, 3))  # nothing arrives before, as from lo
         sock.settimeout(5)
         yield sock
 
