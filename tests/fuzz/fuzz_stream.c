@@ -25,7 +25,7 @@ static void take(struct stream_link *l, struct burst *b, unsigned *turn)
 			     b->frame[i].len <= FRAME_MAX);
 		b->held_mask = n && ++*turn % 3 == 0 ? 1ull << (n - 1) : 0;
 		stream_rx_done(&l->rx, b);
-	} while (n);
+	} while (n || !stream_rx_arm(&l->rx)); /* as a worker does */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
