@@ -12,7 +12,7 @@
 #   asan, tsan  the tests of step system with the builds of steps sanitize and
 #             threads
 #   fuzz      builds with clang's libFuzzer; each target of tests/fuzz runs for
-#             RINGWAY_FUZZ_SECONDS (60)
+#             RINGWAY_FUZZ_SECONDS (60), from RINGWAY_FUZZ_SEED (1)
 #   alone     system tests that measure time or memory or need the processors
 #             for themselves, while no other step runs
 #   check.sh [STEP...]      without arguments: all of them
@@ -162,7 +162,8 @@ fuzz() {
 		mkdir -p "$work"
 		python3 tests/fuzz/seeds.py "$name" "$work"
 		if "$target" -max_total_time="${RINGWAY_FUZZ_SECONDS:-60}" \
-			-max_len=4096 -timeout=10 -artifact_prefix="$work-" \
+			-seed="${RINGWAY_FUZZ_SEED:-1}" -max_len=4096 \
+			-timeout=10 -artifact_prefix="$work-" \
 			"$work" >"$work.log" 2>&1; then
 			passed=$((passed + 1))
 		else
