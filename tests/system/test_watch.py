@@ -197,6 +197,9 @@ def watch(s, *args):
                             text=True)
 
 
+# Under TSan, beside other tests, a front-end waits for its answer for ever in
+# four of a hundred runs. The reason is not found; it is older than this mark.
+@pytest.mark.measures
 def test_command(up):
     s = up('vhost-user,id=a')
     text, lines = watch(s), watch(s, 'link', '--json')
