@@ -125,13 +125,6 @@ void sock_addr_text(const struct sock_addr *a, char text[SOCK_ADDR_TEXT])
 	}
 }
 
-bool sock_addr_is_any(const struct sock_addr *a)
-{
-	return a->sa.sa_family == AF_INET6
-		       ? IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr)
-		       : a->in.sin_addr.s_addr == htonl(INADDR_ANY);
-}
-
 bool sock_addr_is_multicast(const struct sock_addr *a)
 {
 	if (a->sa.sa_family == AF_INET6)

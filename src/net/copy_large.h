@@ -33,9 +33,9 @@ struct copy_next {
 };
 
 /* Copies @n >= COPY_LARGE bytes, with COPY_STREAM any number; reads and writes
- * exactly these. @next_*: a
- * struct copy_next in registers. By value it goes over the stack, where a load
- * wider than the stores before it waits for all stores of the last frame. */
+ * exactly these. @next_*: a struct copy_next in registers. By value it goes
+ * over the stack, where a load wider than the stores before it waits for all
+ * stores of the last frame. */
 typedef void copy_large_fn(uint8_t *dst, const uint8_t *src, size_t n,
 			   uint8_t *next_dst, const uint8_t *next_src,
 			   size_t next_size);

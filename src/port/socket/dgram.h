@@ -23,9 +23,10 @@ struct dgram_link {
 		     * for this, others the same */
 	struct sock_addr remote; /* [const] len 0: out_fd is connected */
 	bool has_remote;	 /* [const] false: there is nobody to send to */
-	struct dgram_encap *encap; /* [const] heap; NULL: none */
-	struct sock_addr own;	   /* [const] multicast: the sender of our own
-				    * datagrams, which come back; len 0: none do */
+	struct dgram_encap
+		*encap;	      /* [const] its owner is the port; NULL: none */
+	struct sock_addr own; /* [const] multicast: the sender of our own
+			       * datagrams, which come back; len 0: none do */
 	/* [worker] */
 	uint8_t *room; /* [const] BURST_MAX times DGRAM_ROOM: pages that were
 			* never used are never resident. Behind them room for

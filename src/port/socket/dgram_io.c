@@ -41,7 +41,8 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 	l->is_dry = !got || errno == EAGAIN || ++l->errors == ERRORS_MAX;
 	if (l->is_dry)
 		l->errors = 0;
-	if (got < 0 && errno == EINVAL)
+	/* packet: offloads that PACKET_VNET_HDR has no words for */
+	if (got < 0 && errno == EINVAL && l->control)
 		stat_inc(&l->rx.stats.drops[DROP_RX_BAD_OFFLOAD]);
 	return 0;
 }
@@ -97,7 +98,7 @@ unsigned dgram_rx_burst(struct rxq *rx, struct burst *b)
 }
 
 /* The descriptor is the event, and is edge-triggered: an event comes for
- * datagrams that arrive after the call that emptied the socket. */
+ * datagrams that arrive after the call that found nothing. */
 bool dgram_rx_arm(struct rxq *rx)
 {
 	return container_of(rx, struct dgram_link, rx)->is_dry;

@@ -3,6 +3,8 @@
  * Ports over sockets, with the frames that QEMU's netdevs of the same names
  * send: `stream` puts a length in front of each frame, `dgram` sends each frame
  * as a datagram, and `socket` is the older spelling of both. No offloads pass.
+ * `l2tpv3` and `packet` are datagram ports with a header in front of each
+ * frame.
  *
  * stream.c and dgram.c have the options; stream_peer.c and dgram_sock.c open
  * the sockets (control thread); stream_io.c and dgram_io.c are the data path

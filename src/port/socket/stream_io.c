@@ -105,7 +105,7 @@ unsigned stream_rx_burst(struct rxq *rx, struct burst *b)
 }
 
 /* The descriptor is the event, and is edge-triggered: an event comes for bytes
- * that arrive after the read that emptied the socket. */
+ * that arrive after the read that found nothing. */
 bool stream_rx_arm(struct rxq *rx)
 {
 	struct stream_link *l = container_of(rx, struct stream_link, rx);
