@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* BUILD-LIBS: -I../src/port/socket */
 /*
  * sockgen: sends frames to a back-end over one socket and counts those that
  * come out of another, on one processor; or forwards them itself with the same
- * system calls, as the bound for what a switch can do.
+ * system calls, as the bound for what a switch can do. Datagrams are sent and
+ * received joined (UDP_SEGMENT, UDP_GRO), so that the generator is not what
+ * limits.
  *
  *   sockgen gen stream|dgram SIZE SECONDS HEADER-HEX OUT IN
  *   sockgen loop stream|dgram SIZE SECONDS HEADER-HEX OUT IN
@@ -29,6 +32,8 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "udp_gso.h"
 
 #define BURST 64
 #define ROOM  (256 * 1024)
@@ -58,6 +63,7 @@ static void set_up(int fd)
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (!is_stream) {
+		udp_set_gro(fd);
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	}
@@ -142,22 +148,20 @@ static int open_socket(const char *where, bool listens)
  * that a stream took in part before. */
 static unsigned send_burst(int fd, unsigned n, size_t *rest)
 {
-	static struct mmsghdr m[BURST];
 	static struct iovec v[BURST];
+	uint8_t control[UDP_GSO_CONTROL];
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = n };
 	size_t whole = hdr_size + size;
 	ssize_t got;
 
-	if (!is_stream) {
-		for (unsigned i = 0; i < n; i++) {
-			v[i] = (struct iovec){ frame, whole };
-			m[i].msg_hdr = (struct msghdr){ .msg_iov = &v[i],
-							.msg_iovlen = 1 };
-		}
-		got = sendmmsg(fd, m, n, MSG_DONTWAIT);
-		return got > 0 ? (unsigned)got : 0;
-	}
+	if (!is_stream && n * whole > UDP_GSO_BYTES)
+		m.msg_iovlen = n = (unsigned)(UDP_GSO_BYTES / whole);
 	for (unsigned i = 0; i < n; i++)
 		v[i] = (struct iovec){ frame, whole };
+	if (!is_stream) {
+		udp_gso_set(&m, control, (uint16_t)whole);
+		return sendmsg(fd, &m, MSG_DONTWAIT) < 0 ? 0 : n;
+	}
 	if (*rest)
 		v[0] = (struct iovec){ frame + whole - *rest, *rest };
 	got = writev(fd, v, (int)n);
@@ -189,30 +193,43 @@ static void teach(int in)
 	memcpy(frame + hdr_size, other, 6);
 }
 
+/* Receives up to BURST messages. Returns how many, or -1. */
+static int receive_messages(int fd, struct mmsghdr *m, struct iovec *v)
+{
+	static uint8_t slot[BURST][65536];
+	static uint8_t control[BURST][64];
+
+	for (unsigned i = 0; i < BURST; i++) {
+		v[i] = (struct iovec){ slot[i], sizeof(slot[i]) };
+		m[i].msg_hdr = (struct msghdr){
+			.msg_iov = &v[i],
+			.msg_iovlen = 1,
+			.msg_control = control[i],
+			.msg_controllen = sizeof(control[i]),
+		};
+	}
+	return recvmmsg(fd, m, BURST, MSG_DONTWAIT, NULL);
+}
+
 /* Receives what is there; returns the frames. */
 static unsigned receive(int fd, size_t *bytes)
 {
 	static uint8_t room[ROOM];
-	static uint8_t slot[BURST][2048];
 	static struct mmsghdr m[BURST];
 	static struct iovec v[BURST];
+	size_t before = *bytes / (hdr_size + size);
 	ssize_t got;
 
 	if (is_stream) {
-		size_t before = *bytes / (hdr_size + size);
-
 		got = read(fd, room, sizeof(room));
 		if (got > 0)
 			*bytes += (size_t)got;
-		return (unsigned)(*bytes / (hdr_size + size) - before);
+	} else {
+		got = receive_messages(fd, m, v);
+		for (ssize_t i = 0; i < got; i++)
+			*bytes += m[i].msg_len;
 	}
-	for (unsigned i = 0; i < BURST; i++) {
-		v[i] = (struct iovec){ slot[i], sizeof(slot[i]) };
-		m[i].msg_hdr =
-			(struct msghdr){ .msg_iov = &v[i], .msg_iovlen = 1 };
-	}
-	got = recvmmsg(fd, m, BURST, MSG_DONTWAIT, NULL);
-	return got > 0 ? (unsigned)got : 0;
+	return (unsigned)(*bytes / (hdr_size + size) - before);
 }
 
 static void generate(int out, int in, double seconds)
@@ -238,44 +255,56 @@ static void generate(int out, int in, double seconds)
 		fprintf(stderr, "sockgen: more came than was sent\n");
 }
 
-/* Forwards what comes from @in to @out. */
-static void forward(int in, int out)
+/* Forwards the datagrams that are there, joined as they came. */
+static ssize_t forward_messages(int in, int out)
 {
-	static uint8_t room[ROOM];
-	static uint8_t slot[BURST][2048];
 	static struct mmsghdr m[BURST];
 	static struct iovec v[BURST];
+	int got = receive_messages(in, m, v);
 
+	for (int i = 0; i < got; i++) {
+		size_t piece = udp_gro_size(&m[i].msg_hdr);
+
+		v[i].iov_len = m[i].msg_len;
+		if (piece)
+			udp_gso_set(&m[i].msg_hdr, m[i].msg_hdr.msg_control,
+				    (uint16_t)piece);
+		else
+			m[i].msg_hdr.msg_controllen = 0;
+	}
+	if (got > 0)
+		sendmmsg(out, m, (unsigned)got, MSG_DONTWAIT);
+	return got;
+}
+
+/* Forwards the bytes that are there. */
+static ssize_t forward_bytes(int in, int out)
+{
+	static uint8_t room[ROOM];
+	ssize_t got = read(in, room, sizeof(room)), done = 0, n;
+
+	while (done < got) {
+		n = write(out, room + done, (size_t)(got - done));
+		if (n > 0)
+			done += n;
+		else if (errno != EAGAIN)
+			return 0;
+	}
+	return got;
+}
+
+/* Forwards what comes from @in to @out, until a stream ends. */
+static void forward(int in, int out)
+{
 	for (;;) {
 		struct pollfd p = { in, POLLIN, 0 };
-		ssize_t got, done = 0, n;
+		ssize_t got = is_stream ? forward_bytes(in, out)
+					: forward_messages(in, out);
 
-		for (unsigned i = 0; i < BURST; i++) {
-			v[i] = (struct iovec){ slot[i], sizeof(slot[i]) };
-			m[i].msg_hdr = (struct msghdr){ .msg_iov = &v[i],
-							.msg_iovlen = 1 };
-		}
-		got = is_stream ? read(in, room, sizeof(room))
-				: recvmmsg(in, m, BURST, MSG_DONTWAIT, NULL);
 		if (got == 0)
 			exit(0);
-		if (got < 0) {
+		if (got < 0)
 			poll(&p, 1, -1);
-			continue;
-		}
-		if (!is_stream) {
-			for (ssize_t i = 0; i < got; i++)
-				v[i].iov_len = m[i].msg_len;
-			sendmmsg(out, m, (unsigned)got, MSG_DONTWAIT);
-			continue;
-		}
-		while (done < got) {
-			n = write(out, room + done, (size_t)(got - done));
-			if (n > 0)
-				done += n;
-			else if (errno != EAGAIN)
-				exit(0);
-		}
 	}
 }
 

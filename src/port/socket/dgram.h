@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Internals of the datagram port: dgram_sock.c opens the sockets (control
- * thread), dgram_io.c moves frames over them (workers), one frame in each
- * datagram.
+ * thread), dgram_io.c receives and dgram_tx.c sends (workers), one frame in
+ * each datagram.
  */
 #ifndef RW_DGRAM_H
 #define RW_DGRAM_H
 
 #include "socket.h"
 #include "store.h"
+#include "udp_gso.h"
 #include "unix_sock.h"
 
-#define DGRAM_ROOM    (68 * 1024) /* the largest datagram */
-#define DGRAM_TX_IOV  20	  /* header and pieces of most frames */
-#define DGRAM_CONTROL 64	  /* control messages of a datagram */
+#define DGRAM_ROOM     (68 * 1024) /* the largest datagram */
+#define DGRAM_ROOM_ALL ((size_t)(BURST_MAX + 1) * DGRAM_ROOM)
+#define DGRAM_TX_IOV   20 /* header and pieces of most frames */
+#define DGRAM_CONTROL  64 /* control messages of a datagram */
 
 struct dgram_link {
 	struct rxq rx;
@@ -33,14 +35,22 @@ struct dgram_link {
 			* one frame that is sent in one piece */
 	struct mmsghdr *in;		   /* [const] BURST_MAX */
 	struct sock_addr *sender;	   /* [const] BURST_MAX */
-	uint8_t (*control)[DGRAM_CONTROL]; /* [const] BURST_MAX */
+	uint8_t (*control)[DGRAM_CONTROL]; /* [const] BURST_MAX; NULL: none
+					    * are wanted */
 	struct iovec slot[BURST_MAX];
 	struct store store;
-	bool is_dry;	 /* the last call found nothing */
-	unsigned errors; /* receive calls that failed in a row */
+	unsigned got, next; /* messages received, and the next to look at */
+	size_t at, piece;   /* in that one: the next byte, and the size of
+			     * its datagrams; 0: it is a single one */
+	bool is_dry;	    /* the last call found nothing */
+	unsigned errors;    /* receive calls that failed in a row */
 	/* [holder of tx.lock] */
 	struct mmsghdr *out;   /* [const] BURST_MAX */
 	struct iovec *out_iov; /* [const] BURST_MAX times DGRAM_TX_IOV */
+	uint8_t out_frames[BURST_MAX]; /* frames in each message */
+	uint8_t out_control[BURST_MAX][UDP_GSO_CONTROL];
+	uint32_t join_max; /* largest datagram that is sent together with
+			    * others; 0: none is */
 	uint8_t hdr[BURST_MAX][DGRAM_HDR_MAX];
 };
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The data path of a datagram port, see dgram.h. Workers. A burst comes in with
- * one recvmmsg() and goes out with one sendmmsg().
+ * The buffers of a datagram port and the way in, see dgram.h. Workers. Up to a
+ * burst of datagrams comes with one recvmmsg(). A datagram that the kernel made
+ * of several (UDP_GRO) is taken apart; what does not fit into a burst is left
+ * for the next one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +13,10 @@
 
 #include "cycles.h"
 #include "dgram.h"
+#include "udp_gso.h"
 
 /* Errors in a row after which a queue waits for the next event. */
 #define ERRORS_MAX 16
-#define ROOM_SIZE  ((size_t)(BURST_MAX + 1) * DGRAM_ROOM)
 
 /* Returns how many datagrams came, up to @want. */
 static unsigned receive(struct dgram_link *l, unsigned want)
@@ -42,29 +44,49 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 	if (l->is_dry)
 		l->errors = 0;
 	/* packet: offloads that PACKET_VNET_HDR has no words for */
-	if (got < 0 && errno == EINVAL && l->control)
+	if (got < 0 && errno == EINVAL && l->encap && l->encap->wants_control)
 		stat_inc(&l->rx.stats.drops[DROP_RX_BAD_OFFLOAD]);
 	return 0;
 }
 
-/* Stores the frame in datagram @i. Returns false when there is none for us. */
-static bool find_frame(struct dgram_link *l, unsigned i, struct iovec *frame,
-		       struct vnet_hdr *hdr)
+/* Takes the next datagram out of what was received. Returns its message and
+ * sets *@data, of @len bytes. */
+static struct mmsghdr *next_datagram(struct dgram_link *l, uint8_t **data,
+				     size_t *len)
 {
-	struct mmsghdr *m = &l->in[i];
-	uint8_t *data = l->slot[i].iov_base;
+	struct mmsghdr *m = &l->in[l->next];
+
+	if (!l->at)
+		l->piece = l->control ? udp_gro_size(&m->msg_hdr) : 0;
+	*data = (uint8_t *)l->slot[l->next].iov_base + l->at;
+	*len = m->msg_len - l->at;
+	if (l->piece && *len > l->piece) {
+		*len = l->piece;
+		l->at += l->piece;
+	} else {
+		l->at = 0;
+		l->next++;
+	}
+	return m;
+}
+
+/* Stores the frame in the datagram @data. Returns false when there is none for
+ * us. */
+static bool find_frame(struct dgram_link *l, struct mmsghdr *m, uint8_t *data,
+		       size_t len, struct iovec *frame, struct vnet_hdr *hdr)
+{
 	int skip = 0;
 
 	*hdr = (struct vnet_hdr){ 0 };
-	if (l->own.len && sock_addr_equal(&l->sender[i], &l->own))
+	if (l->own.len && sock_addr_equal(&l->sender[m - l->in], &l->own))
 		return false;
 	if (l->encap)
-		skip = l->encap->check(l->encap, m, data, hdr);
+		skip = l->encap->check(l->encap, &m->msg_hdr, data, len, hdr);
 	if (unlikely(skip < 0)) {
 		stat_inc(&l->rx.stats.drops[-skip]);
 		return false;
 	}
-	*frame = (struct iovec){ data + skip, m->msg_len - (size_t)skip };
+	*frame = (struct iovec){ data + skip, len - (size_t)skip };
 	if (likely(frame->iov_len >= ETH_HLEN && frame->iov_len <= FRAME_MAX &&
 		   !(m->msg_hdr.msg_flags & MSG_TRUNC)))
 		return true;
@@ -76,16 +98,24 @@ unsigned dgram_rx_burst(struct rxq *rx, struct burst *b)
 {
 	struct dgram_link *l = container_of(rx, struct dgram_link, rx);
 	uint32_t snap = shm_load(&rx->snap);
-	unsigned n = 0, got;
+	struct mmsghdr *m;
+	unsigned n = 0;
+	uint8_t *data;
+	size_t len;
 
 	if (unlikely(l->store.count))
 		return store_again(&l->store, b, snap);
 	waiting_begin(&l->store.waiting);
 	if (l->is_dry)
 		return 0;
-	got = receive(l, b->want);
-	for (unsigned i = 0; i < got; i++) {
-		if (!find_frame(l, i, &l->store.raw[n], &l->store.hdr[n]))
+	if (l->next == l->got) {
+		l->next = 0;
+		l->got = receive(l, b->want);
+	}
+	while (l->next < l->got && n < b->want) {
+		m = next_datagram(l, &data, &len);
+		if (!find_frame(l, m, data, len, &l->store.raw[n],
+				&l->store.hdr[n]))
 			continue;
 		if (likely(store_frame(&l->store, n, b, n, snap)))
 			n++;
@@ -114,104 +144,6 @@ void dgram_rx_done(struct rxq *rx, struct burst *b)
 	store_done(&container_of(rx, struct dgram_link, rx)->store, b);
 }
 
-/* Prepares message @i for @f. Returns false for a frame of many pieces when the
- * room for such a frame is taken. */
-static bool prepare(struct dgram_link *l, unsigned i, const struct frame *f,
-		    bool *room_is_taken)
-{
-	struct iovec *iov = &l->out_iov[i * DGRAM_TX_IOV];
-	unsigned before = l->encap ? 1 : 0;
-	unsigned count = frame_to_iov(f, iov + before, DGRAM_TX_IOV - before);
-
-	if (unlikely(!count)) {
-		uint8_t *room = l->room + ROOM_SIZE - DGRAM_ROOM;
-
-		if (*room_is_taken)
-			return false;
-		*room_is_taken = true;
-		frame_copy(f, 0, room, f->len);
-		iov[before] = (struct iovec){ room, f->len };
-		count = 1;
-	}
-	if (before) {
-		l->encap->put(l->encap, f, i, l->hdr[i]);
-		iov[0] = (struct iovec){ l->hdr[i], l->encap->size };
-	}
-	l->out[i].msg_hdr.msg_iovlen = before + count;
-	return true;
-}
-
-/* Returns the reason to drop a frame whose sending failed with @error, or
- * DROP_COUNT if it shall wait. */
-static enum drop_reason why(int error)
-{
-	switch (error) {
-	case EAGAIN:
-	case ENOBUFS:
-	case EINTR:
-		return DROP_COUNT;
-	case EMSGSIZE:
-		return DROP_TX_TOO_BIG;
-	case ECONNREFUSED: /* UNIX: nobody has the socket file open */
-	case ENOENT:
-	case ENETUNREACH:
-	case EHOSTUNREACH:
-	case ENETDOWN:
-	case ENXIO: /* packet: the interface is gone */
-		return DROP_TX_DOWN;
-	default:
-		return DROP_TX_ERROR;
-	}
-}
-
-/* Sends up to @n frames; returns how many are finished, at least one unless
- * they have to wait. */
-static unsigned send_some(struct dgram_link *l, struct frame *const *frames,
-			  unsigned n)
-{
-	bool room_is_taken = false;
-	enum drop_reason reason;
-	unsigned ready = 0;
-	int sent;
-
-	while (ready < n && prepare(l, ready, frames[ready], &room_is_taken))
-		ready++;
-	sent = sendmmsg(l->out_fd, l->out, ready, MSG_DONTWAIT | MSG_NOSIGNAL);
-	stage_mark(STAGE_SYSCALL);
-	stat_inc(&l->tx.stats.calls);
-	if (sent > 0) {
-		stat_add(&l->tx.stats.copies, (unsigned)sent);
-		if (l->encap && l->encap->sent)
-			l->encap->sent(l->encap, (unsigned)sent);
-		return (unsigned)sent;
-	}
-	/* the error is about the first message */
-	reason = why(errno);
-	if (reason == DROP_COUNT)
-		return 0;
-	txq_drop(&l->tx, reason, 1, frames[0]->len);
-	return 1;
-}
-
-unsigned dgram_tx_burst(struct txq *tx, struct frame *const *frames, unsigned n)
-{
-	struct dgram_link *l = container_of(tx, struct dgram_link, tx);
-	unsigned done = 0, some;
-
-	if (unlikely(!l->has_remote)) {
-		for (; done < n; done++)
-			txq_drop(tx, DROP_TX_DOWN, 1, frames[done]->len);
-		return n;
-	}
-	while (done < n) {
-		some = send_some(l, frames + done, n - done);
-		if (!some)
-			break;
-		done += some;
-	}
-	return done;
-}
-
 /* Points the messages at their buffers, once. */
 static void prepare_messages(struct dgram_link *l)
 {
@@ -223,9 +155,7 @@ static void prepare_messages(struct dgram_link *l)
 						    .msg_name = &l->sender[i] };
 		if (l->control)
 			l->in[i].msg_hdr.msg_control = l->control[i];
-		l->out[i].msg_hdr = (struct msghdr){
-			.msg_iov = &l->out_iov[i * DGRAM_TX_IOV],
-		};
+		l->out[i].msg_hdr = (struct msghdr){ 0 };
 		if (l->remote.len) {
 			l->out[i].msg_hdr.msg_name = &l->remote;
 			l->out[i].msg_hdr.msg_namelen = l->remote.len;
@@ -235,16 +165,22 @@ static void prepare_messages(struct dgram_link *l)
 
 int dgram_link_init(struct dgram_link *l, struct port *p)
 {
+	bool wants_control = l->encap && l->encap->wants_control;
+
 	l->rx = (struct rxq){ .port = p, .can_hold = true, .event_fd = l->fd };
 	l->tx = (struct txq){ .port = p };
-	l->room = mmap(NULL, ROOM_SIZE, PROT_READ | PROT_WRITE,
+	l->room = mmap(NULL, DGRAM_ROOM_ALL, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (l->room == MAP_FAILED)
 		l->room = NULL;
 	l->in = calloc(BURST_MAX, sizeof(*l->in));
 	l->out = calloc(BURST_MAX, sizeof(*l->out));
 	l->sender = calloc(BURST_MAX, sizeof(*l->sender));
-	if (l->encap && l->encap->wants_control) {
+	if (udp_is_udp(l->fd) && !udp_set_gro(l->fd))
+		wants_control = true;
+	if (udp_is_udp(l->out_fd))
+		l->join_max = UINT16_MAX;
+	if (wants_control) {
 		l->control = calloc(BURST_MAX, sizeof(*l->control));
 		if (!l->control)
 			goto fail;
@@ -262,7 +198,7 @@ fail:
 void dgram_link_fini(struct dgram_link *l)
 {
 	if (l->room)
-		munmap(l->room, ROOM_SIZE);
+		munmap(l->room, DGRAM_ROOM_ALL);
 	free(l->in);
 	free(l->out);
 	free(l->sender);

@@ -101,12 +101,13 @@ static void count_sent(struct dgram_encap *e, unsigned frames)
 	container_of(e, struct l2tpv3, encap)->counter += frames;
 }
 
-static int check(const struct dgram_encap *e, struct mmsghdr *m, uint8_t *data,
-		 struct vnet_hdr *hdr)
+static int check(const struct dgram_encap *e, struct msghdr *m, uint8_t *data,
+		 size_t len, struct vnet_hdr *hdr)
 {
 	const struct l2tpv3 *t = container_of(e, struct l2tpv3, encap);
-	size_t at = 0, len = m->msg_len;
+	size_t at = 0;
 
+	(void)m;
 	(void)hdr;
 	/* A raw IPv4 socket delivers the IP header, too. */
 	if (t->is_ipv4_raw && len)

@@ -102,12 +102,12 @@ static void put_tag(uint8_t *frame, const struct tpacket_auxdata *aux,
 		hdr->csum_start += TAG_SIZE;
 }
 
-static int check_header(const struct dgram_encap *e, struct mmsghdr *m,
-			uint8_t *data, struct vnet_hdr *hdr)
+static int check_header(const struct dgram_encap *e, struct msghdr *m,
+			uint8_t *data, size_t len, struct vnet_hdr *hdr)
 {
-	const struct tpacket_auxdata *tag = find_tag(&m->msg_hdr);
+	const struct tpacket_auxdata *tag = find_tag(m);
 
-	if (m->msg_len < e->size + ETH_HLEN)
+	if (len < e->size + ETH_HLEN)
 		return -DROP_RX_BAD_FRAME;
 	*hdr = vnet_raw_decode(vnet_raw_load(data));
 	hdr->flags &= VNET_HDR_F_NEEDS_CSUM | VNET_HDR_F_DATA_VALID;

@@ -47,12 +47,12 @@ struct dgram_encap {
 	/* The next @frames frames are sent. NULL: it makes no difference.
 	 * [holder of the queue's lock] */
 	void (*sent)(struct dgram_encap *e, unsigned frames);
-	/* Returns the bytes in front of the frame in the datagram @m of @data,
-	 * or -reason (enum drop_reason) for one without a frame for us. May
-	 * move the frame's first bytes forward, and sets its offloads, which
-	 * are zeroed. [worker] */
-	int (*check)(const struct dgram_encap *e, struct mmsghdr *m,
-		     uint8_t *data, struct vnet_hdr *hdr);
+	/* Returns the bytes in front of the frame in the datagram @data of @len
+	 * bytes, which came with @m, or -reason (enum drop_reason) for one
+	 * without a frame for us. May move the frame's first bytes forward, and
+	 * sets its offloads, which are zeroed. [worker] */
+	int (*check)(const struct dgram_encap *e, struct msghdr *m,
+		     uint8_t *data, size_t len, struct vnet_hdr *hdr);
 	/* NULL: there is nothing to show. [ctl] */
 	void (*show)(const struct dgram_encap *e, struct show *out);
 };
