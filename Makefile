@@ -9,7 +9,7 @@
 #   make bench-many   1,000 ports in one daemon
 #   make bench-guests   two real guests: Ringway, tap + bridge, stream, OVS
 #   make bench-scaling  more queue pairs, more workers
-#   make bench-backends  ports over sockets: a bare loop, QEMU, Ringway
+#   make bench-backends  ports: a bare loop, QEMU, Ringway
 #   make install  to $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local

@@ -1,17 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measures ports over sockets beside QEMU's netdevs of the same kind and a bare
-loop of the same system calls (src/sockgen.c).
+"""Measures ports beside QEMU's netdevs of the same kind and a bare loop of the
+same system calls.
 
 A generator sends frames to one port and counts those that come out of another,
-both on one processor; the device has the other one. QEMU's netdevs are
-connected by its hub and have no guest; both devices get the same options. The
-distance between the processors (distance.py) is measured before and after each
-window; each class has a table. Needs no root.
+both on one processor; the device has the other one. src/sockgen.c is the
+generator and the loop for ports over sockets, src/netgen.c for those over
+interfaces, which need root. QEMU's netdevs are connected by its hub and have no
+guest; both devices get the same options. The distance between the processors
+(distance.py) is measured before and after each window; each class has a table.
 
   backends.py [--kind NAME]... [--rounds N] [--secs S] [--json FILE]
               [--class NAME [--wait SECONDS]] [--bounds NS,NS,NS]
 """
+import json
 import os
 import shutil
 import statistics
@@ -27,51 +29,112 @@ sys.path.append(os.path.join(h.TOP, 'scripts'))
 import lab  # noqa: E402
 
 SIZES = (64, 1500)
+TSO = 65226  # 45 segments and their headers
 GENERATOR, DEVICE = (os.environ.get('GENCORE', '0'),
                      os.environ.get('DUTCORE', '1'))
 L2TP = '0003000000000001'  # data over UDP, session 1
+IN_NAMESPACE = 'RINGWAY_BENCH_NAMESPACE'  # set: we are in one of our own
 
 
-class Kind:
-    """A way to connect. @netdev: options of one of the two ports, with the
-    places {at} (a path or our UDP port) and {to} (the generator's)."""
+def ip(*args):
+    subprocess.run(['ip', *args], check=True, capture_output=True)
+
+
+class Sockets:
+    """A kind of port over sockets. @netdev: options of one of the two ports,
+    with the places {at} (a path or our UDP port) and {to} (the generator's)."""
+    needs_root, peers, sizes = False, ('loop', 'qemu'), SIZES
 
     def __init__(self, netdev, is_stream, header='-'):
-        self.netdev, self.is_stream, self.header = netdev, is_stream, header
+        self.netdev = netdev
+        self.mode = 'stream' if is_stream else 'dgram'
+        self.header = header
+
+    def place(self, folder):
+        """Chooses where the ports are. Returns the values of {at} and {to}."""
+        if 'path' in self.netdev:
+            self.args = [f'{folder}/{n}.s' for n in 'ab']
+            return [(at, '') for at in self.args]
+        sort = lab.socket.SOCK_STREAM if self.mode == 'stream' \
+            else lab.socket.SOCK_DGRAM
+        at, to = ([lab.free_port(sort) for _ in 'ab'] for _ in range(2))
+        self.args = [f'{"" if self.mode == "stream" else t}:{a}'
+                     for a, t in zip(at, to)]
+        return list(zip(at, to))
+
+    def loop(self, size):
+        return ['sockgen', 'loop', self.mode, str(size), '0', self.header,
+                *self.args]
+
+    def generator(self, size, secs):
+        return ['sockgen', 'gen', self.mode, str(size), str(secs), self.header,
+                *self.args]
+
+    def started(self):
+        """Called when the device runs."""
+
+    def end(self):
+        """Removes what place() made."""
+
+
+class Interfaces:
+    """A kind of port over interfaces of the host. {at} is the port's one. With
+    @veth the generator has the other end, else the interface itself."""
+    needs_root = True
+
+    def __init__(self, netdev, mode, peers, sizes, veth=False):
+        self.netdev, self.mode, self.peers = netdev, mode, peers
+        self.sizes, self.veth = sizes, veth
+        self.ours = [f'rwb{n}' for n in 'ab']
+        self.theirs = [f'rwg{n}' for n in 'ab'] if veth else self.ours
+
+    def place(self, _):
+        for a, b in zip(self.ours, self.theirs) if self.veth else ():
+            ip('link', 'add', a, 'type', 'veth', 'peer', 'name', b)
+            for link in (a, b):
+                ip('link', 'set', link, 'up')
+        return [(at, '') for at in self.ours]
+
+    def loop(self, _):
+        return ['netgen', 'loop', self.mode, *self.ours]
+
+    def generator(self, size, secs):
+        return ['netgen', 'gen', str(size), str(secs), *self.theirs]
+
+    def started(self):
+        for link in self.ours:
+            ip('link', 'set', link, 'up')
+
+    def end(self):
+        for link in self.ours if self.veth else ():
+            ip('link', 'del', link)
 
 
 KINDS = {
-    'stream, UNIX': Kind('stream,server=on,addr.type=unix,addr.path={at}',
-                         True),
-    'stream, TCP': Kind('stream,server=on,addr.type=inet,addr.host=127.0.0.1,'
-                        'addr.port={at}', True),
-    'dgram, UDP': Kind('dgram,local.type=inet,local.host=127.0.0.1,'
-                       'local.port={at},remote.type=inet,'
-                       'remote.host=127.0.0.1,remote.port={to}', False),
-    'l2tpv3, UDP': Kind('l2tpv3,src=127.0.0.1,dst=127.0.0.1,udp=on,'
-                        'srcport={at},dstport={to},txsession=1', False, L2TP),
+    'tap': Interfaces('tap,ifname={at},script=no', 'tap', ('loop', 'qemu'),
+                      (*SIZES, TSO)),
+    'packet, veth': Interfaces('packet,ifname={at}', 'packet', ('loop',),
+                               (*SIZES, TSO), veth=True),
+    'stream, UNIX': Sockets('stream,server=on,addr.type=unix,addr.path={at}',
+                            True),
+    'stream, TCP': Sockets('stream,server=on,addr.type=inet,'
+                           'addr.host=127.0.0.1,addr.port={at}', True),
+    'dgram, UDP': Sockets('dgram,local.type=inet,local.host=127.0.0.1,'
+                          'local.port={at},remote.type=inet,'
+                          'remote.host=127.0.0.1,remote.port={to}', False),
+    'l2tpv3, UDP': Sockets('l2tpv3,src=127.0.0.1,dst=127.0.0.1,udp=on,'
+                           'srcport={at},dstport={to},txsession=1', False,
+                           L2TP),
 }
 DEVICES = ('loop', 'qemu', 'ringway')
 
 
-def places(kind, folder):
-    """Returns (where the ports are, where the generator is, its arguments)."""
-    if 'path' in kind.netdev:
-        at = [f'{folder}/{n}.s' for n in 'ab']
-        return at, [''] * 2, at
-    sort = lab.socket.SOCK_STREAM if kind.is_stream else lab.socket.SOCK_DGRAM
-    at, to = ([lab.free_port(sort) for _ in 'ab'] for _ in range(2))
-    return at, to, [f'{"" if kind.is_stream else t}:{a}'
-                    for a, t in zip(at, to)]
-
-
-def command(device, kind, size, folder, at, to, args):
+def command(device, kind, size, folder, places):
     """Returns the command line of the device."""
-    netdevs = [kind.netdev.format(at=a, to=t) for a, t in zip(at, to)]
+    netdevs = [kind.netdev.format(at=at, to=to) for at, to in places]
     if device == 'loop':
-        return [f'{h.OUT}/bin/sockgen', 'loop',
-                'stream' if kind.is_stream else 'dgram', str(size), '0',
-                kind.header, *args]
+        program, *args = kind.loop(size)
+        return [f'{h.OUT}/bin/{program}', *args]
     found = []
     if device == 'qemu':
         found = ['qemu-system-x86_64', '-M', 'none', '-nodefaults', '-display',
@@ -86,46 +149,65 @@ def command(device, kind, size, folder, at, to, args):
     return found
 
 
+def calls_of(folder):
+    """Returns Ringway's system calls for each frame, both ways together."""
+    stats = json.loads(subprocess.run(
+        [h.RINGWAY, 'stats', '--json', '--control', f'{folder}/c.sock'],
+        stdout=subprocess.PIPE, check=True).stdout)
+    queues = [q for p in stats['ports'] for q in (*p['rx'], *p['tx'])]
+    frames = sum(q['frames'] for p in stats['ports'] for q in p['tx'])
+    return sum(q['calls'] for q in queues) / frames if frames else None
+
+
 def measure(device, kind, size, secs):
     """Starts the device and measures one window. Returns a sample, or None."""
     folder = tempfile.mkdtemp(prefix='rw.')
-    at, to, args = places(kind, folder)
+    places = kind.place(folder)
+    program, *args = kind.generator(size, secs)
     with open(os.path.join(h.OUT, 'log-backends.txt'), 'a') as log:
         process = subprocess.Popen(
             ['taskset', '-c', DEVICE,
-             *command(device, kind, size, folder, at, to, args)],
+             *command(device, kind, size, folder, places)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             time.sleep(0.5)
+            kind.started()
             done = subprocess.run(
-                ['taskset', '-c', GENERATOR, f'{h.OUT}/bin/sockgen', 'gen',
-                 'stream' if kind.is_stream else 'dgram', str(size), str(secs),
-                 kind.header, *args], stdout=subprocess.PIPE, stderr=log,
-                text=True, timeout=secs + 10)
+                ['taskset', '-c', GENERATOR, f'{h.OUT}/bin/{program}', *args],
+                stdout=subprocess.PIPE, stderr=log, text=True,
+                timeout=secs + 10)
+            calls = calls_of(folder) if device == 'ringway' else None
             # the bare loop ends with its generator
             has_died = device != 'loop' and process.poll() is not None
             if has_died or done.returncode:
                 done = None
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError,
+                ValueError):
             done = None
         finally:
             process.kill()
             process.wait()
+            kind.end()
             shutil.rmtree(folder)
     try:
         mpps = float(done.stdout)
     except (AttributeError, ValueError):
         return None
-    return {'mpps': mpps, 'gbps': mpps * size * 8 / 1000} if mpps else None
+    if not mpps:
+        return None
+    sample = {'mpps': mpps, 'gbps': mpps * size * 8 / 1000}
+    if calls:
+        sample['calls'] = calls
+    return sample
 
 
 def report(samples, kinds):
     """Prints the table of one class."""
     table = [['port', 'frame', 'bare loop', 'QEMU', 'Ringway', 'x loop',
-              'x QEMU']]
+              'x QEMU', 'calls a frame']]
     for name in kinds:
-        for size in SIZES:
-            line = [name, f'{size} B']
+        for size in KINDS[name].sizes:
+            line = [name, f'{size} B' if size != TSO else '64 KiB TSO']
             for device in DEVICES:
                 v = h.values(samples, device, (name, size), 'mpps')
                 line.append(f'{statistics.median(v):.3f} Mpps '
@@ -134,6 +216,8 @@ def report(samples, kinds):
                 x = h.ratios(samples, 'ringway', peer, (name, size), 'mpps')
                 line.append(f'{statistics.median(x):.2f} ({len(x)})'
                             if x else '-')
+            v = h.values(samples, 'ringway', (name, size), 'calls')
+            line.append(f'{statistics.median(v):.3f}' if v else '-')
             table.append(line)
     h.print_table(table)
 
@@ -144,8 +228,9 @@ def rounds(args, kinds, devices, samples):
     try:
         for turn in range(args.rounds):
             for name in kinds:
-                for size in SIZES:
-                    for device in h.in_turn(devices, turn):
+                for size in KINDS[name].sizes:
+                    for device in h.in_turn([d for d in devices if d in (
+                            'ringway', *KINDS[name].peers)], turn):
                         got = meter.take(
                             samples, (device, (name, size)), turn,
                             lambda d=device, k=KINDS[name], s=size: measure(
@@ -158,13 +243,30 @@ def rounds(args, kinds, devices, samples):
     return None
 
 
+def enter_namespace():
+    """Goes on in a network namespace of our own, in which the generator's
+    frames meet nobody. Returns False without the rights."""
+    if os.environ.get(IN_NAMESPACE):
+        ip('link', 'set', 'lo', 'up')
+        with open('/proc/sys/net/ipv6/conf/default/disable_ipv6', 'w') as f:
+            f.write('1')  # no frames of the kernel between ours
+        return True
+    if os.geteuid():
+        return False
+    os.environ[IN_NAMESPACE] = '1'
+    os.execvp('unshare', ['unshare', '-n', sys.executable, *sys.argv])
+
+
 def main():
     p, _ = h.arguments(__doc__, 'backends', (5, 1), (1, 0.5))
     p.add_argument('--kind', action='append', choices=list(KINDS))
     args = p.parse_args()
     os.makedirs(h.OUT, exist_ok=True)
-    h.build('sockgen')
+    h.build('sockgen', 'netgen')
     kinds, devices = args.kind or list(KINDS), list(DEVICES)
+    if not enter_namespace():
+        print('ports over interfaces are left out: they need root')
+        kinds = [k for k in kinds if not KINDS[k].needs_root]
     if not shutil.which('qemu-system-x86_64'):
         print('qemu is left out: it is not installed')
         devices.remove('qemu')

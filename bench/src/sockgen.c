@@ -70,6 +70,17 @@ static void set_up(int fd)
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 }
 
+/* Connects. The bare loop listens at its second place only when somebody has
+ * come to the first. */
+static void connect_to(int fd, const void *to, socklen_t size, const char *what)
+{
+	for (int i = 0; connect(fd, to, size); i++) {
+		if (i == 1000)
+			fail(what);
+		usleep(1000);
+	}
+}
+
 static struct sockaddr_in loopback(unsigned port)
 {
 	return (struct sockaddr_in){
@@ -86,8 +97,7 @@ static int open_unix(const char *path, bool listens)
 
 	strncpy(sa.sun_path, path, sizeof(sa.sun_path) - 1);
 	if (!listens) {
-		if (connect(fd, (void *)&sa, sizeof(sa)))
-			fail(path);
+		connect_to(fd, &sa, sizeof(sa), path);
 		return fd;
 	}
 	unlink(path);
@@ -105,8 +115,7 @@ static int open_tcp(unsigned port, bool listens)
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (!listens) {
-		if (connect(fd, (void *)&sa, sizeof(sa)))
-			fail("connect");
+		connect_to(fd, &sa, sizeof(sa), "connect");
 		return fd;
 	}
 	if (bind(fd, (void *)&sa, sizeof(sa)) || listen(fd, 1))

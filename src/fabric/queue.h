@@ -44,7 +44,8 @@ struct queue_stats {
 	uint64_t bytes;	 /* Ethernet bytes */
 	uint64_t bursts; /* bursts with at least one frame */
 	uint64_t kicks;	 /* rx: wake-ups by the peer */
-	uint64_t calls;	 /* notifications to the peer */
+	uint64_t calls;	 /* notifications to the peer, or system calls that
+			  * receive and send */
 	uint64_t copies; /* copies of frame payload */
 	uint64_t polls;	 /* rx: polls that found nothing */
 	uint64_t waits;	 /* rx: bursts cut short by a full receiver */

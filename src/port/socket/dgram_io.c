@@ -31,6 +31,7 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 	}
 	got = recvmmsg(l->fd, l->in, want, MSG_DONTWAIT, NULL);
 	stage_mark(STAGE_SYSCALL);
+	stat_inc(&l->rx.stats.calls);
 	if (got > 0) {
 		/* Not dry, even after less than @want: an error ends a call
 		 * early, and the next call returns it. */

@@ -43,6 +43,7 @@ static void read_more(struct stream_link *l)
 	}
 	got = read(l->fd, l->room + l->fill, STREAM_RX_ROOM - l->fill);
 	stage_mark(STAGE_SYSCALL);
+	stat_inc(&l->rx.stats.calls);
 	if (got > 0) {
 		/* Not dry, even after a short read: the peer's end may have
 		 * come with the bytes, in one event. */

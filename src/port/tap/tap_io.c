@@ -69,6 +69,7 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 		ssize_t got = read(q->fd, q->arena + off, TAP_READ_ROOM);
 
 		stage_mark(STAGE_SYSCALL);
+		stat_inc(&rx->stats.calls);
 		if (got < 0) {
 			tell_if_gone(q);
 			break;
@@ -131,6 +132,7 @@ static int write_frame(struct tap_queue *q, const struct frame *f)
 	if (writev(q->fd, has_hdr ? iov : iov + 1, (int)(count + has_hdr)) < 0)
 		rc = -errno;
 	stage_mark(STAGE_SYSCALL);
+	stat_inc(&q->tx.stats.calls);
 	return rc;
 }
 
