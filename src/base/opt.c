@@ -120,7 +120,7 @@ static int set_number(const struct opt_row *row, void *to, const char *value,
 	uint64_t v;
 	bool ok;
 
-	if (row->kind == OPT_UINT)
+	if (row->kind != OPT_SIZE)
 		ok = parse_number(value, &v, &end) && !*end;
 	else
 		ok = parse_size(value, &v);
@@ -152,6 +152,7 @@ static int set_value(const struct opt_row *row, void *to, const char *value,
 	case OPT_PATH:
 		return set_string(row, to, value, err);
 	case OPT_UINT:
+	case OPT_UINT64:
 	case OPT_SIZE:
 		return set_number(row, to, value, err);
 	case OPT_BOOL:

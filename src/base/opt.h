@@ -23,6 +23,7 @@ enum opt_kind {
 	OPT_PATH,   /* as OPT_STRING, but not empty */
 	OPT_BOOL,   /* bool: on/off/yes/no/true/false/1/0/y/n */
 	OPT_UINT,   /* uint32_t between min and max */
+	OPT_UINT64, /* uint64_t between min and max */
 	OPT_SIZE,   /* uint64_t with suffix k, M, G, T (powers of 1024) */
 	OPT_ENUM,   /* int: index into choices[] */
 	OPT_LIST,   /* struct opt_list: the key may be given several times */
@@ -47,7 +48,7 @@ struct opt_row {
 	enum opt_kind kind;
 	size_t offset;	   /* of the member in the configuration struct */
 	size_t set_offset; /* of a bool "was given"; 0: none */
-	uint64_t min, max; /* bounds of OPT_UINT and OPT_SIZE, and of the length
+	uint64_t min, max; /* bounds of numbers and sizes, and of the length
 			    * of OPT_STRING and OPT_PATH; inclusive */
 	const char *def;   /* default as text; NULL: none; not for lists */
 	const char *const *choices; /* values of OPT_ENUM, and of OPT_LIST if it

@@ -32,8 +32,8 @@ void opt_usage(const struct opt_row *row, char *buf, size_t size)
 	static const char *const def[] = {
 		[OPT_STRING] = "TEXT", [OPT_PATH] = "PATH",
 		[OPT_BOOL] = "on|off", [OPT_UINT] = "N",
-		[OPT_SIZE] = "SIZE",   [OPT_LIST] = "TEXT",
-		[OPT_ENUM] = "",
+		[OPT_UINT64] = "N",    [OPT_SIZE] = "SIZE",
+		[OPT_LIST] = "TEXT",   [OPT_ENUM] = "",
 	};
 
 	snprintf(buf, size, "%s=%s", row->key,
@@ -66,6 +66,7 @@ void opt_values(const struct opt_row *row, char *buf, size_t size)
 		append_choices(row, buf, size, ", ");
 		return;
 	case OPT_UINT:
+	case OPT_UINT64:
 		snprintf(buf, size, "a number from %" PRIu64 " to %" PRIu64,
 			 row->min, row->max);
 		return;
@@ -199,6 +200,7 @@ static void show_value(const struct opt_row *row, const void *at,
 	case OPT_UINT:
 		show_num(s, row->key, *(const uint32_t *)at);
 		break;
+	case OPT_UINT64:
 	case OPT_SIZE:
 		show_num(s, row->key, *(const uint64_t *)at);
 		break;

@@ -6,12 +6,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fd.h"
 #include "unix_sock.h"
+
+/* "[", address, "%", interface, "]" */
+#define HOST_MAX (INET6_ADDRSTRLEN + IF_NAMESIZE + 3)
 
 /* Returns the number in @text, or -1 if it is none from 0 to @max. */
 static long read_number(const char *text, long max)
@@ -26,20 +30,46 @@ static long read_number(const char *text, long max)
 	return errno || *end || v > max ? -1 : v;
 }
 
+/* Reads an IPv6 address with the interface that a link-local one needs:
+ * "fe80::1%eth0", perhaps in brackets. Returns 0, -EINVAL for something else,
+ * or -ENODEV with @err. */
+static int read_ipv6(struct sock_addr *a, const char *key, const char *host,
+		     struct err *err)
+{
+	size_t len = strlen(host);
+	char text[HOST_MAX], *scope;
+
+	if (*host == '[' && host[len - 1] == ']') {
+		host++;
+		len -= 2;
+	}
+	if (len >= sizeof(text))
+		return -EINVAL;
+	snprintf(text, sizeof(text), "%.*s", (int)len, host);
+	scope = strchr(text, '%');
+	if (scope)
+		*scope++ = '\0';
+	if (inet_pton(AF_INET6, text, &a->in6.sin6_addr) != 1)
+		return -EINVAL;
+	a->in6.sin6_family = AF_INET6;
+	a->len = sizeof(a->in6);
+	if (!scope)
+		return 0;
+	a->in6.sin6_scope_id = if_nametoindex(scope);
+	return a->in6.sin6_scope_id
+		       ? 0
+		       : err_set(err, -ENODEV,
+				 "%s: host '%s%%%s': there is no interface %s",
+				 key, text, scope, scope);
+}
+
 int sock_addr_inet(struct sock_addr *a, const char *key, const char *host,
 		   const char *port_key, const char *port, struct err *err)
 {
 	long number = read_number(port, UINT16_MAX);
-
-	char plain[INET6_ADDRSTRLEN];
+	int rc;
 
 	*a = (struct sock_addr){ 0 };
-	if (host && *host == '[' && strlen(host) < sizeof(plain) + 2 &&
-	    host[strlen(host) - 1] == ']') {
-		snprintf(plain, sizeof(plain), "%.*s", (int)strlen(host) - 2,
-			 host + 1);
-		host = plain;
-	}
 	if (number < 0)
 		return err_set(err, -EINVAL,
 			       "%s=%.40s: the port must be a number from 0 to "
@@ -55,12 +85,10 @@ int sock_addr_inet(struct sock_addr *a, const char *key, const char *host,
 		a->len = sizeof(a->in);
 		return 0;
 	}
-	if (inet_pton(AF_INET6, host, &a->in6.sin6_addr) == 1) {
-		a->in6.sin6_family = AF_INET6;
-		a->in6.sin6_port = htons((uint16_t)number);
-		a->len = sizeof(a->in6);
-		return 0;
-	}
+	rc = read_ipv6(a, key, host, err);
+	a->in6.sin6_port = htons((uint16_t)number);
+	if (rc != -EINVAL)
+		return rc;
 	return err_set(err, -EINVAL,
 		       "%s: host '%.80s': must be an IPv4 or IPv6 address or "
 		       "localhost; other names are not looked up",
@@ -71,7 +99,7 @@ int sock_addr_host_port(struct sock_addr *a, const char *key, const char *text,
 			struct err *err)
 {
 	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN + 2];
+	char host[HOST_MAX];
 	size_t n = colon ? (size_t)(colon - text) : 0;
 
 	if (!colon || n >= sizeof(host))
@@ -98,7 +126,7 @@ int sock_addr_unix(struct sock_addr *a, const char *key, const char *path,
 
 void sock_addr_text(const struct sock_addr *a, char text[SOCK_ADDR_TEXT])
 {
-	char host[INET6_ADDRSTRLEN] = "?";
+	char host[INET6_ADDRSTRLEN] = "?", scope[IF_NAMESIZE + 1] = "";
 
 	*text = '\0';
 	if (!a->len)
@@ -111,7 +139,10 @@ void sock_addr_text(const struct sock_addr *a, char text[SOCK_ADDR_TEXT])
 		return;
 	case AF_INET6:
 		inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
-		snprintf(text, SOCK_ADDR_TEXT, "[%s]:%u", host,
+		if (a->in6.sin6_scope_id &&
+		    if_indextoname(a->in6.sin6_scope_id, scope + 1))
+			*scope = '%';
+		snprintf(text, SOCK_ADDR_TEXT, "[%s%s]:%u", host, scope,
 			 ntohs(a->in6.sin6_port));
 		return;
 	case AF_UNIX:

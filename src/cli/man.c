@@ -43,8 +43,8 @@ static void put_row(const struct opt_row *row, const char *dashes)
 		put(row->def);
 		printf(")");
 	}
-	if (row->kind == OPT_UINT || row->kind == OPT_SIZE ||
-	    (row->choices && row->arg)) {
+	if (row->kind == OPT_UINT || row->kind == OPT_UINT64 ||
+	    row->kind == OPT_SIZE || (row->choices && row->arg)) {
 		printf("; ");
 		put(values);
 	}

@@ -43,6 +43,12 @@ static int fail(const struct sock_addr *a, const char *key, const char *what,
 		       strerror(-rc));
 }
 
+/* Returns the number of the interface that @a names, 0 for none. */
+static int scope_of(const struct sock_addr *a)
+{
+	return a->sa.sa_family == AF_INET6 ? (int)a->in6.sin6_scope_id : 0;
+}
+
 /* Returns the number of the interface that has address @a, 0 for no address, or
  * -ENODEV. */
 static int interface_of(const struct sock_addr *a)
@@ -53,6 +59,8 @@ static int interface_of(const struct sock_addr *a)
 
 	if (!a->len)
 		return 0;
+	if (scope_of(a))
+		return scope_of(a);
 	if (getifaddrs(&all) < 0)
 		return -errno;
 	one.in.sin_port = 0; /* at the same place in both families */
@@ -130,6 +138,8 @@ static int open_multicast(struct dgram_port *d, const char *key,
 			       "%s: the group and the local address must both "
 			       "be IPv4 or both IPv6",
 			       key);
+	if (!index)
+		index = scope_of(&group);
 	if (index < 0)
 		return fail(&d->local, key, "find an interface with", index,
 			    err);
