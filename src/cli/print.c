@@ -71,6 +71,8 @@ static void add_peer(struct table *t, const json_t *state)
 		table_add(t, "%s", str(state, "interface"));
 	else if (*str(state, "net"))
 		table_add(t, "%s", str(state, "net"));
+	else if (*str(state, "netdev"))
+		table_add(t, "port %s", str(state, "netdev"));
 	else
 		table_add(t, "-");
 }
@@ -321,9 +323,13 @@ void print_show(const json_t *r)
 		size_t n = json_array_size(ports);
 		uint64_t macs = num(net, "macs");
 
-		printf("\nnetwork %s: %zu port%s, %" PRIu64 " MAC address%s\n",
-		       str(net, "name"), n, n == 1 ? "" : "s", macs,
-		       macs == 1 ? "" : "es");
+		printf("\nnetwork %s: %zu port%s, ", str(net, "name"), n,
+		       n == 1 ? "" : "s");
+		if (!strcmp(str(net, "kind"), "hub"))
+			printf("a hub\n");
+		else
+			printf("%" PRIu64 " MAC address%s\n", macs,
+			       macs == 1 ? "" : "es");
 		print_ports(ports, false, 2);
 	}
 	printf("\nworkers\n");

@@ -32,8 +32,9 @@ const struct command commands[] = {
 	{ .name = "show",
 	  .method = "show",
 	  .help = "networks, ports and workers at a glance",
-	  .result = "that of `version`, `networks` (each `name`, `macs`, "
-		    "`ports`), `workers`",
+	  .result =
+		  "that of `version`, `networks` (each `name`, `kind`, `macs`, "
+		  "`ports`), `workers`",
 	  .fn = method_show },
 	{ .name = "port list",
 	  .method = "port.list",

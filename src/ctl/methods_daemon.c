@@ -44,6 +44,7 @@ static void show_net(const struct daemon *d, const char *net, struct show *s)
 
 	show_object(s, NULL);
 	show_str(s, "name", net);
+	show_str(s, "kind", switch_is_hub(net) ? "hub" : "switch");
 	show_array(s, "ports");
 	for (struct daemon_port *p = d->ports; p; p = p->next) {
 		if (strcmp(switch_net_name(p->port), net))

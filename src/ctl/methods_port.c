@@ -73,7 +73,7 @@ const struct opt_row port_add_params[] = {
 };
 
 /* Takes {"netdev": "TYPE,id=..."} as on the command line, or each option as a
- * parameter. */
+ * parameter. Beside "type", "netdev" is an option of that type. */
 int method_port_add(struct rpc_call *call)
 {
 	const struct port_add_args *args = call->args;
@@ -84,7 +84,7 @@ int method_port_add(struct rpc_call *call)
 	if (!call->params)
 		rc = err_set(&call->err, -EINVAL,
 			     "params are missing: netdev, or type and id");
-	else if (!args->netdev)
+	else if (!args->netdev || json_object_get(call->params, "type"))
 		rc = netdev_parse_json(call->params, &n, &call->err);
 	else if (json_object_size(call->params) == 1)
 		rc = netdev_parse(args->netdev, &n, &call->err);
@@ -111,6 +111,13 @@ int method_port_del(struct rpc_call *call)
 
 	if (!p)
 		return -ENOENT;
+	if (p->port->brought_by)
+		return err_set(&call->err, -EBUSY,
+			       "port %s is in network %s because of port %s: "
+			       "`port del %s` first",
+			       args->id, switch_net_name(p->port),
+			       p->port->brought_by->name,
+			       p->port->brought_by->name);
 	daemon_remove_port(call->ctx, p);
 	log_info("port=%s: removed", args->id);
 	return 0;

@@ -138,6 +138,8 @@ static int finish(struct netdev *n, int rc, struct err *err)
 		rc = port_conf_check(&n->common, err);
 	if (!rc)
 		rc = opt_check(n->type->rows, n->conf, err);
+	if (!rc && n->type->derive)
+		rc = n->type->derive(&n->common, n->conf, err);
 	if (rc)
 		err_prefix(err, rc, "netdev %.64s",
 			   n->common.id ? n->common.id : n->type->name);

@@ -39,11 +39,12 @@ static void show_vlan(const struct vlan_conf *c, struct show *s)
 static void show_head(const struct daemon_port *p, struct show *s)
 {
 	const struct port *port = p->port;
+	const struct port *wire = port->brings ? port->brings : port;
 
 	show_str(s, "id", p->netdev->common.id);
 	show_str(s, "type", p->netdev->type->name);
 	show_str(s, "net", switch_net_name(port));
-	show_flag(s, "link", port_link_is_up(port));
+	show_flag(s, "link", port_link_is_up(wire));
 	show_flag(s, "captured", p->capture != NULL);
 	show_vlan(&p->netdev->common.vlan, s);
 }

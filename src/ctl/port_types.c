@@ -9,11 +9,17 @@
 #include "types.h"
 
 const struct port_type *const port_types[] = {
-	&port_vhost_user_type, &port_tap_type,
-	&port_user_type,       &port_stream_type,
-	&port_dgram_type,      &port_socket_type,
-	&port_l2tpv3_type,     &port_packet_type,
-	&port_null_type,       NULL,
+	&port_vhost_user_type,
+	&port_tap_type,
+	&port_user_type,
+	&port_stream_type,
+	&port_dgram_type,
+	&port_socket_type,
+	&port_l2tpv3_type,
+	&port_packet_type,
+	&port_hubport_type,
+	&port_null_type,
+	NULL,
 };
 
 /* Types of QEMU that are written in another way here. */
@@ -21,7 +27,6 @@ static const struct {
 	const char *name, *instead;
 } elsewhere[] = {
 	{ "bridge", "tap,br=BRIDGE" },
-	{ "hubport", "ports with the same net=NAME, which are on one switch" },
 	{ "nic", "the guest's card as an option of QEMU: see "
 		 "`ringway qemu-args`" },
 	{ "passt", "stream,addr.type=unix,addr.path=PATH,reconnect=1, and "

@@ -134,12 +134,12 @@ int port_init(struct port *p, const struct port_env *env,
 	p->observers = env->observers;
 	port_set_common(p, common);
 	p->name = strdup(common->id);
-	p->rxq = calloc(queues, sizeof(struct rxq *));
-	p->txq = calloc(queues, sizeof(struct txq *));
+	p->rxq = calloc(MAX(queues, 1u), sizeof(struct rxq *));
+	p->txq = calloc(MAX(queues, 1u), sizeof(struct txq *));
 	p->rxq_count = p->txq_count = queues;
 	if (queues > 1)
 		p->flows = calloc(1, sizeof(*p->flows));
-	if (p->name && p->rxq && p->txq && (queues == 1 || p->flows) &&
+	if (p->name && p->rxq && p->txq && (queues < 2 || p->flows) &&
 	    !port_vlan_parse(&common->vlan, &p->vlan, NULL))
 		return 0;
 	port_fini(p);

@@ -106,6 +106,11 @@ struct port_type {
 	const char *help;	    /* one line */
 	const struct opt_row *rows; /* its own options */
 	size_t conf_size;	    /* size of the struct that the rows fill */
+	/* Sets options of @common that follow from @conf, after all options
+	 * were read. Returns 0, or -errno with @err. Pure. NULL: none follow.
+	 */
+	int (*derive)(struct port_conf *common, const void *conf,
+		      struct err *err);
 	/*
 	 * Opens the resources of a port and makes it ready to be added to the
 	 * switch. @conf is borrowed and may be gone after the return. Returns 0
@@ -126,15 +131,20 @@ struct port {
 	struct net *net;	     /* [ctl] NULL while not in the switch */
 	const char *net_name;	     /* [ctl] name of net; borrowed */
 	uint32_t slot;		     /* [const while in net] in the topology */
-	uint32_t max_macs;	/* [ctl -> any, atomic] bound of mac_count */
-	uint32_t mac_count;	/* [any, atomic] addresses learned now */
-	unsigned tx_offloads;	/* [ctl -> any, atomic] OFFLOAD_* it takes */
-	uint64_t full_ns;	/* [ctl -> any, atomic] longest wait of senders
-				 * for it; 0: they drop */
-	struct port_vlan *vlan; /* [rcu] rules about tags; heap; NULL: none */
-	uint64_t down_ms;	/* [ctl] when the link went down; 0: up */
-	bool told_up;		/* [ctl] the link as observers know it */
-	struct loop *loop;	/* [const] the control thread's */
+	/* [ctl] A hubport with netdev= has no queues: it brings another port
+	 * into the hub. */
+	struct port *brings;	 /* that port; NULL: this is an own port */
+	struct port *brought_by; /* such a hubport; NULL: none. While there is
+				  * one, this port must not go */
+	uint32_t max_macs;	 /* [ctl -> any, atomic] bound of mac_count */
+	uint32_t mac_count;	 /* [any, atomic] addresses learned now */
+	unsigned tx_offloads;	 /* [ctl -> any, atomic] OFFLOAD_* it takes */
+	uint64_t full_ns;	 /* [ctl -> any, atomic] longest wait of senders
+				  * for it; 0: they drop */
+	struct port_vlan *vlan;	 /* [rcu] rules about tags; heap; NULL: none */
+	uint64_t down_ms;	 /* [ctl] when the link went down; 0: up */
+	bool told_up;		 /* [ctl] the link as observers know it */
+	struct loop *loop;	 /* [const] the control thread's */
 	struct loop_timer link_timer; /* [ctl] armed while down and not told */
 	struct txq_set *txqs;	  /* [rcu] queues to send on; NULL: link down */
 	struct capture *capture;  /* [rcu] NULL: not captured */
@@ -152,7 +162,8 @@ int port_conf_check(const struct port_conf *common, struct err *err);
 
 /* Initialises the common part of @p, which is zeroed memory. Allocates the
  * name, and tables for @queues receive and transmit queues; the back-end stores
- * its pointers there. Returns 0 or -ENOMEM. */
+ * its pointers there. With 0 the port never has a link. Returns 0 or -ENOMEM.
+ */
 int port_init(struct port *p, const struct port_env *env,
 	      const struct port_type *type, const struct port_ops *ops,
 	      const struct port_conf *common, unsigned queues);

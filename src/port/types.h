@@ -6,6 +6,7 @@
 #include "port.h"
 
 extern const struct port_type port_dgram_type;
+extern const struct port_type port_hubport_type;
 extern const struct port_type port_l2tpv3_type;
 extern const struct port_type port_null_type;
 extern const struct port_type port_packet_type;

@@ -364,6 +364,19 @@ static __attribute__((noinline)) void forward_vlans(
 			count_drop(rx, DROP_RX_VLAN, 1);
 }
 
+/* Forwards frames of a hub. They never wait: a port that is full would stop all
+ * others. */
+static __attribute__((noinline)) void forward_hub(
+	struct forward *fw, const struct net *net, struct port *from,
+	struct frame *frames, unsigned n, struct queue_stats *rx)
+{
+	struct frame *f[BURST_MAX];
+
+	for (unsigned i = 0; i < n; i++)
+		f[i] = &frames[i];
+	flood(fw, rcu_read(net->base.topology), from, f, n, rx);
+}
+
 void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
 		    unsigned n, bool can_hold, struct queue_stats *rx)
 {
@@ -377,7 +390,9 @@ void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
 	}
 	vlans = rcu_read(net->vlans);
 	fw->has_vlans = vlans;
-	if (likely(!vlans))
+	if (unlikely(net->kind == NET_HUB))
+		forward_hub(fw, net, from, frames, n, rx);
+	else if (likely(!vlans))
 		forward_domain(fw, net, &net->base, from, frames, n, can_hold,
 			       rx);
 	else

@@ -38,6 +38,18 @@ void net_destroy(struct net *net)
 	free(net);
 }
 
+/* Hubs are "hub" and a number, whoever makes them. */
+enum net_kind net_kind_of(const char *name)
+{
+	static const char hub[] = "hub";
+	size_t len = sizeof(hub) - 1;
+
+	if (strncmp(name, hub, len) || !name[len])
+		return NET_SWITCH;
+	name += len;
+	return name[strspn(name, "0123456789")] ? NET_SWITCH : NET_HUB;
+}
+
 struct net *net_create(const char *name)
 {
 	struct net *net = calloc(1, sizeof(*net));
@@ -46,6 +58,7 @@ struct net *net_create(const char *name)
 		return NULL;
 	CDS_INIT_LIST_HEAD(&net->node);
 	net->name = strdup(name);
+	net->kind = net_kind_of(name);
 	net->base.fdb = fdb_create(BASE_BUCKETS);
 	net->all = topology_create(&net->known);
 	if (!net->name || !net->base.fdb || !net->all) {

@@ -17,6 +17,9 @@
  * not in its VLAN. Domains with the same ports share a topology, so a port in
  * all VLANs costs one copy.
  *
+ * A *hub* learns nothing: it sends every frame to all other ports, so it has
+ * one domain with a MAC table that stays empty, and no VLANs.
+ *
  * To be saved with a network: nothing that the ports' options do not say. The
  * addresses may be, so that nothing is flooded after an upgrade.
  */
@@ -39,8 +42,18 @@ struct vlans {
 	struct domain domain[VLAN_COUNT]; /* 0 and 4095 are not used */
 };
 
+/* What a network does with a frame. */
+enum net_kind {
+	NET_SWITCH, /* sends it where its destination was learned */
+	NET_HUB,    /* sends it to all other ports */
+};
+
+/* Returns the kind of the network called @name. */
+enum net_kind net_kind_of(const char *name);
+
 struct net {
-	char *name; /* heap */
+	char *name;	    /* heap */
+	enum net_kind kind; /* [const] */
 	struct domain base;
 	struct topology *all;	   /* [rcu] every port by its slot */
 	struct topologies known;   /* [ctl] those of its domains */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The switch, see switch.h: networks, topology, ageing. Control thread only.
- * The objects that workers read (net, topology, MAC table) are published with
- * RCU.
+ * The switch, see switch.h: its start and end, ageing, addresses. Control
+ * thread only; switch_ports.c has the ports. The objects that workers read
+ * (net, topology, MAC table) are published with RCU.
  */
 #include "switch_impl.h"
 
@@ -17,25 +17,6 @@
 #include "rcu.h"
 
 #define AGE_TICKS 60 /* ticks in the life of a MAC: ageing is exact to 1/60 */
-
-static struct net *net_find(struct vswitch *sw, const char *name)
-{
-	struct net *net;
-
-	cds_list_for_each_entry(net, &sw->nets, node)
-		if (!strcmp(net->name, name))
-			return net;
-	return NULL;
-}
-
-static unsigned topology_free_slot(const struct topology *t)
-{
-	unsigned slot = 0;
-
-	while (slot < t->count && t->port[slot])
-		slot++;
-	return slot;
-}
 
 static void on_age(struct loop_timer *timer)
 {
@@ -214,159 +195,6 @@ struct observers *switch_observers(struct vswitch *sw)
 struct workers *switch_workers(struct vswitch *sw)
 {
 	return sw->workers;
-}
-
-static int port_list_add(struct vswitch *sw, struct port *p)
-{
-	if (sw->port_count == sw->port_room) {
-		unsigned room = MAX(sw->port_room * 2, 16u);
-		struct port **more = realloc(sw->port, room * sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		sw->port = more;
-		sw->port_room = room;
-	}
-	sw->port[sw->port_count++] = p;
-	return 0;
-}
-
-static void port_list_remove(struct vswitch *sw, const struct port *p)
-{
-	unsigned i = 0;
-
-	while (i < sw->port_count && sw->port[i] != p)
-		i++;
-	if (i == sw->port_count)
-		return;
-	sw->port_count--;
-	memmove(&sw->port[i], &sw->port[i + 1],
-		(sw->port_count - i) * sizeof(struct port *));
-}
-
-static void net_release(struct net *net)
-{
-	if (net->port_count)
-		return;
-	cds_list_del(&net->node);
-	/* The removal of the last port waited: no worker knows the network. */
-	net_destroy(net);
-}
-
-/* Sets the head bytes that a network needs. With VLANs the choice among a
- * receiver's queues needs the headers behind two tags. */
-static void update_snap(struct net *net)
-{
-	uint32_t snap = net->vlans ? KEY_L4_SNAP : 0;
-
-	for (unsigned i = 0; i < net->all->count; i++)
-		if (net->all->port[i] && net->all->port[i]->snap != snap)
-			port_set_snap(net->all->port[i], snap);
-}
-
-static bool is_same_vlan(const struct port_vlan *a, const struct port_vlan *b)
-{
-	return a == b || (a && b && !memcmp(a, b, sizeof(*a)));
-}
-
-static void tell_port(const struct port *p, enum event_kind kind)
-{
-	observers_tell(p->observers, &(struct event){ .kind = kind,
-						      .port = p->name,
-						      .net = p->net_name });
-}
-
-int switch_add_port(struct vswitch *sw, struct port *p, const char *name,
-		    struct err *err)
-{
-	struct net *net;
-	unsigned slot;
-	int rc;
-
-	if (switch_find_port(sw, p->name))
-		return err_set(err, -EEXIST, "id=%s is in use by another port",
-			       p->name);
-	net = net_find(sw, name);
-	if (!net) {
-		net = net_create(name);
-		if (net)
-			cds_list_add_tail(&net->node, &sw->nets);
-	}
-	if (!net)
-		return err_set(err, -ENOMEM, "out of memory");
-	slot = topology_free_slot(net->all);
-	if (slot >= FDB_NO_SLOT)
-		return err_set(err, -ENOSPC, "network %s has %u ports already",
-			       name, slot);
-	rc = port_list_add(sw, p);
-	if (!rc && (rc = net_add_port(net, p, slot)))
-		port_list_remove(sw, p);
-	if (rc) {
-		net_release(net);
-		return err_set(err, rc, "out of memory");
-	}
-	p->net_name = net->name;
-	rcu_publish(p->net, net);
-	update_snap(net);
-	tell_port(p, EVENT_PORT_ADDED);
-	return 0;
-}
-
-void switch_remove_port(struct vswitch *sw, struct port *p)
-{
-	struct net *net = p->net;
-
-	port_list_remove(sw, p);
-	if (!net)
-		return;
-	rcu_publish(p->net, NULL);
-	/* On return no worker learns for its slot any more. */
-	net_remove_port(net, p);
-	mac_news_drain(&sw->mac_news);
-	loop_timer_disarm(&p->link_timer);
-	tell_port(p, EVENT_PORT_REMOVED);
-	p->net_name = NULL;
-	update_snap(net);
-	net_release(net);
-}
-
-int switch_set_vlan(struct port *p, const struct vlan_conf *conf,
-		    struct err *err)
-{
-	struct port_vlan *vlan;
-	int rc = port_vlan_parse(conf, &vlan, err);
-
-	if (rc)
-		return rc;
-	if (!p->net) {
-		free(p->vlan);
-		p->vlan = vlan;
-		return 0;
-	}
-	if (is_same_vlan(p->vlan, vlan)) {
-		free(vlan);
-		return 0;
-	}
-	rc = net_set_vlan(p->net, p, vlan);
-	if (rc) {
-		free(vlan);
-		return err_set(err, rc, "out of memory");
-	}
-	update_snap(p->net);
-	return 0;
-}
-
-struct port *switch_find_port(struct vswitch *sw, const char *name)
-{
-	for (unsigned i = 0; i < sw->port_count; i++)
-		if (!strcmp(sw->port[i]->name, name))
-			return sw->port[i];
-	return NULL;
-}
-
-const char *switch_net_name(const struct port *p)
-{
-	return p->net_name ? p->net_name : "";
 }
 
 struct each_mac {

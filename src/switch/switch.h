@@ -29,17 +29,29 @@ struct workers *switch_workers(struct vswitch *sw);
 /* Returns the list of observers, for observer_add(). */
 struct observers *switch_observers(struct vswitch *sw);
 
+/* Returns whether the network called @name is a hub, which sends every frame to
+ * all other ports: its name is "hub" and a number. */
+bool switch_is_hub(const char *name);
+
 /* Adds @p to the network @name, which is made if it is new; from then on @p
  * gets frames. Returns 0, or -errno with @err; -EEXIST when any port of the
- * switch has the name of @p. */
+ * switch has the name of @p, -EINVAL when it has VLAN rules and the network is
+ * a hub. */
 int switch_add_port(struct vswitch *sw, struct port *p, const char *name,
 		    struct err *err);
 /* Removes @p from its network: no worker sends to it or learns on it any more,
  * and its addresses are forgotten. An empty network goes away. */
 void switch_remove_port(struct vswitch *sw, struct port *p);
+/* Moves @p, which is in a network, to the network @name. Frames that come in
+ * meanwhile are dropped. Returns 0; or -errno with @err as switch_add_port(),
+ * and
+ * @p is where it was or, if there is no memory for that, in no network. */
+int switch_move_port(struct vswitch *sw, struct port *p, const char *name,
+		     struct err *err);
 
 /* Gives @p the VLAN rules of @conf, in use or not. Returns 0, -EINVAL with @err
- * for a fault in them, or -ENOMEM; after an error the port keeps its rules. */
+ * for a fault in them or rules in a hub, or -ENOMEM; after an error the port
+ * keeps its rules. */
 int switch_set_vlan(struct port *p, const struct vlan_conf *conf,
 		    struct err *err);
 

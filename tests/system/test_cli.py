@@ -70,7 +70,8 @@ BAD = [
     (['user,id=u,dhcpstart=192.168.9.9'], ['u', 'dhcpstart']),
     (['null,id=a b'], ['id']),
     (['bridge,id=a,br=br0'], ['bridge', 'tap,br=']),
-    (['hubport,id=a,hubid=0'], ['hubport', 'net=']),
+    (['hubport,id=a,hubid=0'], ['a', 'path', 'netdev=']),
+    (['hubport,id=a,hubid=0,netdev=b', 'null,id=b'], ['a', 'netdev=b', 'before']),
     (['passt,id=a'], ['passt', 'stream,addr.type=unix']),
     ([''], []),
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU's own netdevs stream, dgram and socket as peers: one guest is on
+"""QEMU's own netdevs stream, dgram, socket and hubport as peers: one guest is on
 vhost-user ports of the switch, the other behind QEMU's netdevs."""
 import os
 import re
@@ -49,6 +49,9 @@ def wires(folder):
                        'rxsession=1,txcookie=3,rxcookie=0x123456789a'),
         'multicast': (f'socket,mcast=230.0.0.1:{group},localaddr=127.0.0.1',
                       f'socket,mcast=230.0.0.1:{group},localaddr=127.0.0.1'),
+        # a hub on both sides, see world()
+        'hub0': (f'stream,server=on,{inet}{tcp[3]}',
+                 f'stream,server=off,{inet}{tcp[3]}'),
     }
     if os.geteuid() == 0:
         wires['l2tpv3-ip'] = (
@@ -90,15 +93,25 @@ def world(images, module_up, module_folder):
     """Yields the switch, the guest on it and the guest behind QEMU."""
     netdevs, ours, theirs = [], [], []
     for net, (mine, other) in wires(module_folder).items():
-        netdevs += [f'vhost-user,id=vm-{net},net={net}',
-                    f'{mine},id={net},net={net}']
+        plug = net
+        if net == 'hub0':
+            netdevs += [f'hubport,id=vm-{net},hubid=0,'
+                        f'path={module_folder}/vm-{net}.sock',
+                        f'{mine},id={net}', f'hubport,id=j,hubid=0,netdev={net}']
+            plug = 'plug'
+            hub = ['-netdev', f'hubport,id=wire,hubid=7,netdev={net}',
+                   '-netdev', f'hubport,id={plug},hubid=7']
+        else:
+            netdevs += [f'vhost-user,id=vm-{net},net={net}',
+                        f'{mine},id={net},net={net}']
+            hub = []
         ours += ['-chardev', f'socket,id=c-{net},'
                  f'path={module_folder}/vm-{net}.sock',
                  '-netdev', f'vhost-user,id={net},chardev=c-{net}',
                  '-device', f'virtio-net-pci,netdev={net},romfile={VECTORS},'
                  f'mac={card(1, net)}']
-        theirs += ['-netdev', f'{other},id={net}', '-device',
-                   f'virtio-net-pci,netdev={net},romfile=,mac={card(2, net)}']
+        theirs += ['-netdev', f'{other},id={net}', *hub, '-device',
+                   f'virtio-net-pci,netdev={plug},romfile=,mac={card(2, net)}']
     s = module_up(*netdevs)
     guests = []
     try:

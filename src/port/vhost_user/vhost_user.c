@@ -83,11 +83,11 @@ static const struct port_ops vhost_user_ops = {
 	.qemu_args = vhost_user_qemu_args,
 };
 
-static int vhost_user_create(const struct port_env *env,
-			     const struct port_conf *common, const void *conf_,
-			     struct port **out, struct err *err)
+int vhost_user_open(const struct port_env *env, const struct port_type *type,
+		    const struct port_conf *common,
+		    const struct vhost_user_conf *conf, struct port **out,
+		    struct err *err)
 {
-	const struct vhost_user_conf *conf = conf_;
 	struct vhost_user_port *v = calloc(1, sizeof(*v));
 	struct vnet_pair *pair;
 	int rc;
@@ -101,8 +101,8 @@ static int vhost_user_create(const struct port_env *env,
 	pair = aligned_alloc(CACHE_LINE, conf->queues * sizeof(*pair));
 	v->pairs.pair = pair;
 	if (!v->conf.path || !pair ||
-	    port_init(&v->port, env, &port_vhost_user_type, &vhost_user_ops,
-		      common, conf->queues)) {
+	    port_init(&v->port, env, type, &vhost_user_ops, common,
+		      conf->queues)) {
 		rc = err_set(err, -ENOMEM, "out of memory");
 		goto err_free;
 	}
@@ -121,53 +121,16 @@ err_free:
 	return rc;
 }
 
+static int vhost_user_create(const struct port_env *env,
+			     const struct port_conf *common, const void *conf,
+			     struct port **out, struct err *err)
+{
+	return vhost_user_open(env, &port_vhost_user_type, common, conf, out,
+			       err);
+}
+
 static const struct opt_row vhost_user_rows[] = {
-	{ .key = "path",
-	  .kind = OPT_PATH,
-	  .offset = offsetof(struct vhost_user_conf, path),
-	  .required = true,
-	  .arg = "PATH",
-	  .help = "UNIX socket where the front-end and the port meet" },
-	{ .key = "server",
-	  .kind = OPT_BOOL,
-	  .offset = offsetof(struct vhost_user_conf, server),
-	  .def = "on",
-	  .help = "listen on the socket; off: connect to it" },
-	{ .key = "reconnect",
-	  .kind = OPT_UINT,
-	  .offset = offsetof(struct vhost_user_conf, reconnect),
-	  .min = 1,
-	  .max = 3600,
-	  .def = "1",
-	  .runtime = true,
-	  .arg = "SECONDS",
-	  .help = "with server=off: time between two tries to connect" },
-	{ .key = "reconnect-ms",
-	  .kind = OPT_UINT,
-	  .offset = offsetof(struct vhost_user_conf, reconnect_ms),
-	  .set_offset = offsetof(struct vhost_user_conf, has_reconnect_ms),
-	  .min = 1,
-	  .max = 3600000,
-	  .runtime = true,
-	  .arg = "MS",
-	  .help = "the same in milliseconds, instead of reconnect" },
-	{ .key = "queues",
-	  .kind = OPT_UINT,
-	  .offset = offsetof(struct vhost_user_conf, queues),
-	  .min = 1,
-	  .max = VU_MAX_QUEUE_PAIRS,
-	  .def = "1",
-	  .arg = "N",
-	  .help = "queue pairs the front-end may use" },
-	{ .key = "mtu",
-	  .kind = OPT_UINT,
-	  .offset = offsetof(struct vhost_user_conf, mtu),
-	  .min = 68,
-	  .max = 65535,
-	  .runtime = true,
-	  .arg = "BYTES",
-	  .help = "MTU the guest is told, from its next start on (default "
-		  "none)" },
+	VHOST_USER_ROWS(true),
 	{ .key = NULL },
 };
 

@@ -20,6 +20,64 @@ struct vhost_user_conf {
 	uint32_t mtu;	       /* 0: no MTU is announced */
 };
 
+/* The rows of struct vhost_user_conf, which is the first member of a type's
+ * options. */
+#define VHOST_USER_ROWS(path_is_needed)                                       \
+	{ .key = "path",                                                      \
+	  .kind = OPT_PATH,                                                   \
+	  .offset = offsetof(struct vhost_user_conf, path),                   \
+	  .required = path_is_needed,                                         \
+	  .arg = "PATH",                                                      \
+	  .help = "UNIX socket where the front-end and the port meet" },      \
+		{ .key = "server",                                            \
+		  .kind = OPT_BOOL,                                           \
+		  .offset = offsetof(struct vhost_user_conf, server),         \
+		  .def = "on",                                                \
+		  .help = "listen on the socket; off: connect to it" },       \
+		{ .key = "reconnect",                                         \
+		  .kind = OPT_UINT,                                           \
+		  .offset = offsetof(struct vhost_user_conf, reconnect),      \
+		  .min = 1,                                                   \
+		  .max = 3600,                                                \
+		  .def = "1",                                                 \
+		  .runtime = true,                                            \
+		  .arg = "SECONDS",                                           \
+		  .help = "with server=off: time between two tries to "       \
+			  "connect" },                                        \
+		{ .key = "reconnect-ms",                                      \
+		  .kind = OPT_UINT,                                           \
+		  .offset = offsetof(struct vhost_user_conf, reconnect_ms),   \
+		  .set_offset =                                               \
+			  offsetof(struct vhost_user_conf, has_reconnect_ms), \
+		  .min = 1,                                                   \
+		  .max = 3600000,                                             \
+		  .runtime = true,                                            \
+		  .arg = "MS",                                                \
+		  .help = "the same in milliseconds, instead of reconnect" }, \
+		{ .key = "queues",                                            \
+		  .kind = OPT_UINT,                                           \
+		  .offset = offsetof(struct vhost_user_conf, queues),         \
+		  .min = 1,                                                   \
+		  .max = VU_MAX_QUEUE_PAIRS,                                  \
+		  .def = "1",                                                 \
+		  .arg = "N",                                                 \
+		  .help = "queue pairs the front-end may use" },              \
+	{                                                                     \
+		.key = "mtu", .kind = OPT_UINT,                               \
+		.offset = offsetof(struct vhost_user_conf, mtu), .min = 68,   \
+		.max = 65535, .runtime = true, .arg = "BYTES",                \
+		.help = "MTU the guest is told, from its next start on "      \
+			"(default "                                           \
+			"none)"                                               \
+	}
+
+/* Creates a port as port_type.create does. A port of another @type shares the
+ * operations: the struct of its options begins with a vhost_user_conf. */
+int vhost_user_open(const struct port_env *env, const struct port_type *type,
+		    const struct port_conf *common,
+		    const struct vhost_user_conf *conf, struct port **out,
+		    struct err *err);
+
 /* Most front-ends that are accepted and wait for their turn; more stay in the
  * listener's backlog. */
 #define VHOST_USER_WAITING_MAX 4
