@@ -17,7 +17,8 @@
 #             for themselves, while no other step runs
 #   check.sh [STEP...]      without arguments: all of them
 # Two steps run at a time (RINGWAY_CHECK_JOBS); a step that needs the build of
-# another runs after it. Each step prints a line at its end and logs to
+# another runs after it. System tests without guests mostly wait, so two of a
+# step run at a time (pytest-xdist). Each step prints a line at its end and logs to
 # build-check/. The last line is the sum over all test runs; a step that fails
 # before its tests counts as one failure. pytest gets PYTEST_ARGS.
 set -u
@@ -123,9 +124,11 @@ build_and_test() {
 	count "$name" "$dir/meson-logs/testlog.json"
 }
 
-# system_tests NAME BUILD MARKERS: runs the tests that MARKERS select
+# system_tests NAME BUILD MARKERS [ARGS]: runs the tests that MARKERS select
 system_tests() {
 	local name=$1 binary=$out/$2/ringway xml=$out/$1.xml log=$out/$1.log
+	local markers=$3
+	shift 3
 	if [ ! -x "$binary" ]; then
 		fail "$name" "there is no $binary to test"
 		return
@@ -133,8 +136,8 @@ system_tests() {
 	rm -f "$xml"
 	RINGWAY=$binary RINGWAY_TEST_LOGS=$out/$name \
 		/usr/bin/python3 -m pytest -p no:cacheprovider -q -rs \
-		--durations=15 --junitxml="$xml" -m "$3" ${PYTEST_ARGS:-} \
-		tests/system >"$log" 2>&1
+		--durations=15 --junitxml="$xml" -m "$markers" "$@" \
+		${PYTEST_ARGS:-} tests/system >"$log" 2>&1
 	case $?,${PYTEST_ARGS:+chosen} in
 	[01],*) count "$name" "$xml" ;;
 	5,chosen) tally="none of the tests asked for" ;;
@@ -188,12 +191,12 @@ run() {
 	threads) CC=clang build_and_test threads threads -Doptimization=1 \
 		-Db_sanitize=thread -Db_lundef=false ;;
 	tidy) findings tidy '\(error\|warning\): ' scripts/tidy.sh "$out/gcc" ;;
-	system) system_tests system gcc "not guests and $shared" ;;
+	system) system_tests system gcc "not guests and $shared" -n 2 ;;
 	guests) system_tests guests gcc "guests and $shared" ;;
 	fuzz) fuzz ;;
-	asan) system_tests asan sanitize "not guests and $shared" ;;
+	asan) system_tests asan sanitize "not guests and $shared" -n 2 ;;
 	tsan) system_tests tsan threads \
-		"not guests and not measures and not shares" ;;
+		"not guests and not measures and not shares" -n 2 ;;
 	alone)
 		system_tests alone gcc "measures or alone"
 		system_tests alone-asan sanitize \
