@@ -9,17 +9,10 @@
 #include "types.h"
 
 const struct port_type *const port_types[] = {
-	&port_vhost_user_type,
-	&port_tap_type,
-	&port_user_type,
-	&port_stream_type,
-	&port_dgram_type,
-	&port_socket_type,
-	&port_l2tpv3_type,
-	&port_packet_type,
-	&port_hubport_type,
-	&port_null_type,
-	NULL,
+	&port_vhost_user_type, &port_tap_type,	  &port_user_type,
+	&port_stream_type,     &port_dgram_type,  &port_socket_type,
+	&port_l2tpv3_type,     &port_packet_type, &port_hubport_type,
+	&port_vde_type,	       &port_null_type,	  NULL,
 };
 
 /* Types of QEMU that are written in another way here. */

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU's own netdevs stream, dgram, socket and hubport as peers: one guest is on
-vhost-user ports of the switch, the other behind QEMU's netdevs."""
+"""QEMU's own netdevs stream, dgram, socket, hubport and vde as peers: one guest
+is on vhost-user ports of the switch, the other behind QEMU's netdevs."""
 import os
 import re
+import shutil
 import socket
 
 import lab
 import pytest
 from test_guests import VECTORS
+from test_vde import VdeSwitch
 
 pytestmark = pytest.mark.guests
 
@@ -53,6 +55,8 @@ def wires(folder):
         'hub0': (f'stream,server=on,{inet}{tcp[3]}',
                  f'stream,server=off,{inet}{tcp[3]}'),
     }
+    if shutil.which('vde_switch'):
+        wires['vde'] = 2 * (f'vde,sock={folder}/vde',)
     if os.geteuid() == 0:
         wires['l2tpv3-ip'] = (
             'l2tpv3,src=127.0.0.1,dst=127.0.0.2,txsession=1,txcookie=1,'
@@ -112,9 +116,11 @@ def world(images, module_up, module_folder):
                  f'mac={card(1, net)}']
         theirs += ['-netdev', f'{other},id={net}', *hub, '-device',
                    f'virtio-net-pci,netdev={plug},romfile=,mac={card(2, net)}']
-    s = module_up(*netdevs)
-    guests = []
+    guests, vde = [], None
     try:
+        if 'vde' in NETS:
+            vde = VdeSwitch(f'{module_folder}/vde')
+        s = module_up(*netdevs)
         guests.append(lab.Guest('vm', module_folder, ours, with_memory=True,
                                 images=images))
         guests.append(lab.Guest('qemu', module_folder, theirs, images=images))
@@ -126,6 +132,8 @@ def world(images, module_up, module_folder):
     finally:
         for guest in guests:
             guest.stop()
+        if vde:
+            vde.stop()
         for name in ('q.s', 'q.d'):
             if os.path.exists(f'{module_folder}/{name}'):
                 os.unlink(f'{module_folder}/{name}')

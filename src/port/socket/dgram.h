@@ -20,11 +20,13 @@
 struct dgram_link {
 	struct rxq rx;
 	struct txq tx;
-	int fd;	    /* [const] receives */
-	int out_fd; /* [const] sends; a multicast port has a socket of its own
-		     * for this, others the same */
+	int fd;	    /* [const while attached] receives */
+	int out_fd; /* [const while attached] sends; a multicast port has a
+		     * socket of its own for this, others the same */
 	struct sock_addr remote; /* [const] len 0: out_fd is connected */
 	bool has_remote;	 /* [const] false: there is nobody to send to */
+	uint32_t frame_max;	 /* [const] longer frames are not sent; 0: all
+				  * are */
 	struct dgram_encap
 		*encap;	      /* [const] its owner is the port; NULL: none */
 	struct sock_addr own; /* [const] multicast: the sender of our own
@@ -65,6 +67,9 @@ unsigned dgram_tx_burst(struct txq *tx, struct frame *const *frames,
 /* Allocates the buffers, zeroed memory before. Returns 0 or -errno. [ctl] */
 int dgram_link_init(struct dgram_link *l, struct port *p);
 void dgram_link_fini(struct dgram_link *l);
+/* Prepares for another socket, which receives and sends; the queues are not in
+ * use. [ctl] */
+void dgram_link_reset(struct dgram_link *l, int fd);
 
 struct dgram_port {
 	struct port port;

@@ -170,6 +170,8 @@ int dgram_link_init(struct dgram_link *l, struct port *p)
 
 	l->rx = (struct rxq){ .port = p, .can_hold = true, .event_fd = l->fd };
 	l->tx = (struct txq){ .port = p };
+	if (!l->frame_max)
+		l->frame_max = FRAME_MAX;
 	l->room = mmap(NULL, DGRAM_ROOM_ALL, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (l->room == MAP_FAILED)
@@ -194,6 +196,16 @@ int dgram_link_init(struct dgram_link *l, struct port *p)
 fail:
 	dgram_link_fini(l);
 	return -ENOMEM;
+}
+
+void dgram_link_reset(struct dgram_link *l, int fd)
+{
+	l->fd = l->out_fd = l->rx.event_fd = fd;
+	l->is_dry = false;
+	l->errors = l->got = l->next = 0;
+	l->at = 0;
+	l->store.count = 0;
+	l->store.waiting = (struct waiting){ 0 };
 }
 
 void dgram_link_fini(struct dgram_link *l)

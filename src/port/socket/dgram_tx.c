@@ -68,13 +68,17 @@ static bool joins(const struct dgram_link *l, const struct batch *b, size_t len,
 	       l->out[i].msg_hdr.msg_iovlen + pieces <= IOV_MAX;
 }
 
-/* Adds a frame. Returns false when it has to wait for the next batch. */
+/* Adds a frame. Returns false when it has to wait for the next batch, or is too
+ * large for any. */
 static bool add(struct dgram_link *l, struct batch *b, const struct frame *f)
 {
 	size_t len = datagram_size(l, f);
-	unsigned pieces = prepare(l, b->frames, f, b->iov, &b->room_is_taken);
 	struct msghdr *m;
+	unsigned pieces;
 
+	if (unlikely(f->len > l->frame_max))
+		return false;
+	pieces = prepare(l, b->frames, f, b->iov, &b->room_is_taken);
 	if (!pieces)
 		return false;
 	if (joins(l, b, len, pieces)) {
@@ -179,6 +183,10 @@ static unsigned send_some(struct dgram_link *l, struct frame *const *frames,
 		b = (struct batch){ .iov = l->out_iov };
 		while (b.frames < n && add(l, &b, frames[b.frames]))
 			;
+		if (unlikely(!b.frames)) {
+			txq_drop(&l->tx, DROP_TX_TOO_BIG, 1, frames[0]->len);
+			return 1;
+		}
 		sent = sendmmsg(l->out_fd, l->out, b.messages,
 				MSG_DONTWAIT | MSG_NOSIGNAL);
 		stage_mark(STAGE_SYSCALL);
