@@ -19,8 +19,7 @@
 #include "fd.h"
 #include "util.h"
 
-static int prepare(posix_spawnattr_t *attr, posix_spawn_file_actions_t *files,
-		   int stdio_fd)
+static int prepare(posix_spawnattr_t *attr)
 {
 	sigset_t none, all;
 	int rc;
@@ -36,30 +35,61 @@ static int prepare(posix_spawnattr_t *attr, posix_spawn_file_actions_t *files,
 		rc = posix_spawnattr_setsigmask(attr, &none);
 	if (!rc)
 		rc = posix_spawnattr_setsigdefault(attr, &all);
-	for (int fd = 0; fd < 3 && !rc && stdio_fd >= 0; fd++)
-		rc = posix_spawn_file_actions_adddup2(files, stdio_fd, fd);
 	return rc;
+}
+
+/* Starts @argv with @files and destroys them. Returns 0 or -errno. */
+static int spawn(const char *const *argv, posix_spawn_file_actions_t *files,
+		 pid_t *pid)
+{
+	posix_spawnattr_t attr;
+	int rc = posix_spawnattr_init(&attr);
+
+	if (!rc) {
+		rc = prepare(&attr);
+		if (!rc)
+			/* the prototype lacks a const that POSIX promises */
+			rc = posix_spawnp(pid, argv[0], files, &attr,
+					  (char *const *)(uintptr_t)argv,
+					  environ);
+		posix_spawnattr_destroy(&attr);
+	}
+	posix_spawn_file_actions_destroy(files);
+	return -rc;
 }
 
 int child_spawn(const char *const *argv, int stdio_fd, pid_t *pid)
 {
 	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	int rc;
+	int rc = posix_spawn_file_actions_init(&files);
 
-	if (posix_spawnattr_init(&attr))
-		return -ENOMEM;
-	if (posix_spawn_file_actions_init(&files)) {
-		posix_spawnattr_destroy(&attr);
-		return -ENOMEM;
-	}
-	rc = prepare(&attr, &files, stdio_fd);
+	if (rc)
+		return -rc;
+	for (int fd = 0; fd < 3 && !rc && stdio_fd >= 0; fd++)
+		rc = posix_spawn_file_actions_adddup2(&files, stdio_fd, fd);
 	if (!rc)
-		/* the prototype lacks a const that POSIX promises */
-		rc = posix_spawnp(pid, argv[0], &files, &attr,
-				  (char *const *)(uintptr_t)argv, environ);
+		return spawn(argv, &files, pid);
 	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attr);
+	return -rc;
+}
+
+static int spawn_with(const char *const *argv, const struct child_files *f,
+		      pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	int rc = posix_spawn_file_actions_init(&files);
+
+	if (rc)
+		return -rc;
+	if (f->err >= 0)
+		rc = posix_spawn_file_actions_adddup2(&files, f->err,
+						      STDERR_FILENO);
+	/* A descriptor on itself: it then stays open at exec. */
+	if (!rc && f->keep >= 0)
+		rc = posix_spawn_file_actions_adddup2(&files, f->keep, f->keep);
+	if (!rc)
+		return spawn(argv, &files, pid);
+	posix_spawn_file_actions_destroy(&files);
 	return -rc;
 }
 
@@ -174,7 +204,16 @@ static void on_time(struct loop_timer *t)
 int child_start(struct child *c, struct loop *loop, const char *const *argv,
 		unsigned ms, void (*fn)(struct child *, int status))
 {
-	int fd, rc = child_spawn(argv, -1, &c->pid);
+	static const struct child_files ours = { .err = -1, .keep = -1 };
+
+	return child_start_with(c, loop, argv, &ours, ms, fn);
+}
+
+int child_start_with(struct child *c, struct loop *loop,
+		     const char *const *argv, const struct child_files *files,
+		     unsigned ms, void (*fn)(struct child *, int status))
+{
+	int fd, rc = spawn_with(argv, files, &c->pid);
 
 	if (rc)
 		return rc;

@@ -11,6 +11,12 @@
 
 #include <sys/types.h>
 
+/* The descriptors that a child begins with instead of ours. */
+struct child_files {
+	int err;  /* its standard error; -1: ours */
+	int keep; /* stays open in the child under its number; -1: none */
+};
+
 /* Starts @argv (found along PATH). @stdio_fd >= 0 becomes its standard input,
  * output and error; with -1 the child inherits ours. Returns 0 or -errno. */
 int child_spawn(const char *const *argv, int stdio_fd, pid_t *pid);
@@ -47,6 +53,10 @@ struct child {
  */
 int child_start(struct child *c, struct loop *loop, const char *const *argv,
 		unsigned ms, void (*fn)(struct child *, int status));
+/* As child_start(), with @files. */
+int child_start_with(struct child *c, struct loop *loop,
+		     const char *const *argv, const struct child_files *files,
+		     unsigned ms, void (*fn)(struct child *, int status));
 
 /* Asks the group of @c to end, and kills it a second later. @fn is called at
  * the child's end. Does nothing when @c does not run. [ctl] */

@@ -41,15 +41,48 @@ void fd_note_inherited(void)
 		inherited[fd] = fcntl(fd, F_GETFD) >= 0;
 }
 
-bool fd_is_inherited(int fd)
+static struct fd_named *offered;
+static unsigned offered_count;
+
+void fd_offer(struct fd_named *named, unsigned count)
+{
+	offered = named;
+	offered_count = count;
+}
+
+bool fd_is_offering(void)
+{
+	return offered != NULL;
+}
+
+static bool is_inherited(int fd)
 {
 	return fd >= 0 && fd < INHERITED_MAX && inherited[fd];
 }
 
-void fd_use_inherited(int fd)
+int fd_find_named(int number)
 {
-	if (fd_is_inherited(fd))
+	if (!offered)
+		return is_inherited(number) ? number : -1;
+	for (unsigned i = 0; i < offered_count; i++)
+		if (offered[i].number == number)
+			return offered[i].fd;
+	return -1;
+}
+
+void fd_use_named(int fd)
+{
+	if (!offered && is_inherited(fd))
 		inherited[fd] = false;
+	for (unsigned i = 0; i < offered_count; i++)
+		if (offered[i].fd == fd)
+			offered[i].fd = -1;
+}
+
+const char *fd_named_from(void)
+{
+	return offered ? "that came along with the request"
+		       : "that `ringway up` was started with";
 }
 
 int fd_eventfd(void)

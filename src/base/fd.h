@@ -16,14 +16,27 @@ int fd_take(int *fd);
 
 int fd_set_nonblock(int fd); /* 0 or -errno */
 
+/* A descriptor and the number that options call it by. */
+struct fd_named {
+	int number;
+	int fd; /* ours; -1: somebody has taken it */
+};
+
 /*
- * Descriptors that the process was started with, for options that name one.
- * fd_note_inherited() is called before the process opens anything. An
- * inherited descriptor is free until fd_use_inherited() takes it, once. [ctl]
+ * Descriptors for options that name one by its number: those that the process
+ * was started with, or between fd_offer() and fd_offer(NULL, 0) only those
+ * offered, which came along with a request. fd_note_inherited() is called
+ * before the process opens anything. A descriptor is free until fd_use_named()
+ * takes it, once; the caller owns it then. [ctl]
  */
 void fd_note_inherited(void);
-bool fd_is_inherited(int fd);
-void fd_use_inherited(int fd);
+void fd_offer(struct fd_named *named, unsigned count);
+bool fd_is_offering(void);
+/* Returns our descriptor that options call @number, or -1. */
+int fd_find_named(int number);
+void fd_use_named(int fd);
+/* Returns where they come from, as the end of "a socket ". */
+const char *fd_named_from(void);
 
 /* Returns a new eventfd, non-blocking and close-on-exec, or -errno. */
 int fd_eventfd(void);

@@ -55,6 +55,7 @@ struct opt_row {
 				     * is restricted; NULL-terminated */
 	bool required;		    /* the option must be given */
 	bool runtime;	  /* the option may be changed on a live port */
+	bool names_fds;	  /* the value names open descriptors: "7" or "7:8" */
 	const char *arg;  /* name of the value in help texts: "PATH", "N" */
 	const char *help; /* one line */
 	/* On a command line: */

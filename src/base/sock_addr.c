@@ -177,25 +177,26 @@ bool sock_addr_equal(const struct sock_addr *a, const struct sock_addr *b)
 
 int sock_adopt(const char *key, const char *text, int *type, struct err *err)
 {
-	long fd = read_number(text, INT_MAX);
+	long number = read_number(text, INT_MAX);
 	socklen_t size = sizeof(*type);
-	int rc;
+	int rc, fd;
 
-	if (fd < 0)
+	if (number < 0)
 		return err_set(err, -EINVAL,
 			       "%s=%.40s: must be the number of an open socket",
 			       key, text);
-	if (!fd_is_inherited((int)fd))
+	fd = fd_find_named((int)number);
+	if (fd < 0)
 		return err_set(err, -EBADF,
-			       "%s=%.40s: must be a socket that `ringway up` "
-			       "was started with, and that no port has yet",
-			       key, text);
-	if (getsockopt((int)fd, SOL_SOCKET, SO_TYPE, type, &size) < 0)
+			       "%s=%.40s: must be a socket %s, and that no "
+			       "port has yet",
+			       key, text, fd_named_from());
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &size) < 0)
 		return err_set(err, -errno, "%s=%.40s: is no open socket: %s",
 			       key, text, strerror(errno));
-	rc = fd_set_nonblock((int)fd);
-	if (rc || fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+	rc = fd_set_nonblock(fd);
+	if (rc || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return err_set(err, rc ? rc : -errno, "%s=%.40s: %s", key, text,
 			       strerror(rc ? -rc : errno));
-	return (int)fd;
+	return fd;
 }

@@ -48,9 +48,9 @@ bool sock_addr_equal(const struct sock_addr *a, const struct sock_addr *b);
 
 /*
  * Returns descriptor @text, the value of @key, and its type (SOCK_STREAM, ...)
- * in @type, or -errno with @err if it is no socket that the process was started
- * with. The socket is non-blocking and close-on-exec afterwards. A caller that
- * keeps it calls fd_use_inherited().
+ * in @type, or -errno with @err if it is no socket that options may name
+ * (base/fd.h). The socket is non-blocking and close-on-exec afterwards. A
+ * caller that keeps it calls fd_use_named().
  */
 int sock_adopt(const char *key, const char *text, int *type, struct err *err);
 

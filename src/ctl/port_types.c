@@ -8,18 +8,28 @@
 
 #include "types.h"
 
+/* clang-format off */
 const struct port_type *const port_types[] = {
-	&port_vhost_user_type, &port_tap_type,	  &port_user_type,
-	&port_stream_type,     &port_dgram_type,  &port_socket_type,
-	&port_l2tpv3_type,     &port_packet_type, &port_hubport_type,
-	&port_vde_type,	       &port_null_type,	  NULL,
+	&port_vhost_user_type,
+	&port_tap_type,
+	&port_bridge_type,
+	&port_user_type,
+	&port_stream_type,
+	&port_dgram_type,
+	&port_socket_type,
+	&port_l2tpv3_type,
+	&port_packet_type,
+	&port_hubport_type,
+	&port_vde_type,
+	&port_null_type,
+	NULL,
 };
+/* clang-format on */
 
 /* Types of QEMU that are written in another way here. */
 static const struct {
 	const char *name, *instead;
 } elsewhere[] = {
-	{ "bridge", "tap,br=BRIDGE" },
 	{ "nic", "the guest's card as an option of QEMU: see "
 		 "`ringway qemu-args`" },
 	{ "passt", "stream,addr.type=unix,addr.path=PATH,reconnect=1, and "

@@ -5,6 +5,7 @@
 
 #include "port.h"
 
+extern const struct port_type port_bridge_type;
 extern const struct port_type port_dgram_type;
 extern const struct port_type port_hubport_type;
 extern const struct port_type port_l2tpv3_type;

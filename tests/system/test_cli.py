@@ -69,7 +69,7 @@ BAD = [
     (['user,id=u,hostfwd=icmp::1111-:22'], ['u', 'hostfwd', 'icmp']),
     (['user,id=u,dhcpstart=192.168.9.9'], ['u', 'dhcpstart']),
     (['null,id=a b'], ['id']),
-    (['bridge,id=a,br=br0'], ['bridge', 'tap,br=']),
+    (['bridge,id=a,br=a/b'], ['a', 'br=a/b', 'interface name']),
     (['hubport,id=a,hubid=0'], ['a', 'path', 'netdev=']),
     (['hubport,id=a,hubid=0,netdev=b', 'null,id=b'], ['a', 'netdev=b', 'before']),
     (['passt,id=a'], ['passt', 'stream,addr.type=unix']),

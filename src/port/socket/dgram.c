@@ -52,6 +52,7 @@ static const struct opt_row dgram_rows[] = {
 	{ .key = "local.str",
 	  .kind = OPT_PATH,
 	  AT(local.str),
+	  .names_fds = true,
 	  .arg = "N",
 	  .help = "fd: number of a socket that is open already" },
 	{ .key = "remote.type",
@@ -155,7 +156,7 @@ int dgram_create(const struct port_env *env, const struct port_conf *common,
 	if (!rc)
 		rc = port_set_txqs(&d->port, &tx, 1, 0);
 	if (!rc) {
-		fd_use_inherited(setup->fd);
+		fd_use_named(setup->fd);
 		*out = &d->port;
 		return 0;
 	}

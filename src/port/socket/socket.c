@@ -19,7 +19,8 @@ struct socket_conf {
 	}
 
 static const struct opt_row socket_rows[] = {
-	OPT(fd, .arg = "N", .help = "a socket that is open already"),
+	OPT(fd, .names_fds = true, .arg = "N",
+	    .help = "a socket that is open already"),
 	OPT(listen, .arg = "[ADDRESS]:PORT",
 	    .help = "TCP address to listen on"),
 	OPT(connect, .arg = "ADDRESS:PORT", .help = "TCP address of the peer"),

@@ -49,6 +49,7 @@ static const struct opt_row stream_rows[] = {
 	{ .key = "addr.str",
 	  .kind = OPT_PATH,
 	  AT(str),
+	  .names_fds = true,
 	  .arg = "N",
 	  .help = "fd: number of a socket that is open already" },
 	{ .key = "server",

@@ -360,7 +360,7 @@ static int open_passed(struct stream_port *s, int fd, struct err *err)
 	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
 	s->server = listens;
 	if (listens) {
-		fd_use_inherited(fd);
+		fd_use_named(fd);
 		s->listener.fd = fd;
 		listen_on(s);
 		return 0;
@@ -369,11 +369,12 @@ static int open_passed(struct stream_port *s, int fd, struct err *err)
 	s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	rc = s->fd < 0 ? -errno : begin_connection(s);
 	if (rc)
-		return err_set(err, rc, "%s=%d: %s", s->key, fd,
+		return err_set(err, rc, "%s: %s", s->key,
 			       rc == -ENOTCONN
-				       ? "must be connected or listening"
+				       ? "the socket must be connected or "
+					 "listening"
 				       : strerror(-rc));
-	fd_use_inherited(fd);
+	fd_use_named(fd);
 	close(fd);
 	return 0;
 }

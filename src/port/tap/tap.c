@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A port on a tap interface of the kernel: options, start and end, see tap.h.
- * Control thread. */
+/* A port on an interface of the kernel that gives us descriptors, whatever its
+ * type: start and end, see tap.h. Control thread. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,70 +9,8 @@
 
 #include "log.h"
 #include "tap.h"
-#include "types.h"
 #include "vnet_hdr.h"
 #include "workers.h"
-
-struct tap_conf {
-	char *ifname, *fd, *fds, *br, *script, *downscript;
-	bool ifname_given, queues_given, vnet_hdr_given;
-	bool vnet_hdr, gro;
-	uint32_t queues;
-	uint64_t sndbuf;
-	/* QEMU's options about vhost-net, which have no effect here */
-	bool vhost, vhostforce, has_poll_us;
-	char *vhostfd, *vhostfds;
-	uint32_t poll_us;
-};
-
-#define OPT(name, k, ...)                                              \
-	{                                                              \
-		.key = #name, .kind = k,                               \
-		.offset = offsetof(struct tap_conf, name), __VA_ARGS__ \
-	}
-
-#define NO_VHOST                                                       \
-	"taken from QEMU's command lines, without effect: the switch " \
-	"moves the frames, not vhost-net"
-
-static const struct opt_row tap_rows[] = {
-	OPT(ifname, OPT_PATH, .arg = "NAME",
-	    .set_offset = offsetof(struct tap_conf, ifname_given),
-	    .def = "tap%d",
-	    .help = "interface to create, or to attach to when it is there"),
-	OPT(fd, OPT_PATH, .arg = "N", .help = "a tap that is open already"),
-	OPT(fds, OPT_PATH, .arg = "N:N:...",
-	    .help = "queues of a tap that are open already"),
-	OPT(queues, OPT_UINT, .arg = "N", .min = 1, .max = TAP_MAX_QUEUES,
-	    .set_offset = offsetof(struct tap_conf, queues_given), .def = "1",
-	    .help = "number of queues"),
-	OPT(vnet_hdr, OPT_BOOL, .def = "on",
-	    .set_offset = offsetof(struct tap_conf, vnet_hdr_given),
-	    .help = "large frames and missing checksums pass as they are"),
-	OPT(gro, OPT_BOOL, .def = "on", .runtime = true,
-	    .help = "small frames of a TCP or UDP flow go as large ones to "
-		    "ports that take those"),
-	OPT(sndbuf, OPT_SIZE, .arg = "SIZE", .max = UINT32_MAX, .def = "0",
-	    .help = "bytes the kernel may hold of what was sent, 0: no bound"),
-	OPT(br, OPT_PATH, .arg = "BRIDGE",
-	    .help = "Linux bridge that the interface joins"),
-	OPT(script, OPT_PATH, .arg = "FILE", .def = "no",
-	    .help = "run with the interface's name when it is there, or no"),
-	OPT(downscript, OPT_PATH, .arg = "FILE", .def = "no",
-	    .help = "run with the interface's name before it goes, or no"),
-	OPT(vhost, OPT_BOOL, .help = NO_VHOST),
-	OPT(vhostforce, OPT_BOOL, .help = NO_VHOST),
-	OPT(vhostfd, OPT_PATH, .arg = "N", .help = NO_VHOST),
-	OPT(vhostfds, OPT_PATH, .arg = "N:N:...", .help = NO_VHOST),
-	{ .key = "poll-us",
-	  .kind = OPT_UINT,
-	  .max = UINT32_MAX,
-	  .offset = offsetof(struct tap_conf, poll_us),
-	  .set_offset = offsetof(struct tap_conf, has_poll_us),
-	  .arg = "N",
-	  .help = NO_VHOST },
-	{ NULL },
-};
 
 static void queue_destroy(struct tap_queue *q)
 {
@@ -89,12 +27,9 @@ static struct tap_queue *queue_create(struct tap_port *t, unsigned idx)
 
 	if (!q)
 		return NULL;
-	q->fd = t->tap.fd[idx];
-	q->hdr_size = t->tap.has_vnet_hdr ? VNET_HDR_MAX : 0;
 	q->rx = (struct rxq){ .port = &t->port,
 			      .idx = (uint16_t)idx,
-			      .can_hold = true,
-			      .event_fd = q->fd };
+			      .can_hold = true };
 	q->tx = (struct txq){ .port = &t->port, .idx = (uint16_t)idx };
 	q->arena =
 		mmap(NULL, TAP_ARENA_SIZE + TAP_BOUNCE, PROT_READ | PROT_WRITE,
@@ -107,16 +42,9 @@ static struct tap_queue *queue_create(struct tap_port *t, unsigned idx)
 }
 
 /* Creates the queues; they are not attached yet. */
-static int create_queues(struct tap_port *t, const struct port_env *env,
-			 const struct port_conf *common,
-			 const struct port_ops *ops)
+static int create_queues(struct tap_port *t, unsigned count)
 {
-	int rc = port_init(&t->port, env, &port_tap_type, ops, common,
-			   t->tap.count);
-
-	if (rc)
-		return rc;
-	for (; t->count < t->tap.count; t->count++) {
+	for (; t->count < count; t->count++) {
 		struct tap_queue *q = queue_create(t, t->count);
 
 		if (!q)
@@ -132,15 +60,17 @@ static int create_queues(struct tap_port *t, const struct port_env *env,
 static const struct {
 	const char *name;
 	bool has_link;
-	bool is_final; /* tap_examine() does not leave the state */
+	bool is_final;	  /* tap_examine() does not leave the state */
+	bool is_starting; /* the end of a child leaves the state */
 } states[TAP_STATES] = {
-	[TAP_SCRIPT] = { "script running", false, true },
-	[TAP_FAILED] = { "failed", false, true },
-	[TAP_UP] = { "up", true, false },
-	[TAP_NO_CARRIER] = { "no carrier", false, false },
-	[TAP_DOWN] = { "down", false, false },
-	[TAP_ELSEWHERE] = { "in another namespace", true, false },
-	[TAP_GONE] = { "gone", false, true },
+	[TAP_HELPER] = { "helper running", false, true, true },
+	[TAP_SCRIPT] = { "script running", false, true, true },
+	[TAP_FAILED] = { "failed", false, true, false },
+	[TAP_UP] = { "up", true, false, false },
+	[TAP_NO_CARRIER] = { "no carrier", false, false, false },
+	[TAP_DOWN] = { "down", false, false, false },
+	[TAP_ELSEWHERE] = { "in another namespace", true, false, false },
+	[TAP_GONE] = { "gone", false, true, false },
 };
 
 static int set_link(struct tap_port *t, bool is_up)
@@ -160,7 +90,7 @@ static void enter(struct tap_port *t, enum tap_state state)
 	    set_link(t, states[state].has_link))
 		log_limited(&t->log, LOG_LEVEL_ERR,
 			    "port=%s: out of memory: link down", t->port.name);
-	if (is_new)
+	if (is_new && state != TAP_FAILED)
 		log_limited(&t->log, LOG_LEVEL_INFO,
 			    "port=%s: interface %s: %s", t->port.name,
 			    t->tap.name, states[state].name);
@@ -195,8 +125,13 @@ int tap_start(struct tap_port *t)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; i < t->count && !rc; i++)
-		rc = rxq_attach(&t->q[i]->rx);
+	for (unsigned i = 0; i < t->count && !rc; i++) {
+		struct tap_queue *q = t->q[i];
+
+		q->fd = q->rx.event_fd = t->tap.fd[i];
+		q->hdr_size = t->tap.has_vnet_hdr ? VNET_HDR_MAX : 0;
+		rc = rxq_attach(&q->rx);
+	}
 	if (rc)
 		return rc;
 	t->state = tap_if_look(&t->tap);
@@ -205,9 +140,30 @@ int tap_start(struct tap_port *t)
 	return set_link(t, states[t->state].has_link);
 }
 
-/* Undoes all that tap_create() has done, except opening the interface. */
+int tap_take(struct tap_port *t, int fd, const char *what, struct err *err)
+{
+	int rc = tap_if_adopt_fd(&t->tap, what, fd, err);
+
+	if (rc)
+		return rc;
+	rc = tap_if_set_up(&t->tap, t->sndbuf, err);
+	if (!rc) {
+		rc = tap_start(t);
+		if (rc)
+			err_set(err, rc, "%s: %s", what, strerror(-rc));
+	}
+	if (rc) {
+		detach_queues(t);
+		tap_if_release(&t->tap);
+	}
+	return rc;
+}
+
+/* Undoes all that tap_port_create() has done, except that it took the
+ * interface. */
 static void release(struct tap_port *t)
 {
+	tap_helper_leave(t);
 	tap_link_leave(t);
 	detach_queues(t);
 	if (t->port.name)
@@ -235,12 +191,14 @@ static void set_gro(struct tap_port *t, bool on)
 		rxq_set_gro(&t->q[i]->rx, on);
 }
 
-static int tap_set(struct port *p, const void *conf_, struct err *err)
+/* The only option that may change. */
+static int tap_set(struct port *p, const void *conf, struct err *err)
 {
-	const struct tap_conf *conf = conf_;
+	const struct opt_row *row = opt_find(p->type->rows, "gro");
 
 	(void)err;
-	set_gro(container_of(p, struct tap_port, port), conf->gro);
+	set_gro(container_of(p, struct tap_port, port),
+		*(const bool *)((const char *)conf + row->offset));
 	return 0;
 }
 
@@ -248,15 +206,18 @@ static void tap_show(const struct port *p, struct show *s)
 {
 	const struct tap_port *t = container_of(p, struct tap_port, port);
 
-	show_str(s, "interface", t->tap.name);
+	if (*t->tap.name)
+		show_str(s, "interface", t->tap.name);
 	show_str(s, "interface_state", states[t->state].name);
 	if (*t->reason)
 		show_str(s, "reason", t->reason);
 	show_flag(s, "created", t->tap.is_created);
 	show_flag(s, "vnet_hdr", t->tap.has_vnet_hdr);
 	show_flag(s, "gro", t->count && t->q[0]->rx.wants_gro);
-	if (t->tap.is_bridged)
+	if (*t->tap.bridge)
 		show_str(s, "bridge", t->tap.bridge);
+	if (tap_if_mtu(&t->tap))
+		show_num(s, "mtu", tap_if_mtu(&t->tap));
 }
 
 static int tap_starting(const struct port *p, struct err *err)
@@ -265,7 +226,7 @@ static int tap_starting(const struct port *p, struct err *err)
 
 	if (*t->reason)
 		return err_set(err, -EIO, "%s", t->reason);
-	return t->state == TAP_SCRIPT;
+	return states[t->state].is_starting;
 }
 
 static const struct port_ops tap_ops = {
@@ -279,136 +240,60 @@ static const struct port_ops tap_ops = {
 	.show = tap_show,
 };
 
-/* Returns @path, or NULL for "no". */
-static const char *script_path(const char *path)
+static int create_scripts(struct tap_port *t, const struct tap_setup *setup)
 {
-	return strcmp(path, "no") ? path : NULL;
-}
-
-/* Refuses options that have no meaning for open descriptors. */
-static int check_passed(const struct tap_conf *c, struct err *err)
-{
-	const char *key = c->fd ? "fd" : "fds";
-	const struct {
-		const char *key;
-		bool given;
-	} refused[] = {
-		{ "fd", c->fd && c->fds },
-		{ "ifname", c->ifname_given },
-		{ "queues", c->queues_given },
-		{ "vnet_hdr", c->vnet_hdr_given },
-		{ "br", c->br != NULL },
-		{ "script", script_path(c->script) },
-		{ "downscript", script_path(c->downscript) },
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(refused); i++)
-		if (refused[i].given)
-			return err_set(err, -EINVAL,
-				       "%s: cannot stand together with %s=",
-				       refused[i].key, i ? key : "fds");
-	if (c->fd && strchr(c->fd, ':'))
-		return err_set(err, -EINVAL,
-			       "fd=%s: must be one descriptor; several go "
-			       "into fds=",
-			       c->fd);
-	return 0;
-}
-
-/* Closes the interface; passed descriptors stay open for their owner. */
-static void give_up_interface(struct tap_if *t)
-{
-	if (t->is_passed)
-		tap_if_release(t);
-	else
-		tap_if_close(t);
-}
-
-/* Opens the interface and sets it up as the options say. */
-static int open_interface(struct tap_if *t, const struct tap_conf *c,
-			  struct err *err)
-{
-	int rc;
-
-	if (c->fd || c->fds) {
-		rc = check_passed(c, err);
-		if (!rc)
-			rc = tap_if_adopt(t, c->fd ? "fd" : "fds",
-					  c->fd ? c->fd : c->fds, err);
-	} else {
-		rc = tap_if_open(t, c->ifname, c->queues, c->vnet_hdr, err);
-	}
-	if (rc)
-		return rc;
-	rc = tap_if_set_up(t, c->sndbuf, err);
-	if (!rc && c->br)
-		rc = tap_if_join_bridge(t, c->br, err);
-	if (!rc)
-		rc = tap_if_bring_up(t, err);
-	if (rc)
-		give_up_interface(t);
-	return rc;
-}
-
-static void say_no_vhost(const struct tap_conf *c, const char *id)
-{
-	if (c->vhost || c->vhostforce || c->vhostfd || c->vhostfds ||
-	    c->has_poll_us)
-		log_info("port=%s: the options about vhost-net have no effect: "
-			 "the switch moves the frames",
-			 id);
-}
-
-static int create_scripts(struct tap_port *t, const struct tap_conf *c)
-{
-	const char *up = script_path(c->script);
-	const char *down = script_path(c->downscript);
-
-	if (!up && !down)
+	if (!setup->script && !setup->downscript)
 		return 0;
-	t->scripts = tap_scripts_create(t->loop, t->port.name, up, down);
+	t->scripts = tap_scripts_create(t->loop, t->port.name, setup->script,
+					setup->downscript);
 	return t->scripts ? 0 : -ENOMEM;
 }
 
-static int start(struct tap_port *t, struct err *err)
+/* Starts what the interface waits for, or else the port. */
+static int start(struct tap_port *t, const struct tap_setup *setup,
+		 struct err *err)
 {
 	int rc = tap_link_follow(t);
 
+	if (!rc && setup->helper) {
+		t->state = TAP_HELPER;
+		return tap_helper_begin(t, setup->helper, setup->bridge, err);
+	}
 	if (!rc && tap_scripts_have_up(t->scripts)) {
 		t->state = TAP_SCRIPT;
 		return tap_scripts_begin(t->scripts, t, err);
 	}
 	if (!rc)
 		rc = tap_start(t);
-	return rc ? err_set(err, rc, "tap %s: %s", t->tap.name, strerror(-rc))
+	return rc ? err_set(err, rc, "interface %s: %s", t->tap.name,
+			    strerror(-rc))
 		  : 0;
 }
 
-static int tap_create(const struct port_env *env,
-		      const struct port_conf *common, const void *conf_,
-		      struct port **out, struct err *err)
+int tap_port_create(const struct port_env *env, const struct port_conf *common,
+		    const struct tap_setup *setup, struct port **out,
+		    struct err *err)
 {
-	const struct tap_conf *conf = conf_;
 	struct tap_port *t = calloc(1, sizeof(*t));
+	unsigned count = setup->helper ? 1 : setup->tap->count;
 	int rc;
 
 	if (!t)
 		return err_set(err, -ENOMEM, "out of memory");
 	t->loop = env->loop;
-	say_no_vhost(conf, common->id);
-	rc = open_interface(&t->tap, conf, err);
-	if (rc) {
-		free(t);
-		return rc;
-	}
-	rc = create_queues(t, env, common, &tap_ops);
+	t->sndbuf = setup->sndbuf;
+	if (!setup->helper)
+		tap_if_move(&t->tap, setup->tap);
+	rc = port_init(&t->port, env, setup->type, &tap_ops, common, count);
 	if (!rc)
-		rc = create_scripts(t, conf);
+		rc = create_queues(t, count);
+	if (!rc)
+		rc = create_scripts(t, setup);
 	if (rc) {
-		err_set(err, rc, "tap %s: %s", t->tap.name, strerror(-rc));
+		err_set(err, rc, "%s", strerror(-rc));
 	} else {
-		set_gro(t, conf->gro);
-		rc = start(t, err);
+		set_gro(t, setup->gro);
+		rc = start(t, setup, err);
 	}
 	if (!rc) {
 		*out = &t->port;
@@ -416,15 +301,8 @@ static int tap_create(const struct port_env *env,
 	}
 	release(t);
 	tap_scripts_destroy(t->scripts);
-	give_up_interface(&t->tap);
+	if (!setup->helper)
+		tap_if_move(setup->tap, &t->tap);
 	free(t);
 	return rc;
 }
-
-const struct port_type port_tap_type = {
-	.name = "tap",
-	.help = "a tap interface of the kernel",
-	.rows = tap_rows,
-	.conf_size = sizeof(struct tap_conf),
-	.create = tap_create,
-};

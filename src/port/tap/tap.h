@@ -1,28 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Internals of the tap port: tap.c is the port (control thread), tap_io.c the
- * data path of its queues (workers), tap_link.c follows the interface's state,
- * tap_script.c runs the scripts, tap_linux.c talks to the kernel.
+ * Ports on interfaces of the kernel that give us descriptors: the types `tap`
+ * (tap_type.c), `bridge` and `macvtap`, whose files have their options. tap.c
+ * is the port of all of them (control thread), tap_io.c the data path of its
+ * queues (workers), tap_link.c follows the interface's state, tap_script.c runs
+ * scripts, tap_helper.c a helper that brings the interface; tap_linux.c,
+ * tap_adopt.c and macvtap_link.c talk to the kernel.
  */
 #ifndef RW_TAP_H
 #define RW_TAP_H
 
 #include <sys/uio.h>
 
+#include "child.h"
 #include "log.h"
 #include "port.h"
 #include "store.h"
 #include "tap_linux.h"
 
-#define TAP_READ_ROOM  (68 * 1024) /* the largest frame and its header */
-#define TAP_ARENA_SIZE (8 * TAP_READ_ROOM) /* eight such frames in a burst */
-#define TAP_BOUNCE     TAP_READ_ROOM /* behind the arena, for transmission */
+#define TAP_READ_ROOM	   (68 * 1024) /* the largest frame and its header */
+#define TAP_ARENA_SIZE	   (8 * TAP_READ_ROOM) /* eight such frames in a burst */
+#define TAP_BOUNCE	   TAP_READ_ROOM /* behind the arena, for transmission */
+#define TAP_CHILD_MS	   10000 /* a script or helper that takes longer is ended */
+
+#define TAP_DEFAULT_BRIDGE "br0"
 
 struct tap_queue {
 	struct rxq rx;
 	struct txq tx;
-	int fd;		    /* [const] borrowed from the tap_if */
-	unsigned hdr_size;  /* [const] 12, or 0 without vnet_hdr */
+	int fd;		    /* [const since tap_start()] borrowed from the
+			     * tap_if */
+	unsigned hdr_size;  /* [const since tap_start()] 12, or 0 without
+			     * vnet_hdr */
 	uint8_t *arena;	    /* [const] TAP_ARENA_SIZE, then TAP_BOUNCE */
 	bool has_more;	    /* [worker] the last burst stopped early */
 	bool is_gone;	    /* [worker] the interface is gone and control was
@@ -34,7 +43,9 @@ struct tap_port {
 	struct port port;
 	struct tap_if tap;    /* [ctl] */
 	enum tap_state state; /* [ctl] */
-	char reason[256];     /* [ctl] why it failed; empty: not failed */
+	char reason[512];     /* [ctl] why it failed; empty: not failed */
+	uint64_t sndbuf; /* [const] for a helper's interface; 0: no bound */
+	struct tap_helper *helper;   /* [ctl] NULL: none runs */
 	struct tap_scripts *scripts; /* [ctl] NULL: none */
 	struct loop *loop;	     /* [const] */
 	struct tap_port *next;	     /* [ctl] list of all taps, tap_link.c */
@@ -45,6 +56,23 @@ struct tap_port {
 	struct log_limit log;
 };
 
+/* What a port shall do; borrowed during tap_port_create(). */
+struct tap_setup {
+	const struct port_type *type; /* has a boolean option gro */
+	struct tap_if *tap; /* open, moved to the port; unused with a helper */
+	const char *script, *downscript; /* NULL: none */
+	const char *helper;		 /* NULL: none */
+	const char *bridge; /* the helper's; checked by tap_if_check_name() */
+	uint64_t sndbuf;    /* for a helper's interface */
+	bool gro;
+};
+
+/* Makes a port and starts it. Returns 0 with the port in *@out; or -errno with
+ * @err, and setup->tap is the caller's again. [ctl] */
+int tap_port_create(const struct port_env *env, const struct port_conf *common,
+		    const struct tap_setup *setup, struct port **out,
+		    struct err *err);
+
 /* The port_ops of a tap's queues. [worker] */
 unsigned tap_rx_burst(struct rxq *rx, struct burst *b);
 bool tap_rx_arm(struct rxq *rx);
@@ -54,6 +82,10 @@ unsigned tap_tx_burst(struct txq *tx, struct frame *const *frames, unsigned n);
 /* Attaches the queues and sets the link by the interface's state. Returns 0,
  * -ENODEV if the interface is gone, or another -errno. [ctl] */
 int tap_start(struct tap_port *t);
+/* Gives a port without an interface that of @fd, sets it up and starts the
+ * port. Returns 0; or -errno with @err, which begins with @what, and the caller
+ * still owns @fd. [ctl] */
+int tap_take(struct tap_port *t, int fd, const char *what, struct err *err);
 /* Makes the port fail for good, with the link down and a reason. [ctl] */
 void tap_fail(struct tap_port *t, const char *reason);
 /* Asks the kernel for the interface's state and makes it the port's. [ctl] */
@@ -86,5 +118,18 @@ int tap_scripts_begin(struct tap_scripts *s, struct tap_port *t,
 void tap_scripts_end(struct tap_scripts *s, struct tap_if *tap);
 /* Frees the scripts of a port that could not be created; NULL is fine. [ctl] */
 void tap_scripts_destroy(struct tap_scripts *s);
+/* Returns 0 for a child of option @key=@path that succeeded, or -errno with
+ * @err, which says how it ended. */
+int tap_judge_child(const struct child *c, const char *key, const char *path,
+		    int status, struct err *err);
+
+/*
+ * Starts the helper @path for @t, which joins the interface to @bridge. Its end
+ * calls tap_take() or tap_fail(). Returns 0 or -errno with @err. [ctl]
+ */
+int tap_helper_begin(struct tap_port *t, const char *path, const char *bridge,
+		     struct err *err);
+/* Ends the helper of a port that is destroyed, if one runs. [ctl] */
+void tap_helper_leave(struct tap_port *t);
 
 #endif

@@ -34,7 +34,7 @@
 /* Interfaces with open descriptors: no descriptor may be used twice. */
 static struct tap_if *all_open;
 
-static void enlist(struct tap_if *t)
+void tap_if_enlist(struct tap_if *t)
 {
 	t->next = all_open;
 	all_open = t;
@@ -50,8 +50,7 @@ static void delist(const struct tap_if *t)
 		*at = t->next;
 }
 
-/* Returns the open interface with descriptor @fd or name @name, or NULL. */
-static const struct tap_if *find_owner(int fd, const char *name)
+const struct tap_if *tap_if_find(int fd, const char *name)
 {
 	for (const struct tap_if *t = all_open; t; t = t->next) {
 		if (name && !strcmp(t->name, name))
@@ -68,7 +67,7 @@ void tap_if_move(struct tap_if *to, struct tap_if *from)
 	delist(from);
 	*to = *from;
 	from->count = 0;
-	enlist(to);
+	tap_if_enlist(to);
 }
 
 void tap_if_release(struct tap_if *t)
@@ -77,8 +76,7 @@ void tap_if_release(struct tap_if *t)
 	t->count = 0;
 }
 
-/* Makes an interface ioctl with @ifr for @name. Returns 0 or -errno. */
-static int if_ioctl(unsigned long request, const char *name, struct ifreq *ifr)
+int tap_if_ioctl(unsigned long request, const char *name, struct ifreq *ifr)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int rc = 0;
@@ -153,7 +151,7 @@ static int explain_open(const char *name, short flags, bool exists, int rc,
 			       "CAP_NET_ADMIN, or let root make it first with "
 			       "\"ip tuntap add dev %s mode tap%s user $USER\"",
 			       name, strchr(name, '%') ? "NAME" : name, mq);
-	if (rc == -EBUSY && find_owner(-1, name))
+	if (rc == -EBUSY && tap_if_find(-1, name))
 		return err_set(err, rc,
 			       "ifname=%s: another port has it, or its "
 			       "downscript still runs",
@@ -178,6 +176,16 @@ static int explain_open(const char *name, short flags, bool exists, int rc,
 		       strerror(-rc));
 }
 
+int tap_if_check_name(const char *key, const char *name, struct err *err)
+{
+	if (*name && strlen(name) < IFNAMSIZ && !strpbrk(name, "/: \t\n"))
+		return 0;
+	return err_set(err, -EINVAL,
+		       "%s=%s: must be an interface name: at most %d "
+		       "characters, none of them / : or a space",
+		       key, name, IFNAMSIZ - 1);
+}
+
 int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 		bool wants_vnet_hdr, struct err *err)
 {
@@ -187,11 +195,9 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 
 	*t = (struct tap_if){ .is_created = !exists,
 			      .has_vnet_hdr = wants_vnet_hdr };
-	if (strlen(ifname) >= IFNAMSIZ || strpbrk(ifname, "/: \t\n"))
-		return err_set(err, -EINVAL,
-			       "ifname=%s: must be an interface name: at most "
-			       "%d characters, none of them / : or a space",
-			       ifname, IFNAMSIZ - 1);
+	rc = tap_if_check_name("ifname", ifname, err);
+	if (rc)
+		return rc;
 	if (queues > 1)
 		flags |= IFF_MULTI_QUEUE;
 	if (wants_vnet_hdr)
@@ -208,93 +214,13 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 	while (t->count < queues && !rc)
 		rc = open_queue(t, t->name, flags);
 	if (!rc) {
-		enlist(t);
+		tap_if_enlist(t);
 		return 0;
 	}
 	err_set(err, rc, "queues=%u: the kernel gave %u of %s: %s", queues,
 		t->count, t->name, strerror(-rc));
 	tap_if_close(t);
 	return rc;
-}
-
-/* Takes @fd over if it is a usable tap of the same interface as the descriptors
- * before it. */
-static int adopt_one(struct tap_if *t, const char *key, int fd, struct err *err)
-{
-	const struct tap_if *owner = find_owner(fd, NULL);
-	struct ifreq ifr = { 0 };
-	bool has_hdr;
-
-	if (owner)
-		return err_set(err, -EBUSY,
-			       "%s: descriptor %d is in use already, for the "
-			       "interface %s: each is for one port and queue",
-			       key, fd, owner->name);
-	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
-		return err_set(err, -EINVAL, "%s: descriptor %d is no open tap",
-			       key, fd);
-	if (!(ifr.ifr_flags & IFF_TAP) || !(ifr.ifr_flags & IFF_NO_PI))
-		return err_set(err, -EINVAL,
-			       "%s: descriptor %d must be opened with IFF_TAP "
-			       "and IFF_NO_PI",
-			       key, fd);
-	has_hdr = ifr.ifr_flags & IFF_VNET_HDR;
-	if (t->count && (strncmp(t->name, ifr.ifr_name, IFNAMSIZ) ||
-			 has_hdr != t->has_vnet_hdr))
-		return err_set(err, -EINVAL,
-			       "%s: descriptor %d is not of the interface %s "
-			       "as the first one is",
-			       key, fd, t->name);
-	snprintf(t->name, IFNAMSIZ, "%s", ifr.ifr_name);
-	t->has_vnet_hdr = has_hdr;
-	t->fd[t->count++] = fd;
-	return 0;
-}
-
-static int adopt_all(struct tap_if *t, const char *key, const char *fds,
-		     struct err *err)
-{
-	const char *p = fds;
-
-	do {
-		char *end;
-		long fd = strtol(p, &end, 10);
-		int rc;
-
-		if (end == p || (*end && *end != ':') || fd < 0 || fd > INT_MAX)
-			return err_set(err, -EINVAL,
-				       "%s=%s: must be open descriptors' "
-				       "numbers, separated by colons",
-				       key, fds);
-		if (t->count == TAP_MAX_QUEUES)
-			return err_set(err, -EINVAL,
-				       "%s=%s: at most %d descriptors", key,
-				       fds, TAP_MAX_QUEUES);
-		rc = adopt_one(t, key, (int)fd, err);
-		if (rc)
-			return rc;
-		p = end + 1;
-	} while (p[-1]);
-	return 0;
-}
-
-int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
-		 struct err *err)
-{
-	int rc;
-
-	*t = (struct tap_if){ .is_passed = true };
-	enlist(t); /* now: find_owner() then refuses a repeated descriptor */
-	rc = adopt_all(t, key, fds, err);
-	if (rc) {
-		tap_if_release(t);
-		return rc;
-	}
-	for (unsigned i = 0; i < t->count; i++) {
-		fcntl(t->fd[i], F_SETFD, FD_CLOEXEC);
-		fd_set_nonblock(t->fd[i]);
-	}
-	return 0;
 }
 
 /* Sets the offloads that the kernel may use towards us. It takes the same from
@@ -348,7 +274,7 @@ int tap_if_bring_up(struct tap_if *t, struct err *err)
 
 	if (t->is_passed)
 		return 0;
-	rc = if_ioctl(SIOCGIFFLAGS, t->name, &ifr);
+	rc = tap_if_ioctl(SIOCGIFFLAGS, t->name, &ifr);
 	if (!rc && (ifr.ifr_flags & IFF_UP))
 		return 0;
 	if (!t->is_created) {
@@ -358,7 +284,7 @@ int tap_if_bring_up(struct tap_if *t, struct err *err)
 		return 0;
 	}
 	ifr.ifr_flags |= IFF_UP;
-	rc = rc ? rc : if_ioctl(SIOCSIFFLAGS, t->name, &ifr);
+	rc = rc ? rc : tap_if_ioctl(SIOCSIFFLAGS, t->name, &ifr);
 	if (rc)
 		err_set(err, rc, "ifname=%s: cannot bring it up: %s", t->name,
 			strerror(-rc));
@@ -376,10 +302,10 @@ int tap_if_join_bridge(struct tap_if *t, const char *bridge, struct err *err)
 			       "link add %s type bridge\"",
 			       bridge, bridge);
 	/* A member with a smaller MTU would lower the bridge's MTU. */
-	if (t->is_created && !if_ioctl(SIOCGIFMTU, bridge, &ifr))
-		if_ioctl(SIOCSIFMTU, t->name, &ifr);
+	if (t->is_created && !tap_if_ioctl(SIOCGIFMTU, bridge, &ifr))
+		tap_if_ioctl(SIOCSIFMTU, t->name, &ifr);
 	ifr.ifr_ifindex = (int)if_nametoindex(t->name);
-	rc = if_ioctl(SIOCBRADDIF, bridge, &ifr);
+	rc = tap_if_ioctl(SIOCBRADDIF, bridge, &ifr);
 	switch (-rc) {
 	case 0:
 		t->is_bridged = true;
@@ -411,7 +337,7 @@ static bool is_local(int fd, const char *name)
 {
 	struct ifreq own = { 0 }, local = { 0 };
 
-	return !if_ioctl(SIOCGIFHWADDR, name, &local) &&
+	return !tap_if_ioctl(SIOCGIFHWADDR, name, &local) &&
 	       ioctl(fd, SIOCGIFHWADDR, &own) >= 0 &&
 	       !memcmp(own.ifr_hwaddr.sa_data, local.ifr_hwaddr.sa_data,
 		       ETH_ALEN);
@@ -427,7 +353,7 @@ enum tap_state tap_if_look(struct tap_if *t)
 		return TAP_GONE;
 	snprintf(t->name, IFNAMSIZ, "%s", ifr.ifr_name);
 	if (!is_local(t->fd[0], t->name) ||
-	    if_ioctl(SIOCGIFFLAGS, t->name, &ifr)) {
+	    tap_if_ioctl(SIOCGIFFLAGS, t->name, &ifr)) {
 		t->ifindex = 0;
 		return TAP_ELSEWHERE;
 	}
@@ -437,13 +363,22 @@ enum tap_state tap_if_look(struct tap_if *t)
 	return ifr.ifr_flags & IFF_RUNNING ? TAP_UP : TAP_NO_CARRIER;
 }
 
+unsigned tap_if_mtu(const struct tap_if *t)
+{
+	struct ifreq ifr = { 0 };
+
+	if (!t->ifindex || tap_if_ioctl(SIOCGIFMTU, t->name, &ifr))
+		return 0;
+	return (unsigned)ifr.ifr_mtu;
+}
+
 void tap_if_close(struct tap_if *t)
 {
 	struct ifreq ifr = { 0 };
 
 	if (t->is_bridged && !t->is_created) {
 		ifr.ifr_ifindex = (int)if_nametoindex(t->name);
-		if_ioctl(SIOCBRDELIF, t->bridge, &ifr);
+		tap_if_ioctl(SIOCBRDELIF, t->bridge, &ifr);
 	}
 	delist(t);
 	for (unsigned i = 0; i < t->count; i++)

@@ -14,6 +14,7 @@
 
 /* The state of a port on a tap. tap.c has the table of states. */
 enum tap_state {
+	TAP_HELPER,	/* a helper is bringing the interface */
 	TAP_SCRIPT,	/* the up script runs */
 	TAP_FAILED,	/* failed for good; tap_port.reason says why */
 	TAP_UP,		/* the interface is up and running */
@@ -37,6 +38,8 @@ struct tap_if {
 	bool has_vnet_hdr; /* 12 bytes in front of each frame */
 	unsigned offloads; /* OFFLOAD_* that the kernel takes from us */
 	bool is_bridged;   /* we added it to @bridge */
+	unsigned made_link; /* index of the macvtap that we made and remove;
+			     * 0: none */
 	char bridge[IFNAMSIZ];
 	unsigned count; /* number of descriptors */
 	int fd[TAP_MAX_QUEUES];
@@ -47,11 +50,26 @@ struct tap_if {
 int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 		bool wants_vnet_hdr, struct err *err);
 
-/* Takes over the tap descriptors in @fds ("7:8:9"; @key is the option's name).
- * Returns 0 or -errno (-EBUSY: a descriptor is in use); after an error the
- * caller still owns all of them. */
+/* Takes over the tap descriptors that options call @fds ("7:8:9"; @key is the
+ * option's name). Returns 0 or -errno (-EBUSY: a descriptor is in use); after
+ * an error the caller still owns all of them. */
 int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
 		 struct err *err);
+/* Takes over the tap @fd. Returns 0 or -errno with @err, which begins with
+ * @what; after an error the caller still owns @fd. */
+int tap_if_adopt_fd(struct tap_if *t, const char *what, int fd,
+		    struct err *err);
+
+/* Returns 0 if @name can be the name of an interface, or -EINVAL with @err. */
+int tap_if_check_name(const char *key, const char *name, struct err *err);
+/* Makes the interface ioctl @request with @ifr for @name. Returns 0 or -errno.
+ */
+int tap_if_ioctl(unsigned long request, const char *name, struct ifreq *ifr);
+
+/* Puts @t into the list of open interfaces. */
+void tap_if_enlist(struct tap_if *t);
+/* Returns the open interface with descriptor @fd or name @name, or NULL. */
+const struct tap_if *tap_if_find(int fd, const char *name);
 
 /* Sets header size, offloads and send buffer (0: no bound) of every queue.
  * Returns 0 or -errno. */
@@ -67,6 +85,9 @@ int tap_if_join_bridge(struct tap_if *t, const char *bridge, struct err *err);
 /* Returns the present state of the interface, TAP_UP to TAP_GONE, and updates
  * its name and index. */
 enum tap_state tap_if_look(struct tap_if *t);
+
+/* Returns the interface's MTU, or 0 if it is not in our namespace. */
+unsigned tap_if_mtu(const struct tap_if *t);
 
 /* Moves @from to @to; @from is left without descriptors. */
 void tap_if_move(struct tap_if *to, struct tap_if *from);

@@ -16,8 +16,6 @@
 #include "child.h"
 #include "tap.h"
 
-#define SCRIPT_MS 10000 /* a script that takes longer is ended */
-
 struct tap_scripts {
 	struct child child;
 	struct loop *loop;
@@ -69,19 +67,19 @@ bool tap_scripts_have_up(const struct tap_scripts *s)
 	return s && s->up;
 }
 
-/* Returns 0 for a script that succeeded, or -errno with its failure. */
-static int judge(const struct tap_scripts *s, int status, struct err *err)
+int tap_judge_child(const struct child *c, const char *key, const char *path,
+		    int status, struct err *err)
 {
-	if (s->child.is_late)
+	if (c->is_late)
 		return err_set(err, -ETIMEDOUT,
 			       "%s=%s: still running after %d seconds; ended",
-			       s->key, s->path, SCRIPT_MS / 1000);
+			       key, path, TAP_CHILD_MS / 1000);
 	if (WIFSIGNALED(status))
-		return err_set(err, -EIO, "%s=%s: ended by signal %d", s->key,
-			       s->path, WTERMSIG(status));
+		return err_set(err, -EIO, "%s=%s: ended by signal %d", key,
+			       path, WTERMSIG(status));
 	if (WEXITSTATUS(status))
-		return err_set(err, -EIO, "%s=%s: ended with status %d", s->key,
-			       s->path, WEXITSTATUS(status));
+		return err_set(err, -EIO, "%s=%s: ended with status %d", key,
+			       path, WEXITSTATUS(status));
 	return 0;
 }
 
@@ -95,7 +93,7 @@ static int run(struct tap_scripts *s, const char *key, const char *path,
 
 	s->key = key;
 	s->path = path;
-	rc = child_start(&s->child, s->loop, argv, SCRIPT_MS, on_end);
+	rc = child_start(&s->child, s->loop, argv, TAP_CHILD_MS, on_end);
 	if (rc)
 		err_set(err, rc, "%s=%s: cannot run it: %s", key, path,
 			strerror(-rc));
@@ -123,7 +121,7 @@ static void on_end(struct child *c, int status)
 {
 	struct tap_scripts *s = container_of(c, struct tap_scripts, child);
 	struct err err;
-	int rc = judge(s, status, &err);
+	int rc = tap_judge_child(c, s->key, s->path, status, &err);
 
 	if (s->port) {
 		if (!rc) {

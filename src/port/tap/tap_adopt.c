@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taps that others opened, see tap_linux.h: their descriptors are named in
+ * options, or come from a helper. Control thread; calls the kernel and base/.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if_tun.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "fd.h"
+#include "tap_linux.h"
+
+/* Takes @fd over if it is a usable tap of the same interface as the descriptors
+ * before it. @what begins error texts. */
+static int adopt_one(struct tap_if *t, const char *what, int fd,
+		     struct err *err)
+{
+	struct ifreq ifr = { 0 };
+	bool has_hdr;
+
+	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+		return err_set(err, -EINVAL, "%s is no open tap", what);
+	if (!(ifr.ifr_flags & IFF_TAP) || !(ifr.ifr_flags & IFF_NO_PI))
+		return err_set(err, -EINVAL,
+			       "%s must be opened with IFF_TAP and IFF_NO_PI",
+			       what);
+	has_hdr = ifr.ifr_flags & IFF_VNET_HDR;
+	if (t->count && (strncmp(t->name, ifr.ifr_name, IFNAMSIZ) ||
+			 has_hdr != t->has_vnet_hdr))
+		return err_set(err, -EINVAL,
+			       "%s is not of the interface %s as the first "
+			       "one is",
+			       what, t->name);
+	snprintf(t->name, IFNAMSIZ, "%s", ifr.ifr_name);
+	t->has_vnet_hdr = has_hdr;
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fd_set_nonblock(fd);
+	t->fd[t->count++] = fd;
+	return 0;
+}
+
+/* Takes over the descriptor that options call @number. */
+static int adopt_named(struct tap_if *t, const char *key, int number,
+		       struct err *err)
+{
+	int fd = fd_find_named(number);
+	const struct tap_if *owner = NULL;
+	char what[80];
+
+	/* Without an offer @number is one of ours, perhaps a port's. */
+	if (fd >= 0 || !fd_is_offering())
+		owner = tap_if_find(fd >= 0 ? fd : number, NULL);
+	if (owner)
+		return err_set(err, -EBUSY,
+			       "%s: descriptor %d is in use already, for the "
+			       "interface %s: each is for one port and queue",
+			       key, number, owner->name);
+	if (fd < 0)
+		return err_set(err, -EINVAL,
+			       "%s: descriptor %d is no open tap %s", key,
+			       number, fd_named_from());
+	snprintf(what, sizeof(what), "%s: descriptor %d", key, number);
+	return adopt_one(t, what, fd, err);
+}
+
+static int adopt_all(struct tap_if *t, const char *key, const char *fds,
+		     struct err *err)
+{
+	const char *p = fds;
+
+	do {
+		char *end;
+		long fd = strtol(p, &end, 10);
+		int rc;
+
+		if (end == p || (*end && *end != ':') || fd < 0 || fd > INT_MAX)
+			return err_set(err, -EINVAL,
+				       "%s=%s: must be open descriptors' "
+				       "numbers, separated by colons",
+				       key, fds);
+		if (t->count == TAP_MAX_QUEUES)
+			return err_set(err, -EINVAL,
+				       "%s=%s: at most %d descriptors", key,
+				       fds, TAP_MAX_QUEUES);
+		rc = adopt_named(t, key, (int)fd, err);
+		if (rc)
+			return rc;
+		p = end + 1;
+	} while (p[-1]);
+	return 0;
+}
+
+int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
+		 struct err *err)
+{
+	int rc;
+
+	*t = (struct tap_if){ .is_passed = true };
+	tap_if_enlist(
+		t); /* now: tap_if_find() then refuses a repeated descriptor */
+	rc = adopt_all(t, key, fds, err);
+	if (rc)
+		tap_if_release(t);
+	return rc;
+}
+
+int tap_if_adopt_fd(struct tap_if *t, const char *what, int fd, struct err *err)
+{
+	int rc;
+
+	*t = (struct tap_if){ .is_passed = true };
+	rc = adopt_one(t, what, fd, err);
+	if (!rc)
+		tap_if_enlist(t);
+	return rc;
+}
