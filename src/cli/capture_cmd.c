@@ -78,7 +78,7 @@ static json_t *wait_for_end(struct client *c, const char *id, int signal_fd,
 	 * have the numbers. */
 	if (pfd[1].revents)
 		rc = client_send(c, "capture.stop",
-				 json_pack("{s:s}", "id", id), -1, err);
+				 json_pack("{s:s}", "id", id), NULL, err);
 	if (rc)
 		return NULL;
 	message = client_receive(c, err);
@@ -97,6 +97,7 @@ static int run_capture(struct client *c, const struct call *call,
 {
 	const struct capture_own *own = call->own;
 	const char *id = call_param(call, "id");
+	struct client_fds fds = { .count = 1 };
 	json_t *reply, *result = NULL;
 	int rc, fd, signal_fd;
 
@@ -115,7 +116,8 @@ static int run_capture(struct client *c, const struct call *call,
 	if (fd < 0)
 		return fd;
 	signal_fd = catch_interrupt();
-	rc = client_send(c, "capture.start", json_incref(call->params), fd,
+	fds.fd = &fd;
+	rc = client_send(c, "capture.start", json_incref(call->params), &fds,
 			 err);
 	fd_close(&fd);
 	if (rc)

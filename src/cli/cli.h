@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "args.h"
+#include "client.h"
 #include "commands.h"
 
 enum exit_code {
@@ -23,8 +24,9 @@ struct call {
 	const struct command *command;
 	char *control; /* NULL: default path */
 	bool json;
-	json_t *params; /* the request's: an object */
-	void *own;	/* struct that the front's own rows filled */
+	json_t *params;	       /* the request's: an object */
+	struct client_fds fds; /* sent with the request */
+	void *own;	       /* struct that the front's own rows filled */
 };
 
 struct front {

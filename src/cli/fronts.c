@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands' printers, and the commands that do more than send one request
  * and print its result. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,13 +10,56 @@
 
 #include "cli.h"
 #include "client.h"
+#include "netdev.h"
 #include "print.h"
+#include "rpc.h"
 
+/* Stores in @fd the descriptors that @netdev names, which must be open, and
+ * their number in *@count. */
+static int find_fds(const char *netdev, int fd[RPC_MAX_FDS], unsigned *count,
+		    struct err *err)
+{
+	struct netdev *n;
+	struct err unused;
+
+	*count = 0;
+	if (netdev_parse(netdev, &n, &unused))
+		return 0; /* the daemon says what is wrong */
+	*count = netdev_fds(n, fd, RPC_MAX_FDS);
+	netdev_free(n);
+	for (unsigned i = 0; i < *count; i++)
+		if (fcntl(fd[i], F_GETFD) < 0)
+			return err_set(err, -EBADF,
+				       "descriptor %d is not open in this "
+				       "command: it must be started with it, "
+				       "as by %d<>FILE in a shell",
+				       fd[i], fd[i]);
+	return 0;
+}
+
+/* Descriptors that options name are ours: they go with the request. */
 static int port_add_run(struct call *call)
 {
-	if (help_print_netdev(call_param(call, "netdev")))
+	const char *netdev = call_param(call, "netdev");
+	int fd[RPC_MAX_FDS];
+	json_t *names;
+	struct err err;
+	int code;
+
+	if (help_print_netdev(netdev))
 		return EXIT_DONE;
-	return call_request_and_print(call);
+	if (find_fds(netdev, fd, &call->fds.count, &err))
+		return cli_fail(EXIT_REFUSED, "%s", err.msg);
+	call->fds.fd = fd;
+	if (call->fds.count) {
+		names = json_array();
+		for (unsigned i = 0; i < call->fds.count; i++)
+			json_array_append_new(names, json_integer(fd[i]));
+		json_object_set_new(call->params, "descriptors", names);
+	}
+	code = call_request_and_print(call);
+	call->fds = (struct client_fds){ 0 };
+	return code;
 }
 
 struct stats_own {

@@ -101,8 +101,9 @@ int call_request(const struct call *call, json_t **result)
 	int rc = client_open(&c, call->control, &err);
 
 	if (!rc) {
-		rc = client_call(&c, call->command->method,
-				 json_incref(call->params), result, &err);
+		rc = client_call_with(&c, call->command->method,
+				      json_incref(call->params), &call->fds,
+				      result, &err);
 		client_close(&c);
 	}
 	return rc ? cli_fail(cli_exit_code(rc), "%s", err.msg) : EXIT_DONE;

@@ -45,9 +45,11 @@ const struct command commands[] = {
 	  .method = "port.add",
 	  .help = "add a port, written as behind -netdev",
 	  .more = "Relative paths are taken from the directory that the "
-		  "daemon was started in.",
+		  "daemon was started in. Descriptors that options name by "
+		  "number (fd=7) are those of this command; the daemon gets "
+		  "them.",
 	  PARAMS(port_add_args, port_add_params),
-	  .others = "or `type`, `id` and options by name",
+	  .others = "or `type`, `id` and options by name; [`descriptors`]",
 	  .result = "`id`",
 	  .fn = method_port_add },
 	{ .name = "port del",

@@ -50,21 +50,25 @@ const struct opt_row capture_params[] = {
 int method_capture_start(struct rpc_call *call)
 {
 	const struct capture_args *args = call->args;
-	struct daemon_port *p =
-		daemon_find_port(call->ctx, args->id, &call->err);
+	struct daemon_port *p;
 	struct capture_config config = {
 		.snaplen = args->snaplen,
 		.max_frames = args->count,
 		.direction = (enum capture_direction)args->direction,
 	};
+	int rc = rpc_call_take_fds(call, &config.fd, 1);
 
-	if (!p)
-		return -ENOENT;
-	if (call->fd < 0)
-		return err_set(&call->err, -EINVAL,
+	if (rc == -EINVAL)
+		return err_set(&call->err, rc,
 			       "no file descriptor came along (SCM_RIGHTS): "
 			       "the capture is written to it");
-	config.fd = fd_take(&call->fd);
+	if (rc)
+		return rc;
+	p = daemon_find_port(call->ctx, args->id, &call->err);
+	if (!p) {
+		fd_close(&config.fd);
+		return -ENOENT;
+	}
 	return daemon_capture_start(call->ctx, p, &config, call->conn,
 				    &call->err);
 }

@@ -2,10 +2,12 @@
 /* Methods about ports. Control thread. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fd.h"
 #include "json_opt.h"
 #include "json_show.h"
 #include "log.h"
@@ -72,26 +74,76 @@ const struct opt_row port_add_params[] = {
 	{ NULL },
 };
 
-/* Takes {"netdev": "TYPE,id=..."} as on the command line, or each option as a
- * parameter. Beside "type", "netdev" is an option of that type. */
-int method_port_add(struct rpc_call *call)
+/* Reads a number that options call a descriptor by. Returns it, or -1 if it is
+ * none or one of the @count before it. */
+static int read_name(const json_t *item, const struct fd_named *named,
+		     unsigned count)
+{
+	json_int_t number = json_integer_value(item);
+
+	if (!json_is_integer(item) || number < 0 || number > INT_MAX)
+		return -1;
+	for (unsigned i = 0; i < count; i++)
+		if (named[i].number == number)
+			return -1;
+	return (int)number;
+}
+
+/* Takes the descriptors that came along, with the numbers in @names, which may
+ * be NULL. Returns how many, or -errno. */
+static int take_named(struct rpc_call *call, const json_t *names,
+		      struct fd_named named[RPC_MAX_FDS])
+{
+	unsigned count = (unsigned)json_array_size(names);
+	int fd[RPC_MAX_FDS], rc;
+
+	if (!names)
+		return 0;
+	for (unsigned i = 0; i < count && count <= RPC_MAX_FDS; i++) {
+		named[i].number = read_name(json_array_get(names, i), named, i);
+		if (named[i].number < 0)
+			count = 0;
+	}
+	if (!count || count > RPC_MAX_FDS)
+		return err_set(&call->err, -EINVAL,
+			       "descriptors: must be an array of 1 to %d "
+			       "different numbers, by which options call the "
+			       "descriptors that come along",
+			       RPC_MAX_FDS);
+	rc = rpc_call_take_fds(call, fd, count);
+	if (rc)
+		return err_prefix(&call->err, rc, "descriptors");
+	for (unsigned i = 0; i < count; i++)
+		named[i].fd = fd[i];
+	return (int)count;
+}
+
+/* Reads the port from @params: {"netdev": "TYPE,id=..."} as on the command
+ * line, or an option each. Beside "type", "netdev" is an option of that type.
+ */
+static int parse_port(struct rpc_call *call, const json_t *params,
+		      struct netdev **out)
 {
 	const struct port_add_args *args = call->args;
+
+	if (!params)
+		return err_set(&call->err, -EINVAL,
+			       "params are missing: netdev, or type and id");
+	if (!args->netdev || json_object_get(params, "type"))
+		return netdev_parse_json(params, out, &call->err);
+	if (json_object_size(params) == 1)
+		return netdev_parse(args->netdev, out, &call->err);
+	return err_set(&call->err, -EINVAL,
+		       "netdev: must stand alone, without other parameters "
+		       "except descriptors");
+}
+
+static int add_port(struct rpc_call *call, const json_t *params)
+{
 	struct netdev *n;
 	char id[80];
-	int rc;
+	int rc = parse_port(call, params, &n);
 
-	if (!call->params)
-		rc = err_set(&call->err, -EINVAL,
-			     "params are missing: netdev, or type and id");
-	else if (!args->netdev || json_object_get(call->params, "type"))
-		rc = netdev_parse_json(call->params, &n, &call->err);
-	else if (json_object_size(call->params) == 1)
-		rc = netdev_parse(args->netdev, &n, &call->err);
-	else
-		rc = err_set(&call->err, -EINVAL,
-			     "netdev: must stand alone, without other "
-			     "parameters");
 	if (rc)
 		return rc;
 	snprintf(id, sizeof(id), "%s", n->common.id);
@@ -101,6 +153,26 @@ int method_port_add(struct rpc_call *call)
 	log_info("port=%s: added", id);
 	json_object_set_new(call->result, "id", json_text(id));
 	return 0;
+}
+
+/* Options name descriptors that came along, or else those that the daemon was
+ * started with. Those that the port did not take are closed. */
+int method_port_add(struct rpc_call *call)
+{
+	json_t *params = json_copy((json_t *)call->params);
+	struct fd_named named[RPC_MAX_FDS];
+	int rc, count = take_named(call, json_object_get(params, "descriptors"),
+				   named);
+
+	json_object_del(params, "descriptors");
+	if (count > 0)
+		fd_offer(named, (unsigned)count);
+	rc = count < 0 ? count : add_port(call, params);
+	fd_offer(NULL, 0);
+	for (int i = 0; i < count; i++)
+		fd_close(&named[i].fd);
+	json_decref(params);
+	return rc;
 }
 
 int method_port_del(struct rpc_call *call)

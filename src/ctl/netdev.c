@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,6 +273,40 @@ int netdev_parse(const char *text, struct netdev **out, struct err *err)
 	rc = parse_pairs(type, pairs, count, out, err);
 	opt_pairs_free(type, pairs, count);
 	return rc;
+}
+
+/* Adds the numbers in @text ("7" or "7:8") to the @count in @fd; returns their
+ * new count. */
+static unsigned add_fds(const char *text, int *fd, unsigned count, unsigned max)
+{
+	while (*text >= '0' && *text <= '9') {
+		char *end;
+		unsigned long number = strtoul(text, &end, 10);
+		unsigned i = 0;
+
+		while (i < count && (unsigned long)fd[i] != number)
+			i++;
+		if (i == count && count < max && number <= INT_MAX)
+			fd[count++] = (int)number;
+		text = *end == ':' ? end + 1 : "";
+	}
+	return count;
+}
+
+unsigned netdev_fds(const struct netdev *n, int *fd, unsigned max)
+{
+	unsigned count = 0;
+
+	for (const struct opt_row *r = n->type->rows; r->key; r++) {
+		const char *text = NULL;
+
+		if (r->names_fds)
+			memcpy(&text, (const char *)n->conf + r->offset,
+			       sizeof(text));
+		if (text)
+			count = add_fds(text, fd, count, max);
+	}
+	return count;
 }
 
 static int change_list(const struct opt_row *row, void *conf, char how,

@@ -26,6 +26,11 @@ int netdev_parse_json(const json_t *object, struct netdev **out,
 struct netdev *netdev_copy(const struct netdev *n); /* NULL: no memory */
 void netdev_free(struct netdev *n);		    /* NULL is fine */
 
+/* Stores in @fd the numbers of the descriptors that options of @n name, each
+ * once and at most @max, and returns how many. Leaves out what is no number:
+ * making the port refuses it. */
+unsigned netdev_fds(const struct netdev *n, int *fd, unsigned max);
+
 /* Returns whether netdev_change() may be called several times for @key, which
  * is also true of an unknown key: netdev_change() refuses it. */
 bool netdev_takes_list(const struct netdev *n, const char *key);

@@ -41,25 +41,27 @@ void client_close(struct client *c)
 	buffer_free(&c->in);
 }
 
-/* Sends all of @text; the descriptor @fd travels with its first byte. */
-static int send_all(struct client *c, const char *text, size_t size, int fd)
+/* Sends all of @text; @fds travel with its first byte. */
+static int send_all(struct client *c, const char *text, size_t size,
+		    const struct client_fds *fds)
 {
+	size_t fds_size = fds ? fds->count * sizeof(int) : 0;
 	union {
-		char buf[CMSG_SPACE(sizeof(int))];
+		char buf[CMSG_SPACE(RPC_MAX_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control = { 0 };
 	struct iovec iov = { (void *)text, size };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *cm;
 
-	if (fd >= 0) {
+	if (fds_size) {
 		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
+		msg.msg_controllen = CMSG_SPACE(fds_size);
 		cm = CMSG_FIRSTHDR(&msg);
 		cm->cmsg_level = SOL_SOCKET;
 		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(cm), &fd, sizeof(fd));
+		cm->cmsg_len = CMSG_LEN(fds_size);
+		memcpy(CMSG_DATA(cm), fds->fd, fds_size);
 	}
 	while (iov.iov_len) {
 		ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
@@ -152,8 +154,8 @@ static int heed_last_words(struct client *c, int rc, struct err *err)
 	return rc;
 }
 
-int client_send(struct client *c, const char *method, json_t *params, int fd,
-		struct err *err)
+int client_send(struct client *c, const char *method, json_t *params,
+		const struct client_fds *fds, struct err *err)
 {
 	json_t *request =
 		json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1,
@@ -167,7 +169,7 @@ int client_send(struct client *c, const char *method, json_t *params, int fd,
 		return err_set(err, -EINVAL,
 			       "what was typed is not valid UTF-8");
 	text[n] = '\n'; /* in place of the terminating zero */
-	rc = send_all(c, text, n + 1, fd);
+	rc = send_all(c, text, n + 1, fds);
 	free(text);
 	return rc ? heed_last_words(c, rc, err) : 0;
 }
@@ -175,7 +177,14 @@ int client_send(struct client *c, const char *method, json_t *params, int fd,
 int client_call(struct client *c, const char *method, json_t *params,
 		json_t **result, struct err *err)
 {
-	int rc = client_send(c, method, params, -1, err);
+	return client_call_with(c, method, params, NULL, result, err);
+}
+
+int client_call_with(struct client *c, const char *method, json_t *params,
+		     const struct client_fds *fds, json_t **result,
+		     struct err *err)
+{
+	int rc = client_send(c, method, params, fds, err);
 	json_t *reply, *found;
 
 	if (rc)

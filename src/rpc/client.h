@@ -19,10 +19,16 @@ struct client {
 int client_open(struct client *c, const char *control, struct err *err);
 void client_close(struct client *c);
 
-/* Sends a request, with the descriptor @fd (-1: none). Consumes a reference to
- * @params. Returns 0 or -errno with @err. */
-int client_send(struct client *c, const char *method, json_t *params, int fd,
-		struct err *err);
+/* Descriptors that go with a request; the sender keeps its own. */
+struct client_fds {
+	const int *fd;
+	unsigned count; /* RPC_MAX_FDS at most */
+};
+
+/* Sends a request, with @fds (NULL: none). Consumes a reference to @params.
+ * Returns 0 or -errno with @err. */
+int client_send(struct client *c, const char *method, json_t *params,
+		const struct client_fds *fds, struct err *err);
 
 /* Waits for the next line from the daemon and returns it parsed; the caller
  * owns it. Returns NULL with @err when the daemon is gone or sent no JSON. */
@@ -38,6 +44,9 @@ json_t *client_result(json_t *reply, int *rc, struct err *err);
 
 /* Sends a request and waits for its result. Consumes a reference to @params;
  * the caller owns *@result. Returns 0 or -errno with @err. */
+int client_call_with(struct client *c, const char *method, json_t *params,
+		     const struct client_fds *fds, json_t **result,
+		     struct err *err);
 int client_call(struct client *c, const char *method, json_t *params,
 		json_t **result, struct err *err);
 

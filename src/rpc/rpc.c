@@ -23,7 +23,6 @@
 
 #define OUT_WAIT       (1u << 20)  /* unread bytes that stop our reading */
 #define OUT_MAX	       (64u << 20) /* unread bytes that end a connection */
-#define MAX_FDS	       8	   /* untaken descriptors a connection keeps */
 #define MAX_CONNS      256
 #define ACCEPT_REST_MS 100 /* between tries while accept4() fails */
 
@@ -33,12 +32,10 @@ struct rpc_conn {
 	struct rpc_conn *next;
 	struct rpc_hook *hooks;
 	struct buffer in, out;
-	int fd[MAX_FDS]; /* received, taken by no request yet; oldest first */
-	unsigned fd_count;
-	bool lost_fd;  /* a descriptor was received and could not be kept */
-	bool skipping; /* the rest of an overlong line is being dropped */
-	bool is_eof;   /* the peer will send no more */
-	bool is_dead;  /* broken: on_event() destroys it */
+	struct rpc_fds fds; /* received, taken by no request yet */
+	bool skipping;	    /* the rest of an overlong line is being dropped */
+	bool is_eof;	    /* the peer will send no more */
+	bool is_dead;	    /* broken: on_event() destroys it */
 };
 
 struct rpc_server {
@@ -47,6 +44,7 @@ struct rpc_server {
 	void *ctx;
 	struct rpc_conn *conns;
 	unsigned conn_count;
+	unsigned fd_count; /* of all rpc_fds */
 	struct loop_watch listener;
 	struct loop_timer rest;
 	struct log_limit log;
@@ -102,26 +100,9 @@ static void update_watch(struct rpc_conn *c)
 		c->is_dead = true;
 }
 
-static void close_fds(struct rpc_conn *c)
-{
-	for (unsigned i = 0; i < c->fd_count; i++)
-		fd_close(&c->fd[i]);
-	c->fd_count = 0;
-}
-
 static int take_fd(struct rpc_conn *c)
 {
-	int fd;
-
-	if (!c->fd_count) {
-		fd = c->lost_fd ? RPC_FD_LOST : -1;
-		c->lost_fd = false;
-		return fd;
-	}
-	fd = c->fd[0];
-	c->fd_count--;
-	memmove(c->fd, c->fd + 1, c->fd_count * sizeof(c->fd[0]));
-	return fd;
+	return rpc_fds_take(&c->fds);
 }
 
 static void conn_destroy(struct rpc_conn *c)
@@ -141,40 +122,16 @@ static void conn_destroy(struct rpc_conn *c)
 	c->server->conn_count--;
 	loop_watch_remove(&c->watch);
 	fd_close(&fd);
-	close_fds(c);
+	rpc_fds_close(&c->fds);
 	buffer_free(&c->in);
 	buffer_free(&c->out);
 	free(c);
 }
 
-static void keep_fds(struct rpc_conn *c, struct msghdr *msg)
-{
-	struct cmsghdr *cm;
-
-	/* The kernel passes only as many as RLIMIT_NOFILE leaves room for. */
-	c->lost_fd |= !!(msg->msg_flags & MSG_CTRUNC);
-	for (cm = CMSG_FIRSTHDR(msg); cm; cm = CMSG_NXTHDR(msg, cm)) {
-		size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		int fd;
-
-		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd), sizeof(fd));
-			if (c->fd_count < MAX_FDS) {
-				c->fd[c->fd_count++] = fd;
-			} else {
-				fd_close(&fd);
-				c->lost_fd = true;
-			}
-		}
-	}
-}
-
 static void read_input(struct rpc_conn *c)
 {
 	union {
-		char buf[CMSG_SPACE(MAX_FDS * sizeof(int))];
+		char buf[CMSG_SPACE(RPC_MAX_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov;
@@ -196,7 +153,7 @@ static void read_input(struct rpc_conn *c)
 			c->is_dead = true;
 		return;
 	}
-	keep_fds(c, &msg);
+	rpc_fds_keep(&c->fds, &msg);
 	c->in.len += (size_t)n;
 	if (n == 0)
 		c->is_eof = true;
@@ -255,10 +212,8 @@ static bool handle_input(struct rpc_conn *c)
 	if (done)
 		buffer_consume(&c->in, done);
 	/* A descriptor that no request took must not reach a later request. */
-	if (!c->in.len) {
-		close_fds(c);
-		c->lost_fd = false;
-	}
+	if (!c->in.len)
+		rpc_fds_close(&c->fds);
 	return is_all;
 }
 
@@ -293,6 +248,7 @@ int rpc_server_add(struct rpc_server *s, int fd)
 		return rc;
 	}
 	c->server = s;
+	c->fds.total = &s->fd_count;
 	c->next = s->conns;
 	s->conns = c;
 	s->conn_count++;

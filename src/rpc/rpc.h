@@ -2,7 +2,7 @@
 /*
  * JSON-RPC 2.0 server over UNIX stream sockets: each request and each reply is
  * one line. Batches and notifications follow the specification; parameters go
- * by name. A request may carry a file descriptor (SCM_RIGHTS).
+ * by name. A request may carry file descriptors (SCM_RIGHTS).
  *
  * Control thread only. A client that does not read delays no other client: its
  * replies wait in its own buffer, and its further requests stay unread.
@@ -17,6 +17,7 @@
 
 #define RPC_MAX_REQUEST (1u << 20) /* bytes of a line */
 #define RPC_MAX_BATCH	100 /* replies to a batch, which are made all at once */
+#define RPC_MAX_FDS	64  /* descriptors with a request */
 
 enum rpc_error {
 	RPC_PARSE_ERROR = -32700,
@@ -36,9 +37,18 @@ struct rpc_call {
 	const void *args;      /* struct that the method's rows filled */
 	const json_t *params;  /* as sent: an object or NULL */
 	json_t *result;	       /* an object, for the handler to fill */
-	int fd;		       /* received, -1: none; fd_take() it to keep it */
 	struct err err;	       /* the handler's error message */
+	int (*take_fd)(struct rpc_conn *conn); /* for rpc_call_take_fds() */
 };
+
+/*
+ * Moves the next @count descriptors that came with requests of this connection
+ * to @fd, in their order; the handler owns them then. Returns 0; -EINVAL when
+ * fewer came, or -EMFILE when some were lost, with call->err and nothing taken.
+ * Those that no handler has taken are closed after the last request that was
+ * read with them.
+ */
+int rpc_call_take_fds(struct rpc_call *call, int *fd, unsigned count);
 
 /* Returns a server of those of @commands that have a method, or NULL when out
  * of memory. Handlers get @ctx. */

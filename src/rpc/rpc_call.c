@@ -82,16 +82,33 @@ static int parse_params(const struct command *m, void *args,
 	return rc;
 }
 
+int rpc_call_take_fds(struct rpc_call *call, int *fd, unsigned count)
+{
+	unsigned n = 0;
+	int got = 0;
+
+	while (n < count && (got = call->take_fd(call->conn)) >= 0)
+		fd[n++] = got;
+	if (n == count)
+		return 0;
+	for (unsigned i = 0; i < n; i++)
+		fd_close(&fd[i]);
+	if (got == RPC_FD_LOST)
+		return err_set(&call->err, -EMFILE,
+			       "a descriptor that came along was lost: the "
+			       "daemon has as many as it may (RLIMIT_NOFILE), "
+			       "or too many came with requests that are not "
+			       "complete");
+	return err_set(&call->err, -EINVAL,
+		       "%u file descriptor%s of %u came along (SCM_RIGHTS)", n,
+		       n == 1 ? "" : "s", count);
+}
+
 static int run_method(const struct command *m, struct rpc_call *call)
 {
 	void *args;
 	int rc;
 
-	if (call->fd == RPC_FD_LOST)
-		return err_set(&call->err, -EMFILE,
-			       "the descriptor that came along was lost: this "
-			       "process has as many as it may (RLIMIT_NOFILE), "
-			       "or more than 8 came along");
 	args = calloc(1, MAX(m->args_size, (size_t)1));
 	if (!args)
 		return err_set(&call->err, -ENOMEM, "out of memory");
@@ -110,9 +127,10 @@ static int run_method(const struct command *m, struct rpc_call *call)
 static json_t *call_method(const struct dispatch *d, const char *name,
 			   const json_t *params, json_t *id)
 {
-	struct rpc_call call = {
-		.conn = d->conn, .ctx = d->ctx, .params = params, .fd = -1
-	};
+	struct rpc_call call = { .conn = d->conn,
+				 .ctx = d->ctx,
+				 .params = params,
+				 .take_fd = d->take_fd };
 	const struct command *m = find_method(d->commands, name, &call.err);
 	json_t *reply = NULL;
 	int rc;
@@ -121,11 +139,8 @@ static json_t *call_method(const struct dispatch *d, const char *name,
 		return id ? rpc_error_reply(json_incref(id), RPC_UNKNOWN_METHOD,
 					    call.err.msg, NULL)
 			  : NULL;
-	if (m->takes_fd)
-		call.fd = d->take_fd(d->conn);
 	call.result = json_object();
 	rc = run_method(m, &call);
-	fd_close(&call.fd);
 	if (id && rc)
 		reply = rpc_error_reply(json_incref(id),
 					rc == -EINVAL || rc == -ENAMETOOLONG

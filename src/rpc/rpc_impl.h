@@ -3,7 +3,25 @@
 #ifndef RW_RPC_IMPL_H
 #define RW_RPC_IMPL_H
 
+#include <sys/socket.h>
+
 #include "rpc.h"
+
+/* Descriptors that a connection received, oldest first. */
+struct rpc_fds {
+	int fd[RPC_MAX_FDS];
+	unsigned count;
+	bool is_lost;	 /* one was received and could not be kept */
+	unsigned *total; /* the sum of all counts, which is bounded too */
+};
+
+/* Keeps the descriptors of a received @msg. */
+void rpc_fds_keep(struct rpc_fds *f, struct msghdr *msg);
+/* Returns the oldest descriptor, which the caller owns then; or -1, or
+ * RPC_FD_LOST. */
+int rpc_fds_take(struct rpc_fds *f);
+/* Closes all, and forgets that one was lost. */
+void rpc_fds_close(struct rpc_fds *f);
 
 /* take_fd()'s result when a descriptor was sent but could not be received. */
 #define RPC_FD_LOST (-2)

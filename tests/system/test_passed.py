@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Descriptors that come along with port.add over the control socket: those of
+the command `port add`, and those of other programs."""
+import fcntl
+import json
+import os
+import socket
+import struct
+import subprocess
+
+import lab
+import pytest
+from frames import BROADCAST, ether
+from test_tap import IFF_NO_PI, IFF_TAP, IFF_VNET_HDR, TUNSETIFF, links, name
+
+IFF_MULTI_QUEUE = 0x100
+
+
+def fds(s):
+    return len(os.listdir(f'/proc/{s.pid}/fd'))
+
+
+def settled(s, count):
+    """Waits until the daemon has @count descriptors: it sees the end of other
+    connections in its own time."""
+    lab.wait_until(lambda: fds(s) == count, 3,
+                   f'{count} descriptors, of {fds(s)}')
+
+
+def port_add(s, netdev, pass_fds=()):
+    return subprocess.run(
+        [s.binary, 'port', 'add', netdev, '--control', s.control],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20,
+        pass_fds=pass_fds)
+
+
+def added(s, netdev, *pass_fds):
+    done = port_add(s, netdev, pass_fds)
+    assert done.returncode == 0, done.stderr
+
+
+def request(s, params, passed=(), rpc=None, send=socket.send_fds):
+    """Sends port.add with descriptors; returns the reply."""
+    rpc = rpc or s.rpc
+    line = json.dumps({'jsonrpc': '2.0', 'id': 9, 'method': 'port.add',
+                       'params': params}).encode() + b'\n'
+    if passed:
+        send(rpc.sock, [line], list(passed))
+        line = b''
+    return json.loads(rpc.raw(line))
+
+
+def refused(s, params, passed=()):
+    return request(s, params, passed)['error']['message']
+
+
+def tap(what, flags=0):
+    fd = os.open('/dev/net/tun', os.O_RDWR)
+    fcntl.ioctl(fd, TUNSETIFF, struct.pack(
+        '16sH22x', name(what).encode(), IFF_TAP | IFF_NO_PI | flags))
+    return fd
+
+
+def frames_pass(s, peer, kind):
+    """A frame goes from the socket port to a guest and back."""
+    vm = s.front('vm')
+    lengths = kind == socket.SOCK_STREAM
+    for frame in (ether(5, BROADCAST), ether(1, 5)):
+        head = struct.pack('!I', len(frame)) if lengths else b''
+        if frame[6:12] == ether(5, BROADCAST)[6:12]:
+            peer.sendall(head + frame)
+            assert vm.recv()[1] == frame
+        else:
+            vm.send(frame)
+            peer.settimeout(3)
+            assert peer.recv(4096) == head + frame
+    vm.close()
+
+
+@pytest.mark.parametrize('netdev,kind', [
+    ('stream,id=p,addr.type=fd,addr.str={}', socket.SOCK_STREAM),
+    ('dgram,id=p,local.type=fd,local.str={}', socket.SOCK_DGRAM),
+    ('socket,id=p,fd={}', socket.SOCK_STREAM),
+    ('socket,id=p,fd={}', socket.SOCK_DGRAM),
+    ('{{"type":"stream","id":"p","addr.type":"fd","addr.str":"{}"}}',
+     socket.SOCK_STREAM),
+])
+def test_a_socket_of_the_command(up, netdev, kind):
+    s = up('vhost-user,id=vm')
+    s.call('version')
+    before = fds(s)
+    for _ in range(2):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        added(s, netdev.format(theirs.fileno()), theirs.fileno())
+        theirs.close()
+        with ours:
+            frames_pass(s, ours, kind)
+            s.call('port.del', id='p')
+            ours.settimeout(3)
+            if kind == socket.SOCK_STREAM:
+                assert ours.recv(1) == b'', 'the daemon has closed its copy'
+        settled(s, before)
+
+
+def test_a_listening_socket_of_the_command(up):
+    s = up('vhost-user,id=vm')
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        address = server.getsockname()
+        added(s, f'stream,id=p,addr.type=fd,addr.str={server.fileno()}',
+              server.fileno())
+    with socket.create_connection(address) as peer:
+        s.wait_link('p')
+        frames_pass(s, peer, socket.SOCK_STREAM)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not os.path.exists('/dev/net/tun'),
+                    reason='there is no /dev/net/tun')
+def test_taps_of_the_command(up):
+    s = up('null,id=n')
+    s.call('version')
+    before = fds(s)
+    one = tap('pa', IFF_VNET_HDR)
+    added(s, f'tap,id=t,fd={one}', one)
+    os.close(one)
+    shown = s.call('port.show', id='t')
+    assert shown['state']['interface'] == name('pa')
+    assert shown['state']['vnet_hdr'] and shown['config']['fd'] == str(one)
+    two = [tap('pb', IFF_MULTI_QUEUE) for _ in range(2)]
+    done = port_add(s, f'tap,id=u,fds={two[0]}:{two[0]}', two)
+    assert done.returncode == 1 and 'is in use already' in done.stderr
+    settled(s, before + 3)  # of t: its tap; of all taps: netlink, wake-up
+    added(s, f'tap,id=u,fds={two[0]}:{two[1]}', *two)
+    for fd in two:
+        os.close(fd)
+    assert len(s.stats('u')['rx']) == 2
+    for port in 'tu':
+        s.call('port.del', id=port)
+    assert not {name('pa'), name('pb')} & set(links())
+    settled(s, before)
+
+
+def test_numbers_that_the_command_has_not(up):
+    s = up('null,id=n')
+    for netdev in ('tap,id=t,fd=777', 'tap,id=t,fds=0:777',
+                   'stream,id=t,addr.type=fd,addr.str=777',
+                   'socket,id=t,fd=777', 'dgram,id=t,local.type=fd,'
+                   'local.str=777'):
+        done = port_add(s, netdev)
+        assert done.returncode == 1
+        assert 'descriptor 777 is not open in this command' in done.stderr
+    for netdev, words in (('tap,id=t,fd=0', 'descriptor 0 is no open tap'),
+                          ('tap,id=t,fd=x', 'fd=x: must be'),
+                          ('socket,id=t,fd=1', 'fd=1: is no open socket')):
+        done = port_add(s, netdev)
+        assert done.returncode and words in done.stderr, done.stderr
+
+
+def test_a_program_names_them_as_it_likes(up):
+    s = up('vhost-user,id=vm')
+    s.call('version')
+    before = fds(s)
+    ours, theirs = socket.socketpair()
+    spare = os.open('/dev/null', os.O_RDONLY)
+    with ours, theirs:
+        reply = request(s, {'type': 'stream', 'id': 'p', 'addr.type': 'fd',
+                            'addr.str': 1000, 'descriptors': [5, 1000]},
+                        [spare, theirs.fileno()])
+        assert reply['result'] == {'id': 'p'}
+        theirs.close()
+        frames_pass(s, ours, socket.SOCK_STREAM)
+        s.call('port.del', id='p')
+    os.close(spare)
+    settled(s, before)
+
+
+def test_what_is_refused_is_closed(up):
+    s = up('null,id=n')
+    s.call('version')
+    before = fds(s)
+    ours, theirs = socket.socketpair()
+    netdev = 'stream,id=p,addr.type=fd,addr.str=7'
+    fd = theirs.fileno()
+    with ours, theirs:
+        for names, passed, words in (
+                ([7, 8], [fd], '1 file descriptor of 2 came along'),
+                ([7], [], '0 file descriptors of 1 came along'),
+                ([], [fd], 'an array of 1 to 64'),
+                ('7', [fd], 'an array of 1 to 64'),
+                (['7'], [fd], 'an array of 1 to 64'),
+                ([-1], [fd], 'an array of 1 to 64'),
+                ([7, 7], [fd, fd], 'different numbers'),
+                ([1 << 40], [fd], 'different numbers'),
+                (list(range(65)), [fd] * 65, 'an array of 1 to 64'),
+                ([8], [fd], 'addr.str=7: must be a socket that came along '
+                 'with the request'),
+                (None, [fd], 'that `ringway up` was started with')):
+            params = {'netdev': netdev}
+            if names is not None:
+                params['descriptors'] = names
+            assert words in refused(s, params, passed), words
+            settled(s, before)
+        for params, words in (
+                ({'netdev': 'stream,id=n,addr.type=fd,addr.str=7'},
+                 'id=n is taken'),
+                ({'netdev': 'stream,id=p,addr.type=fd'}, 'addr.str'),
+                ({'netdev': 'dgram,id=p,local.type=fd,local.str=7'},
+                 'must be a datagram socket'),
+                ({'netdev': netdev, 'id': 'x'}, 'netdev: must stand alone'),
+                ({}, 'type is missing')):
+            params['descriptors'] = [7]
+            assert words in refused(s, params, [fd]), words
+            settled(s, before)
+        # A method that takes none: they are closed.
+        socket.send_fds(s.rpc.sock, [b'{"jsonrpc":"2.0","id":1,'
+                                     b'"method":"version"}\n'], [fd] * 60)
+        assert b'result' in s.rpc.raw(b'')
+        settled(s, before)
+        theirs.close()
+        ours.settimeout(3)
+        assert ours.recv(1) == b'', 'nobody has it'
+
+
+def test_what_was_passed_hides_what_was_inherited(up):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        n = theirs.fileno()
+        s = up('null,id=n', pass_fds=[n])
+        netdev = f'stream,id=p,addr.type=fd,addr.str={n}'
+        assert 'came along with the request' in refused(
+            s, {'netdev': netdev, 'descriptors': [n + 1]}, [ours.fileno()])
+        s.call('port.add', netdev=netdev)
+
+
+def test_requests_at_once(up):
+    """Each takes as many as it names, however they arrive."""
+    s = up('null,id=n')
+    pairs = [socket.socketpair() for _ in range(3)]
+    lines = [json.dumps({'jsonrpc': '2.0', 'id': i, 'method': 'port.add',
+                         'params': {'netdev': f'stream,id=p{i},net=x{i},'
+                                    'addr.type=fd,addr.str=0',
+                                    'descriptors': [0]}}).encode() + b'\n'
+             for i in range(3)]
+    theirs = [b.fileno() for _, b in pairs]
+    socket.send_fds(s.rpc.sock, [lines[0] + lines[1][:20]], theirs[:2])
+    s.rpc.sock.sendall(lines[1][20:])
+    socket.send_fds(s.rpc.sock, [lines[2]], theirs[2:])
+    for _ in range(3):
+        assert b'result' in s.rpc.raw(b'')
+    for i, (a, b) in enumerate(pairs):
+        b.close()
+        s.call('port.del', id=f'p{i}')
+        a.settimeout(3)
+        assert a.recv(1) == b''
+        a.close()
+
+
+def test_half_requests_do_not_fill_the_daemon(up):
+    s = up('null,id=n')
+    s.call('version')
+    before = fds(s)
+    spare = os.open('/dev/null', os.O_RDONLY)
+    crowd = [lab.Rpc(s.control) for _ in range(6)]
+    for rpc in crowd:
+        for _ in range(3):
+            socket.send_fds(rpc.sock, [b'{"jsonrpc"'], [spare] * 50)
+    s.call('version')
+    lab.wait_until(lambda: fds(s) >= before + 6 + 250, 3, 'their arrival')
+    assert fds(s) <= before + 6 + 256
+    # One that comes meanwhile is told.
+    assert 'was lost' in refused(
+        s, {'netdev': 'stream,id=p,addr.type=fd,addr.str=7',
+            'descriptors': [7]}, [spare])
+    for rpc in crowd:
+        rpc.close()
+    os.close(spare)
+    settled(s, before)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        added(s, f'stream,id=p,addr.type=fd,addr.str={theirs.fileno()}',
+              theirs.fileno())
