@@ -74,7 +74,7 @@ void fd_use_named(int fd)
 {
 	if (!offered && is_inherited(fd))
 		inherited[fd] = false;
-	for (unsigned i = 0; i < offered_count; i++)
+	for (unsigned i = 0; offered && i < offered_count; i++)
 		if (offered[i].fd == fd)
 			offered[i].fd = -1;
 }

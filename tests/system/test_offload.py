@@ -161,7 +161,7 @@ def test_small_frames_are_merged(up, namespaces, kind, v6):  # noqa: F811
     frames, data = stream(kind, v6, 30)
     largest = 0
     # The scheduler decides how many frames the worker finds at once.
-    for _ in range(10):
+    for _ in range(40):
         before = net.merged()
         net.send_raw(frames)
         got = take(guest, protocol, 2222)
@@ -220,7 +220,7 @@ def test_uso_from_the_kernel(up, namespaces):  # noqa: F811
     # The kernel cuts the frame, and Ringway merges the segments.
     net.set('tx-udp-segmentation', 'off')
     net.switch.call('port.set', id='t', gro=True)
-    for _ in range(10):
+    for _ in range(40):
         net.python(SEND_UDP, '10.1.0.2', '19500')
         got = take(guest, 17, 999)
         assert b''.join(payload_of(f) for _, f in got) == data

@@ -26,7 +26,7 @@ struct vhost_user_conf {
 	{ .key = "path",                                                      \
 	  .kind = OPT_PATH,                                                   \
 	  .offset = offsetof(struct vhost_user_conf, path),                   \
-	  .required = path_is_needed,                                         \
+	  .required = (path_is_needed),                                       \
 	  .arg = "PATH",                                                      \
 	  .help = "UNIX socket where the front-end and the port meet" },      \
 		{ .key = "server",                                            \
