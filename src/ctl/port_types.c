@@ -13,6 +13,7 @@ const struct port_type *const port_types[] = {
 	&port_vhost_user_type,
 	&port_tap_type,
 	&port_bridge_type,
+	&port_macvtap_type,
 	&port_user_type,
 	&port_stream_type,
 	&port_dgram_type,

@@ -9,6 +9,7 @@ extern const struct port_type port_bridge_type;
 extern const struct port_type port_dgram_type;
 extern const struct port_type port_hubport_type;
 extern const struct port_type port_l2tpv3_type;
+extern const struct port_type port_macvtap_type;
 extern const struct port_type port_null_type;
 extern const struct port_type port_packet_type;
 extern const struct port_type port_socket_type;

@@ -15,9 +15,7 @@
 #include "fd.h"
 #include "tap_linux.h"
 
-/* Takes @fd over if it is a usable tap of the same interface as the descriptors
- * before it. @what begins error texts. */
-static int adopt_one(struct tap_if *t, const char *what, int fd,
+int tap_if_add_queue(struct tap_if *t, const char *what, int fd,
 		     struct err *err)
 {
 	struct ifreq ifr = { 0 };
@@ -65,7 +63,7 @@ static int adopt_named(struct tap_if *t, const char *key, int number,
 			       "%s: descriptor %d is no open tap %s", key,
 			       number, fd_named_from());
 	snprintf(what, sizeof(what), "%s: descriptor %d", key, number);
-	return adopt_one(t, what, fd, err);
+	return tap_if_add_queue(t, what, fd, err);
 }
 
 static int adopt_all(struct tap_if *t, const char *key, const char *fds,
@@ -114,7 +112,7 @@ int tap_if_adopt_fd(struct tap_if *t, const char *what, int fd, struct err *err)
 	int rc;
 
 	*t = (struct tap_if){ .is_passed = true };
-	rc = adopt_one(t, what, fd, err);
+	rc = tap_if_add_queue(t, what, fd, err);
 	if (!rc)
 		tap_if_enlist(t);
 	return rc;

@@ -21,6 +21,7 @@
 #include "fd.h"
 #include "frame.h"
 #include "log.h"
+#include "macvtap.h"
 #include "vnet_hdr.h"
 
 /* New in kernel 6.2; older headers lack them. */
@@ -66,7 +67,8 @@ void tap_if_move(struct tap_if *to, struct tap_if *from)
 {
 	delist(from);
 	*to = *from;
-	from->count = 0;
+	from->count = from->made_link = 0;
+	from->allmulti_fd = -1;
 	tap_if_enlist(to);
 }
 
@@ -278,7 +280,8 @@ int tap_if_bring_up(struct tap_if *t, struct err *err)
 	if (!rc && (ifr.ifr_flags & IFF_UP))
 		return 0;
 	if (!t->is_created) {
-		log_info("tap %s is down: \"ip link set %s up\" lets frames "
+		log_info("interface %s is down: \"ip link set %s up\" lets "
+			 "frames "
 			 "pass",
 			 t->name, t->name);
 		return 0;
@@ -331,9 +334,7 @@ int tap_if_join_bridge(struct tap_if *t, const char *bridge, struct err *err)
 	}
 }
 
-/* Returns whether interface @name of our namespace is the tap behind @fd. The
- * MAC addresses decide, because another interface may have that name. */
-static bool is_local(int fd, const char *name)
+bool tap_if_is_local(int fd, const char *name)
 {
 	struct ifreq own = { 0 }, local = { 0 };
 
@@ -352,7 +353,7 @@ enum tap_state tap_if_look(struct tap_if *t)
 	if (ioctl(t->fd[0], TUNGETIFF, &ifr) < 0)
 		return TAP_GONE;
 	snprintf(t->name, IFNAMSIZ, "%s", ifr.ifr_name);
-	if (!is_local(t->fd[0], t->name) ||
+	if (!tap_if_is_local(t->fd[0], t->name) ||
 	    tap_if_ioctl(SIOCGIFFLAGS, t->name, &ifr)) {
 		t->ifindex = 0;
 		return TAP_ELSEWHERE;
@@ -384,4 +385,9 @@ void tap_if_close(struct tap_if *t)
 	for (unsigned i = 0; i < t->count; i++)
 		fd_close(&t->fd[i]);
 	t->count = 0;
+	if (t->allmulti_fd > 0)
+		fd_close(&t->allmulti_fd);
+	if (t->made_link)
+		macvtap_remove(t->made_link);
+	t->made_link = 0;
 }

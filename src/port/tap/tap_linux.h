@@ -40,6 +40,8 @@ struct tap_if {
 	bool is_bridged;   /* we added it to @bridge */
 	unsigned made_link; /* index of the macvtap that we made and remove;
 			     * 0: none */
+	int allmulti_fd; /* keeps a macvtap receiving multicast; 0 or -1: none
+			  */
 	char bridge[IFNAMSIZ];
 	unsigned count; /* number of descriptors */
 	int fd[TAP_MAX_QUEUES];
@@ -60,12 +62,19 @@ int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
 int tap_if_adopt_fd(struct tap_if *t, const char *what, int fd,
 		    struct err *err);
 
+/* Adds the queue @fd to @t; as tap_if_adopt_fd() for further queues. */
+int tap_if_add_queue(struct tap_if *t, const char *what, int fd,
+		     struct err *err);
+
 /* Returns 0 if @name can be the name of an interface, or -EINVAL with @err. */
 int tap_if_check_name(const char *key, const char *name, struct err *err);
 /* Makes the interface ioctl @request with @ifr for @name. Returns 0 or -errno.
  */
 int tap_if_ioctl(unsigned long request, const char *name, struct ifreq *ifr);
 
+/* Returns whether interface @name of our namespace is the one behind @fd. The
+ * MAC addresses decide, because another interface may have that name. */
+bool tap_if_is_local(int fd, const char *name);
 /* Puts @t into the list of open interfaces. */
 void tap_if_enlist(struct tap_if *t);
 /* Returns the open interface with descriptor @fd or name @name, or NULL. */
@@ -96,7 +105,8 @@ void tap_if_move(struct tap_if *to, struct tap_if *from);
  */
 void tap_if_release(struct tap_if *t);
 
-/* Leaves the bridge that it joined and closes the descriptors. */
+/* Leaves the bridge that it joined, closes the descriptors and removes the
+ * macvtap that we made. */
 void tap_if_close(struct tap_if *t);
 
 #endif
