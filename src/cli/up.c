@@ -24,6 +24,7 @@
 #include "fd.h"
 #include "gmem.h"
 #include "log.h"
+#include "port_types.h"
 
 struct up_options {
 	bool daemonize;
@@ -60,6 +61,82 @@ static int set_option(struct config *c, struct up_options *o,
 	return config_set(c, arg->key, arg->text, err);
 }
 
+/* Returns whether an option of -net or -nic is about the guest's card. */
+static bool is_of_card(const char *key)
+{
+	static const char *const keys[] = { "model", "mac",	"macaddr",
+					    "addr",  "vectors", NULL };
+
+	for (unsigned i = 0; keys[i]; i++)
+		if (!strcmp(keys[i], key))
+			return true;
+	return false;
+}
+
+/* Writes what -netdev takes instead of "TYPE,key=value,..." behind -net or
+ * -nic. A comma in a value is doubled. */
+static void write_netdev(FILE *f, const char *type,
+			 const struct opt_pair *pairs, int count)
+{
+	const char *id = NULL;
+
+	for (int i = 0; i < count; i++)
+		if (!strcmp(pairs[i].key, "id") ||
+		    !strcmp(pairs[i].key, "name"))
+			id = pairs[i].value;
+	fprintf(f, "%s,id=%s%s", type, id ? id : type, id ? "" : "0");
+	for (int i = 0; i < count; i++) {
+		if (!strcmp(pairs[i].key, "id") ||
+		    !strcmp(pairs[i].key, "name") || is_of_card(pairs[i].key))
+			continue;
+		fprintf(f, ",%s", pairs[i].key);
+		for (const char *c = pairs[i].value; c && *c; c++)
+			fprintf(f, "%s%s%c", c == pairs[i].value ? "=" : "",
+				*c == ',' ? "," : "", *c);
+	}
+}
+
+/* Says what to write instead of @option, which is -net or -nic, with @value. */
+static void explain_old(const char *option, const char *value, struct err *err)
+{
+	struct opt_pair *pairs;
+	char *type, text[300] = "";
+	int count = opt_split(value ? value : "", &type, &pairs, NULL);
+	FILE *f;
+
+	if (count < 0 || !type || !*type) {
+		err_set(err, -EINVAL,
+			"%s is QEMU's shorter form: write -netdev "
+			"TYPE,id=NAME,...",
+			option);
+	} else if (!strcmp(type, "none")) {
+		err_set(err, -EINVAL,
+			"%s none: leave it out: a switch has only the ports "
+			"that are named",
+			option);
+	} else if (!strcmp(type, "nic")) {
+		err_set(err, -EINVAL,
+			"%s nic is the guest's card: it stays with QEMU, as "
+			"-device; write -netdev vhost-user,id=NAME,path=PATH "
+			"for the port that it plugs into",
+			option);
+	} else if (!port_type_find(type, err)) {
+		err_prefix(err, -EINVAL, "%s", option);
+	} else {
+		f = fmemopen(text, sizeof(text), "w");
+		if (f) {
+			write_netdev(f, type, pairs, count);
+			fclose(f);
+		}
+		err_set(err, -EINVAL,
+			"%s %s is QEMU's shorter form: write -netdev %s; the "
+			"guest's card stays with QEMU",
+			option, type, text);
+	}
+	if (count >= 0)
+		opt_pairs_free(type, pairs, count);
+}
+
 /* Reads the command line and returns an exit code. EXIT_DONE with *@go_on false
  * means that help was printed. */
 static int parse(int argc, char **argv, struct config *c, struct up_options *o,
@@ -87,11 +164,10 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 				     "up: '%s' is no option: a port is "
 				     "-netdev TYPE,id=NAME,...",
 				     arg.text);
-		if (rc == -EINVAL && !strcmp(argv[a.at - 1], "-net"))
-			err_set(&err, rc,
-				"-net is QEMU's old form: write -netdev "
-				"TYPE,id=NAME,... for what it was connected "
-				"to; the guest's card (nic) stays with QEMU");
+		if (rc == -EINVAL && (!strcmp(argv[a.at - 1], "-net") ||
+				      !strcmp(argv[a.at - 1], "-nic")))
+			explain_old(argv[a.at - 1],
+				    a.at < argc ? argv[a.at] : NULL, &err);
 		if (rc != ARG_OPTION)
 			break;
 		if (!strcmp(arg.key, "netdev") && help_print_netdev(arg.text))
