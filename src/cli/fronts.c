@@ -21,20 +21,21 @@ static int find_fds(const char *netdev, int fd[RPC_MAX_FDS], unsigned *count,
 {
 	struct netdev *n;
 	struct err unused;
+	int rc = 0;
 
 	*count = 0;
 	if (netdev_parse(netdev, &n, &unused))
 		return 0; /* the daemon says what is wrong */
 	*count = netdev_fds(n, fd, RPC_MAX_FDS);
-	netdev_free(n);
-	for (unsigned i = 0; i < *count; i++)
+	for (unsigned i = 0; i < *count && !rc; i++)
 		if (fcntl(fd[i], F_GETFD) < 0)
-			return err_set(err, -EBADF,
-				       "descriptor %d is not open in this "
-				       "command: it must be started with it, "
-				       "as by %d<>FILE in a shell",
-				       fd[i], fd[i]);
-	return 0;
+			rc = err_set(err, -EBADF,
+				     "netdev %s: descriptor %d is not open in "
+				     "this command: it must be started with "
+				     "it, as by %d<>FILE in a shell",
+				     n->common.id, fd[i], fd[i]);
+	netdev_free(n);
+	return rc;
 }
 
 /* Descriptors that options name are ours: they go with the request. */

@@ -89,22 +89,41 @@ static bool is_for_type(const struct netdev *n, const char *key,
 		strspn(value, "0123456789.") == strlen(value));
 }
 
+/* Options of QEMU's types that are not here. */
+static const struct {
+	const char *type, *key, *instead;
+} elsewhere[] = {
+	{ "user", "smb",
+	  "is not here: run a Samba server on the host, which guests reach at "
+	  "the address of host= (10.0.2.2)" },
+	{ "user", "smbserver", "belongs to smb=, which is not here" },
+};
+
+/* Says what is wrong with @key, which no table has. */
+static int refuse_key(const struct netdev *n, const char *key, struct err *err)
+{
+	const struct opt_row *tables[] = { port_conf_rows, n->type->rows,
+					   NULL };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(elsewhere); i++)
+		if (!strcmp(elsewhere[i].type, n->type->name) &&
+		    !strcmp(elsewhere[i].key, key))
+			return err_set(err, -EINVAL, "%s: %s", key,
+				       elsewhere[i].instead);
+	opt_unknown(tables, key, err);
+	return -EINVAL;
+}
+
 static int set(void *ctx, const char *key, const char *value, struct err *err)
 {
 	struct netdev *n = ctx;
-	const struct opt_row *tables[] = { port_conf_rows, n->type->rows,
-					   NULL };
 	int rc = -ENOENT;
 
 	if (!is_for_type(n, key, value))
 		rc = opt_set(port_conf_rows, &n->common, key, value, err);
 	if (rc == -ENOENT)
 		rc = opt_set(n->type->rows, n->conf, key, value, err);
-	if (rc == -ENOENT) {
-		opt_unknown(tables, key, err);
-		rc = -EINVAL;
-	}
-	return rc;
+	return rc == -ENOENT ? refuse_key(n, key, err) : rc;
 }
 
 /* Checks a name, which appears in paths, log lines and commands: it consists of

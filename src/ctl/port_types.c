@@ -31,6 +31,7 @@ const struct port_type *const port_types[] = {
 static const struct {
 	const char *name, *instead;
 } elsewhere[] = {
+	{ "netmap", "packet,ifname=NAME" },
 	{ "nic", "the guest's card as an option of QEMU: see "
 		 "`ringway qemu-args`" },
 	{ "passt", "stream,addr.type=unix,addr.path=PATH,reconnect=1, and "

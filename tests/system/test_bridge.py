@@ -195,6 +195,15 @@ def test_a_helper_keeps_nobody_waiting(up, folder):
     assert fds(s) <= before
 
 
+def test_the_end_of_the_daemon(up, folder):
+    path = helper(folder, 'pass_tap(); time.sleep(60)')
+    s = up('null,id=n')
+    s.call('port.add', netdev=f'bridge,id=b,helper={path}')
+    lab.wait_until(lambda: name('hp') in links(), 3, 'the tap')
+    s.stop_cleanly()
+    assert name('hp') not in links()
+
+
 @pytest.mark.parametrize('text,words', [
     ('pass', 'ended without passing a descriptor'),
     ('os.write(2, b"no luck\\ntoday\\n"); sys.exit(3)',
