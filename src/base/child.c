@@ -81,7 +81,10 @@ static int spawn_with(const char *const *argv, const struct child_files *f,
 
 	if (rc)
 		return -rc;
-	if (f->err >= 0)
+	if (f->in >= 0)
+		rc = posix_spawn_file_actions_adddup2(&files, f->in,
+						      STDIN_FILENO);
+	if (!rc && f->err >= 0)
 		rc = posix_spawn_file_actions_adddup2(&files, f->err,
 						      STDERR_FILENO);
 	/* A descriptor on itself: it then stays open at exec. */
@@ -204,7 +207,9 @@ static void on_time(struct loop_timer *t)
 int child_start(struct child *c, struct loop *loop, const char *const *argv,
 		unsigned ms, void (*fn)(struct child *, int status))
 {
-	static const struct child_files ours = { .err = -1, .keep = -1 };
+	static const struct child_files ours = { .in = -1,
+						 .err = -1,
+						 .keep = -1 };
 
 	return child_start_with(c, loop, argv, &ours, ms, fn);
 }
@@ -230,7 +235,8 @@ int child_start_with(struct child *c, struct loop *loop,
 	c->fn = fn;
 	c->next = running;
 	running = c;
-	loop_timer_arm(loop, &c->timer, ms, on_time);
+	if (ms)
+		loop_timer_arm(loop, &c->timer, ms, on_time);
 	return 0;
 }
 
@@ -250,7 +256,7 @@ static void look_at(struct child *c, int ms)
 
 	if (poll(&p, 1, ms) > 0)
 		on_end(&c->watch, EPOLLIN);
-	else if (loop_now_ms() >= c->timer.due_ms)
+	else if (c->timer.due_ms && loop_now_ms() >= c->timer.due_ms)
 		on_time(&c->timer);
 }
 

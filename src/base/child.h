@@ -13,6 +13,7 @@
 
 /* The descriptors that a child begins with instead of ours. */
 struct child_files {
+	int in;	  /* its standard input; -1: ours */
 	int err;  /* its standard error; -1: ours */
 	int keep; /* stays open in the child under its number; -1: none */
 };
@@ -53,7 +54,7 @@ struct child {
  */
 int child_start(struct child *c, struct loop *loop, const char *const *argv,
 		unsigned ms, void (*fn)(struct child *, int status));
-/* As child_start(), with @files. */
+/* As child_start(), with @files. @ms 0: there is no time limit. [ctl] */
 int child_start_with(struct child *c, struct loop *loop,
 		     const char *const *argv, const struct child_files *files,
 		     unsigned ms, void (*fn)(struct child *, int status));

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,6 +143,48 @@ static void test_watched(void **state)
 	loop_destroy(w.loop);
 }
 
+/* A child with a descriptor of ours as its standard input, whose other
+ * descriptors are ours too; it has no time limit. */
+static void test_stdin(void **state)
+{
+	const char *argv[] = { "sh", "-c", "test ! -S /dev/fd/2 && echo 7 >&0",
+			       NULL };
+	char text[8] = "";
+	const char *none[] = { "/nonexistent/program", NULL };
+	struct watched w[2] = { { .loop = loop_create() } };
+	int fd[2], status;
+
+	(void)state;
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
+	assert_int_equal(
+		child_start_on(&w[0].child, w[0].loop, none, fd[1], on_child),
+		-ENOENT);
+	assert_int_equal(
+		child_start_on(&w[0].child, w[0].loop, argv, fd[1], on_child),
+		0);
+	close(fd[1]);
+	assert_int_equal(w[0].child.timer.due_ms, 0);
+	loop_run(w[0].loop);
+	assert_int_equal(recv(fd[0], text, sizeof(text), MSG_DONTWAIT), 2);
+	assert_string_equal(text, "7\n");
+	status = w[0].status;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	/* it has closed its end */
+	assert_int_equal(recv(fd[0], &status, 1, MSG_DONTWAIT), 0);
+	close(fd[0]);
+	/* child_finish_all() waits for one without a limit, too */
+	w[1].loop = w[0].loop;
+	argv[2] = "sleep 0.1";
+	assert_int_equal(
+		child_start_on(&w[1].child, w[1].loop, argv, 0, on_child), 0);
+	child_finish_all();
+	assert_int_equal(w[1].ends, 1);
+	assert_int_equal(w[1].status, 0);
+	loop_destroy(w[0].loop);
+}
+
 /* Without a running loop all children end, by themselves or by their limit. */
 static void test_finish_all(void **state)
 {
@@ -172,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_group),
 		cmocka_unit_test(test_watched),
+		cmocka_unit_test(test_stdin),
 		cmocka_unit_test(test_finish_all),
 	};
 
