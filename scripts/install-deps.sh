@@ -27,7 +27,7 @@ packages() {
 		echo dpdk-dev librte-net-virtio23 librte-mempool-ring23 # testpmd
 		echo iproute2 ethtool curl
 		echo passt	# a peer of the stream port
-		echo vde-switch	# what the vde port plugs into
+		echo vde-switch vdeplug # what the vde port plugs into
 		echo user-mode-linux # a kernel with VLAN filtering in its bridge
 		packages guest
 		;;

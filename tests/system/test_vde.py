@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vde port in Debian's vde_switch, and in switches that misbehave. Frames
 are seen by a second plug of the vde_switch, or by the bad switch.
+Networks that vde_plug reaches end in a UDP socket of the test.
 test_socket_guests.py has QEMU's netdev vde as a peer."""
 import contextlib
 import glob
@@ -359,6 +360,76 @@ def test_bad_switches(up, vde):
         ctl.close()
 
 
+@pytest.fixture
+def wire():
+    """Yields (URL, UDP socket) of a network that vde_plug knows."""
+    if not shutil.which('vde_plug'):
+        pytest.skip('vde_plug is not installed')
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(('127.0.0.1', 0))
+        sock.settimeout(5)
+        port = lab.free_port(socket.SOCK_DGRAM)
+        here = sock.getsockname()[1]
+        sock.connect(('127.0.0.1', port))
+        yield f'udp://127.0.0.1:{port}->127.0.0.1:{here}', sock
+
+
+def test_url(up, wire):
+    url, sock = wire
+    s = up('vhost-user,id=vm', f'vde,id=v,sock={url}')
+    front = s.front('vm')
+    assert state(s)['state'] == 'connected'
+    for size in (60, 1514, 2000, 9234):
+        for i in range(5):
+            frame = ether(2, BROADCAST if i % 2 else 1, size, fill=i)
+            sock.send(frame)
+            assert front.recv()[1] == frame
+            frame = ether(1, BROADCAST if i % 2 else 2, size, fill=i + 1)
+            front.send(frame)
+            assert sock.recv(1 << 16) == frame
+    front.send(ether(1, 2, 9235))
+    front.send(ether(1, 2, 61))
+    assert sock.recv(1 << 16) == ether(1, 2, 61)
+    assert s.stats('v')['tx'][0]['drops'] == {'tx-too-big': 1}
+    # vde_plug ends, and is started again
+    pid = state(s)['peer_pid']
+    os.kill(pid, signal.SIGKILL)
+    s.wait_link('v', False)
+    assert 'signal 9' in state(s)['last_disconnect']
+    for i in range(20):
+        front.send(ether(1, 2))
+    s.wait_link('v')
+    assert state(s)['peer_pid'] != pid
+    assert 'rx-bad-frame' not in s.stats('v')['rx'][0]['drops']
+    front.send(ether(1, 2, 77))
+    while len(got := sock.recv(1 << 16)) != 77:
+        assert got == ether(1, 2)
+    # and ends with its port
+    pid = state(s)['peer_pid']
+    s.call('port.del', id='v')
+    lab.wait_until(lambda: not os.path.exists(f'/proc/{pid}'), 2, 'end')
+
+
+def test_bad_url(up, folder):
+    if not shutil.which('vde_plug'):
+        pytest.skip('vde_plug is not installed')
+    with pytest.raises(lab.LabError, match='vde_plug ended with status 1'):
+        up('vde,id=v,sock=nosuch://x')
+    with open(f'{folder}/ringway.log') as f:
+        assert 'vde_open nosuch://x' in f.read()
+    env = dict(os.environ, PATH=folder)
+    with pytest.raises(lab.LabError, match='needs the program vde_plug'):
+        up('vde,id=v,sock=udp://1->127.0.0.1:2', env=env)
+
+
+def test_url_of_a_vde_switch(up, vde):
+    """Needs no vde_plug."""
+    sw = vde()
+    s = up(f'vde,id=v,sock=vde://{sw.folder}')
+    assert state(s)['peer'].startswith(sw.folder)
+    assert s.children() == []
+
+
 def test_bad_lines(folder):
     def error(options):
         done = subprocess.run([BINARY, 'up', '--control', f'{folder}/c.sock',
@@ -372,7 +443,8 @@ def test_bad_lines(folder):
             (f'sock={folder}/no', [f'sock={folder}/no', 'no vde_switch']),
             (f'sock={folder}', ['no vde_switch', 'vde_switch -s']),
             (f'sock={folder}/' + 'x' * 120, ['sock=', 'too long']),
-            ('sock=vxvde://239.0.0.1', ['vxvde://', 'folder of a vde_switch']),
+            ('sock=udp://1->[::1]:2,port=3', ['port', 'udp://']),
+            (f'sock=vde://{folder}/no', [f'sock={folder}/no', 'no vde_switch']),
             (f'sock={__file__}', ['folder of a vde_switch']),
             (f'sock={folder},mode=8', ['mode=8', 'octal']),
             (f'sock={folder},mode=01777', ['mode=01777', '0777']),

@@ -32,6 +32,8 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 	got = recvmmsg(l->fd, l->in, want, MSG_DONTWAIT, NULL);
 	stage_mark(STAGE_SYSCALL);
 	stat_inc(&l->rx.stats.calls);
+	while (unlikely(l->has_end) && got > 0 && !l->in[got - 1].msg_len)
+		got--;
 	if (got > 0) {
 		/* Not dry, even after less than @want: an error ends a call
 		 * early, and the next call returns it. */

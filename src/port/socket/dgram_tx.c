@@ -121,6 +121,7 @@ static enum drop_reason why(int error)
 	case EHOSTUNREACH:
 	case ENETDOWN:
 	case ENXIO: /* packet: the interface is gone */
+	case EPIPE: /* vde: vde_plug has ended */
 		return DROP_TX_DOWN;
 	default:
 		return DROP_TX_ERROR;

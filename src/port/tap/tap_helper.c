@@ -172,7 +172,8 @@ static int run(struct tap_helper *h, struct loop *loop, int sock,
 	       struct err *err)
 {
 	const struct child_files files = { .in = -1,
- .err = h->err_fd, .keep = sock };
+					   .err = h->err_fd,
+					   .keep = sock };
 	char fd_arg[24], br_arg[IFNAMSIZ + 8], command[COMMAND_SIZE];
 	const char *direct[] = { h->path, "--use-vnet", fd_arg, br_arg, NULL };
 	const char *shell[] = { "sh", "-c", command, NULL };

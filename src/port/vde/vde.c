@@ -22,9 +22,9 @@ struct vde_conf {
 	}
 
 static const struct opt_row vde_rows[] = {
-	OPT(sock, OPT_PATH, .arg = "DIR",
-	    .help = "folder of the switch; none: /run/vde.ctl, else "
-		    "/tmp/vde.ctl"),
+	OPT(sock, OPT_STRING, .arg = "DIR",
+	    .help = "folder of the switch, or a URL that vde_plug knows; none: "
+		    "/run/vde.ctl, else /tmp/vde.ctl"),
 	OPT(port, OPT_UINT, .arg = "N", .max = INT32_MAX >> 8, .def = "0",
 	    .help = "port of the switch; 0: any"),
 	OPT(group, OPT_PATH, .arg = "GROUP",
@@ -91,7 +91,9 @@ static struct vde_port *create_port(const struct port_env *env,
 	v->loop = env->loop;
 	v->ctl_fd = v->data_fd = v->link.fd = v->link.out_fd = -1;
 	v->link.has_remote = true;
-	v->link.frame_max = VDE_FRAME_MAX;
+	v->is_url = sock && strstr(sock, "://");
+	v->link.frame_max = v->is_url ? VDE_PLUG_FRAME_MAX : VDE_FRAME_MAX;
+	v->link.has_end = v->is_url;
 	if (sock && !(v->sock = strdup(sock)))
 		goto err_free;
 	if (dgram_link_init(&v->link, &v->port))
@@ -109,36 +111,52 @@ err_free:
 	return NULL;
 }
 
-/* Refuses what libvdeplug understands and a path of a folder is not. */
-static int check_sock(const char *sock, struct err *err)
+/* Returns 0 if the options agree, or -EINVAL with @err. @sock is without
+ * "vde://". */
+static int check_sock(const char *sock, const struct vde_conf *c,
+		      struct err *err)
 {
 	struct stat s;
 
-	if (!strstr(sock, "://") && (stat(sock, &s) || S_ISDIR(s.st_mode)))
-		return 0;
-	return err_set(err, -EINVAL,
-		       "sock=%.100s: must be the folder of a vde_switch; for "
-		       "other networks of VDE, put a switch between: "
-		       "`vde_plug vde://DIR %.100s`",
-		       sock, sock);
+	if (!strstr(sock, "://")) {
+		if (stat(sock, &s) || S_ISDIR(s.st_mode))
+			return 0;
+		return err_set(err, -EINVAL,
+			       "sock=%s: must be the folder of a vde_switch, "
+			       "or a URL such as vxvde://",
+			       sock);
+	}
+	if (c->port || c->group)
+		return err_set(err, -EINVAL,
+			       "%s: is for a vde_switch, not for sock=%s",
+			       c->port ? "port" : "group", sock);
+	return 0;
 }
 
 static int create(const struct port_env *env, const struct port_conf *common,
 		  const void *conf, struct port **out, struct err *err)
 {
+	static const char classic[] = "vde://";
 	const struct vde_conf *c = conf;
+	const char *sock = c->sock;
 	gid_t group = (gid_t)-1;
 	struct vde_port *v;
 	mode_t mode;
-	int rc = c->sock ? check_sock(c->sock, err) : 0;
+	int rc = 0;
 
+	if (sock && !strncmp(sock, classic, strlen(classic)))
+		sock += strlen(classic);
+	if (sock && !*sock)
+		sock = NULL;
+	if (sock)
+		rc = check_sock(sock, c, err);
 	if (!rc)
 		rc = vde_read_mode(c->mode, &mode, err);
 	if (!rc && c->group)
 		rc = vde_read_group(c->group, &group, err);
 	if (rc)
 		return rc;
-	v = create_port(env, common, c->sock);
+	v = create_port(env, common, sock);
 	if (!v)
 		return err_set(err, -ENOMEM, "out of memory");
 	v->number = c->port;

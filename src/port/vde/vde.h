@@ -14,6 +14,8 @@
  * It is spoken here and not by libvdeplug, whose vde_open() waits without an
  * end for an answer, and vde_switch gives none for a port number that it does
  * not have. That would need a thread that nobody can end.
+ *
+ * Other networks of VDE are reached through a child process (vde_plug.c).
  */
 #ifndef RW_VDE_H
 #define RW_VDE_H
@@ -24,9 +26,14 @@
 /* The largest frame that vde_switch takes. It cuts longer ones. */
 #define VDE_FRAME_MAX 1518
 
-#define VDE_MAGIC     0xfeedface
-#define VDE_VERSION   3
-#define VDE_DESCR_MAX 128
+/* The largest frame that vde_plug passes (libvdeplug.h: VDE_ETHBUFSIZE). */
+#define VDE_PLUG_FRAME_MAX (9216 + 14 + 4)
+
+#define VDE_BUFFER	   (4 << 20) /* of a socket; the kernel may grant less */
+
+#define VDE_MAGIC	   0xfeedface
+#define VDE_VERSION	   3
+#define VDE_DESCR_MAX	   128
 
 struct vde_request {
 	uint32_t magic, version;
@@ -36,7 +43,7 @@ struct vde_request {
 } __attribute__((packed));
 
 enum vde_state {
-	VDE_ASKING,    /* the switch shall answer */
+	VDE_ASKING,    /* the switch shall answer; or vde_plug shall not end */
 	VDE_CONNECTED, /* frames may come and go */
 	VDE_RETRYING,  /* waits for the timer */
 };
@@ -44,12 +51,14 @@ enum vde_state {
 struct vde_port {
 	struct port port;
 	struct dgram_link link;
-	struct loop *loop;    /* [const] */
-	char *sock;	      /* [const] heap; NULL: the usual places */
-	uint32_t number;      /* [const] wanted port of the switch; 0: any */
-	gid_t group;	      /* [const] of the data socket; -1: none */
-	mode_t mode;	      /* [const] of the data socket */
-	enum vde_state state; /* [ctl] the rest too */
+	struct loop *loop;     /* [const] */
+	char *sock;	       /* [const] heap; NULL: the usual places */
+	bool is_url;	       /* [const] sock is for vde_plug */
+	uint32_t number;       /* [const] wanted port of the switch; 0: any */
+	gid_t group;	       /* [const] of the data socket; -1: none */
+	mode_t mode;	       /* [const] of the data socket */
+	enum vde_state state;  /* [ctl] the rest too */
+	struct vde_plug *plug; /* its process; NULL: none */
 	int ctl_fd, data_fd;
 	struct sockaddr_un own; /* data socket's file; path empty: none */
 	char peer[UNIX_PATH_MAX_LEN + 1]; /* the switch's data socket */
@@ -67,6 +76,15 @@ int vde_peer_open(struct vde_port *v, struct err *err);
 /* Ends everything; the port is not in use any more. */
 void vde_peer_close(struct vde_port *v);
 void vde_peer_show(const struct vde_port *v, struct show *out);
+/* The process of the port has ended; @why is one sentence. */
+void vde_peer_ended(struct vde_port *v, const char *why);
+
+/* Starts vde_plug with the other end of v->data_fd. Returns 0 or -errno with
+ * @err. */
+int vde_plug_start(struct vde_port *v, struct err *err);
+/* Ends it, without waiting, if it runs. */
+void vde_plug_stop(struct vde_port *v);
+void vde_plug_show(const struct vde_port *v, struct show *out);
 
 /* Reads mode= (octal) and group= (a number, or a name in /etc/group). Return 0,
  * or -EINVAL with @err. */

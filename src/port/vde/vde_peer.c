@@ -2,6 +2,9 @@
 /*
  * The connection of a vde port with its switch, see vde.h. Control thread.
  *
+ * Through vde_plug there is no answer: a process that lives for PLUG_MS has its
+ * network.
+ *
  * A port whose switch ends or does not answer tries again for ever, with a
  * delay that doubles from DELAY_MS to DELAY_MAX_MS.
  */
@@ -23,6 +26,8 @@
 #define SHORT_MS 1000
 /* Longest wait for the answer. */
 #define ANSWER_MS 2000
+/* Until this time a process that ends has not found its network. */
+#define PLUG_MS 200
 /* Most datagrams of others in front of those of the switch. */
 #define STRANGE_MAX 1024
 
@@ -34,6 +39,7 @@ static void give_up(struct vde_port *v)
 	loop_watch_remove(&v->watch);
 	port_set_txqs(&v->port, NULL, 0, 0);
 	rxq_detach(&v->link.rx);
+	vde_plug_stop(v);
 	vde_sock_unlink(v);
 	fd_close(&v->data_fd);
 	fd_close(&v->ctl_fd);
@@ -91,10 +97,11 @@ static int read_answer(struct vde_port *v, struct sockaddr_un *to,
 	return 0;
 }
 
-/* Gives the data socket to the workers. Returns 0 or -errno with @err. */
-static int begin_connection(struct vde_port *v, struct err *err)
+/* Connects the data socket to that of the switch. Returns 0 or -errno with
+ * @err.
+ */
+static int take_answer(struct vde_port *v, struct err *err)
 {
-	struct txq *tx = &v->link.tx;
 	struct sockaddr_un to;
 	int rc = read_answer(v, &to, err);
 	char byte;
@@ -109,6 +116,15 @@ static int begin_connection(struct vde_port *v, struct err *err)
 	for (unsigned i = 0; i < STRANGE_MAX; i++)
 		if (recv(v->data_fd, &byte, 1, MSG_DONTWAIT) < 0)
 			break;
+	return 0;
+}
+
+/* Gives the data socket to the workers. Returns 0 or -errno with @err. */
+static int begin_connection(struct vde_port *v, struct err *err)
+{
+	struct txq *tx = &v->link.tx;
+	int rc;
+
 	dgram_link_reset(&v->link, v->data_fd);
 	rc = rxq_attach(&v->link.rx);
 	if (!rc)
@@ -132,7 +148,8 @@ static void on_ctl(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	if (v->state == VDE_ASKING) {
-		if (begin_connection(v, &v->reason))
+		if (take_answer(v, &v->reason) ||
+		    begin_connection(v, &v->reason))
 			fail(v);
 		return;
 	}
@@ -204,7 +221,16 @@ static int begin(struct vde_port *v, struct err *err)
 {
 	static const char *const usual[] = { "/run/vde.ctl", "/tmp/vde.ctl" };
 	char ctl[32];
+	int rc;
 
+	if (v->is_url) {
+		rc = vde_plug_start(v, err);
+		if (rc)
+			return rc;
+		v->state = VDE_ASKING;
+		loop_timer_arm(v->loop, &v->timer, PLUG_MS, on_timer);
+		return 0;
+	}
 	if (v->sock)
 		return dial(v, v->sock, err);
 	for (unsigned i = 0; i < ARRAY_SIZE(usual); i++) {
@@ -218,25 +244,42 @@ static int begin(struct vde_port *v, struct err *err)
 		       usual[0], usual[1]);
 }
 
+/* Returns -ETIMEDOUT with @err: the switch gave no answer. */
+static int no_answer(const struct vde_port *v, struct err *err)
+{
+	if (v->number)
+		return err_set(err, -ETIMEDOUT,
+			       "port=%u: the switch does not answer: has it "
+			       "this port, and may this user have it?",
+			       (unsigned)v->number);
+	return err_set(err, -ETIMEDOUT,
+		       "sock: the switch does not answer: is it full, and may "
+		       "it connect to our socket (mode, group)?");
+}
+
 static void on_timer(struct loop_timer *t)
 {
 	struct vde_port *v = container_of(t, struct vde_port, timer);
+	int rc;
 
-	if (v->state == VDE_ASKING) {
-		if (v->number)
-			err_set(&v->reason, -ETIMEDOUT,
-				"port=%u: the switch does not answer: has it "
-				"this port, and may this user have it?",
-				(unsigned)v->number);
-		else
-			err_set(&v->reason, -ETIMEDOUT,
-				"sock: the switch does not answer: is it full, "
-				"and may it connect to our socket (mode, "
-				"group)?");
+	if (v->state != VDE_ASKING)
+		rc = begin(v, &v->reason);
+	else if (v->is_url)
+		rc = begin_connection(v, &v->reason);
+	else
+		rc = no_answer(v, &v->reason);
+	if (rc)
 		fail(v);
-	} else if (begin(v, &v->reason)) {
-		fail(v);
+}
+
+void vde_peer_ended(struct vde_port *v, const char *why)
+{
+	if (v->state == VDE_CONNECTED) {
+		end_connection(v, why);
+		return;
 	}
+	err_set(&v->reason, -EPIPE, "sock=%s: %s", v->sock, why);
+	fail(v);
 }
 
 int vde_peer_open(struct vde_port *v, struct err *err)
@@ -263,6 +306,7 @@ void vde_peer_show(const struct vde_port *v, struct show *out)
 	show_str(out, "state", names[v->state]);
 	if (*v->peer)
 		show_str(out, "peer", v->peer);
+	vde_plug_show(v, out);
 	show_num(out, "connections", v->connections);
 	if (*v->reason.msg)
 		show_str(out, "last_disconnect", v->reason.msg);

@@ -16,8 +16,7 @@
 #include "fd.h"
 #include "vde.h"
 
-#define BUFFER (4 << 20) /* of the socket; the kernel may grant less */
-#define TRIES  1000	 /* names that are tried in a folder */
+#define TRIES 1000 /* names that are tried in a folder */
 
 int vde_read_mode(const char *text, mode_t *mode, struct err *err)
 {
@@ -120,7 +119,7 @@ static int let_in(const struct vde_port *v, const char *ctl)
 int vde_sock_open(struct vde_port *v, const char *dir, const char *ctl,
 		  struct err *err)
 {
-	int size = BUFFER, rc;
+	int size = VDE_BUFFER, rc;
 
 	v->data_fd =
 		socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
