@@ -119,9 +119,9 @@ LINES = [
     ('netmap,id=n1,ifname=eth0', 'write packet,ifname=NAME'),
     ('nic,model=virtio', "write the guest's card as an option of QEMU"),
     # types of their own tests: add a row when one comes
-    ('hubport,id=h1,hubid=0', 'hubport'),
-    ('hubport,id=h1,hubid=0,netdev=nd0', 'hubport'),
-    ('vde,id=n1,sock=/tmp/myswitch', 'vde'),
+    ('hubport,id=h1,hubid=0', 'path: is missing.*netdev=PORT'),
+    ('hubport,id=h1,hubid=0,netdev=nd0', 'netdev=nd0: there is no such port'),
+    ('vde,id=n1,sock=/tmp/myswitch', 'no vde_switch is there'),
     ('vhost-vdpa,id=n1,vhostdev=/path/to/dev', 'vhost-vdpa'),
 ]
 

@@ -152,17 +152,19 @@ static void test_stdin(void **state)
 	char text[8] = "";
 	const char *none[] = { "/nonexistent/program", NULL };
 	struct watched w[2] = { { .loop = loop_create() } };
+	struct child_files files = { .err = -1, .keep = -1 };
 	int fd[2], status;
 
 	(void)state;
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd), 0);
-	assert_int_equal(
-		child_start_on(&w[0].child, w[0].loop, none, fd[1], on_child),
-		-ENOENT);
-	assert_int_equal(
-		child_start_on(&w[0].child, w[0].loop, argv, fd[1], on_child),
-		0);
+	files.in = fd[1];
+	assert_int_equal(child_start_with(&w[0].child, w[0].loop, none, &files,
+					  0, on_child),
+			 -ENOENT);
+	assert_int_equal(child_start_with(&w[0].child, w[0].loop, argv, &files,
+					  0, on_child),
+			 0);
 	close(fd[1]);
 	assert_int_equal(w[0].child.timer.due_ms, 0);
 	loop_run(w[0].loop);
@@ -177,8 +179,10 @@ static void test_stdin(void **state)
 	/* child_finish_all() waits for one without a limit, too */
 	w[1].loop = w[0].loop;
 	argv[2] = "sleep 0.1";
-	assert_int_equal(
-		child_start_on(&w[1].child, w[1].loop, argv, 0, on_child), 0);
+	files.in = -1;
+	assert_int_equal(child_start_with(&w[1].child, w[1].loop, argv, &files,
+					  0, on_child),
+			 0);
 	child_finish_all();
 	assert_int_equal(w[1].ends, 1);
 	assert_int_equal(w[1].status, 0);
