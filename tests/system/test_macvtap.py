@@ -257,9 +257,12 @@ def test_by_descriptor(up, pair):
         assert state(s, 'm')['interface'] == link
         vm = s.front('vm')
         with raw(outer) as out:
-            out.send(ether(2, own))
-            assert ether(2, own) in [f for _, f in vm.recv_all()]
+            for address in (own, GROUPS['LLDP']):
+                out.send(ether(2, address))
+                assert ether(2, address) in [f for _, f in vm.recv_all()]
+        assert details(link)['allmulti'] == 1
         s.call('port.del', id='m')
+        assert details(link)['allmulti'] == 0
         done = subprocess.run(
             ['sh', '-c', f'exec {BINARY} port add tap,id=m,fd=7 --control '
              f'{s.control} 7<>{path}'], capture_output=True, text=True)

@@ -157,6 +157,39 @@ static void test_stages(void **state)
 	assert_true(sum <= cycles_now() - start);
 }
 
+/* Each descriptor that options may name is taken once; those of a request hide
+ * those of the start. */
+static void test_named_descriptors(void **state)
+{
+	int first = dup(STDIN_FILENO), later;
+	struct fd_named with[] = { { 7, 100 }, { 9, 101 } };
+
+	(void)state;
+	fd_note_inherited();
+	later = dup(STDIN_FILENO);
+	assert_int_equal(fd_find_named(first), first);
+	assert_int_equal(fd_find_named(later), -1);
+	assert_int_equal(fd_find_named(STDIN_FILENO), -1);
+	assert_int_equal(fd_find_named(-1), -1);
+	assert_int_equal(fd_find_named(1 << 30), -1);
+	fd_offer(with, 2);
+	assert_true(fd_is_offering());
+	assert_int_equal(fd_find_named(first), -1);
+	assert_int_equal(fd_find_named(9), 101);
+	fd_use_named(101);
+	fd_use_named(first);
+	assert_int_equal(fd_find_named(9), -1);
+	assert_int_equal(with[1].fd, -1);
+	assert_int_equal(with[0].fd, 100);
+	fd_offer(NULL, 0);
+	assert_false(fd_is_offering());
+	assert_int_equal(fd_find_named(7), -1);
+	fd_use_named(first);
+	assert_int_equal(fd_find_named(first), -1);
+	close(first);
+	close(later);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +197,7 @@ int main(void)
 		cmocka_unit_test(test_err),
 		cmocka_unit_test(test_loop),
 		cmocka_unit_test(test_stages),
+		cmocka_unit_test(test_named_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,9 @@
 #include "test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -102,6 +104,45 @@ static void begin(struct watched *w, const char *command, unsigned ms)
 	assert_int_equal(child_start(&w->child, w->loop, argv, ms, on_child),
 			 0);
 	assert_int_equal(w->child.stage, CHILD_RUNS);
+}
+
+/* A child gets its standard error and one descriptor under its number; another
+ * one of ours is closed in it. */
+static void test_files(void **state)
+{
+	const char *argv[] = { "sh", "-c", NULL, NULL };
+	struct watched w = { .loop = loop_create() };
+	int sock[2], err[2], other = dup(STDIN_FILENO);
+	char command[200], text[100] = "";
+	struct child_files files;
+
+	(void)state;
+	fcntl(other, F_SETFD, FD_CLOEXEC);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sock), 0);
+	assert_int_equal(pipe2(err, O_CLOEXEC), 0);
+	files = (struct child_files){ .in = -1,
+				      .err = err[1],
+				      .keep = sock[1] };
+	snprintf(command, sizeof(command),
+		 "echo kept >/proc/self/fd/2; ls /proc/self/fd/%d >&2; "
+		 "[ ! -e /proc/self/fd/%d ] && exit 4",
+		 sock[1], other);
+	argv[2] = command;
+	assert_int_equal(child_start_with(&w.child, w.loop, argv, &files, 5000,
+					  on_child),
+			 0);
+	loop_run(w.loop);
+	assert_int_equal(WEXITSTATUS(w.status), 4);
+	assert_true(read(err[0], text, sizeof(text) - 1) > 0);
+	snprintf(command, sizeof(command), "kept\n/proc/self/fd/%d\n", sock[1]);
+	assert_string_equal(text, command);
+	for (int i = 0; i < 2; i++) {
+		close(sock[i]);
+		close(err[i]);
+	}
+	close(other);
+	loop_destroy(w.loop);
 }
 
 /* The loop goes on while children run, and each end calls back. */
@@ -218,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_watched),
 		cmocka_unit_test(test_stdin),
 		cmocka_unit_test(test_finish_all),

@@ -290,6 +290,41 @@ static void test_rows_are_sound(void **state)
 	}
 }
 
+/* The descriptors that options name, each once. */
+static void test_fds(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned count;
+		int fd[3];
+	} table[] = {
+		{ "null,id=n", 0, { 0 } },
+		{ "tap,id=t,ifname=tap7,vhostfd=4", 0, { 0 } },
+		{ "tap,id=t,fd=7", 1, { 7 } },
+		{ "tap,id=t,fds=7:0:12:7", 3, { 7, 0, 12 } },
+		{ "tap,id=t,fds=1:2:3:4:5", 3, { 1, 2, 3 } },
+		{ "tap,id=t,fd=x", 0, { 0 } },
+		{ "tap,id=t,fd=-1", 0, { 0 } },
+		{ "tap,id=t,fds=1x:2", 1, { 1 } },
+		{ "tap,id=t,fd=99999999999999999999", 0, { 0 } },
+		{ "socket,id=s,fd=3", 1, { 3 } },
+		{ "stream,id=s,addr.type=fd,addr.str=5", 1, { 5 } },
+		{ "dgram,id=s,local.type=fd,local.str=6", 1, { 6 } },
+	};
+	struct netdev *n;
+	struct err err;
+	int fd[3];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+		assert_int_equal(netdev_parse(table[i].text, &n, &err), 0);
+		assert_int_equal(netdev_fds(n, fd, 3), table[i].count);
+		assert_memory_equal(fd, table[i].fd,
+				    table[i].count * sizeof(int));
+		netdev_free(n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_json_text),
 		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_change_list),
+		cmocka_unit_test(test_fds),
 		cmocka_unit_test(test_rows_are_sound),
 	};
 

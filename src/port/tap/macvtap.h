@@ -27,6 +27,11 @@ int macvtap_make(struct tap_if *t, const struct macvtap_wish *wish,
 int macvtap_open(struct tap_if *t, const char *ifname, unsigned queues,
 		 struct err *err);
 
+/* Makes the interface @name receive all multicast, as long as the descriptor
+ * that it returns is open. Returns -1 when it cannot, with a line in the log.
+ */
+int macvtap_join_all(const char *name);
+
 /* Removes the macvtap with index @ifindex, if it is still there. */
 void macvtap_remove(unsigned ifindex);
 

@@ -271,9 +271,7 @@ static int open_queues(struct tap_if *t, unsigned queues, struct err *err)
 	return 0;
 }
 
-/* Makes the interface receive all multicast as long as the descriptor is open.
- * Returns the descriptor, or -1 with a line in the log. */
-static int join_all_multicast(const char *name)
+int macvtap_join_all(const char *name)
 {
 	struct packet_mreq all = { .mr_ifindex = (int)if_nametoindex(name),
 				   .mr_type = PACKET_MR_ALLMULTI };
@@ -337,6 +335,6 @@ int macvtap_open(struct tap_if *t, const char *ifname, unsigned queues,
 		tap_if_close(t);
 		return rc;
 	}
-	t->allmulti_fd = join_all_multicast(ifname);
+	t->allmulti_fd = macvtap_join_all(ifname);
 	return 0;
 }

@@ -11,8 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "fd.h"
+#include "macvtap.h"
 #include "tap_linux.h"
 
 int tap_if_add_queue(struct tap_if *t, const char *what, int fd,
@@ -93,6 +96,14 @@ static int adopt_all(struct tap_if *t, const char *key, const char *fds,
 	return 0;
 }
 
+/* A macvtap is a device of its own; all taps are openings of one. */
+static bool is_macvtap(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_rdev != makedev(10, 200);
+}
+
 int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
 		 struct err *err)
 {
@@ -104,6 +115,8 @@ int tap_if_adopt(struct tap_if *t, const char *key, const char *fds,
 	rc = adopt_all(t, key, fds, err);
 	if (rc)
 		tap_if_release(t);
+	else if (is_macvtap(t->fd[0]) && tap_if_is_local(t->fd[0], t->name))
+		t->allmulti_fd = macvtap_join_all(t->name);
 	return rc;
 }
 

@@ -72,9 +72,17 @@ void tap_if_move(struct tap_if *to, struct tap_if *from)
 	tap_if_enlist(to);
 }
 
+/* Multicast is received as before. */
+static void leave_multicast(struct tap_if *t)
+{
+	if (t->allmulti_fd > 0)
+		fd_close(&t->allmulti_fd);
+}
+
 void tap_if_release(struct tap_if *t)
 {
 	delist(t);
+	leave_multicast(t);
 	t->count = 0;
 }
 
@@ -385,8 +393,7 @@ void tap_if_close(struct tap_if *t)
 	for (unsigned i = 0; i < t->count; i++)
 		fd_close(&t->fd[i]);
 	t->count = 0;
-	if (t->allmulti_fd > 0)
-		fd_close(&t->allmulti_fd);
+	leave_multicast(t);
 	if (t->made_link)
 		macvtap_remove(t->made_link);
 	t->made_link = 0;
