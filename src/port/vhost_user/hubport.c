@@ -73,10 +73,13 @@ static struct bringer *to_bringer(const struct port *p)
 static void bringer_destroy(struct port *p)
 {
 	struct bringer *b = to_bringer(p);
+	struct err err;
 
 	if (p->brings) {
 		p->brings->brought_by = NULL;
-		switch_move_port(p->sw, p->brings, b->home, NULL);
+		if (switch_move_port(p->sw, p->brings, b->home, &err))
+			log_warn("port=%s: cannot go back to network %s: %s",
+				 p->brings->name, b->home, err.msg);
 	}
 	port_fini(p);
 	free(b->home);
@@ -101,6 +104,11 @@ static int check_port(const struct port *p, const char *name, struct err *err)
 		return err_set(err, -ENOENT,
 			       "netdev=%.64s: there is no such port; it must "
 			       "come before the hubport",
+			       name);
+	if (!p->net)
+		return err_set(err, -ENODEV,
+			       "netdev=%s: the port is in no network: remove "
+			       "it and add it again",
 			       name);
 	if (p->type == &port_hubport_type || switch_is_hub(switch_net_name(p)))
 		return err_set(err, -EBUSY,
