@@ -106,6 +106,8 @@ static const char *const drop_names[DROP_COUNT] = {
 	[DROP_RX_TUNNEL] = "rx-bad-header",
 	[DROP_RX_SESSION] = "rx-unknown-session",
 	[DROP_RX_COOKIE] = "rx-bad-cookie",
+	[DROP_RX_OPTION] = "rx-unknown-option",
+	[DROP_RX_CSUM] = "rx-bad-checksum",
 };
 
 const char *drop_reason_name(enum drop_reason r)

@@ -33,6 +33,9 @@ enum drop_reason {
 	DROP_RX_TUNNEL,	     /* the tunnel's header is cut short or not data */
 	DROP_RX_SESSION,     /* the tunnel's session is another one */
 	DROP_RX_COOKIE,	     /* the tunnel's cookie is wrong */
+	DROP_RX_OPTION,	     /* the tunnel's header has an option that we must
+			      * know and do not */
+	DROP_RX_CSUM,	     /* a checksum of the tunnel is wrong */
 	DROP_COUNT,
 };
 const char *drop_reason_name(enum drop_reason r);

@@ -8,6 +8,8 @@
 extern const struct port_type port_bridge_type;
 extern const struct port_type port_dgram_type;
 extern const struct port_type port_hubport_type;
+extern const struct port_type port_geneve_type;
+extern const struct port_type port_gre_type;
 extern const struct port_type port_l2tpv3_type;
 extern const struct port_type port_macvtap_type;
 extern const struct port_type port_null_type;
@@ -18,5 +20,6 @@ extern const struct port_type port_tap_type;
 extern const struct port_type port_user_type;
 extern const struct port_type port_vde_type;
 extern const struct port_type port_vhost_user_type;
+extern const struct port_type port_vxlan_type;
 
 #endif

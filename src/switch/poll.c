@@ -112,6 +112,8 @@ static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
 		end = start + 1;
 		while (end < n && f[end].from == port)
 			end++;
+		fw->merge_stats =
+			shm_load(&port->rxq[0]->wants_gro) ? stats : NULL;
 		forward_frames(fw, port, f + start, end - start, q->can_hold,
 			       stats);
 		bytes += account(port, stats, &fw->burst, start, end - start);

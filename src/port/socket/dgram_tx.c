@@ -104,9 +104,7 @@ static bool add(struct dgram_link *l, struct batch *b, const struct frame *f)
 	return true;
 }
 
-/* Returns the reason to drop a frame whose sending failed with @error, or
- * DROP_COUNT if it shall wait. */
-static enum drop_reason why(int error)
+enum drop_reason sock_drop_reason(int error)
 {
 	switch (error) {
 	case EAGAIN:
@@ -162,7 +160,7 @@ static unsigned count_frames(const struct dgram_link *l, unsigned messages)
 static unsigned fail(struct dgram_link *l, struct frame *const *frames,
 		     int error)
 {
-	enum drop_reason reason = why(error);
+	enum drop_reason reason = sock_drop_reason(error);
 
 	if (reason == DROP_COUNT)
 		return 0;

@@ -76,4 +76,8 @@ int dgram_create(const struct port_env *env, const struct port_conf *common,
 		 const struct dgram_setup *setup, struct port **out,
 		 struct err *err);
 
+/* Returns the reason to drop a frame whose sending by a datagram socket failed
+ * with @error, or DROP_COUNT if it shall wait. Any thread. */
+enum drop_reason sock_drop_reason(int error);
+
 #endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The headers of tunnels that carry Ethernet: VXLAN (RFC 7348), Geneve (RFC
+ * 8926) and GRE (RFC 2784 and 2890, protocol 0x6558). Pure; any thread.
+ */
+#ifndef RW_ENCAP_H
+#define RW_ENCAP_H
+
+#include "queue.h"
+
+#define ENCAP_HDR_MAX 16
+/* The session of GRE without a key; keys and VNIs have 32 bits or less. */
+#define ENCAP_NO_KEY (1ull << 32)
+
+/* What the headers of one tunnel say. */
+struct encap_conf {
+	uint64_t tx_session, rx_session; /* VNI; key or ENCAP_NO_KEY */
+	bool csum, seq;			 /* GRE: the header has them */
+};
+
+struct encap {
+	const char *name;
+	uint16_t udp_port; /* as assigned; 0: over IP protocol 47 */
+	/* Returns the bytes that put() writes, at most ENCAP_HDR_MAX. */
+	unsigned (*size)(const struct encap_conf *c);
+	/* Writes the header of @f, the frame with number @seq. */
+	void (*put)(const struct encap_conf *c, const struct frame *f,
+		    uint32_t seq, uint8_t *to);
+	/* Returns the bytes of the header in front of a frame, at most @size,
+	 * and stores its session; or -reason (enum drop_reason). */
+	int (*parse)(const uint8_t *data, size_t size, uint64_t *session);
+};
+
+extern const struct encap encap_vxlan, encap_geneve, encap_gre;
+
+#endif
