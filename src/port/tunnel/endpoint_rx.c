@@ -35,6 +35,17 @@ struct tunnel *endpoint_find(struct endpoint *e, uint64_t session,
 	return NULL;
 }
 
+/* Makes the sender of datagram @i what an answer to it is sent to: its host,
+ * and the port of all ends. */
+static void name_host(struct endpoint *e, unsigned i)
+{
+	struct sock_addr *a = &e->sender[i];
+
+	a->len = e->in[i].msg_hdr.msg_namelen;
+	/* at the same place in both families */
+	a->in.sin_port = e->conf.local.in.sin_port;
+}
+
 static void receive(struct endpoint *e, unsigned want)
 {
 	int got;
@@ -52,6 +63,8 @@ static void receive(struct endpoint *e, unsigned want)
 		 * early, and the next call returns it. */
 		e->errors = 0;
 		e->got = (unsigned)got;
+		for (unsigned i = 0; i < e->got; i++)
+			name_host(e, i);
 		return;
 	}
 	/* An error is about an earlier datagram; others may follow. One that

@@ -40,7 +40,7 @@ uint32_t peers_now(void)
 /* Returns a number below @count, a power of two. */
 static unsigned spread(uint64_t v, unsigned count)
 {
-	return (unsigned)(v * 0x9e3779b97f4a7c15 >> 32) & (count - 1);
+	return (unsigned)(v * 0x9e3779b97f4a7c15 >> 48) & (count - 1);
 }
 
 static bool is_same_host(const struct sock_addr *a, const struct sock_addr *b)

@@ -17,6 +17,18 @@ static void show_address(struct show *out, const char *key,
 	show_str(out, key, text);
 }
 
+/* Makes @fd send by the tunnel's interface, if it has one. */
+static void use_dev(const struct tunnel *t, int fd)
+{
+	struct ip_mreqn in = { .imr_ifindex = t->ifindex };
+	uint32_t index = htonl((uint32_t)t->ifindex);
+
+	if (!t->ifindex)
+		return;
+	setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &in, sizeof(in));
+	setsockopt(fd, IPPROTO_IP, IP_UNICAST_IF, &index, sizeof(index));
+}
+
 /* Returns the MTU of the route to @to, as far as the kernel knows it now; 0:
  * there is no route. Sends nothing. */
 static int route_mtu(const struct tunnel *t, const struct sock_addr *to)
@@ -30,6 +42,7 @@ static int route_mtu(const struct tunnel *t, const struct sock_addr *to)
 	if (fd < 0)
 		return 0;
 	a.in.sin_port = htons(9); /* GRE has none; the kernel wants one */
+	use_dev(t, fd);
 	if (is_v6 && t->ifindex)
 		a.in6.sin6_scope_id = (uint32_t)t->ifindex;
 	if (connect(fd, &a.sa, a.len) < 0 ||
@@ -86,8 +99,12 @@ static void show_sources(const struct tunnel *t, struct show *out)
 	const struct senders *s = &t->ep->senders[mode];
 
 	show_array(out, "source_ports");
-	for (unsigned i = 0; i < s->count; i++)
-		show_num(out, NULL, s->port[i]);
+	for (unsigned i = 0; i < s->count; i++) {
+		char text[8];
+
+		snprintf(text, sizeof(text), "%u", s->port[i]);
+		show_str(out, NULL, text);
+	}
 	show_end(out);
 }
 
