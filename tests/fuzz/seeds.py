@@ -48,9 +48,24 @@ def packets():
         yield bytes([choice]) + data + bytes(4 if choice & 16 else 0) + ETHER
 
 
+def tunnels():
+    yield b'\0' + struct.pack('!II', 0x8 << 24, 7 << 8) + ETHER
+    yield b'\1' + struct.pack('!II', 0x6558, 7 << 8) + ETHER
+    option = struct.pack('!HBB', 0x102, 1, 1) + bytes(4)
+    for flags in (0, 0x40, 0x80):
+        yield b'\1' + struct.pack('!BBHI', 4, flags, 0x6558, 7 << 8) + \
+            option * 2 + ETHER
+    yield b'\1' + struct.pack('!BBHI', 2, 0, 0x6558, 7 << 8) + \
+        b'\1\2\x81\1' + bytes(4) + ETHER
+    for bits in range(0, 16):
+        head = struct.pack('!HH', (bits & 11) << 12, 0x6558)
+        yield b'\2' + head + bytes(4 * bin(bits).count('1')) + ETHER
+
+
 def main():
     target, folder = sys.argv[1:]
-    made = {'frame': frames, 'stream': streams, 'l2tpv3': packets}[target]()
+    made = {'frame': frames, 'stream': streams, 'l2tpv3': packets,
+            'tunnel': tunnels}[target]()
     for i, data in enumerate(made):
         with open(os.path.join(folder, f'seed-{i}'), 'wb') as f:
             f.write(data)

@@ -37,10 +37,12 @@ uint32_t peers_now(void)
 	return (uint32_t)(clock_coarse_ns() / 1000000000) + 1;
 }
 
-/* Returns a number below @count, a power of two. */
+/* Returns a number below @count, a power of two. Any bits of @v may be those
+ * that differ. */
 static unsigned spread(uint64_t v, unsigned count)
 {
-	return (unsigned)(v * 0x9e3779b97f4a7c15 >> 48) & (count - 1);
+	v = (v ^ v >> 32) * 0x9e3779b97f4a7c15;
+	return (unsigned)(v >> 40) & (count - 1);
 }
 
 static bool is_same_host(const struct sock_addr *a, const struct sock_addr *b)
@@ -62,14 +64,17 @@ static uint64_t host_bits(const struct sock_addr *a)
 	return half[0] ^ half[1] * 31;
 }
 
-static int find_listed(struct peers *p, const struct sock_addr *from)
+static int find_listed(const struct peers *p, const struct sock_addr *a)
 {
 	for (unsigned i = 0; i < p->listed; i++)
-		if (is_same_host(&p->peer[i].addr, from)) {
-			p->recent = i;
+		if (is_same_host(&p->peer[i].addr, a))
 			return (int)i;
-		}
 	return -1;
+}
+
+bool peers_is_listed(const struct peers *p, const struct sock_addr *a)
+{
+	return find_listed(p, a) >= 0;
 }
 
 /* Returns a member of the group, a new one if there is room for it. */
@@ -83,10 +88,8 @@ static int find_member(struct peers *p, const struct sock_addr *from,
 	for (unsigned i = first; i < first + PEERS_WAYS; i++) {
 		const struct peer *peer = &p->peer[i];
 
-		if (peer->addr.len && is_same_host(&peer->addr, from)) {
-			p->recent = i;
+		if (peer->addr.len && is_same_host(&peer->addr, from))
 			return (int)i;
-		}
 		if (!peer->addr.len ||
 		    now - peer->seen > p->ageing + PEERS_GRACE)
 			room = (int)i;
@@ -94,7 +97,6 @@ static int find_member(struct peers *p, const struct sock_addr *from,
 	if (room < 0)
 		return -1;
 	p->peer[room].addr = *from;
-	p->recent = (unsigned)room;
 	return room;
 }
 
@@ -106,8 +108,10 @@ int peers_find(struct peers *p, const struct sock_addr *from, uint32_t now)
 	if (unlikely(!recent->addr.len || !is_same_host(&recent->addr, from)))
 		i = p->listed ? find_listed(p, from)
 			      : find_member(p, from, now);
-	if (i >= 0)
-		p->peer[i].seen = now;
+	if (i < 0)
+		return i;
+	p->peer[i].seen = now;
+	p->recent = (unsigned)i;
 	return i;
 }
 
@@ -177,12 +181,4 @@ unsigned peers_count(const struct peers *p, uint32_t now)
 		count += shm_load(&p->mac[i].word) &&
 			 !is_old(p, &p->mac[i], now);
 	return count;
-}
-
-bool peers_is_listed(const struct peers *p, const struct sock_addr *a)
-{
-	for (unsigned i = 0; i < p->listed; i++)
-		if (is_same_host(&p->peer[i].addr, a))
-			return true;
-	return false;
 }
