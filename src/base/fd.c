@@ -72,9 +72,12 @@ int fd_find_named(int number)
 
 void fd_use_named(int fd)
 {
-	if (!offered && is_inherited(fd))
-		inherited[fd] = false;
-	for (unsigned i = 0; offered && i < offered_count; i++)
+	if (!offered) {
+		if (is_inherited(fd))
+			inherited[fd] = false;
+		return;
+	}
+	for (unsigned i = 0; i < offered_count; i++)
 		if (offered[i].fd == fd)
 			offered[i].fd = -1;
 }

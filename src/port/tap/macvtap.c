@@ -2,9 +2,10 @@
 /* The port type `macvtap`: its options. Control thread. */
 #include "macvtap.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/if_link.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "tap.h"
 #include "types.h"
@@ -51,14 +52,23 @@ static const struct opt_row macvtap_rows[] = {
 
 static int read_mac(const char *text, uint8_t mac[ETH_ALEN], struct err *err)
 {
-	int end = 0;
+	const char *at = text;
+	uint8_t any = 0;
 
-	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0],
-		   &mac[1], &mac[2], &mac[3], &mac[4], &mac[5],
-		   &end) == ETH_ALEN &&
-	    !text[end] && !(mac[0] & 1) &&
-	    (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]))
+	for (unsigned i = 0; i < ETH_ALEN; i++) {
+		char *end;
+		unsigned long byte = strtoul(at, &end, 16);
+
+		if (!isxdigit((unsigned char)*at) || byte > 0xff ||
+		    *end != (i + 1 < ETH_ALEN ? ':' : '\0'))
+			goto refuse;
+		mac[i] = (uint8_t)byte;
+		any |= mac[i];
+		at = end + 1;
+	}
+	if (any && !(mac[0] & 1))
 		return 0;
+refuse:
 	return err_set(err, -EINVAL,
 		       "mac=%s: must be an address of one interface, as "
 		       "52:54:00:12:34:56",

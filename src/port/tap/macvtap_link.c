@@ -186,28 +186,46 @@ static bool is_of(int fd, const char *name)
 	       tap_if_is_local(fd, name);
 }
 
-/* Opens a queue through a node that exists for this moment only. Returns the
- * descriptor or -errno; -ENOENT: sysfs does not know the device. */
-static int open_own_node(const char *name, unsigned ifindex)
+/* Reads the number of a macvtap's device from /sys. Returns false when it is
+ * not there. */
+static bool find_device(const char *name, unsigned ifindex, dev_t *device)
 {
-	char path[100], dir[] = "/dev/ringway-XXXXXX", node[40];
-	unsigned major, minor;
+	char path[100], text[32], *end;
+	unsigned long number;
+	bool is_found;
 	FILE *f;
-	int fd, n;
 
 	snprintf(path, sizeof(path), "/sys/class/net/%s/macvtap/tap%u/dev",
 		 name, ifindex);
 	f = fopen(path, "re");
 	if (!f)
-		return -ENOENT;
-	n = fscanf(f, "%u:%u", &major, &minor);
+		return false;
+	is_found = fgets(text, sizeof(text), f) != NULL;
 	fclose(f);
-	if (n != 2)
+	if (!is_found)
+		return false;
+	number = strtoul(text, &end, 10);
+	if (*end != ':')
+		return false;
+	*device =
+		makedev((unsigned)number, (unsigned)strtoul(end + 1, NULL, 10));
+	return true;
+}
+
+/* Opens a queue through a node that exists for this moment only. Returns the
+ * descriptor or -errno; -ENOENT: sysfs does not know the device. */
+static int open_own_node(const char *name, unsigned ifindex)
+{
+	char dir[] = "/dev/ringway-XXXXXX", node[40];
+	dev_t device;
+	int fd;
+
+	if (!find_device(name, ifindex, &device))
 		return -ENOENT;
 	if (!mkdtemp(dir))
 		return -errno;
 	snprintf(node, sizeof(node), "%s/tap", dir);
-	fd = mknod(node, S_IFCHR | 0600, makedev(major, minor));
+	fd = mknod(node, S_IFCHR | 0600, device);
 	if (!fd)
 		fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	fd = fd < 0 ? -errno : fd;
