@@ -152,6 +152,7 @@ def test_what_arrives(up, pair, mode, made):
     own = details(link)['address']
     sent = {**GROUPS, 'own': own, 'other': mac(9)}
     marks = {address: what for what, address in sent.items()}
+    assert details(below)['allmulti'] >= 1, 'a NIC would filter else'
     vm = s.front('vm')
     with raw(outer) as out:
         for sniffs in (False, True, False):

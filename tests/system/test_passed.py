@@ -122,6 +122,9 @@ def test_taps_of_the_command(up):
     before = fds(s)
     one = tap('pa', IFF_VNET_HDR)
     added(s, f'tap,id=t,fd={one}', one)
+    done = port_add(s, f'tap,id=u,fd={one}', [one])
+    assert done.returncode == 1 and 'is in use already, for the interface ' \
+        f'{name("pa")}' in done.stderr, 'a copy of the same queue'
     os.close(one)
     shown = s.call('port.show', id='t')
     assert shown['state']['interface'] == name('pa')

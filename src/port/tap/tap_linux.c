@@ -10,12 +10,14 @@
 #include <limits.h>
 #include <linux/if_ether.h>
 #include <linux/if_tun.h>
+#include <linux/kcmp.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -51,13 +53,23 @@ static void delist(const struct tap_if *t)
 		*at = t->next;
 }
 
+/* Returns whether @a and @b are one queue: the same descriptor, or copies of
+ * one (which kernels without kcmp do not tell). */
+static bool is_same_file(int a, int b)
+{
+	pid_t self = getpid();
+
+	return a == b ||
+	       (b >= 0 && !syscall(SYS_kcmp, self, self, KCMP_FILE, a, b));
+}
+
 const struct tap_if *tap_if_find(int fd, const char *name)
 {
 	for (const struct tap_if *t = all_open; t; t = t->next) {
 		if (name && !strcmp(t->name, name))
 			return t;
 		for (unsigned i = 0; i < t->count; i++)
-			if (t->fd[i] == fd)
+			if (is_same_file(t->fd[i], fd))
 				return t;
 	}
 	return NULL;

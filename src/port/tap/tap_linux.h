@@ -77,7 +77,7 @@ int tap_if_ioctl(unsigned long request, const char *name, struct ifreq *ifr);
 bool tap_if_is_local(int fd, const char *name);
 /* Puts @t into the list of open interfaces. */
 void tap_if_enlist(struct tap_if *t);
-/* Returns the open interface with descriptor @fd or name @name, or NULL. */
+/* Returns the open interface with the queue @fd or the name @name, or NULL. */
 const struct tap_if *tap_if_find(int fd, const char *name);
 
 /* Sets header size, offloads and send buffer (0: no bound) of every queue.
