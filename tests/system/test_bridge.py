@@ -13,6 +13,7 @@ from conftest import BINARY
 from frames import BROADCAST, ether, mac
 from test_packet import raw, receive
 from test_tap import links, name, sh, state
+from test_watch import Watcher
 
 HELPER = '/usr/lib/qemu/qemu-bridge-helper'
 pytestmark = [
@@ -223,14 +224,18 @@ def test_helpers_that_fail(up, folder, text, words):
     s.call('version')
     before = fds(s)
     path = helper(folder, text)
+    watcher = Watcher(s, 'fault')
     s.call('port.add', netdev=f'bridge,id=b,helper={path}')
+    event, = watcher.brief(1)
+    watcher.close()
     lab.wait_until(lambda: state(s, 'b')['interface_state'] == 'failed', 5,
                    'failure')
     reason = state(s, 'b')['reason']
     assert reason.startswith(f'helper={path}: ') and words in reason
+    assert event['port'] == 'b' and event['text'] == reason
     assert not s.link('b') and name('hp') not in links()
     s.call('port.del', id='b')
-    assert fds(s) == before
+    lab.wait_until(lambda: fds(s) == before, 3, 'descriptors')
 
 
 def test_a_command_of_the_shell(up, folder):

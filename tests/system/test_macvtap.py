@@ -13,7 +13,7 @@ import lab
 import pytest
 from conftest import BINARY
 from frames import BROADCAST, ether, mac
-from test_packet import raw, receive, veth
+from test_packet import TAGS, raw, receive, veth
 from test_tap import (iperf, links, name, namespaces, sh,  # noqa: F401
                       state)
 
@@ -178,6 +178,29 @@ def test_what_arrives(up, pair, mode, made):
                     if frame[12:14] == b'\x88\xb5':
                         left.add(marks[frame[:6].hex(':')])
             assert left == set(GROUPS)
+
+
+def test_tags(up, pair):
+    """Tags pass both ways, also where the kernel keeps them beside the frame.
+    """
+    below, outer = pair
+    s = up('vhost-user,id=vm', f'macvtap,id=m,link={below}')
+    s.wait_link('m')
+    own = details(state(s, 'm')['interface'])['address']
+    vm = s.front('vm')
+    with raw(outer) as out:
+        for what, tag in TAGS.items():
+            for address in (own, BROADCAST):
+                plain = ether(2, address)
+                frame = plain[:12] + tag + plain[12:]
+                out.send(frame)
+                assert frame in [f for _, f in vm.recv_all(0.1)], what
+            plain = ether(1, BROADCAST)
+            frame = plain[:12] + tag + plain[12:]
+            vm.send(frame)
+            while (got := receive(out))[6:12] != frame[6:12]:
+                pass
+            assert got == frame, what
 
 
 def test_between_macvtaps(up, pair):

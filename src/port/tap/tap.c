@@ -105,6 +105,7 @@ void tap_fail(struct tap_port *t, const char *reason)
 {
 	snprintf(t->reason, sizeof(t->reason), "%s", reason);
 	log_warn("port=%s: %s", t->port.name, reason);
+	port_tell_fault(&t->port, 0, t->reason);
 	detach_queues(t);
 	enter(t, TAP_FAILED);
 }
