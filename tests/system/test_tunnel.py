@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tunnel ports against the kernel's devices: a daemon in one network
 namespace, the other end in a second one, a guest's stack in a third."""
-import contextlib
-import shutil
 import subprocess
 
 import lab
@@ -99,6 +97,29 @@ def test_vxlan_unicast(up, underlay, near, far, options, device):
     assert not rx.get('drops')
 
 
+@pytest.mark.parametrize('line,kind,device', [
+    (f'geneve,remote={FAR4},vni=7', 'geneve', f'id 7 remote {NEAR4}'),
+    (f'geneve,remote={FAR6},vni=7', 'geneve', f'id 7 remote {NEAR6}'),
+    (f'geneve,remote={FAR4},vni=8,dstport=7000,udp-csum=off,df=unset', 'geneve',
+     f'id 8 remote {NEAR4} dstport 7000 noudpcsum df inherit'),
+    (f'gre,remote={FAR4}', 'gretap', f'local {FAR4} remote {NEAR4}'),
+    (f'gre,remote={FAR4},ikey=1,okey=0xffffffff,csum=on,seq=on', 'gretap',
+     f'local {FAR4} remote {NEAR4} okey 1 ikey 4294967295 csum seq'),
+    (f'gre,remote={FAR4},key=5,seq=on,ttl=9,df=inherit', 'gretap',
+     f'local {FAR4} remote {NEAR4} key 5 seq'),
+    (f'gre,remote={FAR6},key=5', 'ip6gretap',
+     f'local {FAR6} remote {NEAR6} key 5'),
+])
+def test_other_devices(up, underlay, line, kind, device):
+    u = underlay
+    u.device(kind, *device.split())
+    s = u.up(up, line.replace(',', ',id=v,', 1))
+    check_ping(u)
+    check_tcp(u, s, stays_large=kind == 'geneve')
+    rx, = s.call('port.show', id='v')['stats']['rx']
+    assert not rx.get('drops')
+
+
 def check_tcp(u, s, port='v', stays_large=True):
     """TCP both ways with the guest's offloads on; then with them off."""
     u.n.start(u.far, 'iperf3', '-s')
@@ -132,10 +153,12 @@ class Pair:
         self.peer = u.n.new('p')
         u.tap, far_tap = name('t'), name('s')
         self.near = up(f'tap,id=g,ifname={u.tap}{tap}',
-                       tunnel.format(local=NEAR4, remote=FAR4),
+                       tunnel.format(local=NEAR4, remote=FAR4,
+                                     remote6=FAR6),
                        prefix=('ip', 'netns', 'exec', u.near))
         self.far = up(f'tap,id=g,ifname={far_tap}{tap}',
-                      tunnel.format(local=FAR4, remote=NEAR4), sub='far',
+                      tunnel.format(local=FAR4, remote=NEAR4,
+                                    remote6=NEAR6), sub='far',
                       prefix=('ip', 'netns', 'exec', u.far))
         sh('ip', '-n', u.near, 'link', 'set', u.tap, 'netns', u.guest)
         sh('ip', '-n', u.far, 'link', 'set', far_tap, 'netns', self.peer)
@@ -146,13 +169,13 @@ class Pair:
         u.far = self.peer  # where the pings and iperf3 are
 
 
-@pytest.mark.parametrize('tap', ['', ',vlan=5'])
-@pytest.mark.parametrize('tunnel', [
-    'vxlan,id=v,vni=9,local={local},remote={remote}',
-    'geneve,id=v,vni=9,remote={remote}',
-    'gre,id=v,remote={remote},csum=on,seq=on,key=3',
+@pytest.mark.parametrize('tap,tunnel', [
+    (',vlan=5', 'vxlan,id=v,vni=9,local={local},remote={remote}'),
+    ('', 'geneve,id=v,vni=9,remote={remote6}'),
+    (',vlan=5', 'gre,id=v,remote={remote},csum=on,seq=on,key=3'),
+    ('', 'gre,id=v,remote={remote6}'),
 ])
-def test_two_ringways(up, underlay, tunnel, tap):
+def test_two_ringways(up, underlay, tap, tunnel):
     """Large frames stay large on the way: the kernel cuts datagrams and puts
     them together, the daemons frames. Tags inside stay, and the offsets of
     checksums and segments follow them."""

@@ -41,7 +41,7 @@ static int open_socket(const struct endpoint_conf *c, int *fd)
 	if (*fd < 0)
 		return -errno;
 	set_buffers(*fd);
-	return family == AF_INET6
+	return family == AF_INET6 && is_udp
 		       ? set_option(*fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
 		       : 0;
 }
