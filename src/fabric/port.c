@@ -108,6 +108,7 @@ static const char *const drop_names[DROP_COUNT] = {
 	[DROP_RX_COOKIE] = "rx-bad-cookie",
 	[DROP_RX_OPTION] = "rx-unknown-option",
 	[DROP_RX_CSUM] = "rx-bad-checksum",
+	[DROP_RX_CONGESTED] = "rx-congested",
 };
 
 const char *drop_reason_name(enum drop_reason r)

@@ -36,6 +36,8 @@ enum drop_reason {
 	DROP_RX_OPTION,	     /* the tunnel's header has an option that we must
 			      * know and do not */
 	DROP_RX_CSUM,	     /* a checksum of the tunnel is wrong */
+	DROP_RX_CONGESTED,   /* the way to us was congested, and the sender does
+			      * not know marks that say so */
 	DROP_COUNT,
 };
 const char *drop_reason_name(enum drop_reason r);

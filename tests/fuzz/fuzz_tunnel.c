@@ -33,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						     &encap_geneve,
 						     &encap_gre };
 	const struct encap *e;
+	struct iovec frame;
 	uint64_t session;
 	uint8_t *bytes;
 	int skip;
@@ -49,6 +50,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (skip > 0) {
 		must(session <= ENCAP_NO_KEY);
 		check_put(e, session, data[0]);
+		frame = (struct iovec){ bytes + skip,
+					size - 1 - (unsigned)skip };
+		if (frame.iov_len >= ETH_HLEN)
+			encap_mark_congested(&frame);
 	}
 	free(bytes);
 	return 0;

@@ -51,6 +51,8 @@ def packets():
 def tunnels():
     yield b'\0' + struct.pack('!II', 0x8 << 24, 7 << 8) + ETHER
     yield b'\1' + struct.pack('!II', 0x6558, 7 << 8) + ETHER
+    for inner in (ETHER_IP + IPV4, ETHER_IP6 + IPV6):
+        yield b'\1' + struct.pack('!II', 0x6558, 7 << 8) + inner + TCP
     option = struct.pack('!HBB', 0x102, 1, 1) + bytes(4)
     for flags in (0, 0x40, 0x80):
         yield b'\1' + struct.pack('!BBHI', 4, flags, 0x6558, 7 << 8) + \

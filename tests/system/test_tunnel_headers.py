@@ -426,3 +426,118 @@ def test_ports_that_do_not_go_together(up):
             f'vxlan,id=u,local={OURS},dstport=1{port % 1000:03},vni=7,'
             f'remote={THEIRS},srcport={number}-{number}'))
     s.command('port', 'add', f'vxlan,id=u,{base},vni=7,remote={OTHER}')
+
+
+def raw_udp(port, payload, sum_as):
+    """Returns a UDP packet to the port, with the outer checksum that is right,
+    wrong, absent or 0xffff."""
+    head = struct.pack('!HHHH', 50000, port, 8 + len(payload), 0)
+    pseudo = socket.inet_aton(THEIRS) + socket.inet_aton(OURS) + \
+        struct.pack('!HH', 17, 8 + len(payload))
+    right = checksum(pseudo + head + payload) ^ 0xffff or 0xffff
+    value = {'right': right, 'wrong': right ^ 0x100 or 1, 'absent': 0,
+             'all ones': 0xffff}[sum_as]
+    return head[:6] + struct.pack('!H', value) + payload
+
+
+def kernel_checksum_errors():
+    with open('/proc/net/snmp') as f:
+        names, values = [line.split() for line in f if line.startswith('Udp:')]
+    return int(values[names.index('InCsumErrors')])
+
+
+@pytest.mark.root
+def test_outer_checksums(up):
+    """None is taken, a right one, too; a wrong one is dropped and counted, by
+    the kernel."""
+    t = Tunnel(up, 'vxlan')
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, 17) as sock:
+        sock.bind((THEIRS, 0))
+        for n, sum_as in enumerate(('right', 'absent')):
+            frame = ether(2, 1, 60 + n)
+            sock.sendto(raw_udp(t.port, VXLAN_7 + frame, sum_as), (OURS, 0))
+            assert t.front.recv()[1] == frame
+        before = kernel_checksum_errors()
+        for sum_as in ('wrong', 'all ones'):
+            sock.sendto(raw_udp(t.port, VXLAN_7 + ether(2, 1, 60), sum_as),
+                        (OURS, 0))
+        # a sum that is 0 is written as 0xffff
+        for i in range(0x10000):
+            frame = ether(2, 1, 60)[:-2] + struct.pack('!H', i)
+            packet = raw_udp(t.port, VXLAN_7 + frame, 'right')
+            if packet[6:8] == b'\xff\xff':
+                sock.sendto(packet, (OURS, 0))
+                break
+        assert t.front.recv()[1] == frame
+        assert t.front.recv(0.1) is None
+    assert kernel_checksum_errors() >= before + 2
+    assert not t.drops()
+
+
+def ip_packet(tos, df, v6=False, src=1, dst=2):
+    net = IPv6(src='fd00::1', dst='fd00::2', tc=tos) if v6 else \
+        IP(src='10.1.0.1', dst='10.1.0.2', tos=tos,
+           flags='DF' if df else 0)
+    return bytes(Ether(src=mac(src), dst=mac(dst)) / net /
+                 UDP(sport=1, dport=2) / Raw(b'x'))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize('kind', ['vxlan', 'gre'])
+@pytest.mark.parametrize('options,ttl,tos,df', [
+    ('', 64, lambda inner: inner & 3, lambda inner: True),
+    (',ttl=9,tos=0x20,df=unset', 9, lambda inner: 0x20 | inner & 3,
+     lambda inner: False),
+    (',tos=inherit,df=inherit', 64, lambda inner: inner, lambda inner: inner)])
+def test_outer_header(up, kind, options, ttl, tos, df):
+    """TTL, type of service and DF of the packets; ECN follows RFC 6040."""
+    port = lab.free_port(socket.SOCK_DGRAM)
+    more = f',vni=7,dstport={port}' if kind == 'vxlan' else ''
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW,
+                       17 if kind == 'vxlan' else 47) as sock:
+        sock.bind((THEIRS, 0))
+        sock.settimeout(5)
+        s = up('vhost-user,id=vm', f'{kind},id=t,local={OURS},'
+               f'remote={THEIRS}{more}{options}')
+        front = s.front('vm')
+        for inner_tos in (0, 1, 2, 3, 0xb8, 0xb9):
+            for v6, inner_df in ((False, False), (False, True), (True, True)):
+                frame = ip_packet(inner_tos, inner_df, v6)
+                front.send(frame)
+                data = sock.recv(1 << 16)
+                assert data.endswith(frame)
+                assert data[8] == ttl
+                assert data[1] == tos(inner_tos)
+                assert bool(data[6] & 0x40) == df(inner_df)
+        # not IP
+        front.send(ether(1, 2, 60))
+        data = sock.recv(1 << 16)
+        assert (data[1], bool(data[6] & 0x40)) == (tos(0), df(False))
+
+
+@pytest.mark.parametrize('v6', [False, True])
+@pytest.mark.parametrize('tags', ['', '81000005', '88a8000581000006'])
+def test_congestion(up, v6, tags):
+    """A mark of the outer packet goes to the inner one, if its sender knows
+    such marks; else the frame is dropped (RFC 6040, clause 4.2)."""
+    t = Tunnel(up, 'geneve')
+
+    def packet(tos):
+        frame = ip_packet(tos, False, v6, 2, 1)
+        return frame[:12] + bytes.fromhex(tags) + frame[12:]
+    for outer in (1, 2, 3, 0x33):
+        t.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, outer)
+        for inner in (0, 1, 2, 3, 0x69):
+            t.send(GENEVE_7 + packet(inner))
+            if outer & 3 < 3:
+                want = inner
+            elif inner & 3:
+                want = inner | 3
+            else:
+                continue
+            assert t.front.recv()[1] == packet(want)
+        t.send(GENEVE_7 + ether(2, 1, 60))  # not IP
+        assert t.front.recv()[1] == ether(2, 1, 60)
+        t.send(GENEVE_7 + packet(0)[:20])  # cut short
+        assert t.front.recv()
+    assert t.drops() == {'rx-congested': 2}

@@ -33,4 +33,15 @@ struct encap {
 
 extern const struct encap encap_vxlan, encap_geneve, encap_gre;
 
+#define ECN_MASK 3 /* of the type of service; all bits: congestion */
+
+/* Returns the type of service byte of the packet in @f and whether it must not
+ * be cut into fragments, as IPv4's DF bit says. */
+uint8_t encap_inner_tos(struct frame *f, bool *df);
+
+/* Marks the packet in a frame of at least ETH_HLEN bytes as one that met
+ * congestion (RFC 6040, clause 4.2). Returns false for a packet whose sender
+ * does not know such marks: it must be dropped. */
+bool encap_mark_congested(const struct iovec *frame);
+
 #endif

@@ -257,8 +257,7 @@ int endpoint_join(struct tunnel *t, const struct port_env *env,
 	return rc;
 }
 
-/* Shows what the kernel dropped at the socket: frames beyond its buffer, and
- * those with wrong checksums. */
+/* Shows what the kernel dropped at the socket: what is beyond its buffer. */
 static void show_kernel_drops(const struct endpoint *e, struct show *out)
 {
 	uint32_t info[SK_MEMINFO_VARS] = { 0 };

@@ -74,20 +74,33 @@ static void receive(struct endpoint *e, unsigned want)
 		e->errors = 0;
 }
 
-/* Returns the size of the datagrams that were put together in message @m, or of
- * the one that it is. */
-static uint32_t segment_size(struct msghdr *m, uint32_t len)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		int size;
+/* What the kernel says about a message. */
+struct message {
+	uint32_t size;	/* of each datagram that was put together in it */
+	bool is_marked; /* the outer packet met congestion */
+};
 
-		if (c->cmsg_level != SOL_UDP || c->cmsg_type != UDP_GRO)
+static struct message look_at(struct msghdr *m, uint32_t len)
+{
+	struct message what = { .size = len };
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		int value = 0;
+
+		/* a byte or an int, whose first byte is the same */
+		if (c->cmsg_type == IP_TOS && c->cmsg_level == IPPROTO_IP)
+			what.is_marked = !(~*CMSG_DATA(c) & ECN_MASK);
+		if (c->cmsg_len < CMSG_LEN(sizeof(value)))
 			continue;
-		memcpy(&size, CMSG_DATA(c), sizeof(size));
-		if (size > 0 && (uint32_t)size < len)
-			return (uint32_t)size;
+		memcpy(&value, CMSG_DATA(c), sizeof(value));
+		if (c->cmsg_type == IPV6_TCLASS &&
+		    c->cmsg_level == IPPROTO_IPV6)
+			what.is_marked = !(~value & ECN_MASK);
+		if (c->cmsg_type == UDP_GRO && c->cmsg_level == SOL_UDP &&
+		    value > 0 && (uint32_t)value < len)
+			what.size = (uint32_t)value;
 	}
-	return len;
+	return what;
 }
 
 /* Counts a datagram that is dropped: at the tunnel it is of, else at the oldest
@@ -143,10 +156,10 @@ static bool take(struct endpoint *e, unsigned n, uint8_t *data, uint32_t len,
 static bool cut(struct endpoint *e, unsigned n, uint32_t now)
 {
 	struct mmsghdr *m = &e->in[e->cut];
-	uint32_t size = segment_size(&m->msg_hdr, m->msg_len);
+	struct message what = look_at(&m->msg_hdr, m->msg_len);
 	uint8_t *data = (uint8_t *)e->slot[e->cut].iov_base + e->cut_off;
 	const struct sock_addr *from = &e->sender[e->cut];
-	uint32_t len = MIN(size, m->msg_len - e->cut_off);
+	uint32_t len = MIN(what.size, m->msg_len - e->cut_off);
 
 	e->cut_off += len;
 	if (e->cut_off == m->msg_len) {
@@ -157,7 +170,12 @@ static bool cut(struct endpoint *e, unsigned n, uint32_t now)
 		count_drop(e, NULL, DROP_RX_BAD_FRAME);
 		return false;
 	}
-	return take(e, n, data, len, from, now);
+	if (!take(e, n, data, len, from, now))
+		return false;
+	if (likely(!what.is_marked) || encap_mark_congested(&e->store.raw[n]))
+		return true;
+	count_drop(e, e->from[n], DROP_RX_CONGESTED);
+	return false;
 }
 
 /* Makes frame @n of the burst of the store's entry @i. */

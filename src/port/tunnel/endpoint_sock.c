@@ -69,18 +69,20 @@ int endpoint_fail(const struct endpoint_conf *c, int rc, struct err *err)
 int endpoint_open_receiver(struct endpoint *e)
 {
 	const struct endpoint_conf *c = &e->conf;
+	bool is_v6 = c->local.sa.sa_family == AF_INET6;
+	int level = is_v6 ? IPPROTO_IPV6 : IPPROTO_IP;
 	int rc = open_socket(c, &e->fd);
 
-	if (!rc && c->encap->udp_port)
-		/* Kernels before 5.0 have no UDP_GRO: datagrams come one by
-		 * one. */
+	if (rc)
+		return rc;
+	/* Kernels before 5.0 have no UDP_GRO: datagrams come one by one. */
+	if (c->encap->udp_port)
 		set_option(e->fd, SOL_UDP, UDP_GRO, 1);
 	/* Only what is sent to groups that this socket joins; IPv6 has it since
 	 * 4.20. */
-	if (!rc && c->local.sa.sa_family == AF_INET6)
-		set_option(e->fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
-	else if (!rc)
-		rc = set_option(e->fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+	set_option(e->fd, level, is_v6 ? IPV6_MULTICAST_ALL : IP_MULTICAST_ALL,
+		   0);
+	rc = set_option(e->fd, level, is_v6 ? IPV6_RECVTCLASS : IP_RECVTOS, 1);
 	if (!rc && c->zero_csum6)
 		rc = set_option(e->fd, SOL_UDP, UDP_NO_CHECK6_RX, 1);
 	if (!rc && bind(e->fd, &c->local.sa, c->local.len) < 0)

@@ -30,38 +30,20 @@ struct route {
 	const struct sock_addr *to; /* NULL: all listed remotes */
 };
 
-/* Returns the type of service byte and the DF bit of the packet in @f. */
-static void inner_header(struct frame *f, uint8_t *tos, bool *df)
-{
-	const struct key *k = frame_key(f, KEY_L4);
-	const uint8_t *ip = frame_head_const(f) + k->l3_off;
-
-	*tos = 0;
-	*df = k->ip == 6;
-	if (k->ip == 4) {
-		*tos = ip[1];
-		*df = ip[6] & 0x40;
-	} else if (k->ip == 6) {
-		*tos = (uint8_t)(get_be16(ip) >> 4);
-	}
-}
-
 static struct route find_route(struct tunnel *t, struct frame *f, uint32_t now)
 {
-	struct route r = { .tos = (uint8_t)t->tos };
-	bool df = t->df == DF_SET;
+	struct route r;
+	bool df = t->df == DF_SET, inner_df;
 	const struct senders *s;
-	uint8_t tos;
+	uint8_t tos = encap_inner_tos(f, &inner_df);
 
-	if (t->df == DF_INHERIT || t->tos == TOS_INHERIT) {
-		bool inner_df;
-
-		inner_header(f, &tos, &inner_df);
-		if (t->df == DF_INHERIT)
-			df = inner_df;
-		if (t->tos == TOS_INHERIT)
-			r.tos = tos & (uint8_t)~3; /* not its ECN bits */
-	}
+	if (t->df == DF_INHERIT)
+		df = inner_df;
+	/* RFC 6040, clause 4.1: the outer packet has the inner one's ECN. */
+	if (t->tos == TOS_INHERIT)
+		r.tos = tos;
+	else
+		r.tos = (uint8_t)((t->tos & ~ECN_MASK) | (tos & ECN_MASK));
 	s = &t->ep->senders[t->mode | (df ? SEND_DF : 0)];
 	r.fd = s->fd[0];
 	if (s->count > 1)
