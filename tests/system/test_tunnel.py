@@ -236,15 +236,12 @@ def test_vxlan_multicast(up, underlay, family):
         u.device('vxlan', 'id', '7', 'group', GROUPS[family], 'dev', u.links[1],
                  'dstport', '4789')
 
-    def forget(ns, link):
-        sh('ip', '-n', ns, 'neigh', 'flush', 'dev', link)
-
     def check(what):
         # Without a neighbour the first packet is a broadcast.
-        lab.wait_until(lambda: is_member(), 5, f'the group after {what}')
-        for ns, link, to in ((u.guest, u.tap, PEER), (u.far, 'tun', GUEST)):
-            forget(u.guest, u.tap)
-            forget(u.far, 'tun')
+        lab.wait_until(is_member, 5, f'the group after {what}')
+        for ns, to in ((u.guest, PEER), (u.far, GUEST)):
+            for where, link in ((u.guest, u.tap), (u.far, 'tun')):
+                sh('ip', '-n', where, 'neigh', 'flush', 'dev', link)
             u.ping(to=to, ns=ns)
 
     def is_member():
@@ -275,3 +272,12 @@ def test_vxlan_multicast(up, underlay, family):
     check('a new interface')
     s.command('port', 'del', 'v')
     lab.wait_until(lambda: not is_member(), 5, 'the end of the membership')
+    near = NEAR4 if family == 4 else NEAR6
+    s.command('port', 'add', f'vxlan,id=v,vni=7,group={GROUPS[family]},'
+              f'dev={u.links[0]},local={near},ttl=2')
+    check('a source address')
+    # Two ports are members; one goes.
+    s.command('port', 'add', f'vxlan,id=w,vni=8,group={GROUPS[family]},net=w,'
+              f'dev={u.links[0]}')
+    s.command('port', 'del', 'w')
+    check('another member of the same address')

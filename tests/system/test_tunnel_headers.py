@@ -67,6 +67,9 @@ def test_header(up, kind, head):
         t.send(head + frame)
         assert t.front.recv()[1] == frame
     assert not t.drops()
+    assert t.show()['gro']
+    t.s.command('port', 'set', 't', 'gro=off')
+    assert not t.show()['gro']
     frame = ether(1, 2, 9000)
     t.front.send(frame)
     assert t.recv() == head + frame
