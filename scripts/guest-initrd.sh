@@ -32,30 +32,44 @@ mkdir -p bin lib64 lib/modules proc sys dev tmp run etc/udhcpc www
 
 cp "$(command -v busybox)" bin/busybox
 PATH=$PATH:/usr/sbin:/sbin
-for program in iperf3 ethtool; do
+programs="iperf3 ethtool"
+# busybox's ip makes no tunnels
+[ "${2:-}" != uml ] || programs+=" ip"
+for program in $programs; do
 	path=$(command -v $program) || {
 		echo "guest-initrd.sh: there is no $program" >&2
 		exit 1
 	}
-	cp "$path" bin/
+	cp -L "$path" bin/
 	ldd "$path" | grep -o '/[^ ]*' | while read -r lib; do
 		mkdir -p ".$(dirname "$lib")"
 		cp -Ln "$lib" ".$lib"
 	done
 done
 
+# take_modules LIST MODULE...: copies modules; LIST has them in the order given
+take_modules() {
+	local list=$1 path m
+	shift
+	for m in "$@"; do
+		path=$(find "$kernel_modules" -name "$m.ko*" | head -1)
+		case $path in
+		'') continue ;; # built into the kernel
+		*.xz) xz -dc "$path" >"lib/modules/$m.ko" ;;
+		*) cp "$path" lib/modules/ ;;
+		esac
+		echo "$m" >>"lib/modules/$list"
+	done
+}
+
 # In the order of loading.
-modules="failover net_failover virtio_ring virtio virtio_pci_modern_dev
-virtio_pci_legacy_dev virtio_pci virtio_net llc stp garp mrp 8021q"
-for m in $modules; do
-	path=$(find "$kernel_modules" -name "$m.ko*" | head -1)
-	case $path in
-	'') continue ;; # built into the kernel
-	*.xz) xz -dc "$path" >"lib/modules/$m.ko" ;;
-	*) cp "$path" lib/modules/ ;;
-	esac
-	echo "$m" >>lib/modules/order
-done
+take_modules order failover net_failover virtio_ring virtio \
+	virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net llc \
+	stp garp mrp 8021q
+# Loaded by the test that needs them.
+[ "${2:-}" != uml ] || take_modules tunnels crc-ccitt ipv6 udp_tunnel \
+	ip6_udp_tunnel geneve vxlan ip_tunnel gre ip_gre tunnel6 ip6_tunnel \
+	ip6_gre
 
 cat >etc/udhcpc/default.script <<'SCRIPT'
 #!/bin/sh
