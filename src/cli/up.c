@@ -34,6 +34,10 @@ static const struct opt_row up_rows[] = {
 	  .kind = OPT_STRING,
 	  .arg = "TYPE,id=NAME,...",
 	  .help = "a port; may be given several times" },
+	{ .key = "object",
+	  .kind = OPT_STRING,
+	  .arg = "TYPE,id=NAME,netdev=PORT,...",
+	  .help = "a filter on a port; may be given several times" },
 	{ .key = "config",
 	  .kind = OPT_PATH,
 	  .arg = "FILE",
@@ -58,6 +62,12 @@ static int set_option(struct config *c, struct up_options *o,
 	if (!strcmp(arg->key, "daemonize"))
 		return opt_set(up_rows, o, arg->key, arg->text, err);
 	return config_set(c, arg->key, arg->text, err);
+}
+
+static bool is_dump(const char *text)
+{
+	return text && !strncmp(text, "dump", 4) &&
+	       (!text[4] || text[4] == ',');
 }
 
 /* Reads the command line and returns an exit code. EXIT_DONE with *@go_on false
@@ -89,12 +99,21 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 				     arg.text);
 		if (rc == -EINVAL && !strcmp(argv[a.at - 1], "-net"))
 			err_set(&err, rc,
-				"-net is QEMU's old form: write -netdev "
-				"TYPE,id=NAME,... for what it was connected "
-				"to; the guest's card (nic) stays with QEMU");
+				is_dump(argv[a.at])
+					? "-net dump is QEMU's old form: write "
+					  "-object filter-dump,id=NAME,"
+					  "netdev=PORT,file=PATH"
+					: "-net is QEMU's old form: write "
+					  "-netdev "
+					  "TYPE,id=NAME,... for what it was "
+					  "connected "
+					  "to; the guest's card (nic) stays "
+					  "with QEMU");
 		if (rc != ARG_OPTION)
 			break;
-		if (!strcmp(arg.key, "netdev") && help_print_netdev(arg.text))
+		if ((!strcmp(arg.key, "netdev") &&
+		     help_print_netdev(arg.text)) ||
+		    (!strcmp(arg.key, "object") && help_print_object(arg.text)))
 			return EXIT_DONE;
 		rc = set_option(c, o, &arg, &err);
 	}

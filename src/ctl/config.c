@@ -96,6 +96,9 @@ void config_fini(struct config *c)
 	for (unsigned i = 0; i < c->netdev_count; i++)
 		netdev_free(c->netdev[i]);
 	free(c->netdev);
+	for (unsigned i = 0; i < c->object_count; i++)
+		filter_spec_free(c->object[i]);
+	free(c->object);
 	opt_free(daemon_conf_rows, &c->daemon);
 	*c = (struct config){ 0 };
 }
@@ -128,10 +131,36 @@ err_free:
 	return rc;
 }
 
+static int add_object(struct config *c, const char *text, struct err *err)
+{
+	struct filter_spec *s, **grown;
+	int rc = filter_parse(text, &s, err);
+
+	if (rc)
+		return rc;
+	for (unsigned i = 0; i < c->object_count && !rc; i++)
+		if (!strcmp(c->object[i]->common.id, s->common.id))
+			rc = err_set(err, -EEXIST,
+				     "object %s: id=%s is used twice: each "
+				     "filter needs its own",
+				     s->common.id, s->common.id);
+	grown = rc ? NULL
+		   : reallocarray(c->object, c->object_count + 1,
+				  sizeof(*grown));
+	if (!grown) {
+		filter_spec_free(s);
+		return rc ? rc : err_set(err, -ENOMEM, "out of memory");
+	}
+	c->object = grown;
+	grown[c->object_count++] = s;
+	return 0;
+}
+
 int config_set(struct config *c, const char *key, const char *value,
 	       struct err *err)
 {
 	static const struct opt_row netdev_row[] = { { .key = "netdev" },
+						     { .key = "object" },
 						     { NULL } };
 	const struct opt_row *tables[] = { netdev_row, daemon_conf_rows, NULL };
 	int cpu[CONFIG_MAX_CPUS], poll_us, rc;
@@ -141,6 +170,13 @@ int config_set(struct config *c, const char *key, const char *value,
 			return add_netdev(c, value, err);
 		return err_set(err, -EINVAL,
 			       "netdev: needs a value: TYPE,id=NAME,...");
+	}
+	if (!strcmp(key, "object")) {
+		if (value)
+			return add_object(c, value, err);
+		return err_set(err, -EINVAL,
+			       "object: needs a value: "
+			       "filter-...,id=NAME,netdev=PORT,...");
 	}
 	if (value && !strcmp(key, "cpus")) {
 		rc = config_cpus(value, cpu, err);

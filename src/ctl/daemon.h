@@ -58,11 +58,21 @@ void daemon_destroy(struct daemon *d);
  * port. */
 int daemon_add_port(struct daemon *d, struct netdev *n, struct err *err);
 
+/* Makes the filter that @spec describes, on the port that it names. Owns @spec
+ * from now on and frees it on error. Returns 0 or -errno with @err. */
+int daemon_add_filter(struct daemon *d, struct filter_spec *spec,
+		      struct err *err);
+
+/* Returns the filter called @id, or NULL with @err, which lists the filters. */
+struct filter *daemon_find_filter(struct daemon *d, const char *id,
+				  struct err *err);
+
 /* Returns the port called @id, or NULL with @err, which lists the ports. */
 struct daemon_port *daemon_find_port(struct daemon *d, const char *id,
 				     struct err *err);
 
-/* Ends @p's capture, removes @p from the switch and frees it. */
+/* Ends @p's capture and its filters, removes @p from the switch and frees it.
+ */
 void daemon_remove_port(struct daemon *d, struct daemon_port *p);
 
 /* Applies @changed, a copy of the port's netdev after netdev_change(), to the

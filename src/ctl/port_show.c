@@ -118,6 +118,18 @@ void port_show_summary(const struct daemon_port *p, struct show *s)
 	}
 }
 
+static void show_filter(const struct filter *f, void *arg)
+{
+	show_object(arg, NULL);
+	filter_show(f, arg);
+	show_end(arg);
+}
+
+void port_show_filters(const struct port *p, struct show *s)
+{
+	filter_each(p, show_filter, s);
+}
+
 void port_show_all(const struct daemon_port *p, struct show *s)
 {
 	const struct port *port = p->port;
@@ -130,6 +142,11 @@ void port_show_all(const struct daemon_port *p, struct show *s)
 	if (port->ops->show) {
 		show_object(s, "state");
 		port->ops->show(port, s);
+		show_end(s);
+	}
+	if (port->filters) {
+		show_array(s, "filters");
+		port_show_filters(port, s);
 		show_end(s);
 	}
 	show_object(s, "stats");

@@ -21,6 +21,7 @@ static const struct {
 	const char *name, *instead;
 } elsewhere[] = {
 	{ "bridge", "tap,br=BRIDGE" },
+	{ "dump", "-object filter-dump,id=NAME,netdev=PORT,file=PATH" },
 	{ "hubport", "ports with the same net=NAME, which are on one switch" },
 	{ "nic", "the guest's card as an option of QEMU: see "
 		 "`ringway qemu-args`" },

@@ -26,6 +26,9 @@ struct forward {
 	/* where merged frames of the present queue are counted; NULL: it wants
 	 * no merging */
 	struct queue_stats *merge_stats;
+	/* the present frames are for one port and come from behind this filter
+	 * of it; NULL: they pass all filters */
+	const struct filter *behind;
 	bool has_vlans; /* of the network that the present frames are in */
 	struct frame
 		edited[BURST_MAX]; /* copies of those that get other tags */

@@ -106,6 +106,7 @@ static struct forward *forward_init(struct vswitch *sw, struct forward *fw)
 	fw->grow_wanted = &sw->grow_wanted;
 	fw->grow_fd = sw->grow_fd;
 	fw->merge_stats = NULL;
+	fw->behind = NULL;
 	fw->has_vlans = false;
 	fw->mac_news = &sw->mac_news;
 	memset(&fw->pairs, 0, sizeof(fw->pairs));

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Methods about filters. Control thread. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "json_opt.h"
+#include "json_show.h"
+#include "log.h"
+#include "methods_impl.h"
+
+const struct opt_row filter_params[] = {
+	{ .key = "id",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct port_args, id),
+	  .required = true,
+	  .arg = "FILTER",
+	  .help = "the filter's id",
+	  .word = OPT_WORD },
+	{ NULL },
+};
+
+const struct opt_row filter_add_params[] = {
+	{ .key = "object",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct filter_add_args, object),
+	  .arg = "OBJECT",
+	  .help = "TYPE,id=NAME,netdev=PORT,key=value,...",
+	  .word = OPT_WORD_NEEDED },
+	{ NULL },
+};
+
+int method_filter_list(struct rpc_call *call)
+{
+	struct daemon *d = call->ctx;
+	struct json_show j;
+
+	json_show_init(&j, call->result);
+	show_array(&j.show, "filters");
+	for (struct daemon_port *p = d->ports; p; p = p->next)
+		port_show_filters(p->port, &j.show);
+	show_end(&j.show);
+	return 0;
+}
+
+static bool no_list(const void *ctx, const char *key)
+{
+	(void)ctx;
+	(void)key;
+	return false;
+}
+
+static int set(void *ctx, const char *key, const char *value, struct err *err)
+{
+	return strcmp(key, "type") ? filter_spec_set(ctx, key, value, err) : 0;
+}
+
+static int parse_members(const json_t *params, struct filter_spec **out,
+			 struct err *err)
+{
+	const char *type = json_string_value(json_object_get(params, "type"));
+	struct filter_spec *s;
+	int rc;
+
+	if (!type)
+		return err_set(err, -EINVAL,
+			       "params are missing: object, or type, id and "
+			       "netdev");
+	rc = filter_spec_create(type, &s, err);
+	if (rc)
+		return rc;
+	rc = json_opt_each(params, no_list, set, s, err);
+	if (!rc)
+		rc = filter_spec_check(s, err);
+	if (rc)
+		filter_spec_free(s);
+	else
+		*out = s;
+	return rc;
+}
+
+/* Takes {"object": "TYPE,id=..."} as on the command line, or each option as a
+ * parameter. */
+int method_filter_add(struct rpc_call *call)
+{
+	const struct filter_add_args *args = call->args;
+	struct filter_spec *s;
+	char id[64];
+	int rc;
+
+	if (!args->object)
+		rc = parse_members(call->params, &s, &call->err);
+	else if (json_object_size(call->params) == 1)
+		rc = filter_parse(args->object, &s, &call->err);
+	else
+		rc = err_set(&call->err, -EINVAL,
+			     "object: must stand alone, without other "
+			     "parameters");
+	if (rc)
+		return rc;
+	snprintf(id, sizeof(id), "%s", s->common.id);
+	rc = daemon_add_filter(call->ctx, s, &call->err);
+	if (rc)
+		return rc;
+	log_info("filter=%s: added", id);
+	json_object_set_new(call->result, "id", json_text(id));
+	return 0;
+}
+
+int method_filter_del(struct rpc_call *call)
+{
+	const struct port_args *args = call->args;
+	struct filter *f = daemon_find_filter(call->ctx, args->id, &call->err);
+
+	if (!f)
+		return -ENOENT;
+	filter_remove(f);
+	log_info("filter=%s: removed", args->id);
+	return 0;
+}
+
+/* Takes {"id": FILTER, "status": ...}. */
+int method_filter_set(struct rpc_call *call)
+{
+	const struct port_args *args = call->args;
+	struct filter *f = daemon_find_filter(call->ctx, args->id, &call->err);
+	struct filter_conf c = { 0 };
+	const json_t *value;
+	const char *key;
+	int rc = 0;
+
+	if (!f)
+		return -ENOENT;
+	c.status = f->spec->common.status;
+	json_object_foreach((json_t *)call->params, key, value) {
+		const struct opt_row *row = opt_find(filter_conf_rows, key);
+
+		if (!strcmp(key, "id"))
+			continue;
+		if (!row || !row->runtime)
+			return err_set(&call->err, -EINVAL,
+				       "%s: of a filter only status can be "
+				       "changed: `filter del %s`, then `filter "
+				       "add` with the new value",
+				       key, args->id);
+		if (json_is_boolean(value))
+			c.status = json_is_true(value);
+		else
+			rc = opt_set(filter_conf_rows, &c, key,
+				     json_string_value(value), &call->err);
+		if (rc)
+			return rc;
+	}
+	filter_set_status(f, c.status);
+	log_info("filter=%s: status=%s", args->id, c.status ? "on" : "off");
+	return 0;
+}
