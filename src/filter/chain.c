@@ -38,7 +38,7 @@ static void show_to(const struct filter_chain *c, struct walk w, bool is_rx,
 	for (; w.at != w.end; w.at += w.step) {
 		struct filter *f = c->filter[w.at];
 
-		if (f->ops->see && filter_wants(f, is_rx))
+		if (f->ops->see && filter_has(f, is_rx) && shm_load(&f->is_on))
 			f->ops->see(f, is_rx, frames, n);
 	}
 }
@@ -51,10 +51,8 @@ bool chain_take(const struct filter_chain *c, const struct filter *from,
 	for (struct walk w = all; w.at != w.end; w.at += w.step) {
 		struct filter *f = c->filter[w.at];
 
-		if (!f->ops->take ||
-		    f->queue == (is_rx ? FILTER_TX : FILTER_RX))
-			continue;
-		if (!f->ops->take(f, is_rx, frames, n))
+		if (!f->ops->take || !filter_has(f, is_rx) ||
+		    !f->ops->take(f, is_rx, frames, n))
 			continue;
 		w.end = w.at;
 		w.at = all.at;

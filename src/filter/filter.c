@@ -134,6 +134,8 @@ void filter_remove(struct filter *f)
 	struct filter_chain *less = f->spare, *c = f->port->filters;
 
 	filter_set_status(f, false);
+	if (f->ops->drain)
+		f->ops->drain(f);
 	less->count = 0;
 	for (unsigned i = 0; i < c->count; i++)
 		if (c->filter[i] != f)

@@ -56,15 +56,18 @@ struct filter_ops {
 	void (*see)(struct filter *f, bool is_rx, struct frame *const *frames,
 		    unsigned n);
 	/* Returns whether the frames leave the path here, copied or dropped.
-	 * NULL: it takes none. [worker] */
+	 * Called while the filter is off, too: it may still have frames of
+	 * before. NULL: it takes none. [worker] */
 	bool (*take)(struct filter *f, bool is_rx, struct frame *const *frames,
 		     unsigned n);
 	/* The functions below run on the control thread. Each may be NULL
 	 * except destroy. */
 	/* The filter is in its chain. Returns 0 or -errno with @err. */
 	int (*start)(struct filter *f, struct err *err);
-	/* f->is_on changed, or the filter is about to leave its chain. */
+	/* f->is_on changed. */
 	void (*settle)(struct filter *f);
+	/* The filter is about to leave its chain: frames that it has go on. */
+	void (*drain)(struct filter *f);
 	/* No worker has the filter any more. */
 	void (*destroy)(struct filter *f);
 	/* Adds the filter's own numbers to what is shown of it. */
@@ -98,10 +101,9 @@ struct filter {
 };
 
 /* Returns whether @f is there for frames of this direction. */
-static inline bool filter_wants(const struct filter *f, bool is_rx)
+static inline bool filter_has(const struct filter *f, bool is_rx)
 {
-	return f->queue != (is_rx ? FILTER_TX : FILTER_RX) &&
-	       shm_load(&f->is_on);
+	return f->queue != (is_rx ? FILTER_TX : FILTER_RX);
 }
 
 /*

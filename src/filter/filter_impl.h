@@ -5,6 +5,7 @@
 
 #include "filter.h"
 
+extern const struct filter_type filter_buffer_type;
 extern const struct filter_type filter_dump_type;
 extern const struct filter_type filter_replay_type;
 

@@ -8,6 +8,7 @@
 #include "filter_impl.h"
 
 const struct filter_type *const filter_types[] = {
+	&filter_buffer_type,
 	&filter_dump_type,
 	&filter_replay_type,
 	NULL,

@@ -48,6 +48,11 @@ static inline void forward_hold(struct forward *fw, const struct frame *f)
  * gives it back. [worker] */
 struct poll_result forward_poll(void *path, struct rxq *q);
 
+/* Sends @n frames of fw->burst out by the port @to, past the filters behind
+ * @behind. Frames that must wait are held as by forward_frames(). */
+void forward_out(struct forward *fw, struct port *to,
+		 const struct filter *behind, unsigned n, bool can_hold);
+
 /* Forwards @n frames that came in at @from. With @can_hold, @frames are in
  * fw->burst, and those that must wait are marked in fw->burst.held_mask. Runs
  * on the thread that has @fw. */

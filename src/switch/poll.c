@@ -135,6 +135,25 @@ static uint64_t forward_of(struct forward *fw, struct port *port,
 	return account(port, stats, &fw->burst, first, n);
 }
 
+/* Forwards frames that a filter put into a port's path. They are no frames of
+ * the port's wire: neither the port's counters nor a capture has them. */
+static uint64_t forward_entering(struct forward *fw, struct rxq *q, unsigned n)
+{
+	const struct filter_entry *e = q->entry;
+	const struct filter_chain *chain = rcu_read(e->port->filters);
+	struct burst *b = &fw->burst;
+
+	if (e->is_rx && chain)
+		return forward_filtered(fw, e->port, chain, e->behind, 0, n,
+					q->can_hold, &q->stats);
+	if (e->is_rx)
+		forward_frames(fw, e->port, b->frame, n, q->can_hold,
+			       &q->stats);
+	else
+		forward_out(fw, e->port, e->behind, n, q->can_hold);
+	return count_rx(&q->stats, b, 0, n);
+}
+
 /* Forwards the frames of a queue that serves several ports: neighbours from one
  * port together. If a frame waits, all frames behind it wait. */
 static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
@@ -144,6 +163,9 @@ static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
 	struct frame *f = fw->burst.frame;
 	unsigned start = 0, end;
 	uint64_t bytes = 0;
+
+	if (q->entry)
+		return forward_entering(fw, q, n);
 
 	for (; start < n && !fw->burst.held_mask; start = end) {
 		struct port *port = f[start].from;
