@@ -366,34 +366,6 @@ void print_flushed(const json_t *r)
 	printf("%" PRIu64 " forgotten\n", num(r, "flushed"));
 }
 
-void print_filters(const json_t *r)
-{
-	static const char *const head[] = { "FILTER",  "TYPE",	 "PORT",
-					    "QUEUE",   "STATUS", "PEER",
-					    ">FRAMES", ">HELD",	 ">DROPPED",
-					    "REASON",  NULL };
-	struct table *t = table_create(head);
-	const json_t *f;
-	size_t i;
-
-	json_array_foreach(json_object_get(r, "filters"), i, f) {
-		bool is_on = json_is_true(json_object_get(f, "status"));
-
-		table_row(t);
-		table_add(t, "%s", str(f, "id"));
-		table_add(t, "%s", str(f, "type"));
-		table_add(t, "%s", str(f, "netdev"));
-		table_add(t, "%s", str(f, "queue"));
-		table_add(t, "%s", is_on ? "on" : "off");
-		table_add(t, "%s", str(f, "state"));
-		table_add_num(t, num(f, "frames"), false);
-		table_add_num(t, num(f, "held"), true);
-		table_add_num(t, num(f, "dropped"), true);
-		table_add(t, "%s", str(f, "reason"));
-	}
-	table_print(t, 0);
-}
-
 void print_moves(const json_t *r)
 {
 	static const char *const head[] = { "PORT", ">QUEUE", ">FROM",

@@ -116,6 +116,8 @@ static int add_filters(struct daemon *d, struct config *c, struct err *err)
 {
 	int rc = 0;
 
+	d->devices = c->devices;
+	c->devices = NULL;
 	for (unsigned i = 0; i < c->object_count && !rc; i++) {
 		struct filter_spec *s = c->object[i];
 
@@ -236,6 +238,7 @@ void daemon_destroy(struct daemon *d)
 	child_finish_all(); /* scripts of starting and of removed ports */
 	daemon_capture_free_all(d);
 	daemon_watch_end_all(d);
+	device_free_all(d->devices);
 	if (d->sw)
 		switch_destroy(d->sw);
 	unix_unlisten(&d->control);
@@ -347,7 +350,7 @@ struct filter *daemon_find_filter(struct daemon *d, const char *id,
 int daemon_add_filter(struct daemon *d, struct filter_spec *spec,
 		      struct err *err)
 {
-	const struct port_env env = switch_port_env(d->sw);
+	const struct filter_env env = { switch_port_env(d->sw), d->devices };
 	const char *id = spec->common.id;
 	struct daemon_port *p = daemon_find_port(d, spec->common.netdev, err);
 	int rc;

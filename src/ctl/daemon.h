@@ -28,6 +28,7 @@ struct daemon {
 	struct unix_listener control;
 	struct daemon_port *ports;
 	struct daemon_capture *captures; /* ended ones too: daemon_capture.c */
+	struct device *devices;		 /* chardevs, for filters */
 	struct daemon_watch *watches;	 /* clients that get events */
 	struct loop_watch signals;
 	struct loop_watch log; /* of the number of suppressed log lines */
@@ -40,8 +41,8 @@ struct daemon {
  * Makes the daemon with the workers and ports of @c and a control socket at the
  * path @control. Returns 0 when all ports have started, or -errno with @err; on
  * error nothing is left behind: no socket, no thread. The daemon takes the
- * netdevs of @c and needs nothing else of it afterwards. SIGTERM, SIGINT and
- * SIGHUP are blocked by this call and end daemon_run().
+ * netdevs, objects and chardevs of @c and needs nothing else of it afterwards.
+ * SIGTERM, SIGINT and SIGHUP are blocked by this call and end daemon_run().
  */
 int daemon_create(struct config *c, const char *control, struct daemon **out,
 		  struct err *err);

@@ -113,7 +113,7 @@ static const struct filter_ops buffer_ops = {
 	.show = buffer_show,
 };
 
-static int buffer_create(const struct port_env *env, struct port *p,
+static int buffer_create(const struct filter_env *env, struct port *p,
 			 struct filter_spec *spec, struct filter **out,
 			 struct err *err)
 {
@@ -126,8 +126,8 @@ static int buffer_create(const struct port_env *env, struct port *p,
 	for (unsigned i = 0; i < ARRAY_SIZE(b->lane); i++) {
 		if (!filter_has(&b->filter, i))
 			continue;
-		b->lane[i] = lane_create(env, &b->filter, i, BUFFER_BYTES,
-					 c->interval * 1000ull);
+		b->lane[i] = lane_create(&env->port, &b->filter, i,
+					 BUFFER_BYTES, c->interval * 1000ull);
 		if (!b->lane[i]) {
 			buffer_free(b);
 			return err_set(err, -ENOMEM, "out of memory");

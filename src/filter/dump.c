@@ -124,7 +124,7 @@ static const struct filter_ops dump_ops = {
 	.show = dump_show,
 };
 
-static int dump_create(const struct port_env *env, struct port *p,
+static int dump_create(const struct filter_env *env, struct port *p,
 		       struct filter_spec *spec, struct filter **out,
 		       struct err *err)
 {
@@ -138,8 +138,8 @@ static int dump_create(const struct port_env *env, struct port *p,
 		return err_set(err, -ENOMEM, "out of memory");
 	config.fd = rc = open_file(c->file, err);
 	if (rc >= 0)
-		rc = capture_create(p->name, &config, env->loop, on_ended, d,
-				    &d->capture, err);
+		rc = capture_create(p->name, &config, env->port.loop, on_ended,
+				    d, &d->capture, err);
 	if (rc) {
 		free(d);
 		return rc;

@@ -90,7 +90,7 @@ static void insert(struct port *p, struct filter_chain *c, struct filter *f,
 	publish(p, c);
 }
 
-int filter_add(const struct port_env *env, struct port *p,
+int filter_add(const struct filter_env *env, struct port *p,
 	       struct filter_spec *spec, struct err *err)
 {
 	struct filter_chain *c = calloc(1, sizeof(*c));

@@ -16,6 +16,7 @@
 
 #include "port.h"
 
+struct device;
 struct filter;
 
 enum filter_queue { FILTER_ALL, FILTER_RX, FILTER_TX };
@@ -74,6 +75,12 @@ struct filter_ops {
 	void (*show)(const struct filter *f, struct show *s);
 };
 
+/* What filters are made with. */
+struct filter_env {
+	struct port_env port;
+	const struct device *devices; /* chardevs, for indev= and outdev= */
+};
+
 /* A kind of filter: one row in filter_types[]. */
 struct filter_type {
 	const char *name; /* as in -object NAME,... */
@@ -82,7 +89,7 @@ struct filter_type {
 	size_t conf_size;
 	/* Opens what the filter needs for f->spec and f->port. Returns 0 with
 	 * the filter, after filter_init(), in *@out; or -errno with @err. */
-	int (*create)(const struct port_env *env, struct port *p,
+	int (*create)(const struct filter_env *env, struct port *p,
 		      struct filter_spec *spec, struct filter **out,
 		      struct err *err);
 };
@@ -110,7 +117,7 @@ static inline bool filter_has(const struct filter *f, bool is_rx)
  * Makes the filter that @spec describes and puts it into the chain of @p. Owns
  * @spec from now on and frees it on error. Returns 0 or -errno with @err.
  */
-int filter_add(const struct port_env *env, struct port *p,
+int filter_add(const struct filter_env *env, struct port *p,
 	       struct filter_spec *spec, struct err *err);
 /* Takes @f out of its chain and frees it. */
 void filter_remove(struct filter *f);

@@ -7,6 +7,8 @@
 
 extern const struct filter_type filter_buffer_type;
 extern const struct filter_type filter_dump_type;
+extern const struct filter_type filter_mirror_type;
+extern const struct filter_type filter_redirector_type;
 extern const struct filter_type filter_replay_type;
 
 /* Fills in the common part of a filter, which is zeroed memory. */

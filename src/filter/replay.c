@@ -15,7 +15,7 @@ static void replay_destroy(struct filter *f)
 
 static const struct filter_ops replay_ops = { .destroy = replay_destroy };
 
-static int replay_create(const struct port_env *env, struct port *p,
+static int replay_create(const struct filter_env *env, struct port *p,
 			 struct filter_spec *spec, struct filter **out,
 			 struct err *err)
 {

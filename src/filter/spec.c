@@ -8,10 +8,8 @@
 #include "filter_impl.h"
 
 const struct filter_type *const filter_types[] = {
-	&filter_buffer_type,
-	&filter_dump_type,
-	&filter_replay_type,
-	NULL,
+	&filter_buffer_type,	 &filter_dump_type,   &filter_mirror_type,
+	&filter_redirector_type, &filter_replay_type, NULL,
 };
 
 static const char *const queue_choices[] = {

@@ -48,9 +48,22 @@ def packets():
         yield bytes([choice]) + data + bytes(4 if choice & 16 else 0) + ETHER
 
 
+def wires():
+    """The streams of filters, without and with a header in each frame."""
+    for data in frames():
+        yield b'\0' + struct.pack('!I', len(data[10:])) + data[10:]
+        yield b'\1' + struct.pack('!II', len(data), 10) + data
+        full = data[:10] + b'\0\0' + data[10:]
+        yield b'\1' + struct.pack('!II', len(full), 12) + full + \
+            struct.pack('!II', 60, 0) + data[10:70]
+    yield b'\0' + bytes(4) + b'\xff' * 4
+    yield b'\1' + struct.pack('!II', 20, 13) + bytes(20)
+
+
 def main():
     target, folder = sys.argv[1:]
-    made = {'frame': frames, 'stream': streams, 'l2tpv3': packets}[target]()
+    made = {'frame': frames, 'stream': streams, 'l2tpv3': packets,
+            'wire': wires}[target]()
     for i, data in enumerate(made):
         with open(os.path.join(folder, f'seed-{i}'), 'wb') as f:
             f.write(data)
