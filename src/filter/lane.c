@@ -23,7 +23,10 @@
 #include "clock.h"
 #include "fd.h"
 #include "filter.h"
+#include "rcu.h"
 #include "workers.h"
+
+#define DRAIN_TRIES 16
 
 /* The header of each frame in the ring. */
 struct record {
@@ -238,10 +241,17 @@ void lane_set_open(struct lane *l, bool is_open)
 
 void lane_drain(struct lane *l)
 {
+	unsigned tries = DRAIN_TRIES;
+
 	lane_set_open(l, true);
 	rxq_detach(&l->rxq);
 	l->rxq.can_hold = false;
-	l->drain(l->owner.sw, &l->rxq);
+	/* A worker that still saw frames in the lane may have added its own
+	 * after the last ones left. */
+	do {
+		l->drain(l->owner.sw, &l->rxq);
+		rcu_wait_workers();
+	} while (!lane_is_empty(l) && --tries);
 }
 
 void lane_destroy(struct lane *l)
