@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "object.h"
 #include "unix_sock.h"
 
 #define POLL_US_MAX 1000000
@@ -135,7 +136,7 @@ err_free:
 static int add_object(struct config *c, const char *text, struct err *err)
 {
 	struct filter_spec *s, **grown;
-	int rc = filter_parse(text, &s, err);
+	int rc = object_parse(text, &s, err);
 
 	if (rc)
 		return rc;

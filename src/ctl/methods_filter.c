@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json_opt.h"
 #include "json_show.h"
 #include "log.h"
 #include "methods_impl.h"
+#include "object.h"
 
 const struct opt_row filter_params[] = {
 	{ .key = "id",
@@ -43,42 +43,6 @@ int method_filter_list(struct rpc_call *call)
 	return 0;
 }
 
-static bool no_list(const void *ctx, const char *key)
-{
-	(void)ctx;
-	(void)key;
-	return false;
-}
-
-static int set(void *ctx, const char *key, const char *value, struct err *err)
-{
-	return strcmp(key, "type") ? filter_spec_set(ctx, key, value, err) : 0;
-}
-
-static int parse_members(const json_t *params, struct filter_spec **out,
-			 struct err *err)
-{
-	const char *type = json_string_value(json_object_get(params, "type"));
-	struct filter_spec *s;
-	int rc;
-
-	if (!type)
-		return err_set(err, -EINVAL,
-			       "params are missing: object, or type, id and "
-			       "netdev");
-	rc = filter_spec_create(type, &s, err);
-	if (rc)
-		return rc;
-	rc = json_opt_each(params, no_list, set, s, err);
-	if (!rc)
-		rc = filter_spec_check(s, err);
-	if (rc)
-		filter_spec_free(s);
-	else
-		*out = s;
-	return rc;
-}
-
 /* Takes {"object": "TYPE,id=..."} as on the command line, or each option as a
  * parameter. */
 int method_filter_add(struct rpc_call *call)
@@ -89,9 +53,9 @@ int method_filter_add(struct rpc_call *call)
 	int rc;
 
 	if (!args->object)
-		rc = parse_members(call->params, &s, &call->err);
+		rc = object_parse_json(call->params, &s, &call->err);
 	else if (json_object_size(call->params) == 1)
-		rc = filter_parse(args->object, &s, &call->err);
+		rc = object_parse(args->object, &s, &call->err);
 	else
 		rc = err_set(&call->err, -EINVAL,
 			     "object: must stand alone, without other "

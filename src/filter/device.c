@@ -141,14 +141,14 @@ int device_parse_chardev(const char *text, struct device **out, struct err *err)
 	return rc;
 }
 
-void device_free_all(struct device *d)
+void device_free_all(struct device *list)
 {
-	while (d) {
-		struct device *next = d->next;
+	while (list) {
+		struct device *next = list->next;
 
-		free(d->id);
-		free(d);
-		d = next;
+		free(list->id);
+		free(list);
+		list = next;
 	}
 }
 

@@ -22,12 +22,6 @@ struct mirror_conf {
 	bool vnet_hdr;
 };
 
-#define OUTDEV(is_needed, text)                                         \
-	{                                                               \
-		.key = "outdev", .kind = OPT_PATH,                      \
-		.offset = offsetof(struct mirror_conf, outdev),         \
-		.required = (is_needed), .arg = "CHARDEV", .help = text \
-	}
 #define VNET_HDR                                                           \
 	{                                                                  \
 		.key = "vnet_hdr_support", .kind = OPT_BOOL,               \
@@ -39,8 +33,13 @@ struct mirror_conf {
 	}
 
 static const struct opt_row mirror_rows[] = {
-	OUTDEV(true, "where copies go: a chardev's id, unix:PATH or "
-		     "tcp:HOST:PORT"),
+	{ .key = "outdev",
+	  .kind = OPT_PATH,
+	  .offset = offsetof(struct mirror_conf, outdev),
+	  .required = true,
+	  .arg = "CHARDEV",
+	  .help = "where copies go: a chardev's id, unix:PATH or "
+		  "tcp:HOST:PORT" },
 	VNET_HDR,
 	{ NULL },
 };
@@ -52,7 +51,11 @@ static const struct opt_row redirector_rows[] = {
 	  .arg = "CHARDEV",
 	  .help = "where frames come from: a chardev's id, unix:PATH or "
 		  "tcp:HOST:PORT" },
-	OUTDEV(false, "where frames go, instead of on their way"),
+	{ .key = "outdev",
+	  .kind = OPT_PATH,
+	  .offset = offsetof(struct mirror_conf, outdev),
+	  .arg = "CHARDEV",
+	  .help = "where frames go, instead of on their way" },
 	VNET_HDR,
 	{ NULL },
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """filter-dump and the commands about filters: files that tcpdump and scapy
 read, wrong options, changes at run time."""
+import json
 import os
 import shutil
 import struct
@@ -208,6 +209,21 @@ def test_configuration_file(up, folder):
     s = up(sub='2', extra=['--config', f'{folder}/conf'])
     assert [f['id'] for f in s.call('filter.list')['filters']] == ['f', 'r']
     assert 'filter=r: filter-replay has no effect' in s.log_text()
+
+
+def test_json(up, folder):
+    s = up('null,id=n', extra=['-object', json.dumps(
+        {'qom-type': 'filter-dump', 'id': 'f', 'netdev': 'n', 'maxlen': 96,
+         'file': f'{folder}/f.pcap', 'status': 'off'})])
+    f = numbers(s, 'f')
+    assert f['maxlen'] == 96 and f['status'] is False
+    for text, wrong in (('{"id": "x"}', 'the type is missing'),
+                        ('{"qom-type": "filter-dump"', 'not JSON at byte'),
+                        ('{"qom-type": "filter-dump", "netdev": "n"}',
+                         'id=NAME is missing'),
+                        ('{"qom-type": "filter-dump", "id": ["x"]}', 'id')):
+        done = s.command('filter', 'add', text, check=False)
+        assert wrong in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_order_of_filters(up, folder):
