@@ -27,6 +27,7 @@
 #include "workers.h"
 
 #define DRAIN_TRIES 16
+#define AT_ONCE	    1 /* ns: long ago, a timer expires at once */
 
 /* The header of each frame in the ring. */
 struct record {
@@ -55,13 +56,25 @@ static void set_timer(const struct lane *l, uint64_t ns)
 	timerfd_settime(l->fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
+/* Sets the timer to the end of the interval of @time. */
+static void set_end(const struct lane *l, uint64_t time)
+{
+	set_timer(l, end_of(l, time));
+	/* lane:A  set the timer, then load is_open. Pairs in lane_set_open(),
+	 * which stores is_open, then sets the timer: a gate that was opened
+	 * meanwhile does not keep the later time. */
+	shm_fence();
+	if (shm_load(&l->is_open))
+		set_timer(l, AT_ONCE);
+}
+
 /* Wakes the worker for a frame that came at @time. */
 static void wake(const struct lane *l, uint64_t time)
 {
 	if (!l->interval)
 		fd_signal(l->fd);
 	else
-		set_timer(l, end_of(l, time));
+		set_end(l, time);
 }
 
 /* Returns whether a frame that came at @time still has to wait at @now. */
@@ -173,7 +186,7 @@ static bool lane_rx_arm(struct rxq *q)
 	mring_unpeek(l->ring, r);
 	if (!is_early(l, time, l->interval ? clock_ns() : 0))
 		return false;
-	set_timer(l, end_of(l, time));
+	set_end(l, time);
 	return true;
 }
 
@@ -235,8 +248,9 @@ int lane_attach(struct lane *l)
 void lane_set_open(struct lane *l, bool is_open)
 {
 	shm_store(&l->is_open, is_open);
+	shm_fence(); /* lane:A  store is_open, then set the timer */
 	if (is_open && l->interval)
-		set_timer(l, 1); /* long ago: the timer expires now */
+		set_timer(l, AT_ONCE);
 }
 
 void lane_drain(struct lane *l)

@@ -5,9 +5,11 @@ import time
 
 import lab
 import pytest
-from frames import BROADCAST, ether
+from frames import (BROADCAST, GSO_TCPV4, NEEDS_CSUM, checksums_are_good,
+                    ether, header, partial, tcp)
 
 from test_filter_dump import dump, numbers, read, wait_frames
+from vufront import OFFLOADS
 
 
 def start(up, *objects, **options):
@@ -147,6 +149,35 @@ def test_the_memory_is_bounded(up):
     s.command('filter', 'del', 'f')
     a.send(ether(1, BROADCAST, 100))
     lab.wait_until(lambda: len(b.recv(1)[1]) == 100, 2, 'the port works')
+
+
+def test_offloads(up):
+    """Large frames and missing checksums wait as they are."""
+    s = up('vhost-user,id=a', 'vhost-user,id=b', 'vhost-user,id=c',
+           extra=['-object', buffer(1)])
+    a = s.front('a', size=256, features=OFFLOADS)
+    b = s.front('b', size=256, features=OFFLOADS)
+    c = s.front('c', size=256)
+    frame, at, offset = partial(tcp(1, 255, b'x' * 30000))
+    frame = b'\xff' * 6 + frame[6:]
+    hdr = header(NEEDS_CSUM, GSO_TCPV4, at + 20, 1000, at, offset)
+    for _ in range(3):
+        a.send(frame, hdr)
+        got = b.recv()
+        assert got[1] == frame
+        assert got[0][:2] == hdr[:2] and got[0][4:10] == hdr[4:10]
+        for _ in range(30):
+            assert checksums_are_good(c.recv()[1])
+
+
+def test_an_idle_buffer_wakes_nobody(up):
+    s, a, b = start(up, buffer(0.1))
+    a.send(ether(1, BROADCAST))
+    assert b.recv()
+    time.sleep(0.1)
+    before = s.wakeups()
+    time.sleep(0.5)
+    assert s.wakeups() - before < 20
 
 
 def test_bad_interval(up):
