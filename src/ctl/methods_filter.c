@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json_opt.h"
 #include "json_show.h"
 #include "log.h"
 #include "methods_impl.h"
@@ -83,38 +84,45 @@ int method_filter_del(struct rpc_call *call)
 	return 0;
 }
 
+static bool no_list(const void *ctx, const char *key)
+{
+	(void)ctx;
+	(void)key;
+	return false;
+}
+
+/* Sets an option in the struct filter_conf @ctx. */
+static int change(void *ctx, const char *key, const char *value,
+		  struct err *err)
+{
+	const struct opt_row *row = opt_find(filter_conf_rows, key);
+
+	if (!strcmp(key, "id"))
+		return 0;
+	if (!row || !row->runtime)
+		return err_set(
+			err, -EINVAL,
+			"%.64s: of a filter only status can be changed: "
+			"`filter del` it, then `filter add` with the new "
+			"value",
+			key);
+	return opt_set(filter_conf_rows, ctx, key, value, err);
+}
+
 /* Takes {"id": FILTER, "status": ...}. */
 int method_filter_set(struct rpc_call *call)
 {
 	const struct port_args *args = call->args;
 	struct filter *f = daemon_find_filter(call->ctx, args->id, &call->err);
-	struct filter_conf c = { 0 };
-	const json_t *value;
-	const char *key;
-	int rc = 0;
+	struct filter_conf c;
+	int rc;
 
 	if (!f)
 		return -ENOENT;
-	c.status = f->spec->common.status;
-	json_object_foreach((json_t *)call->params, key, value) {
-		const struct opt_row *row = opt_find(filter_conf_rows, key);
-
-		if (!strcmp(key, "id"))
-			continue;
-		if (!row || !row->runtime)
-			return err_set(&call->err, -EINVAL,
-				       "%s: of a filter only status can be "
-				       "changed: `filter del %s`, then `filter "
-				       "add` with the new value",
-				       key, args->id);
-		if (json_is_boolean(value))
-			c.status = json_is_true(value);
-		else
-			rc = opt_set(filter_conf_rows, &c, key,
-				     json_string_value(value), &call->err);
-		if (rc)
-			return rc;
-	}
+	c = (struct filter_conf){ .status = f->spec->common.status };
+	rc = json_opt_each(call->params, no_list, change, &c, &call->err);
+	if (rc)
+		return err_prefix(&call->err, rc, "object %.64s", args->id);
 	filter_set_status(f, c.status);
 	log_info("filter=%s: status=%s", args->id, c.status ? "on" : "off");
 	return 0;

@@ -66,8 +66,8 @@ static void count_tx(struct txq *q, unsigned taken, uint64_t bytes)
 /*
  * Hands @n frames of @bytes, which the receiver takes as they are, to its
  * queue, unless a filter takes them. Returns how many are finished, sent or
- * dropped. Fewer than @n only
- * with @can_hold: the receiver is full and may be waited for.
+ * dropped. Fewer than @n only with @can_hold: the receiver is full and may be
+ * waited for.
  */
 static unsigned transmit(struct forward *fw, struct txq *q,
 			 struct frame *const *frames, unsigned n,

@@ -126,6 +126,15 @@ def test_commands(up, folder):
     assert shown[0]['type'] == 'filter-dump' and shown[0]['status'] is True
     row = s.command('filter', 'list').splitlines()[1].split()
     assert row == ['f', 'filter-dump', 'a', 'all', 'on', '2']
+    for value, is_on in ((0, False), (1, True), (False, False), ('yes', True)):
+        s.call('filter.set', id='f', status=value)
+        assert numbers(s, 'f')['status'] is is_on
+    for key, value in (('status', 'maybe'), ('status', ['on']),
+                       ('status', None), ('queue', 'rx'), ('flie', 'x')):
+        with pytest.raises(lab.RpcError, match=f'object f: {key}'):
+            s.call('filter.set', id='f', **{key: value})
+    with pytest.raises(lab.RpcError, match="no filter 'g': there are f"):
+        s.call('filter.set', id='g', status='on')
     s.command('filter', 'del', 'f')
     assert s.call('filter.list') == {'filters': []}
     assert 'filters' not in s.call('port.show', id='a')
