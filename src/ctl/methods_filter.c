@@ -31,6 +31,13 @@ const struct opt_row filter_add_params[] = {
 	{ NULL },
 };
 
+static void show_filter(const struct filter *f, void *arg)
+{
+	show_object(arg, NULL);
+	filter_show(f, arg);
+	show_end(arg);
+}
+
 int method_filter_list(struct rpc_call *call)
 {
 	struct daemon *d = call->ctx;
@@ -39,7 +46,7 @@ int method_filter_list(struct rpc_call *call)
 	json_show_init(&j, call->result);
 	show_array(&j.show, "filters");
 	for (struct daemon_port *p = d->ports; p; p = p->next)
-		port_show_filters(p->port, &j.show);
+		filter_each(p->port, show_filter, &j.show);
 	show_end(&j.show);
 	return 0;
 }

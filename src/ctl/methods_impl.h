@@ -85,7 +85,5 @@ int method_watch(struct rpc_call *call);
 /* port_show.c: shows a port's values in the object that the caller opened. */
 void port_show_summary(const struct daemon_port *p, struct show *s);
 void port_show_all(const struct daemon_port *p, struct show *s);
-/* Adds an object for each filter of @p. */
-void port_show_filters(const struct port *p, struct show *s);
 
 #endif

@@ -120,14 +120,9 @@ void port_show_summary(const struct daemon_port *p, struct show *s)
 
 static void show_filter(const struct filter *f, void *arg)
 {
-	show_object(arg, NULL);
+	show_object(arg, f->spec->common.id);
 	filter_show(f, arg);
 	show_end(arg);
-}
-
-void port_show_filters(const struct port *p, struct show *s)
-{
-	filter_each(p, show_filter, s);
 }
 
 void port_show_all(const struct daemon_port *p, struct show *s)
@@ -145,8 +140,8 @@ void port_show_all(const struct daemon_port *p, struct show *s)
 		show_end(s);
 	}
 	if (port->filters) {
-		show_array(s, "filters");
-		port_show_filters(port, s);
+		show_object(s, "filters");
+		filter_each(port, show_filter, s);
 		show_end(s);
 	}
 	show_object(s, "stats");

@@ -122,8 +122,9 @@ def test_commands(up, folder):
     wait_frames(s, 'f', 2)
     assert [g[1] for g in read(f'{folder}/f.pcap')] == [60, 99]
     shown = s.call('port.show', id='a')['filters']
-    assert len(shown) == 1 and shown[0]['frames'] == 2
-    assert shown[0]['type'] == 'filter-dump' and shown[0]['status'] is True
+    assert list(shown) == ['f'] and shown['f']['frames'] == 2
+    assert shown['f']['type'] == 'filter-dump'
+    assert shown['f']['status'] is True
     row = s.command('filter', 'list').splitlines()[1].split()
     assert row == ['f', 'filter-dump', 'a', 'all', 'on', '2']
     for value, is_on in ((0, False), (1, True), (False, False), ('yes', True)):
