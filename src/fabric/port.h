@@ -99,8 +99,7 @@ struct port_env {
 	struct workers *workers;
 	struct vswitch *sw;
 	struct observers *observers;
-	/* switch_drain(). [ctl] */
-	void (*drain)(struct vswitch *sw, struct rxq *q);
+	void (*drain)(struct vswitch *sw, struct rxq *q); /* switch_drain() */
 };
 
 /* A kind of port: one row in ctl's table, one file or folder in port/. */
