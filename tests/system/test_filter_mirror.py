@@ -556,3 +556,43 @@ def test_redirectors_of_qemu(up, folder, qemu):
     for i in range(100):
         a.send(ether(1, BROADCAST, 60 + 11 * i))
         assert b.recv()[1] == ether(1, BROADCAST, 60 + 11 * i)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not os.path.exists('/dev/net/tun'),
+                    reason='there is no /dev/net/tun')
+@pytest.mark.skipif(not shutil.which('qemu-system-x86_64'),
+                    reason='qemu-system-x86_64 is not installed')
+def test_headers_of_qemu(up, folder):
+    """QEMU's tap has a virtio_net_hdr, which its mirror sends along. A card
+    without a driver has no offloads, so the kernel cuts the frame; and the card
+    takes no frame after the first."""
+    s, a, b = start(up, redirector(folder, ['in'],
+                                   ',queue=rx,vnet_hdr_support=on'),
+                    features=OFFLOADS)
+    tap = f'rwq{os.getpid()}'
+    with open(f'{folder}/qemu.log', 'wb') as log:
+        process = subprocess.Popen([
+            'qemu-system-x86_64', '-nodefaults', '-display', 'none', '-m',
+            '16M', '-netdev', f'tap,id=n,ifname={tap},script=no,downscript=no,'
+            'vnet_hdr=on', '-device', 'virtio-net-pci,netdev=n,romfile=',
+            '-chardev', f'socket,id=c,path={folder}/r.in', '-object',
+            'filter-mirror,id=m,netdev=n,outdev=c,queue=tx,'
+            'vnet_hdr_support=on'], stdin=subprocess.DEVNULL, stdout=log,
+            stderr=log)
+    try:
+        wait_state(s, 'r', 'in', 'connected')
+        with open(f'/proc/sys/net/ipv6/conf/{tap}/disable_ipv6', 'w') as f:
+            f.write('1')
+        subprocess.run(['ip', 'link', 'set', tap, 'up'], check=True)
+        frame, at, offset = partial(tcp(1, 2, b'x' * 3000))
+        hdr = header(NEEDS_CSUM, GSO_TCPV4, at + 20, 1000, at, offset)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+            sock.bind((tap, 0))
+            sock.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR
+            sock.send(hdr[:10] + frame)
+        got = b.recv(5)[1]
+        assert len(got) == 14 + 40 + 1000 and checksums_are_good(got)
+        assert numbers(s, 'r')['in']['bad'] == 0
+    finally:
+        lab.end_process(process)
