@@ -582,11 +582,14 @@ def test_headers_of_qemu(up, folder):
             stderr=log)
     try:
         wait_state(s, 'r', 'in', 'connected')
-        with open(f'/proc/sys/net/ipv6/conf/{tap}/disable_ipv6', 'w') as f:
+        switch = f'/proc/sys/net/ipv6/conf/{tap}/disable_ipv6'
+        lab.wait_until(lambda: os.path.exists(switch), 5, 'the tap')
+        with open(switch, 'w') as f:
             f.write('1')
         subprocess.run(['ip', 'link', 'set', tap, 'up'], check=True)
         frame, at, offset = partial(tcp(1, 2, b'x' * 3000))
         hdr = header(NEEDS_CSUM, GSO_TCPV4, at + 20, 1000, at, offset)
+        time.sleep(0.2)  # the machine runs
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
             sock.bind((tap, 0))
             sock.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR
