@@ -129,6 +129,14 @@ bool mring_commit(struct mring *r)
 	return must_signal;
 }
 
+bool mring_is_empty(const struct mring *r)
+{
+	/* The tail first: it never overtakes the head that is read after it. */
+	size_t tail = shm_load_acquire(&r->tail);
+
+	return shm_load_acquire(&r->head) == tail;
+}
+
 void *mring_peek(struct mring *r, uint32_t *size)
 {
 	struct header *h;

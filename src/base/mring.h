@@ -28,6 +28,9 @@ void *mring_reserve(struct mring *r, uint32_t size);
  * signal the reader, which sleeps (mring_arm()). */
 bool mring_commit(struct mring *r);
 
+/* Returns whether the reader has released every message. Any thread. */
+bool mring_is_empty(const struct mring *r);
+
 /* Reader: returns the next message that was not peeked yet, or NULL. The
  * message is valid until mring_release(). */
 void *mring_peek(struct mring *r, uint32_t *size);

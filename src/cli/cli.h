@@ -118,6 +118,7 @@ bool help_print_family(const char *word);
 /* Answers "-netdev help" and "-netdev TYPE,help". Returns false when @text is
  * neither, or TYPE is unknown. */
 bool help_print_netdev(const char *text);
+bool help_print_object(const char *text); /* the same of -object */
 
 /* --- man.c --- */
 void man_print(void);	  /* the manual page, as roff */

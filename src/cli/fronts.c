@@ -63,6 +63,13 @@ static int port_add_run(struct call *call)
 	return code;
 }
 
+static int filter_add_run(struct call *call)
+{
+	if (help_print_object(call_param(call, "object")))
+		return EXIT_DONE;
+	return call_request_and_print(call);
+}
+
 struct stats_own {
 	uint32_t watch; /* seconds between reports; 0: one report */
 };
@@ -217,6 +224,10 @@ const struct front fronts[] = {
 	  .run = capture_run,
 	  .own = capture_tables,
 	  .own_size = sizeof(struct capture_own) },
+	{ .name = "filter list", .print = print_filters },
+	{ .name = "filter add", .run = filter_add_run, .print = print_nothing },
+	{ .name = "filter del", .print = print_nothing },
+	{ .name = "filter set", .print = print_nothing },
 	{ .name = "watch", .run = watch_run },
 	{ .name = "qemu-args", .print = print_qemu_args },
 	{ .name = "log-level", .print = print_log_level },

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "filter.h"
 #include "netdev.h"
 #include "port_types.h"
 
@@ -143,28 +144,67 @@ void help_print_overview(void)
 	       "disk.qcow2\n");
 }
 
-bool help_print_netdev(const char *text)
+/* Returns whether @text is "NAME,help", with NAME in @name. */
+static bool asks_for_type(const char *text, char *name, size_t size)
 {
 	const char *comma = strchr(text, ',');
+
+	if (!comma || strcmp(comma, ",help") || (size_t)(comma - text) >= size)
+		return false;
+	memcpy(name, text, (size_t)(comma - text));
+	name[comma - text] = '\0';
+	return true;
+}
+
+static bool asks_for_types(const char *text)
+{
+	return !strcmp(text, "help") || !strcmp(text, "?");
+}
+
+static void print_type(const char *name, const char *help,
+		       const struct opt_row *common, const struct opt_row *own)
+{
+	printf("%s: %s\n\n", name, help);
+	print_rows(common, "", true);
+	print_rows(own, "", true);
+}
+
+bool help_print_netdev(const char *text)
+{
 	const struct port_type *type;
 	char name[64];
 
-	if (!strcmp(text, "help") || !strcmp(text, "?")) {
+	if (asks_for_types(text)) {
 		for (unsigned i = 0; port_types[i]; i++)
 			printf("%-12s %s\n", port_types[i]->name,
 			       port_types[i]->help);
 		return true;
 	}
-	if (!comma || strcmp(comma, ",help") ||
-	    (size_t)(comma - text) >= sizeof(name))
+	if (!asks_for_type(text, name, sizeof(name)))
 		return false;
-	memcpy(name, text, (size_t)(comma - text));
-	name[comma - text] = '\0';
 	type = port_type_find(name, NULL);
 	if (!type)
 		return false; /* the parser will report the type */
-	printf("%s: %s\n\n", type->name, type->help);
-	print_rows(port_conf_rows, "", true);
-	print_rows(type->rows, "", true);
+	print_type(type->name, type->help, port_conf_rows, type->rows);
+	return true;
+}
+
+bool help_print_object(const char *text)
+{
+	const struct filter_type *type;
+	char name[64];
+
+	if (asks_for_types(text)) {
+		for (unsigned i = 0; filter_types[i]; i++)
+			printf("%-18s %s\n", filter_types[i]->name,
+			       filter_types[i]->help);
+		return true;
+	}
+	if (!asks_for_type(text, name, sizeof(name)))
+		return false;
+	type = filter_type_find(name, NULL);
+	if (!type)
+		return false; /* the parser will report the type */
+	print_type(type->name, type->help, filter_conf_rows, type->rows);
 	return true;
 }

@@ -13,6 +13,7 @@ void print_show(const json_t *result);
 void print_port_list(const json_t *result);
 void print_macs(const json_t *result);
 void print_flushed(const json_t *result);
+void print_filters(const json_t *result);
 void print_moves(const json_t *result);
 void print_stats(const json_t *result);
 void print_version(const json_t *result);

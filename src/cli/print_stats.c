@@ -149,3 +149,50 @@ void print_rates(const json_t *before, const json_t *now, double seconds)
 	print_workers(json_object_get(before, "workers"),
 		      json_object_get(now, "workers"));
 }
+
+/* Adds the state of the peers of a filter: "out connected, in down (...)". */
+static void add_peers(struct table *t, const json_t *f)
+{
+	static const char *const keys[] = { "out", "in" };
+	char text[300] = "";
+
+	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+		const json_t *p = json_object_get(f, keys[i]);
+		const char *reason = str(p, "reason");
+
+		if (p)
+			text_append(text, sizeof(text), ", ", "%s %s%s%s%s",
+				    keys[i], str(p, "state"),
+				    *reason ? " (" : "", reason,
+				    *reason ? ")" : "");
+	}
+	table_add(t, "%s", *text ? text : str(f, "reason"));
+}
+
+void print_filters(const json_t *r)
+{
+	static const char *const head[] = {
+		"FILTER",  "TYPE",  "PORT",	"QUEUE", "STATUS",
+		">FRAMES", ">HELD", ">DROPPED", "STATE", NULL,
+	};
+	struct table *t = table_create(head);
+	const json_t *f;
+	size_t i;
+
+	json_array_foreach(json_object_get(r, "filters"), i, f) {
+		bool is_on = json_is_true(json_object_get(f, "status"));
+		const json_t *out = json_object_get(f, "out");
+
+		table_row(t);
+		table_add(t, "%s", str(f, "id"));
+		table_add(t, "%s", str(f, "type"));
+		table_add(t, "%s", str(f, "netdev"));
+		table_add(t, "%s", str(f, "queue"));
+		table_add(t, "%s", is_on ? "on" : "off");
+		table_add_num(t, num(f, "frames") + num(out, "sent"), false);
+		table_add_num(t, num(f, "held"), true);
+		table_add_num(t, num(f, "dropped") + num(out, "dropped"), true);
+		add_peers(t, f);
+	}
+	table_print(t, 0);
+}

@@ -35,6 +35,14 @@ static const struct opt_row up_rows[] = {
 	  .kind = OPT_STRING,
 	  .arg = "TYPE,id=NAME,...",
 	  .help = "a port; may be given several times" },
+	{ .key = "object",
+	  .kind = OPT_STRING,
+	  .arg = "TYPE,id=NAME,netdev=PORT,...",
+	  .help = "a filter on a port; may be given several times" },
+	{ .key = "chardev",
+	  .kind = OPT_STRING,
+	  .arg = "socket,id=NAME,...",
+	  .help = "a stream for filters; may be given several times" },
 	{ .key = "config",
 	  .kind = OPT_PATH,
 	  .arg = "FILE",
@@ -170,7 +178,9 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 				    a.at < argc ? argv[a.at] : NULL, &err);
 		if (rc != ARG_OPTION)
 			break;
-		if (!strcmp(arg.key, "netdev") && help_print_netdev(arg.text))
+		if ((!strcmp(arg.key, "netdev") &&
+		     help_print_netdev(arg.text)) ||
+		    (!strcmp(arg.key, "object") && help_print_object(arg.text)))
 			return EXIT_DONE;
 		rc = set_option(c, o, &arg, &err);
 	}

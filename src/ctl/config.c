@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "object.h"
 #include "unix_sock.h"
 
 #define POLL_US_MAX 1000000
@@ -96,6 +97,10 @@ void config_fini(struct config *c)
 	for (unsigned i = 0; i < c->netdev_count; i++)
 		netdev_free(c->netdev[i]);
 	free(c->netdev);
+	for (unsigned i = 0; i < c->object_count; i++)
+		filter_spec_free(c->object[i]);
+	free(c->object);
+	device_free_all(c->devices);
 	opt_free(daemon_conf_rows, &c->daemon);
 	*c = (struct config){ 0 };
 }
@@ -128,19 +133,79 @@ err_free:
 	return rc;
 }
 
+static int add_object(struct config *c, const char *text, struct err *err)
+{
+	struct filter_spec *s, **grown;
+	int rc = object_parse(text, &s, err);
+
+	if (rc)
+		return rc;
+	for (unsigned i = 0; i < c->object_count && !rc; i++)
+		if (!strcmp(c->object[i]->common.id, s->common.id))
+			rc = err_set(err, -EEXIST,
+				     "object %s: id=%s is used twice: each "
+				     "filter needs its own",
+				     s->common.id, s->common.id);
+	grown = rc ? NULL
+		   : reallocarray(c->object, c->object_count + 1,
+				  sizeof(*grown));
+	if (!grown) {
+		filter_spec_free(s);
+		return rc ? rc : err_set(err, -ENOMEM, "out of memory");
+	}
+	c->object = grown;
+	grown[c->object_count++] = s;
+	return 0;
+}
+
+static int add_chardev(struct config *c, const char *text, struct err *err)
+{
+	struct device *d;
+	int rc = device_parse_chardev(text, &d, err);
+
+	if (rc)
+		return rc;
+	for (const struct device *o = c->devices; o; o = o->next)
+		if (!strcmp(o->id, d->id)) {
+			rc = err_set(err, -EEXIST,
+				     "chardev %s: id=%s is used twice", d->id,
+				     d->id);
+			device_free_all(d);
+			return rc;
+		}
+	d->next = c->devices;
+	c->devices = d;
+	return 0;
+}
+
+/* The options that add something. */
+static const struct {
+	const char *key;
+	int (*add)(struct config *c, const char *text, struct err *err);
+	const char *form;
+} adders[] = {
+	{ "netdev", add_netdev, "TYPE,id=NAME,..." },
+	{ "object", add_object, "filter-...,id=NAME,netdev=PORT,..." },
+	{ "chardev", add_chardev, "socket,id=NAME,path=PATH" },
+};
+
 int config_set(struct config *c, const char *key, const char *value,
 	       struct err *err)
 {
-	static const struct opt_row netdev_row[] = { { .key = "netdev" },
+	static const struct opt_row adder_rows[] = { { .key = "netdev" },
+						     { .key = "object" },
+						     { .key = "chardev" },
 						     { NULL } };
-	const struct opt_row *tables[] = { netdev_row, daemon_conf_rows, NULL };
+	const struct opt_row *tables[] = { adder_rows, daemon_conf_rows, NULL };
 	int cpu[CONFIG_MAX_CPUS], poll_us, rc;
 
-	if (!strcmp(key, "netdev")) {
+	for (unsigned i = 0; i < ARRAY_SIZE(adders); i++) {
+		if (strcmp(key, adders[i].key))
+			continue;
 		if (value)
-			return add_netdev(c, value, err);
-		return err_set(err, -EINVAL,
-			       "netdev: needs a value: TYPE,id=NAME,...");
+			return adders[i].add(c, value, err);
+		return err_set(err, -EINVAL, "%s: needs a value: %s", key,
+			       adders[i].form);
 	}
 	if (value && !strcmp(key, "cpus")) {
 		rc = config_cpus(value, cpu, err);

@@ -4,6 +4,8 @@
 #ifndef RW_CONFIG_H
 #define RW_CONFIG_H
 
+#include "device.h"
+#include "filter.h"
 #include "netdev.h"
 #include "switch.h"
 
@@ -27,15 +29,19 @@ struct config {
 	struct daemon_conf daemon;
 	struct netdev **netdev; /* in the order given */
 	unsigned netdev_count;
+	struct filter_spec **object; /* filters, in the order given */
+	unsigned object_count;
+	struct device *devices; /* chardevs; filters name them */
 };
 
 /* Sets every default. Returns 0 or -errno with @err. */
 int config_init(struct config *c, struct err *err);
 void config_fini(struct config *c);
 
-/* Sets one option: "netdev" adds a port, any other @key is one of
- * daemon_conf_rows. Returns 0, -EINVAL (bad key or value), -EEXIST (a second
- * port of the same id) or -ENOMEM, with @err. */
+/* Sets one option: "netdev" adds a port, "object" a filter, "chardev" a
+ * stream that filters use, any other @key is
+ * one of daemon_conf_rows. Returns 0, -EINVAL (bad key or value), -EEXIST (a
+ * second port or filter of the same id) or -ENOMEM, with @err. */
 int config_set(struct config *c, const char *key, const char *value,
 	       struct err *err);
 

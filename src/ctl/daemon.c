@@ -112,6 +112,21 @@ static int add_ports(struct daemon *d, struct config *c, struct err *err)
 	return rc;
 }
 
+static int add_filters(struct daemon *d, struct config *c, struct err *err)
+{
+	int rc = 0;
+
+	d->devices = c->devices;
+	c->devices = NULL;
+	for (unsigned i = 0; i < c->object_count && !rc; i++) {
+		struct filter_spec *s = c->object[i];
+
+		c->object[i] = NULL;
+		rc = daemon_add_filter(d, s, err);
+	}
+	return rc;
+}
+
 /* Returns 1 while a port is still starting, 0 when all have started, or -errno
  * with @err when one failed. */
 static int ports_starting(struct daemon *d, struct err *err)
@@ -176,6 +191,8 @@ int daemon_create(struct config *c, const char *control, struct daemon **out,
 	if (!rc)
 		rc = await_ports(d, err);
 	if (!rc)
+		rc = add_filters(d, c, err);
+	if (!rc)
 		rc = unix_listen(&d->control, "control", control, 0600, err);
 	if (rc)
 		goto err_destroy;
@@ -221,6 +238,7 @@ void daemon_destroy(struct daemon *d)
 	child_finish_all(); /* scripts of starting and of removed ports */
 	daemon_capture_free_all(d);
 	daemon_watch_end_all(d);
+	device_free_all(d->devices);
 	if (d->sw)
 		switch_destroy(d->sw);
 	unix_unlisten(&d->control);
@@ -271,27 +289,88 @@ err_free:
 	return rc;
 }
 
+/* A list of names for an error text. */
+struct names {
+	char list[300];
+	size_t size;
+};
+
+static void names_add(struct names *n, const char *name)
+{
+	n->size +=
+		(size_t)snprintf(n->list + n->size, sizeof(n->list) - n->size,
+				 "%s%s", n->size ? ", " : "", name);
+	n->size = MIN(n->size, sizeof(n->list) - 1);
+}
+
+static void refuse_unknown(const struct names *n, const char *what,
+			   const char *id, struct err *err)
+{
+	err_set(err, -ENOENT, "no %s '%.64s': there are %s", what, id,
+		n->size ? n->list : "none");
+}
+
 struct daemon_port *daemon_find_port(struct daemon *d, const char *id,
 				     struct err *err)
 {
-	char list[300] = "";
-	size_t n = 0;
+	struct names names = { 0 };
 
 	for (struct daemon_port *p = d->ports; p; p = p->next) {
 		const char *name = p->netdev->common.id;
 
 		if (!strcmp(name, id))
 			return p;
-		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s",
-				      n ? ", " : "", name);
-		n = MIN(n, sizeof(list) - 1);
+		names_add(&names, name);
 	}
-	if (n)
-		err_set(err, -ENOENT, "no port '%.64s': there are %s", id,
-			list);
-	else
-		err_set(err, -ENOENT, "no port '%.64s': there are none", id);
+	refuse_unknown(&names, "port", id, err);
 	return NULL;
+}
+
+static void add_filter_name(const struct filter *f, void *arg)
+{
+	names_add(arg, f->spec->common.id);
+}
+
+struct filter *daemon_find_filter(struct daemon *d, const char *id,
+				  struct err *err)
+{
+	struct names names = { 0 };
+
+	for (struct daemon_port *p = d->ports; p; p = p->next) {
+		struct filter *f = filter_find(p->port, id);
+
+		if (f)
+			return f;
+		filter_each(p->port, add_filter_name, &names);
+	}
+	refuse_unknown(&names, "filter", id, err);
+	return NULL;
+}
+
+int daemon_add_filter(struct daemon *d, struct filter_spec *spec,
+		      struct err *err)
+{
+	const struct filter_env env = { switch_port_env(d->sw), d->devices };
+	const char *id = spec->common.id;
+	struct daemon_port *p = daemon_find_port(d, spec->common.netdev, err);
+	int rc;
+
+	if (!p) {
+		rc = err_prefix(err, -ENOENT, "object %.64s: netdev=%.64s", id,
+				spec->common.netdev);
+		goto err_free;
+	}
+	if (daemon_find_filter(d, id, NULL)) {
+		rc = err_set(err, -EEXIST,
+			     "object %.64s: id=%.64s is taken: choose another, "
+			     "or `filter del %.64s` first",
+			     id, id, id);
+		goto err_free;
+	}
+	return filter_add(&env, p->port, spec, err);
+err_free:
+	filter_spec_free(spec);
+	return rc;
 }
 
 void daemon_remove_port(struct daemon *d, struct daemon_port *p)
@@ -302,6 +381,7 @@ void daemon_remove_port(struct daemon *d, struct daemon_port *p)
 	for (at = &d->ports; *at != p; at = &(*at)->next)
 		;
 	*at = p->next;
+	filter_remove_all(p->port);
 	switch_remove_port(d->sw, p->port);
 	p->port->ops->destroy(p->port);
 	netdev_free(p->netdev);

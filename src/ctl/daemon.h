@@ -28,6 +28,7 @@ struct daemon {
 	struct unix_listener control;
 	struct daemon_port *ports;
 	struct daemon_capture *captures; /* ended ones too: daemon_capture.c */
+	struct device *devices;		 /* chardevs, for filters */
 	struct daemon_watch *watches;	 /* clients that get events */
 	struct loop_watch signals;
 	struct loop_watch log; /* of the number of suppressed log lines */
@@ -40,8 +41,8 @@ struct daemon {
  * Makes the daemon with the workers and ports of @c and a control socket at the
  * path @control. Returns 0 when all ports have started, or -errno with @err; on
  * error nothing is left behind: no socket, no thread. The daemon takes the
- * netdevs of @c and needs nothing else of it afterwards. SIGTERM, SIGINT and
- * SIGHUP are blocked by this call and end daemon_run().
+ * netdevs, objects and chardevs of @c and needs nothing else of it afterwards.
+ * SIGTERM, SIGINT and SIGHUP are blocked by this call and end daemon_run().
  */
 int daemon_create(struct config *c, const char *control, struct daemon **out,
 		  struct err *err);
@@ -58,11 +59,21 @@ void daemon_destroy(struct daemon *d);
  * port. */
 int daemon_add_port(struct daemon *d, struct netdev *n, struct err *err);
 
+/* Makes the filter that @spec describes, on the port that it names. Owns @spec
+ * from now on and frees it on error. Returns 0 or -errno with @err. */
+int daemon_add_filter(struct daemon *d, struct filter_spec *spec,
+		      struct err *err);
+
+/* Returns the filter called @id, or NULL with @err, which lists the filters. */
+struct filter *daemon_find_filter(struct daemon *d, const char *id,
+				  struct err *err);
+
 /* Returns the port called @id, or NULL with @err, which lists the ports. */
 struct daemon_port *daemon_find_port(struct daemon *d, const char *id,
 				     struct err *err);
 
-/* Ends @p's capture, removes @p from the switch and frees it. */
+/* Ends @p's capture and its filters, removes @p from the switch and frees it.
+ */
 void daemon_remove_port(struct daemon *d, struct daemon_port *p);
 
 /* Applies @changed, a copy of the port's netdev after netdev_change(), to the

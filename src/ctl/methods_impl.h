@@ -65,6 +65,16 @@ extern const struct opt_row capture_params[];
 int method_capture_start(struct rpc_call *call);
 int method_capture_stop(struct rpc_call *call);
 
+/* methods_filter.c */
+struct filter_add_args {
+	char *object;
+};
+extern const struct opt_row filter_add_params[], filter_params[];
+int method_filter_add(struct rpc_call *call);
+int method_filter_del(struct rpc_call *call);
+int method_filter_set(struct rpc_call *call);
+int method_filter_list(struct rpc_call *call);
+
 /* methods_watch.c */
 struct watch_args {
 	struct opt_list events;

@@ -119,6 +119,13 @@ void port_show_summary(const struct daemon_port *p, struct show *s)
 	}
 }
 
+static void show_filter(const struct filter *f, void *arg)
+{
+	show_object(arg, f->spec->common.id);
+	filter_show(f, arg);
+	show_end(arg);
+}
+
 void port_show_all(const struct daemon_port *p, struct show *s)
 {
 	const struct port *port = p->port;
@@ -131,6 +138,11 @@ void port_show_all(const struct daemon_port *p, struct show *s)
 	if (port->ops->show) {
 		show_object(s, "state");
 		port->ops->show(port, s);
+		show_end(s);
+	}
+	if (port->filters) {
+		show_object(s, "filters");
+		filter_each(port, show_filter, s);
 		show_end(s);
 	}
 	show_object(s, "stats");

@@ -34,6 +34,7 @@ const struct port_type *const port_types[] = {
 static const struct {
 	const char *name, *instead;
 } elsewhere[] = {
+	{ "dump", "-object filter-dump,id=NAME,netdev=PORT,file=PATH" },
 	{ "netmap", "packet,ifname=NAME" },
 	{ "nic", "the guest's card as an option of QEMU: see "
 		 "`ringway qemu-args`" },

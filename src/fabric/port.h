@@ -18,6 +18,7 @@
 #include "vlan.h"
 
 struct capture;
+struct filter_chain;
 struct flow_table;
 struct net;
 struct vswitch;
@@ -98,6 +99,7 @@ struct port_env {
 	struct workers *workers;
 	struct vswitch *sw;
 	struct observers *observers;
+	void (*drain)(struct vswitch *sw, struct rxq *q); /* switch_drain() */
 };
 
 /* A kind of port: one row in ctl's table, one file or folder in port/. */
@@ -146,8 +148,9 @@ struct port {
 	bool told_up;		 /* [ctl] the link as observers know it */
 	struct loop *loop;	 /* [const] the control thread's */
 	struct loop_timer link_timer; /* [ctl] armed while down and not told */
-	struct txq_set *txqs;	  /* [rcu] queues to send on; NULL: link down */
-	struct capture *capture;  /* [rcu] NULL: not captured */
+	struct txq_set *txqs;	 /* [rcu] queues to send on; NULL: link down */
+	struct capture *capture; /* [rcu] NULL: not captured */
+	struct filter_chain *filters; /* [rcu] NULL: none */
 	uint64_t down_drops;	  /* [any, atomic] frames dropped while down */
 	struct flow_table *flows; /* queue of each flow; heap; NULL: the port
 				   * has one queue pair */

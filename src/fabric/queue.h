@@ -14,6 +14,7 @@
 
 struct port;
 struct worker;
+struct filter_entry;
 
 /* Reasons to drop a frame. drop_reason_name() has their names. */
 enum drop_reason {
@@ -90,6 +91,9 @@ struct rxq {
 	bool is_shared; /* its frames come in at several ports: frame.from.
 			 * Each of these has an rxq that is only counted in and
 			 * never attached */
+	/* [const] the place in a port's path where its frames go on, of a queue
+	 * with is_shared; NULL: they come in by the port */
+	const struct filter_entry *entry;
 	/* the rest is set by the switch */
 	uint32_t snap; /* [ctl -> worker, atomic] head bytes to snapshot of a
 			* plain frame, at most FRAME_HEAD */

@@ -13,6 +13,7 @@
 #include "deliver.h"
 
 #include "capture.h"
+#include "chain.h"
 #include "clock.h"
 #include "cycles.h"
 #include "edit.h"
@@ -64,16 +65,21 @@ static void count_tx(struct txq *q, unsigned taken, uint64_t bytes)
 
 /*
  * Hands @n frames of @bytes, which the receiver takes as they are, to its
- * queue. Returns how many are finished, sent or dropped. Fewer than @n only
- * with @can_hold: the receiver is full and may be waited for.
+ * queue, unless a filter takes them. Returns how many are finished, sent or
+ * dropped. Fewer than @n only with @can_hold: the receiver is full and may be
+ * waited for.
  */
-static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
+static unsigned transmit(struct forward *fw, struct txq *q,
+			 struct frame *const *frames, unsigned n,
 			 uint64_t bytes, bool can_hold)
 {
 	struct port *port = q->port;
 	struct capture *cap = rcu_read(port->capture);
+	const struct filter_chain *chain = rcu_read(port->filters);
 	unsigned taken, done = n;
 
+	if (unlikely(chain) && chain_take(chain, fw->behind, false, frames, n))
+		return n;
 	spin_lock(&q->lock);
 	stage_mark(STAGE_LOOKUP);
 	taken = port->ops->tx_burst(q, frames, n);
@@ -92,6 +98,8 @@ static unsigned transmit(struct txq *q, struct frame *const *frames, unsigned n,
 	spin_unlock(&q->lock);
 	if (unlikely(cap))
 		capture_frames(cap, false, frames, taken);
+	if (unlikely(chain))
+		chain_see(chain, fw->behind, false, frames, taken);
 	return done;
 }
 
@@ -129,12 +137,12 @@ static bool transmit_segments(struct forward *fw, struct txq *q,
 
 			stage_mark(STAGE_OFFLOAD);
 			if (is_first)
-				done = transmit(q, batch, 1, batch[0]->len,
+				done = transmit(fw, q, batch, 1, batch[0]->len,
 						true);
 			if (is_first && !done)
 				return false;
 			if (n > done)
-				transmit(q, batch + done, n - done,
+				transmit(fw, q, batch + done, n - done,
 					 bytes_of(batch + done, n - done),
 					 false);
 			is_first = false;
@@ -166,7 +174,7 @@ static unsigned transmit_soft(struct forward *fw, struct txq *q,
 			continue;
 		}
 		if (i > sent) {
-			done = transmit(q, frames + sent, i - sent,
+			done = transmit(fw, q, frames + sent, i - sent,
 					bytes_of(frames + sent, i - sent),
 					can_hold);
 			if (done < i - sent)
@@ -205,7 +213,7 @@ static __attribute__((noinline)) void send_merged(struct forward *fw,
 	if (lacks)
 		done = transmit_soft(fw, q, large, left, g->can_hold, offloads);
 	else
-		done = transmit(q, large, left, bytes_of(large, left),
+		done = transmit(fw, q, large, left, bytes_of(large, left),
 				g->can_hold);
 	for (unsigned i = done; i < left; i++)
 		parts |= gro_parts(&fw->gro, large[i], g->frame, g->count);
@@ -302,7 +310,7 @@ void deliver(struct forward *fw, struct txq *q, struct frame *const *frames,
 		return;
 	}
 	if (likely(!(needed & ~offloads)))
-		done = transmit(q, frames, n, bytes, can_hold);
+		done = transmit(fw, q, frames, n, bytes, can_hold);
 	else
 		done = transmit_soft(fw, q, frames, n, can_hold, offloads);
 	for (; unlikely(done < n); done++)

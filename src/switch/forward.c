@@ -398,3 +398,25 @@ void forward_frames(struct forward *fw, struct port *from, struct frame *frames,
 	else
 		forward_vlans(fw, net, vlans, from, frames, n, can_hold, rx);
 }
+
+void forward_out(struct forward *fw, struct port *to,
+		 const struct filter *behind, unsigned n, bool can_hold)
+{
+	const struct txq_set *set = rcu_read(to->txqs);
+	struct frame *f[BURST_MAX];
+	struct txq *q[BURST_MAX];
+
+	fw->burst.held_mask = 0;
+	if (!set) {
+		shm_fetch_add(&to->down_drops, n);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		f[i] = &fw->burst.frame[i];
+		q[i] = pick_txq(set, f[i]);
+	}
+	fw->has_vlans = false; /* the frames have the port's tags */
+	fw->behind = behind;
+	send_groups(fw, f, q, n, can_hold);
+	fw->behind = NULL;
+}

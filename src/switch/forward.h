@@ -26,6 +26,9 @@ struct forward {
 	/* where merged frames of the present queue are counted; NULL: it wants
 	 * no merging */
 	struct queue_stats *merge_stats;
+	/* the present frames are for one port and come from behind this filter
+	 * of it; NULL: they pass all filters */
+	const struct filter *behind;
 	bool has_vlans; /* of the network that the present frames are in */
 	struct frame
 		edited[BURST_MAX]; /* copies of those that get other tags */
@@ -44,6 +47,11 @@ static inline void forward_hold(struct forward *fw, const struct frame *f)
 /* Polls @q once with the struct forward @path: borrows a burst, forwards it,
  * gives it back. [worker] */
 struct poll_result forward_poll(void *path, struct rxq *q);
+
+/* Sends @n frames of fw->burst out by the port @to, past the filters behind
+ * @behind. Frames that must wait are held as by forward_frames(). */
+void forward_out(struct forward *fw, struct port *to,
+		 const struct filter *behind, unsigned n, bool can_hold);
 
 /* Forwards @n frames that came in at @from. With @can_hold, @frames are in
  * fw->burst, and those that must wait are marked in fw->burst.held_mask. Runs

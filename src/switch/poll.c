@@ -5,6 +5,7 @@
  * Allocates nothing, logs nothing.
  */
 #include "capture.h"
+#include "chain.h"
 #include "cycles.h"
 #include "flow.h"
 #include "forward.h"
@@ -95,6 +96,64 @@ static uint64_t account(struct port *port, struct queue_stats *s,
 	return bytes;
 }
 
+/* Forwards frames[first..first + n) of a burst, which come in at @port: by its
+ * wire, or behind the filter @from. The other filters of @chain get them first.
+ * Counts them and returns their bytes. */
+static __attribute__((noinline)) uint64_t forward_filtered(
+	struct forward *fw, struct port *port, const struct filter_chain *chain,
+	const struct filter *from, unsigned first, unsigned n, bool can_hold,
+	struct queue_stats *stats)
+{
+	struct burst *b = &fw->burst;
+	struct frame *f[BURST_MAX];
+	bool is_taken;
+	uint64_t bytes;
+
+	b->held_mask = 0;
+	is_taken = chain_take(chain, from, true, f, dealt_with(b, first, n, f));
+	if (!is_taken)
+		forward_frames(fw, port, b->frame + first, n, can_hold, stats);
+	bytes = from ? count_rx(stats, b, first, n)
+		     : account(port, stats, b, first, n);
+	if (!is_taken)
+		chain_see(chain, from, true, f, dealt_with(b, first, n, f));
+	return bytes;
+}
+
+/* Forwards frames[first..first + n), which came in at @port. Counts them and
+ * returns their bytes. */
+static uint64_t forward_of(struct forward *fw, struct port *port,
+			   unsigned first, unsigned n, bool can_hold,
+			   struct queue_stats *stats)
+{
+	const struct filter_chain *chain = rcu_read(port->filters);
+
+	if (unlikely(chain))
+		return forward_filtered(fw, port, chain, NULL, first, n,
+					can_hold, stats);
+	forward_frames(fw, port, fw->burst.frame + first, n, can_hold, stats);
+	return account(port, stats, &fw->burst, first, n);
+}
+
+/* Forwards frames that a filter put into a port's path. They are no frames of
+ * the port's wire: neither the port's counters nor a capture has them. */
+static uint64_t forward_entering(struct forward *fw, struct rxq *q, unsigned n)
+{
+	const struct filter_entry *e = q->entry;
+	const struct filter_chain *chain = rcu_read(e->port->filters);
+	struct burst *b = &fw->burst;
+
+	if (e->is_rx && chain)
+		return forward_filtered(fw, e->port, chain, e->behind, 0, n,
+					q->can_hold, &q->stats);
+	if (e->is_rx)
+		forward_frames(fw, e->port, b->frame, n, q->can_hold,
+			       &q->stats);
+	else
+		forward_out(fw, e->port, e->behind, n, q->can_hold);
+	return count_rx(&q->stats, b, 0, n);
+}
+
 /* Forwards the frames of a queue that serves several ports: neighbours from one
  * port together. If a frame waits, all frames behind it wait. */
 static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
@@ -105,6 +164,9 @@ static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
 	unsigned start = 0, end;
 	uint64_t bytes = 0;
 
+	if (q->entry)
+		return forward_entering(fw, q, n);
+
 	for (; start < n && !fw->burst.held_mask; start = end) {
 		struct port *port = f[start].from;
 		struct queue_stats *stats = &port->rxq[0]->stats;
@@ -114,9 +176,8 @@ static __attribute__((noinline)) uint64_t forward_shared(struct forward *fw,
 			end++;
 		fw->merge_stats =
 			shm_load(&port->rxq[0]->wants_gro) ? stats : NULL;
-		forward_frames(fw, port, f + start, end - start, q->can_hold,
-			       stats);
-		bytes += account(port, stats, &fw->burst, start, end - start);
+		bytes += forward_of(fw, port, start, end - start, q->can_hold,
+				    stats);
 	}
 	for (; start < n; start++)
 		forward_hold(fw, &f[start]);
@@ -139,13 +200,11 @@ struct poll_result forward_poll(void *path, struct rxq *q)
 		if (q->port->flows)
 			learn_flows(q, b->frame, n);
 		fw->merge_stats = shm_load(&q->wants_gro) ? &q->stats : NULL;
-		if (unlikely(q->is_shared)) {
+		if (unlikely(q->is_shared))
 			bytes = forward_shared(fw, q, n);
-		} else {
-			forward_frames(fw, q->port, b->frame, n, q->can_hold,
-				       &q->stats);
-			bytes = account(q->port, &q->stats, b, 0, n);
-		}
+		else
+			bytes = forward_of(fw, q->port, 0, n, q->can_hold,
+					   &q->stats);
 		set_want(q, n, bytes);
 		held = (unsigned)__builtin_popcountll(b->held_mask);
 		PROBE3(forward, q->port->name, q->idx, n - held);

@@ -87,6 +87,7 @@ static struct forward *forward_init(struct vswitch *sw, struct forward *fw)
 	fw->grow_wanted = &sw->grow_wanted;
 	fw->grow_fd = sw->grow_fd;
 	fw->merge_stats = NULL;
+	fw->behind = NULL;
 	fw->has_vlans = false;
 	fw->mac_news = &sw->mac_news;
 	memset(&fw->pairs, 0, sizeof(fw->pairs));
@@ -184,7 +185,8 @@ struct port_env switch_port_env(struct vswitch *sw)
 	return (struct port_env){ .loop = sw->loop,
 				  .workers = sw->workers,
 				  .sw = sw,
-				  .observers = &sw->observers };
+				  .observers = &sw->observers,
+				  .drain = switch_drain };
 }
 
 struct observers *switch_observers(struct vswitch *sw)
@@ -254,19 +256,4 @@ unsigned switch_flush_macs(struct vswitch *sw, const char *name,
 		if (!name || !strcmp(net->name, name))
 			n += net_flush(net, NULL);
 	return n;
-}
-
-void switch_inject(struct port *p, const void *data, uint32_t len)
-{
-	struct forward *fw = p->sw->forward;
-	struct frame *f = &fw->burst.frame[0];
-	struct iovec iov = { (void *)(uintptr_t)data, len };
-
-	if (len < ETH_HLEN || len > FRAME_MAX || !p->rxq_count || !p->rxq[0])
-		return;
-	f->hdr = (struct vnet_hdr){ 0 };
-	frame_from_iov(f, &iov, 1, len, FRAME_HEAD);
-	/* The counters of the port's queue belong to its worker, so injected
-	 * frames are counted only where they leave. */
-	forward_frames(fw, p, f, 1, false, &(struct queue_stats){ 0 });
 }

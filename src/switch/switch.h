@@ -77,4 +77,8 @@ unsigned switch_flush_macs(struct vswitch *sw, const char *name,
  * behalf of a guest. */
 void switch_inject(struct port *p, const void *data, uint32_t len);
 
+/* Forwards what is in @q, which no worker has and which does not hold frames.
+ * Back-ends find it as port_env.drain. */
+void switch_drain(struct vswitch *sw, struct rxq *q);
+
 #endif

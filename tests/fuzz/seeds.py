@@ -64,10 +64,22 @@ def tunnels():
         yield b'\2' + head + bytes(4 * bin(bits).count('1')) + ETHER
 
 
+def wires():
+    """The streams of filters, without and with a header in each frame."""
+    for data in frames():
+        yield b'\0' + struct.pack('!I', len(data[10:])) + data[10:]
+        yield b'\1' + struct.pack('!II', len(data), 10) + data
+        full = data[:10] + b'\0\0' + data[10:]
+        yield b'\1' + struct.pack('!II', len(full), 12) + full + \
+            struct.pack('!II', 60, 0) + data[10:70]
+    yield b'\0' + bytes(4) + b'\xff' * 4
+    yield b'\1' + struct.pack('!II', 20, 13) + bytes(20)
+
+
 def main():
     target, folder = sys.argv[1:]
     made = {'frame': frames, 'stream': streams, 'l2tpv3': packets,
-            'tunnel': tunnels}[target]()
+            'tunnel': tunnels, 'wire': wires}[target]()
     for i, data in enumerate(made):
         with open(os.path.join(folder, f'seed-{i}'), 'wb') as f:
             f.write(data)

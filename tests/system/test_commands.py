@@ -138,7 +138,9 @@ def test_json_is_honoured_by_every_command(up):
     commands = {
         'show': [], 'port list': [], 'port add': ['null,id=x'],
         'port set': ['x', 'max-macs=5'], 'port show': ['x'], 'port del': ['x'],
-        'mac': [], 'mac flush': [], 'stats': [], 'rebalance': [],
+        'filter add': ['filter-replay,id=f,netdev=a'],
+        'filter list': [], 'filter set': ['f', 'status=off'],
+        'filter del': ['f'], 'mac': [], 'mac flush': [], 'stats': [], 'rebalance': [],
         'qemu-args': ['a'], 'log-level': [], 'version': [],
     }
     skipped = {'up', 'help', 'capture', 'down', 'watch'}   # see below

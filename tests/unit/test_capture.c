@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* switch/capture: libpcap reads back what was recorded; readers that leave,
+/* filter/capture: libpcap reads back what was recorded; readers that leave,
  * stand still, or reach their bound. */
 #include "test.h"
 

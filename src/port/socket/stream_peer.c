@@ -8,13 +8,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fd.h"
+#include "sock_stream.h"
 #include "stream.h"
 #include "workers.h"
 
@@ -27,13 +26,6 @@
 #define REST_MS 1000
 /* Longest time of one try to connect. */
 #define CONNECT_MS 5000
-/* TCP gives up a peer that does not answer: probes after so many seconds of
- * silence, so many apart, and so many of them. */
-#define PROBE_AFTER 10
-#define PROBE_EVERY 5
-#define PROBES	    3
-/* Socket buffers; the kernel may grant less. TCP adapts its own. */
-#define UNIX_BUFFER (4 << 20)
 
 static void on_listener(struct loop_watch *w, uint32_t events);
 static void on_timer(struct loop_timer *t);
@@ -141,28 +133,6 @@ static void on_news(struct loop_watch *w, uint32_t events)
 			       on_writable);
 }
 
-static void set_socket_options(int fd, int family)
-{
-	int after = PROBE_AFTER, every = PROBE_EVERY, count = PROBES;
-	unsigned limit_ms = 1000 * (PROBE_AFTER + PROBES * PROBE_EVERY);
-	int on = 1, size = UNIX_BUFFER;
-
-	if (family == AF_UNIX) {
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	} else {
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after,
-			   sizeof(after));
-		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every,
-			   sizeof(every));
-		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms,
-			   sizeof(limit_ms));
-	}
-}
-
 /* Gives the connection s->fd to the workers. Returns 0 or -errno; s->fd is
  * closed then. */
 static int begin_connection(struct stream_port *s)
@@ -175,7 +145,7 @@ static int begin_connection(struct stream_port *s)
 		rc = -errno;
 		goto fail;
 	}
-	set_socket_options(s->fd, s->peer.sa.sa_family);
+	sock_stream_tune(s->fd, s->peer.sa.sa_family);
 	stream_link_reset(&s->link, s->fd);
 	rc = rxq_attach(&s->link.rx);
 	if (!rc)
@@ -227,21 +197,11 @@ static void connect_failed(struct stream_port *s, const char *why)
 	go_on(s, true);
 }
 
-/* Returns the error of a connection that is being made, or 0. */
-static int error_of(int fd)
-{
-	socklen_t size = sizeof(int);
-	int error = 0;
-
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	return -error;
-}
-
 static void on_connected(struct loop_watch *w, uint32_t events)
 {
 	struct stream_port *s =
 		container_of(w, struct stream_port, connect_watch);
-	int rc = error_of(s->fd);
+	int rc = sock_stream_error(s->fd);
 
 	(void)events;
 	loop_watch_remove(w);
@@ -255,21 +215,17 @@ static void on_connected(struct loop_watch *w, uint32_t events)
 /* Connects, or begins to. Returns 0 or -errno. */
 static int begin_connect(struct stream_port *s)
 {
+	bool is_done;
 	int rc;
 
-	s->fd = socket(s->addr.sa.sa_family,
-		       SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (s->fd < 0)
-		return -errno;
+	s->fd = rc = sock_stream_connect(&s->addr, &is_done);
+	if (rc < 0)
+		return rc;
 	s->state = STREAM_CONNECTING;
-	if (!connect(s->fd, &s->addr.sa, s->addr.len))
+	if (is_done)
 		return begin_connection(s);
-	if (errno != EINPROGRESS)
-		return -errno;
-	rc = error_of(s->fd); /* a refusal by this host is there already */
-	if (!rc)
-		rc = loop_watch_add(s->loop, &s->connect_watch, s->fd, EPOLLOUT,
-				    on_connected);
+	rc = loop_watch_add(s->loop, &s->connect_watch, s->fd, EPOLLOUT,
+			    on_connected);
 	if (!rc)
 		loop_timer_arm(s->loop, &s->timer, CONNECT_MS, on_timer);
 	return rc;
@@ -300,35 +256,10 @@ static void on_timer(struct loop_timer *t)
 		connect_failed(s, reason_of(rc));
 }
 
-static int listen_tcp(struct stream_port *s, struct err *err)
-{
-	char where[SOCK_ADDR_TEXT];
-	int on = 1;
-	int fd = socket(s->addr.sa.sa_family,
-			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	s->listener.fd = fd;
-	if (fd >= 0 &&
-	    !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) &&
-	    !bind(fd, &s->addr.sa, s->addr.len) && !listen(fd, SOMAXCONN)) {
-		/* the kernel has chosen a port in place of 0 */
-		getsockname(fd, &s->addr.sa, &s->addr.len);
-		return 0;
-	}
-	sock_addr_text(&s->addr, where);
-	return err_set(err, -errno, "%s: cannot listen on %s: %s", s->key,
-		       where, strerror(errno));
-}
-
 static int open_server(struct stream_port *s, struct err *err)
 {
-	int rc;
+	int rc = sock_stream_listen(&s->listener, s->key, &s->addr, err);
 
-	if (s->addr.sa.sa_family == AF_UNIX)
-		rc = unix_listen(&s->listener, s->key, s->addr.un.sun_path,
-				 S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP, err);
-	else
-		rc = listen_tcp(s, err);
 	if (!rc)
 		listen_on(s);
 	return rc;

@@ -29,7 +29,7 @@
 
 /* The format of pcap-savefile(5), in the host's byte order. */
 struct file_header {
-	uint32_t magic; /* the value for nanoseconds */
+	uint32_t magic; /* says the unit of the times */
 	uint16_t major, minor;
 	uint32_t zone, accuracy; /* 0 */
 	uint32_t snaplen;
@@ -37,7 +37,7 @@ struct file_header {
 };
 
 struct record_header {
-	uint32_t seconds, nanoseconds;
+	uint32_t seconds, fraction;
 	uint32_t kept, len;
 };
 
@@ -46,10 +46,11 @@ _Static_assert(sizeof(struct file_header) + sizeof(struct record_header) +
 		       BUFFER_SIZE,
 	       "the largest record fits");
 
-int stream_init(struct stream *s, int fd, uint32_t snaplen, const bool *stop)
+int stream_init(struct stream *s, int fd, uint32_t snaplen,
+		enum stream_times times, const bool *stop)
 {
 	const struct file_header h = {
-		.magic = 0xa1b23c4d,
+		.magic = times == STREAM_NANO ? 0xa1b23c4d : 0xa1b2c3d4,
 		.major = 2,
 		.minor = 4,
 		.snaplen = MIN(snaplen, STREAM_SNAPLEN_MAX),
@@ -57,7 +58,7 @@ int stream_init(struct stream *s, int fd, uint32_t snaplen, const bool *stop)
 	};
 	struct stat st;
 
-	*s = (struct stream){ .fd = fd, .stop = stop };
+	*s = (struct stream){ .fd = fd, .stop = stop, .times = times };
 	s->buf = malloc(BUFFER_SIZE);
 	if (!s->buf)
 		return -ENOMEM;
@@ -180,9 +181,13 @@ void stream_flush(struct stream *s)
 void stream_put(struct stream *s, uint64_t time_ns, uint32_t len,
 		const void *data, uint32_t kept)
 {
-	const struct record_header h = { (uint32_t)(time_ns / 1000000000),
-					 (uint32_t)(time_ns % 1000000000), kept,
-					 len };
+	const uint32_t ns = (uint32_t)(time_ns % 1000000000);
+	const struct record_header h = {
+		.seconds = (uint32_t)(time_ns / 1000000000),
+		.fraction = s->times == STREAM_NANO ? ns : ns / 1000,
+		.kept = kept,
+		.len = len,
+	};
 
 	if (BUFFER_SIZE - s->len < sizeof(h) + kept)
 		stream_flush(s);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pcap stream to a descriptor (LINKTYPE_ETHERNET, nanoseconds), for capture.c
+ * A pcap stream to a descriptor (LINKTYPE_ETHERNET), for capture.c
  * and its thread. Records are gathered and written together. When writing
  * fails, a file is cut back to the end of its last whole record.
  */
@@ -13,11 +13,14 @@
 
 #define STREAM_SNAPLEN_MAX 262144 /* the most that readers of pcap accept */
 
+enum stream_times { STREAM_NANO, STREAM_MICRO };
+
 struct stream {
 	/* [const] */
 	int fd;	      /* borrowed */
 	bool is_file; /* a regular file: writing never blocks for long */
 	bool is_socket;
+	enum stream_times times;
 	const bool *stop; /* [any, atomic] true: do not wait for the reader */
 
 	/* [writer] */
@@ -33,7 +36,8 @@ struct stream {
 
 /* Puts the stream's header into the buffer. Borrows @fd and @stop. Returns 0 or
  * -ENOMEM. */
-int stream_init(struct stream *s, int fd, uint32_t snaplen, const bool *stop);
+int stream_init(struct stream *s, int fd, uint32_t snaplen,
+		enum stream_times times, const bool *stop);
 void stream_fini(struct stream *s);
 
 /* Adds a record of a frame of @len bytes; @data holds @kept of them. Flushes

@@ -7,6 +7,7 @@
 #ifndef RW_CAPTURE_H
 #define RW_CAPTURE_H
 
+#include "capture_stream.h"
 #include "port.h"
 
 enum capture_direction { CAPTURE_BOTH, CAPTURE_RX, CAPTURE_TX };
@@ -16,7 +17,8 @@ struct capture_config {
 	uint32_t snaplen;    /* bytes of each frame kept; 0: all */
 	uint64_t max_frames; /* 0: no bound */
 	enum capture_direction
-		direction; /* set at the start: pcap does not record it */
+		direction;	 /* set at the start: pcap does not record it */
+	enum stream_times times; /* resolution of the times */
 };
 
 /*
@@ -42,6 +44,20 @@ void capture_stop(struct port *p, struct capture_stats *last);
 
 /* Returns whether @p is captured, with the numbers so far in @out. */
 bool capture_stats(const struct port *p, struct capture_stats *out);
+
+/*
+ * The same without a port, for owners that have the frames' place themselves.
+ * capture_create() makes a capture that records and does not write yet; @name
+ * is for log lines. capture_begin() starts the writing. Both return 0 or -errno
+ * with @err. capture_destroy() writes the rest and returns the last numbers; no
+ * worker has the capture any more.
+ */
+int capture_create(const char *name, const struct capture_config *config,
+		   struct loop *loop, void (*ended)(void *arg), void *arg,
+		   struct capture **out, struct err *err);
+int capture_begin(struct capture *c, struct err *err);
+struct capture_stats capture_destroy(struct capture *c);
+struct capture_stats capture_read(const struct capture *c);
 
 /* Records @n frames that go into or out of @c's port. [worker] */
 void capture_frames(struct capture *c, bool is_rx, struct frame *const *frames,

@@ -9,10 +9,10 @@
  *
  * End. The writer ends by itself when the reader is gone, writing fails or the
  * bound is reached: it posts @ended and exits; workers see is_over and record
- * no more. capture_stop() unpublishes the capture, waits for workers (the only
- * threads that could still add to the ring), has the writer write the rest, and
- * joins it. A call to @ended that is still in the loop then finds is_stopped
- * and only frees the memory.
+ * no more. The owner unpublishes the capture and waits for workers (the only
+ * threads that could still add to the ring); capture_destroy() has the writer
+ * write the rest, and joins it. A call to @ended that is still in the loop then
+ * finds is_stopped and only frees the memory.
  */
 #include "capture.h"
 
@@ -58,9 +58,10 @@ struct capture {
 
 	struct stream stream; /* [writer] */
 
-	/* [ctl] valid once the writer ended */
+	/* [ctl] the two last are valid once the writer ended */
+	bool is_running; /* the writer was started */
 	bool was_posted; /* a call of run_ended() is in the loop */
-	bool is_stopped; /* capture_stop() ran before that call */
+	bool is_stopped; /* capture_destroy() ran before that call */
 };
 
 void capture_frames(struct capture *c, bool is_rx, struct frame *const *frames,
@@ -170,7 +171,7 @@ static void *writer_main(void *arg)
 		is_last = shm_load_acquire(&c->stop);
 		goes_on = write_ring(c);
 	} while (goes_on && !is_last && await_record(c));
-	shm_store(&c->is_over, true);
+	shm_store_release(&c->is_over, true); /* capture:A */
 	if (failure(c))
 		log_warn("port=%s: capture ended: %s", c->port_name,
 			 strerror(-failure(c)));
@@ -182,8 +183,8 @@ static void *writer_main(void *arg)
 	return NULL;
 }
 
-static int create_capture(struct capture **out, const struct port *p,
-			  const struct capture_config *config)
+static int alloc_capture(struct capture **out, const char *name,
+			 const struct capture_config *config)
 {
 	struct capture *c = calloc(1, sizeof(*c));
 	int rc = -ENOMEM;
@@ -196,9 +197,10 @@ static int create_capture(struct capture **out, const struct port *p,
 	c->direction = config->direction;
 	c->event_fd = fd_eventfd();
 	c->ring = mring_create(RING_SIZE);
-	c->port_name = strdup(p->name);
+	c->port_name = strdup(name);
 	if (c->event_fd >= 0 && c->ring && c->port_name &&
-	    !stream_init(&c->stream, config->fd, c->snaplen, &c->stop)) {
+	    !stream_init(&c->stream, config->fd, c->snaplen, config->times,
+			 &c->stop)) {
 		*out = c;
 		return 0;
 	}
@@ -217,26 +219,21 @@ static bool is_writable(int fd)
 	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
-int capture_start(struct port *p, const struct capture_config *config,
-		  struct loop *loop, void (*ended)(void *arg), void *arg,
-		  struct err *err)
+int capture_create(const char *name, const struct capture_config *config,
+		   struct loop *loop, void (*ended)(void *arg), void *arg,
+		   struct capture **out, struct err *err)
 {
 	struct capture *c = NULL;
 	int fd = config->fd;
 	int rc;
 
-	if (p->capture) {
-		rc = err_set(err, -EBUSY, "port %s is being captured already",
-			     p->name);
-		goto err_close;
-	}
 	if (!is_writable(fd)) {
 		rc = err_set(err, -EINVAL,
 			     "capture: the descriptor that came along is not "
 			     "open for writing");
 		goto err_close;
 	}
-	rc = create_capture(&c, p, config);
+	rc = alloc_capture(&c, name, config);
 	if (rc) {
 		err_set(err, rc, "cannot start the capture: %s", strerror(-rc));
 		goto err_close;
@@ -245,19 +242,7 @@ int capture_start(struct port *p, const struct capture_config *config,
 	c->ended = ended;
 	c->ended_arg = arg;
 	c->fd = fd_take(&fd);
-	/* The capture is live before the stream's header is written: a reader
-	 * that has the header gets every later frame. */
-	rcu_publish(p->capture, c);
-	rcu_wait_workers();
-	rc = -pthread_create(&c->thread, NULL, writer_main, c);
-	if (rc) {
-		rcu_publish(p->capture, NULL);
-		rcu_wait_workers();
-		free_capture(c);
-		return err_set(err, rc, "capture: no thread: %s",
-			       strerror(-rc));
-	}
-	pthread_setname_np(c->thread, "capture");
+	*out = c;
 	return 0;
 
 err_close:
@@ -265,16 +250,59 @@ err_close:
 	return rc;
 }
 
+int capture_begin(struct capture *c, struct err *err)
+{
+	int rc = -pthread_create(&c->thread, NULL, writer_main, c);
+
+	if (rc)
+		return err_set(err, rc, "capture: no thread: %s",
+			       strerror(-rc));
+	c->is_running = true;
+	pthread_setname_np(c->thread, "capture");
+	return 0;
+}
+
+int capture_start(struct port *p, const struct capture_config *config,
+		  struct loop *loop, void (*ended)(void *arg), void *arg,
+		  struct err *err)
+{
+	struct capture *c;
+	int fd = config->fd, rc;
+
+	if (p->capture) {
+		fd_close(&fd);
+		return err_set(err, -EBUSY, "port %s is being captured already",
+			       p->name);
+	}
+	rc = capture_create(p->name, config, loop, ended, arg, &c, err);
+	if (rc)
+		return rc;
+	/* The capture is live before the stream's header is written: a reader
+	 * that has the header gets every later frame. */
+	rcu_publish(p->capture, c);
+	rcu_wait_workers();
+	rc = capture_begin(c, err);
+	if (rc)
+		capture_stop(p, NULL);
+	return rc;
+}
+
+struct capture_stats capture_read(const struct capture *c)
+{
+	/* capture:A  acquire: the writer's error is visible. Pairs in
+	 * writer_main(). */
+	bool is_over = shm_load_acquire(&c->is_over);
+
+	return (struct capture_stats){ .frames = stat_read(&c->stream.frames),
+				       .dropped = stat_read(&c->dropped),
+				       .error = is_over ? failure(c) : 0 };
+}
+
 bool capture_stats(const struct port *p, struct capture_stats *out)
 {
-	const struct capture *c = p->capture;
-
-	*out = (struct capture_stats){ 0 };
-	if (!c)
-		return false;
-	out->frames = stat_read(&c->stream.frames);
-	out->dropped = stat_read(&c->dropped);
-	return true;
+	*out = p->capture ? capture_read(p->capture)
+			  : (struct capture_stats){ 0 };
+	return p->capture != NULL;
 }
 
 /* Returns how many frames the writer left that are not in the stream. */
@@ -292,6 +320,27 @@ static uint64_t count_missing(struct capture *c)
 	return n;
 }
 
+struct capture_stats capture_destroy(struct capture *c)
+{
+	struct capture_stats stats = { 0 };
+
+	if (c->is_running) {
+		shm_store_release(&c->stop, true);
+		fd_signal(c->event_fd);
+		pthread_join(c->thread, NULL);
+		stats.frames = c->stream.frames;
+		stats.dropped = c->dropped + count_missing(c);
+		stats.error = failure(c);
+	}
+	if (c->was_posted) {
+		c->is_stopped = true;
+		fd_close(&c->fd);
+	} else {
+		free_capture(c);
+	}
+	return stats;
+}
+
 void capture_stop(struct port *p, struct capture_stats *last)
 {
 	struct capture *c = p->capture;
@@ -300,21 +349,8 @@ void capture_stop(struct port *p, struct capture_stats *last)
 	if (c) {
 		rcu_publish(p->capture, NULL);
 		rcu_wait_workers();
-		shm_store_release(&c->stop, true);
-		fd_signal(c->event_fd);
-		pthread_join(c->thread, NULL);
-		stats.frames = c->stream.frames;
-		stats.dropped = c->dropped + count_missing(c);
-		stats.error = failure(c);
+		stats = capture_destroy(c);
 	}
 	if (last)
 		*last = stats;
-	if (!c)
-		return;
-	if (c->was_posted) {
-		c->is_stopped = true;
-		fd_close(&c->fd);
-	} else {
-		free_capture(c);
-	}
 }
