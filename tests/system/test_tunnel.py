@@ -26,7 +26,8 @@ class Underlay:
     def connect(self):
         done = subprocess.run(
             ['ip', 'link', 'add', self.links[0], 'mtu', str(self.mtu), 'type',
-             'veth', 'peer', 'name', self.links[1], 'mtu', str(self.mtu)],
+             'veth', 'peer', 'name', self.links[1], 'mtu', str(self.mtu),
+             'address', '02:00:00:00:77:02'],
             capture_output=True, text=True)
         if done.returncode:
             pytest.skip(f'no veth: {done.stderr.strip()}')
@@ -286,3 +287,35 @@ def test_vxlan_multicast(up, underlay, family):
               f'dev={u.links[0]}')
     s.command('port', 'del', 'w')
     check('another member of the same address')
+
+
+def test_link_local(up, underlay):
+    """A remote that is reached by one interface only, which is made anew."""
+    u = underlay
+
+    def local_address(ns, link):
+        def find():
+            text = u.n.run(ns, 'ip', '-6', '-o', 'addr', 'show', 'dev', link,
+                           'scope', 'link')
+            return 'tentative' not in text and 'fe80::' in text and text
+        return lab.wait_until(find, 5, 'a link-local address') \
+            .split('inet6 ')[1].split('/')[0]
+
+    def far_device():
+        u.device('vxlan', 'id', '7', 'local', local_address(u.far, u.links[1]),
+                 'remote', local_address(u.near, u.links[0]), 'dev',
+                 u.links[1], 'dstport', '4789')
+    def state():
+        return s.call('port.show', id='v')['state'].get('state')
+    far_device()
+    s = u.up(up, 'vxlan,id=v,vni=7,dev=' + u.links[0] + ',remote=' +
+             local_address(u.far, u.links[1]))
+    u.ping()
+    sh('ip', '-n', u.far, 'link', 'del', 'tun')
+    sh('ip', '-n', u.near, 'link', 'del', u.links[0])
+    lab.wait_until(lambda: state() == 'dev is gone', 5, 'its loss')
+    u.connect()
+    far_device()
+    lab.wait_until(lambda: not state(), 5, 'the new one')
+    sh('ip', '-n', u.guest, 'neigh', 'flush', 'dev', u.tap)
+    u.ping()

@@ -21,7 +21,7 @@ static struct tunnel *to_tunnel(const struct port *p)
 static void release(struct tunnel *t)
 {
 	port_set_txqs(&t->port, NULL, 0, 0);
-	tunnel_group_leave(t);
+	tunnel_dev_leave(t);
 	if (t->ep)
 		endpoint_leave(t);
 	port_fini(&t->port);
@@ -63,8 +63,8 @@ static int start(struct tunnel *t, const struct port_env *env,
 	t->port.txq[0] = tx;
 	rxq_set_gro(&t->rx, gro);
 	rc = endpoint_join(t, env, where, err);
-	if (!rc && t->group.len)
-		rc = tunnel_group_join(t, err);
+	if (!rc)
+		rc = tunnel_dev_follow(t, err);
 	if (rc)
 		return rc;
 	/* GRE segments are packets of their own, which the switch makes as

@@ -108,13 +108,13 @@ struct tunnel {
 	int tos;	    /* [const] TOS_INHERIT: the inner packet's */
 	unsigned mode;	    /* [const] SEND_NO_CSUM or 0 */
 	bool takes_gso;	    /* [holder of tx.lock] the kernel cuts datagrams */
-	char dev[IFNAMSIZ]; /* [const] of the group; "": by the route */
+	char dev[IFNAMSIZ]; /* [const] "": by the route */
 	int ifindex;	    /* [ctl -> any, atomic] of dev; 0: none */
 	bool is_member;	    /* [ctl] the group is joined */
-	struct tunnel
-		*next_group;	/* [ctl] in the list of tunnels with groups */
-	uint32_t seq;		/* [holder of tx.lock] GRE: next number */
-	struct tunnel_out *out; /* [const] heap */
+	struct tunnel *next_followed; /* [ctl] in the list of those with a group
+					 or dev */
+	uint32_t seq;		      /* [holder of tx.lock] GRE: next number */
+	struct tunnel_out *out;	      /* [const] heap */
 };
 
 /* The port_ops of the data path. [worker] */

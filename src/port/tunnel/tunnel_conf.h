@@ -28,10 +28,11 @@ int tunnel_conf_read(const struct tunnel_conf *c, struct tunnel *t,
 
 void tunnel_show(const struct port *p, struct show *out);
 
-/* Makes the endpoint of @t a member of its group, and again whenever the
- * interface is made anew. Returns 0 or -errno with @err. */
-int tunnel_group_join(struct tunnel *t, struct err *err);
-/* Ends that. Does nothing without a group. */
-void tunnel_group_leave(struct tunnel *t);
+/* Makes the endpoint of @t a member of its group, and follows its interface: a
+ * new one of that name takes its place. Returns 0 or -errno with @err;
+ * tunnel_dev_leave() is due in both cases. */
+int tunnel_dev_follow(struct tunnel *t, struct err *err);
+/* Ends that. Does nothing if it never began. */
+void tunnel_dev_leave(struct tunnel *t);
 
 #endif

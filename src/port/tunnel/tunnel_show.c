@@ -114,9 +114,13 @@ void tunnel_show(const struct port *p, struct show *out)
 
 	show_session(t, out);
 	show_num(out, "header_bytes", t->hdr_size);
+	if (*t->dev && !t->ifindex)
+		show_str(out, "state", "dev is gone");
+	else if (t->group.len)
+		show_str(out, "state",
+			 t->is_member ? "member" : "not in the group");
 	if (t->group.len) {
 		show_address(out, "group", &t->group);
-		show_str(out, "state", t->is_member ? "member" : "dev is gone");
 		show_mtu(t, &t->group, out);
 	} else {
 		show_remotes(t, out);

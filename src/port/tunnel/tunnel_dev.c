@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Membership of the tunnels in multicast groups, see tunnel_conf.h. Control
- * thread.
+ * Interfaces of the tunnels and their membership in multicast groups, see
+ * tunnel_conf.h. Control thread.
  *
  * The kernel keeps a membership while an interface is down, but not when it is
- * deleted. So after changes of interfaces and addresses all tunnels join again;
- * joining twice changes nothing.
+ * deleted; one of the same name that is made later has another number. So after
+ * changes of interfaces and addresses all tunnels look the number up and join
+ * again; joining twice changes nothing.
  */
 #include <errno.h>
 #include <linux/netlink.h>
@@ -19,7 +20,7 @@
 #define SETTLE_MS 50
 
 static struct {
-	struct tunnel *first; /* all tunnels with a group */
+	struct tunnel *first; /* all tunnels with a group or dev= */
 	struct loop_watch events;
 	struct loop_timer settle;
 	struct loop *loop;
@@ -47,13 +48,15 @@ static int membership(const struct tunnel *t, bool is_member)
 	return rc < 0 && errno != EADDRINUSE ? -errno : 0;
 }
 
-static void join_again(struct loop_timer *timer)
+static void look_again(struct loop_timer *timer)
 {
 	(void)timer;
-	for (struct tunnel *t = follow.first; t; t = t->next_group) {
+	for (struct tunnel *t = follow.first; t; t = t->next_followed) {
 		if (*t->dev)
 			shm_store(&t->ifindex, (int)if_nametoindex(t->dev));
-		t->is_member = (!*t->dev || t->ifindex) && !membership(t, true);
+		if (t->group.len)
+			t->is_member = (!*t->dev || t->ifindex) &&
+				       !membership(t, true);
 	}
 }
 
@@ -65,7 +68,7 @@ static void on_events(struct loop_watch *w, uint32_t events)
 	while (recv(w->fd, buf, sizeof(buf), 0) > 0 || errno == ENOBUFS ||
 	       errno == EINTR)
 		;
-	loop_timer_arm(follow.loop, &follow.settle, SETTLE_MS, join_again);
+	loop_timer_arm(follow.loop, &follow.settle, SETTLE_MS, look_again);
 }
 
 static int open_events(struct loop *loop)
@@ -90,11 +93,12 @@ static int open_events(struct loop *loop)
 	return rc;
 }
 
-int tunnel_group_join(struct tunnel *t, struct err *err)
+static int join(struct tunnel *t, struct err *err)
 {
 	char group[SOCK_ADDR_TEXT];
 	int rc = membership(t, true);
 
+	t->is_member = !rc;
 	sock_addr_text(&t->group, group);
 	if (rc == -ENODEV && !*t->dev)
 		return err_set(err, rc,
@@ -106,37 +110,47 @@ int tunnel_group_join(struct tunnel *t, struct err *err)
 			       "group=%s: too many groups on one address: see "
 			       "net.ipv4.igmp_max_memberships",
 			       group);
-	if (!rc && !follow.first)
+	return rc ? err_set(err, rc, "group=%s: cannot join: %s", group,
+			    strerror(-rc))
+		  : 0;
+}
+
+int tunnel_dev_follow(struct tunnel *t, struct err *err)
+{
+	int rc = 0;
+
+	if (!t->group.len && !*t->dev)
+		return 0;
+	if (!follow.first)
 		rc = open_events(t->port.loop);
 	if (rc)
-		return err_set(err, rc, "group=%s: cannot join: %s", group,
+		return err_set(err, rc, "dev=: cannot follow interfaces: %s",
 			       strerror(-rc));
-	t->is_member = true;
-	t->next_group = follow.first;
+	t->next_followed = follow.first;
 	follow.first = t;
-	return 0;
+	return t->group.len ? join(t, err) : 0;
 }
 
 /* Returns whether another tunnel needs the membership of @t. */
 static bool is_shared(const struct tunnel *t)
 {
-	for (const struct tunnel *o = follow.first; o; o = o->next_group)
+	for (const struct tunnel *o = follow.first; o; o = o->next_followed)
 		if (o->ep == t->ep && o->ifindex == t->ifindex &&
 		    sock_addr_equal(&o->group, &t->group))
 			return true;
 	return false;
 }
 
-void tunnel_group_leave(struct tunnel *t)
+void tunnel_dev_leave(struct tunnel *t)
 {
 	struct tunnel **at = &follow.first;
 
 	while (*at && *at != t)
-		at = &(*at)->next_group;
+		at = &(*at)->next_followed;
 	if (!*at)
 		return;
-	*at = t->next_group;
-	if (!is_shared(t))
+	*at = t->next_followed;
+	if (t->group.len && !is_shared(t))
 		membership(t, false);
 	if (follow.first)
 		return;
