@@ -19,9 +19,12 @@
 /* Datagrams of a call: of the largest ones, more do not stay in the cache. */
 #define BATCH 32
 
-struct tunnel *endpoint_find(struct endpoint *e, uint64_t session,
-			     const struct sock_addr *from, uint32_t now,
-			     int *peer)
+/* Returns the tunnel that a header with @session from @from is of, or NULL, and
+ * stores the number of its peer; -1: a member of the group that there is no
+ * room for. */
+static struct tunnel *find(struct endpoint *e, uint64_t session,
+			   const struct sock_addr *from, uint32_t now,
+			   int *peer)
 {
 	struct tunnel *t = e->bucket[session & e->bucket_mask];
 
@@ -131,7 +134,7 @@ static bool take(struct endpoint *e, unsigned n, uint8_t *data, uint32_t len,
 		count_drop(e, NULL, (enum drop_reason) - skip);
 		return false;
 	}
-	t = endpoint_find(e, session, from, now, &peer);
+	t = find(e, session, from, now, &peer);
 	if (unlikely(!t)) {
 		count_drop(e, NULL, DROP_RX_SESSION);
 		return false;

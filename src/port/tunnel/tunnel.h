@@ -125,13 +125,6 @@ void endpoint_rx_done(struct rxq *rx, struct burst *b);
 unsigned tunnel_tx_burst(struct txq *tx, struct frame *const *frames,
 			 unsigned n);
 
-/* Returns the tunnel that a header with @session from @from is of, or NULL, and
- * stores the number of its peer; -1: a member of the group that there is no
- * room for. [worker] */
-struct tunnel *endpoint_find(struct endpoint *e, uint64_t session,
-			     const struct sock_addr *from, uint32_t now,
-			     int *peer);
-
 /* Makes @t a tunnel of the endpoint with @conf, which is opened if there is
  * none. Returns 0 or -errno with @err. [ctl] */
 int endpoint_join(struct tunnel *t, const struct port_env *env,
