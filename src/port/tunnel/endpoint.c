@@ -276,6 +276,7 @@ void endpoint_show(const struct endpoint *e, struct show *out)
 	show_str(out, "address", where);
 	show_num(out, "ports", e->count);
 	show_kernel_drops(e, out);
+	show_num(out, "calls", stat_read(&e->rx.stats.calls));
 	show_num(out, "waits", stat_read(&e->rx.stats.waits));
 	if (e->rx.worker)
 		show_num(out, "worker", e->rx.worker_idx);

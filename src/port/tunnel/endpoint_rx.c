@@ -60,6 +60,7 @@ static void receive(struct endpoint *e, unsigned want)
 	}
 	got = recvmmsg(e->fd, e->in, want, MSG_DONTWAIT, NULL);
 	stage_mark(STAGE_SYSCALL);
+	stat_inc(&e->rx.stats.calls);
 	e->cut = e->cut_off = e->got = 0;
 	if (got > 0) {
 		/* Not dry, even after less than @want: an error ends a call

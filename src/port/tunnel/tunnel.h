@@ -111,8 +111,7 @@ struct tunnel {
 	char dev[IFNAMSIZ]; /* [const] "": by the route */
 	int ifindex;	    /* [ctl -> any, atomic] of dev; 0: none */
 	bool is_member;	    /* [ctl] the group is joined */
-	struct tunnel *next_followed; /* [ctl] in the list of those with a group
-					 or dev */
+	struct tunnel *next_followed; /* [ctl] in the list of tunnel_dev.c */
 	uint32_t seq;		      /* [holder of tx.lock] GRE: next number */
 	struct tunnel_out *out;	      /* [const] heap */
 };
