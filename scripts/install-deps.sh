@@ -15,6 +15,7 @@ packages() {
 		echo libjansson-dev	# JSON of the control socket
 		echo libslirp-dev	# the user port's TCP/IP stack
 		echo libglib2.0-dev	# what libslirp's pkg-config file names
+		echo libxdp-dev libbpf-dev # the xdp port (AF_XDP)
 		echo libpcap-dev	# unit tests: reads captures back
 		echo libcmocka-dev	# unit tests, built with the rest
 		echo systemtap-sdt-dev	# probe points for perf and bpftrace
@@ -26,6 +27,7 @@ packages() {
 		echo python3 python3-pytest python3-pytest-xdist python3-scapy
 		echo dpdk-dev librte-net-virtio23 librte-mempool-ring23 # testpmd
 		echo iproute2 ethtool curl
+		echo bpftool	# a program beside the xdp port's
 		echo passt	# a peer of the stream port
 		echo vde-switch vdeplug # what the vde port plugs into
 		echo user-mode-linux # a kernel with VLAN filtering in its bridge

@@ -23,12 +23,20 @@ const struct port_type *const port_types[] = {
 	&port_geneve_type,
 	&port_gre_type,
 	&port_packet_type,
+	&port_xdp_type,
 	&port_hubport_type,
 	&port_vde_type,
 	&port_null_type,
 	NULL,
 };
 /* clang-format on */
+
+/* Other names of types. */
+static const struct {
+	const char *name, *type;
+} aliases[] = {
+	{ "af-xdp", "xdp" },
+};
 
 /* Types of QEMU that are written in another way here. */
 static const struct {
@@ -49,6 +57,9 @@ const struct port_type *port_type_find(const char *name, struct err *err)
 	const char *near;
 	size_t n = 0;
 
+	for (unsigned i = 0; i < ARRAY_SIZE(aliases); i++)
+		if (!strcmp(aliases[i].name, name))
+			name = aliases[i].type;
 	for (unsigned i = 0; port_types[i]; i++) {
 		names[i] = port_types[i]->name;
 		if (!strcmp(names[i], name))

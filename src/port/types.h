@@ -21,5 +21,6 @@ extern const struct port_type port_user_type;
 extern const struct port_type port_vde_type;
 extern const struct port_type port_vhost_user_type;
 extern const struct port_type port_vxlan_type;
+extern const struct port_type port_xdp_type;
 
 #endif
