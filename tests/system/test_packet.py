@@ -11,7 +11,7 @@ import time
 import lab
 import pytest
 from frames import BROADCAST, ether, mac
-from test_tap import iperf, name, namespaces, sh  # noqa: F401
+from test_tap import iperf, name, namespaces, sh, state  # noqa: F401
 
 pytestmark = pytest.mark.root
 TAGS = {'802.1Q': b'\x81\x00\x00\x07', '802.1ad': b'\x88\xa8\x20\x64',
@@ -120,31 +120,79 @@ def test_tcp_between_namespaces(up, namespaces, queues):  # noqa: F811
         assert iperf(namespaces, a, '10.77.1.2', '-R') > 50e6
 
 
-def test_interface_that_goes(up):
-    """Frames to it are counted; the daemon and other ports go on, without CPU
-    time."""
+@pytest.mark.parametrize('queues', [1, 2])
+def test_interface_that_goes(up, queues):
+    """The daemon and other ports go on, without CPU time. The port takes the
+    next interface of that name."""
     with veth('g') as (ours, theirs):
         s = up('vhost-user,id=vm', 'vhost-user,id=vm2',
-               f'packet,id=p,ifname={ours}')
+               f'packet,id=p,ifname={ours},queues={queues}')
         front, other = s.front('vm'), s.front('vm2')
         sh('ip', 'link', 'set', ours, 'down')
         front.send(ether(1, BROADCAST, 60))
         assert other.recv()[1] == ether(1, BROADCAST, 60)
+        s.wait_link('p', up=False)
+        assert state(s, 'p')['interface_state'] == 'down'
         sh('ip', 'link', 'set', ours, 'up')
-        with raw(theirs) as sock:
-            front.send(ether(1, BROADCAST, 61))
-            assert receive(sock) == ether(1, BROADCAST, 61)
-            sock.send(ether(3, 1, 60))
-            assert front.recv()[1] == ether(3, 1, 60)
-            other.recv_all(0.1)
-        sh('ip', 'link', 'del', ours)
+        s.wait_link('p')
+        sh('ip', 'link', 'set', theirs, 'down')
+        lab.wait_until(lambda: state(s, 'p')['interface_state'] ==
+                       'no carrier', 3, 'no carrier')
+        sh('ip', 'link', 'set', theirs, 'up')
+        s.wait_link('p')
+
+        def check_frames():
+            with raw(theirs) as sock:
+                front.send(ether(1, BROADCAST, 61))
+                assert receive(sock) == ether(1, BROADCAST, 61)
+                sock.send(ether(3, 1, 60))
+                assert front.recv()[1] == ether(3, 1, 60)
+                other.recv_all(0.1)
+
+        check_frames()
+        for i in range(30):
+            front.send(ether(1, BROADCAST, 60))
+            if i == 10:
+                sh('ip', 'link', 'del', ours)
+            assert other.recv()[1] == ether(1, BROADCAST, 60)
+        lab.wait_until(lambda: state(s, 'p')['interface_state'] == 'gone', 3,
+                       'gone')
         ticks = s.cpu_ticks()
         for _ in range(10):
             front.send(ether(1, BROADCAST, 60))
             assert other.recv()[1] == ether(1, BROADCAST, 60)
-        assert s.stats('p')['tx_drops'] >= 10
         time.sleep(0.3)
         assert s.cpu_ticks() - ticks < 15
+        for _ in range(2):  # another one comes, and goes again
+            with veth('g') as again:
+                assert again == (ours, theirs)
+                s.wait_link('p')
+                check_frames()
+            s.wait_link('p', up=False)
+
+
+@pytest.mark.parametrize('queues', [1, 2])
+def test_fragments_keep_their_order(up, queues):
+    """Fragments of a datagram go by one queue, although only the first has
+    ports."""
+    with veth('f') as (ours, theirs), socket.socket(
+            socket.AF_INET, socket.SOCK_DGRAM) as u:
+        s = up('vhost-user,id=vm', f'packet,id=p,ifname={ours},queues={queues}',
+               extra=('--workers', '2'))
+        front = s.front('vm')
+        sh('ip', 'addr', 'add', '10.77.8.1/24', 'dev', theirs)
+        sh('ip', 'neigh', 'add', '10.77.8.2', 'lladdr', mac(1), 'dev', theirs)
+        front.send(ether(1, 2))
+        for i in range(30):
+            u.sendto(struct.pack('!H', i) * 4500, ('10.77.8.2', 1000 + i))
+        got = []
+        while len(got) < 30 * 7:
+            frame = front.recv()[1]
+            if frame[12:14] == b'\x08\x00' and frame[23] == 17:
+                got.append((frame[-2:],
+                            struct.unpack('!H', frame[20:22])[0] & 0x1fff))
+        assert got == [(struct.pack('!H', i), offset * 185)
+                       for i in range(30) for offset in range(7)]
 
 
 def test_bad_lines(up, folder, nobody):

@@ -5,6 +5,9 @@
  * stack. Options on the control thread; the queues are datagram queues whose
  * header is the kernel's struct virtio_net_hdr (PACKET_VNET_HDR), so large
  * frames and missing checksums pass as they are.
+ *
+ * The sockets of an interface that was deleted are closed. When another one of
+ * that name comes, the queues get new sockets.
  */
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -16,6 +19,7 @@
 
 #include "dgram.h"
 #include "fd.h"
+#include "iface.h"
 #include "le.h"
 #include "types.h"
 #include "vnet_hdr.h"
@@ -55,7 +59,8 @@ static const struct opt_row packet_rows[] = {
 struct packet_port {
 	struct port port;
 	struct dgram_encap encap;	  /* [const] shared by all queues */
-	char ifname[IFNAMSIZ];		  /* [const] */
+	struct iface iface;		  /* [ctl] */
+	bool promisc;			  /* [const] */
 	unsigned count;			  /* [const] queues */
 	struct dgram_link *q[MAX_QUEUES]; /* [const] heap */
 };
@@ -122,20 +127,32 @@ static struct packet_port *to_packet(const struct port *p)
 	return container_of(p, struct packet_port, port);
 }
 
-static void queue_destroy(struct dgram_link *l)
+static struct packet_port *of_iface(struct iface *i)
 {
-	dgram_link_fini(l);
-	fd_close(&l->fd);
-	free(l);
+	return container_of(i, struct packet_port, iface);
+}
+
+static void close_sockets(struct iface *i)
+{
+	struct packet_port *k = of_iface(i);
+
+	rxq_detach_many(k->port.rxq, k->count);
+	for (unsigned n = 0; n < k->count; n++) {
+		fd_close(&k->q[n]->fd);
+		k->q[n]->out_fd = k->q[n]->rx.event_fd = -1;
+	}
 }
 
 static void release(struct packet_port *k)
 {
+	iface_leave(&k->iface);
 	port_set_txqs(&k->port, NULL, 0, 0);
-	rxq_detach_many(k->port.rxq, k->count);
+	close_sockets(&k->iface);
 	port_fini(&k->port);
-	for (unsigned i = 0; i < k->count; i++)
-		queue_destroy(k->q[i]);
+	for (unsigned i = 0; i < k->count; i++) {
+		dgram_link_fini(k->q[i]);
+		free(k->q[i]);
+	}
 	free(k);
 }
 
@@ -163,7 +180,7 @@ static void packet_show(const struct port *p, struct show *out)
 {
 	const struct packet_port *k = to_packet(p);
 
-	show_str(out, "interface", k->ifname);
+	iface_show(&k->iface, out);
 	show_flag(out, "gro", k->count && k->q[0]->rx.wants_gro);
 }
 
@@ -186,7 +203,7 @@ static int set_option(int fd, int name, int value)
 }
 
 /* Sets up a socket that nothing arrives at yet. Returns 0 or -errno. */
-static int set_up(int fd, const struct packet_conf *c, unsigned index)
+static int set_up(int fd, unsigned index, bool promisc)
 {
 	struct packet_mreq member = { .mr_ifindex = (int)index,
 				      .mr_type = PACKET_MR_PROMISC };
@@ -200,7 +217,7 @@ static int set_up(int fd, const struct packet_conf *c, unsigned index)
 	/* Without it, the frames that we send would come back. */
 	if (!rc)
 		rc = set_option(fd, PACKET_IGNORE_OUTGOING, 1);
-	if (!rc && c->promisc &&
+	if (!rc && promisc &&
 	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &member,
 		       sizeof(member)) < 0)
 		rc = -errno;
@@ -230,20 +247,18 @@ static int join_group(int fd, int *group)
 	return rc < 0 ? -errno : 0;
 }
 
-/* Opens a socket on interface @index. */
-static int open_socket(const struct packet_conf *c, unsigned index, int *group,
-		       int *out)
+static int open_socket(const struct packet_port *k, int *group, int *out)
 {
 	struct sockaddr_ll at = { .sll_family = AF_PACKET,
 				  .sll_protocol = htobe16(ETH_P_ALL),
-				  .sll_ifindex = (int)index };
+				  .sll_ifindex = (int)k->iface.index };
 	/* Protocol 0: nothing arrives before bind(). */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int rc = fd < 0 ? -errno : set_up(fd, c, index);
+	int rc = fd < 0 ? -errno : set_up(fd, k->iface.index, k->promisc);
 
 	if (!rc && bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
 		rc = -errno;
-	if (!rc && c->queues > 1)
+	if (!rc && k->count > 1)
 		rc = join_group(fd, group);
 	if (rc)
 		fd_close(&fd);
@@ -251,8 +266,45 @@ static int open_socket(const struct packet_conf *c, unsigned index, int *group,
 	return rc;
 }
 
-static int add_queue(struct packet_port *k, const struct packet_conf *c,
-		     unsigned index, int *group)
+static int open_sockets(struct iface *i, struct err *err)
+{
+	struct packet_port *k = of_iface(i);
+	int group = 0, rc = 0;
+
+	for (unsigned n = 0; n < k->count && !rc; n++) {
+		struct dgram_link *l = k->q[n];
+
+		rc = open_socket(k, &group, &l->fd);
+		l->out_fd = l->rx.event_fd = l->fd;
+	}
+	for (unsigned n = 0; n < k->count && !rc; n++)
+		rc = rxq_attach(&k->q[n]->rx);
+	if (!rc)
+		return 0;
+	close_sockets(i);
+	return err_set(err, rc, "ifname=%s: %s", i->name,
+		       rc == -EPERM ? "packet sockets need CAP_NET_RAW: run as "
+				      "root"
+				    : strerror(-rc));
+}
+
+static int set_link(struct iface *i, bool is_up)
+{
+	struct packet_port *k = of_iface(i);
+
+	if (is_up == port_link_is_up(&k->port))
+		return 0;
+	return port_set_txqs(&k->port, k->port.txq, is_up ? k->count : 0,
+			     is_up ? OFFLOADS : 0);
+}
+
+static const struct iface_ops iface_ops = {
+	.open = open_sockets,
+	.close = close_sockets,
+	.changed = set_link,
+};
+
+static int add_queue(struct packet_port *k)
 {
 	struct dgram_link *l = calloc(1, sizeof(*l));
 	unsigned i = k->count;
@@ -260,15 +312,11 @@ static int add_queue(struct packet_port *k, const struct packet_conf *c,
 
 	if (!l)
 		return -ENOMEM;
-	rc = open_socket(c, index, group, &l->fd);
-	if (!rc) {
-		l->out_fd = l->fd;
-		l->has_remote = true;
-		l->encap = &k->encap;
-		rc = dgram_link_init(l, &k->port);
-	}
+	l->fd = l->out_fd = -1;
+	l->has_remote = true;
+	l->encap = &k->encap;
+	rc = dgram_link_init(l, &k->port);
 	if (rc) {
-		fd_close(&l->fd);
 		free(l);
 		return rc;
 	}
@@ -280,55 +328,58 @@ static int add_queue(struct packet_port *k, const struct packet_conf *c,
 	return 0;
 }
 
-static int start(struct packet_port *k, const struct packet_conf *c)
+/* Allocates the port. Returns NULL without memory. */
+static struct packet_port *allocate(const struct port_env *env,
+				    const struct port_conf *common,
+				    const struct packet_conf *c)
 {
-	int rc = 0;
+	struct packet_port *k = calloc(1, sizeof(*k));
 
-	set_gro(k, c->gro);
-	for (unsigned i = 0; i < k->count && !rc; i++)
-		rc = rxq_attach(&k->q[i]->rx);
-	return rc ? rc
-		  : port_set_txqs(&k->port, k->port.txq, k->count, OFFLOADS);
-}
-
-static int create(const struct port_env *env, const struct port_conf *common,
-		  const void *conf_, struct port **out, struct err *err)
-{
-	const struct packet_conf *c = conf_;
-	unsigned index = if_nametoindex(c->ifname);
-	struct packet_port *k;
-	int group = 0, rc = 0;
-
-	if (!index)
-		return err_set(err, -ENODEV,
-			       "ifname=%.40s: there is no such interface",
-			       c->ifname);
-	k = calloc(1, sizeof(*k));
 	if (!k || port_init(&k->port, env, &port_packet_type, &packet_ops,
 			    common, c->queues)) {
 		free(k);
-		return err_set(err, -ENOMEM, "out of memory");
+		return NULL;
 	}
+	k->promisc = c->promisc;
 	k->encap = (struct dgram_encap){
 		.size = VNET_HDR_LEGACY,
 		.wants_control = true,
 		.put = put_header,
 		.check = check_header,
 	};
-	strncpy(k->ifname, c->ifname, sizeof(k->ifname) - 1);
-	while (!rc && k->count < c->queues)
-		rc = add_queue(k, c, index, &group);
+	while (k->count < c->queues)
+		if (add_queue(k)) {
+			release(k);
+			return NULL;
+		}
+	set_gro(k, c->gro);
+	return k;
+}
+
+static int create(const struct port_env *env, const struct port_conf *common,
+		  const void *conf_, struct port **out, struct err *err)
+{
+	const struct packet_conf *c = conf_;
+	struct packet_port *k = allocate(env, common, c);
+	int rc;
+
+	if (!k)
+		return err_set(err, -ENOMEM, "out of memory");
+	rc = iface_find(&k->iface, c->ifname, err);
 	if (!rc)
-		rc = start(k, c);
-	if (!rc) {
-		*out = &k->port;
-		return 0;
+		rc = open_sockets(&k->iface, err);
+	if (rc) {
+		release(k);
+		return rc;
 	}
-	release(k);
-	return err_set(err, rc, "ifname=%s: %s", c->ifname,
-		       rc == -EPERM ? "packet sockets need CAP_NET_RAW: run as "
-				      "root"
-				    : strerror(-rc));
+	rc = iface_follow(&k->iface, &iface_ops, &k->port);
+	if (rc) {
+		release(k);
+		return err_set(err, rc, "ifname=%s: %s", c->ifname,
+			       strerror(-rc));
+	}
+	*out = &k->port;
+	return 0;
 }
 
 const struct port_type port_packet_type = {
