@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Datagrams that the kernel joins and cuts, at the ports dgram and l2tpv3."""
+import os
 import socket
 import struct
 import time
@@ -102,10 +103,11 @@ def test_datagrams_larger_than_the_interface_takes(up):
     """They cannot leave together, and are cut into fragments one by one."""
     ours = [lab.free_port(socket.SOCK_DGRAM) for _ in 'ab']
     with udp_socket() as a, veth('j') as (near, far), raw(far) as sock:
-        sh('ip', 'addr', 'add', '10.78.1.1/24', 'dev', near)
-        sh('ip', 'neigh', 'add', '10.78.1.2', 'lladdr', mac(9), 'dev', near)
+        net = f'10.{os.getpid() >> 8 & 127 | 128}.{os.getpid() & 255}'
+        sh('ip', 'addr', 'add', f'{net}.1/24', 'dev', near)
+        sh('ip', 'neigh', 'add', f'{net}.2', 'lladdr', mac(9), 'dev', near)
         s = up(dgram_port('a', ours[0], a.getsockname()[1]),
-               dgram_port('b', ours[1], 7, '10.78.1.2', '10.78.1.1'))
+               dgram_port('b', ours[1], 7, f'{net}.2', f'{net}.1'))
         send_joined(a, [ether(1, 2, 2000, fill=i) for i in range(20)],
                     ('127.0.0.1', ours[0]))
         seen = []

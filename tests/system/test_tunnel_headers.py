@@ -2,6 +2,7 @@
 """The tunnel ports byte by byte: their headers, what is no frame for them,
 which packets a frame becomes. The far end is a socket."""
 import itertools
+import os
 import re
 import socket
 import struct
@@ -14,7 +15,9 @@ from frames import (BROADCAST, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, IP, NEEDS_CSUM,
                     header, mac, partial, tcp, udp)
 
 USO = vufront.OFFLOADS | vufront.bits(54, 55, 56)  # GUEST_USO4, 6, HOST_USO
-OURS, THEIRS, OTHER = '127.0.0.1', '127.0.0.2', '127.0.0.3'
+# raw sockets of tests that run at the same time must not see each other's
+NET = f'127.{os.getpid() >> 8 & 127 | 128}.{os.getpid() & 255}'
+OURS, THEIRS, OTHER, STRANGER = (f'{NET}.{i}' for i in range(1, 5))
 VXLAN_7 = bytes.fromhex('0800000000000700')
 GENEVE_7 = bytes.fromhex('0000655800000700')
 
@@ -149,7 +152,7 @@ def test_sessions_of_an_endpoint(up):
     t.s.command('port', 'add', f'vxlan,id=o,local={OURS},vni=7,net=other,'
                 f'dstport={t.port},remote={OTHER}')
     assert t.show()['endpoint']['ports'] == 194
-    with udp_socket(OTHER) as sock, udp_socket('127.0.0.4') as stranger:
+    with udp_socket(OTHER) as sock, udp_socket(STRANGER) as stranger:
         t.send(VXLAN_7 + ether(3, 1, 60), sock)
         assert other.recv()[1] == ether(3, 1, 60)
         t.send(VXLAN_7 + ether(3, 1, 60), stranger)
