@@ -198,7 +198,7 @@ def test_ports_that_come_and_go_under_load(up):
 def test_several_remotes(up):
     """Unknown and broadcast go to all, known addresses to one; addresses
     move."""
-    t = Tunnel(up, 'vxlan', f',remote={OTHER},ageing=1')
+    t = Tunnel(up, 'vxlan', f',remote={OTHER}')
     with udp_socket(OTHER, t.port) as sock:
         def heard(s):
             s.settimeout(0.1)
@@ -230,7 +230,13 @@ def test_several_remotes(up):
         t.send(VXLAN_7 + ether(5, BROADCAST, 60))
         assert t.front.recv()[1]
         assert heard(sock) is None
+        t.s.command('port', 'del', 't')
+        t.s.command('port', 'add', f'vxlan,id=t,local={OURS},dstport={t.port},'
+                    f'vni=7,remote={THEIRS},remote={OTHER},ageing=1')
+        t.send(VXLAN_7 + ether(2, 1, 60))
+        lab.wait_until(lambda: t.show()['addresses'] == 1, 5, 'an address')
         lab.wait_until(lambda: t.show()['addresses'] == 0, 5, 'ageing')
+        t.front.recv_all(0.1)
         ask(2, True, True)
 
 
