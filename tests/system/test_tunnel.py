@@ -229,7 +229,7 @@ def test_mtu(up, underlay, near, far, mtu):
     u.n.start(u.far, 'iperf3', '-s')
     lab.wait_until(lambda: ':5201' in u.n.run(u.far, 'ss', '-ltn'), 5,
                    'iperf3 server')
-    assert iperf(u.n, u.guest, PEER) > 5e6
+    assert iperf(u.n, u.guest, PEER) > 1e6
     add(',df=inherit')  # ping's packets may not be cut
     with pytest.raises(AssertionError):
         u.ping('-s', str(1500 - 28), '-W', '1')
