@@ -218,7 +218,7 @@ def test_nothing_is_left(up):
         done = up('null,id=n', sub='two').command(
             'port', 'add', f'xdp,id=q,ifname={ours}', check=False)
         assert done.returncode
-        assert re.search(r"'ringway_xdp' \(id \d+\) is there", done.stderr)
+        assert re.search(r"program ringway_xdp \(id \d+\) is there", done.stderr)
         s.command('port', 'del', 'p')
         lab.wait_until(lambda: not program(ours), 3, 'no program')
         s.command('port', 'add', f'xdp,id=p,ifname={ours},mode=skb')
@@ -294,7 +294,7 @@ def test_map_of_somebody_else(up, folder):
             s = up('vhost-user,id=vm')
             done = s.command('port', 'add', f'xdp,id=p,ifname={ours}',
                              check=False)
-            assert done.returncode and "'their_prog'" in done.stderr
+            assert done.returncode and 'program their_prog (id' in done.stderr
             line = f'af-xdp,id=p,ifname={ours},inhibit=on,map-path={pin}/xsks'
             done = s.command('port', 'add', line + ',map-start-index=8',
                              check=False)
@@ -339,3 +339,30 @@ def test_bad_lines(up, folder, nobody):
              '-netdev', f'xdp,id=p,ifname={ours}'],
             stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert done.returncode and 'CAP_NET_ADMIN' in done.stderr
+
+
+def test_rights_that_are_enough(up, nobody, folder):
+    """The capabilities of the manual, and the limit of locked memory."""
+    binary, prefix = nobody
+
+    def with_caps(caps):
+        return [*prefix, f'--inh-caps={caps}', f'--ambient-caps={caps}', binary]
+    caps = '+net_raw,+net_admin,+bpf'
+    with veth('r') as (ours, theirs), raw(theirs) as sock:
+        done = subprocess.run(
+            ['prlimit', '--memlock=1048576', *with_caps(caps), 'up',
+             '--control', f'{folder}/few.sock', '-netdev', f'xdp,id=p,ifname={ours}'],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert done.returncode and 'locked memory: 16 MiB' in done.stderr, \
+            done.stderr
+        assert not program(ours)
+        s = up('vhost-user,id=vm', f'xdp,id=p,ifname={ours},mode=native',
+               binary=binary, prefix=with_caps(caps + ',+ipc_lock')[:-1])
+        front = s.front('vm')
+        sock.send(ether(2, 1))
+        assert front.recv()[1] == ether(2, 1)
+        front.send(ether(1, 2))
+        assert receive(sock) == ether(1, 2)
+        done = s.command('port', 'add', f'xdp,id=q,ifname={ours}', check=False)
+        assert done.returncode and re.search(
+            r'program \w*\s?\(id \d+\) is there', done.stderr)

@@ -29,7 +29,7 @@ static int load(int map_fd)
 		  .dst_reg = BPF_REG_2,
 		  .src_reg = BPF_REG_1,
 		  .off = offsetof(struct xdp_md, rx_queue_index) },
-		{ .code = BPF_LD | BPF_DW | BPF_IMM,
+		{ .code = BPF_LD | BPF_DW, /* BPF_IMM is 0 */
 		  .dst_reg = BPF_REG_1,
 		  .src_reg = BPF_PSEUDO_MAP_FD,
 		  .imm = map_fd },
@@ -53,7 +53,8 @@ static int load(int map_fd)
 			     ARRAY_SIZE(code), &opts);
 }
 
-/* Returns an error that names the program which is on the interface. */
+/* Returns an error that names the program which is on the interface; its name
+ * is known to root only. */
 static int refuse_other(const struct xdp_port *x, struct err *err)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
@@ -71,10 +72,11 @@ static int refuse_other(const struct xdp_port *x, struct err *err)
 		fd_close(&fd);
 	}
 	return err_set(err, -EBUSY,
-		       "ifname=%s: XDP program '%.16s' (id %u) is there "
+		       "ifname=%s: XDP program %.16s%s(id %u) is there "
 		       "already: remove it (`ip link set %s xdp off`), or let "
 		       "it redirect, with inhibit=on,map-path=PATH",
-		       x->iface.name, info.name, id, x->iface.name);
+		       x->iface.name, info.name, *info.name ? " " : "", id,
+		       x->iface.name);
 }
 
 static int attach(struct xdp_port *x, int prog, bool native)
