@@ -4,11 +4,14 @@ a row) and of DPDK's vhost; back-ends that end, say nothing or are none."""
 import os
 import signal
 import socket
+import struct
+import subprocess
 import time
 
 import lab
 import pytest
 import vufront
+from conftest import BINARY
 from frames import (BROADCAST, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, ether,
                     header, mac, parse_header, partial, tcp, udp)
 from test_switch import ping
@@ -24,11 +27,11 @@ class Row:
     b."""
 
     def __init__(self, up, packed='off', queues=1, options='', front=(),
-                 **options_b):
+                 a=''):
         self.up, self.queues = up, queues
         self.right = self.new_right()
         self.path = f'{self.right.folder}/link.sock'
-        self.left = up(f'vhost-user,id=a,queues={queues}',
+        self.left = up(f'vhost-user,id=a,queues={queues}{a}',
                        f'vhost-user-front,id=link,path={self.path},'
                        f'queues={queues},packed={packed}{options}', *front,
                        sub='left')
@@ -102,4 +105,234 @@ def test_offloads(up, packed):
                 assert got['flags'] == NEEDS_CSUM
         got = pass_large(a, b, udp(1, 2, data, v6), GSO_UDP_L4)
         assert got['gso'] == GSO_UDP_L4
+    assert not any(row.drops())
+
+
+@pytest.mark.parametrize('packed', RINGS)
+def test_dpdk_sends_back(up, testpmd, folder, packed):
+    """DPDK's vhost library as the back-end: it returns what it gets."""
+    path = f'{folder}/dpdk.sock'
+    t = testpmd([path], None)
+    s = up('vhost-user,id=a', f'vhost-user-front,id=link,path={path},'
+           f'reconnect-ms=50,packed={packed}')
+    s.foreign = [path]
+    s.wait_link('link')
+    t.command('start')
+    a = s.front('a', features=USO)
+    for size in SIZES[:6]:
+        frame = ether(1, 2, size)
+        a.send(frame)
+        got = a.recv()
+        assert got and got[1] == frame[6:12] + frame[:6] + frame[12:]
+
+
+@pytest.mark.parametrize('packed', RINGS)
+def test_load_on_four_queues(up, testpmd, packed):
+    """Frames that DPDK sends in circles through both switches."""
+    row = Row(up, packed, queues=4)
+    t = testpmd([f'{row.left.folder}/a.sock', f'{row.right.folder}/b.sock'],
+                'mergeable', queues=4)
+    t.start()
+    rates = t.rate(0.5)
+    assert min(rates) > 500, rates
+    assert t.errors() == 0
+    assert not any(row.drops())
+
+
+@pytest.mark.parametrize('packed', RINGS)
+def test_flows_spread_over_queues(up, packed):
+    row = Row(up, packed, queues=4)
+    a, b = row.fronts(pairs=4)
+    for src, dst, s, d in ((a, b, 1, 2), (b, a, 2, 1)):
+        for n in range(100):
+            # A flow each; it arrives on some queue.
+            frame = bytes(udp(s, d, b'x' * (20 + n)))
+            frame = frame[:34] + struct.pack('!H', 5000 + n) + frame[36:]
+            src.send(frame, queue=n & 3)
+            end = time.monotonic() + 2
+            got = None
+            while not got and time.monotonic() < end:
+                for q in range(4):
+                    got = got or dst.recv(0, queue=q)
+            assert got and got[1] == frame
+    for s in (row.left, row.right):
+        stats = s.stats('link')
+        assert all(q['frames'] for q in stats['rx'] + stats['tx']), stats
+    assert not any(row.drops())
+
+
+def check_pair(row):
+    row.left.wait_link('link')
+    a, b = row.fronts()
+    ping(a, b)
+    ping(b, a)
+    a.close()
+    b.close()
+
+
+def kill(s):
+    """Kills the daemon, as a crash does."""
+    s.process.send_signal(signal.SIGKILL)
+    s.process.wait()
+    s.process.returncode = 0  # the end was intended
+    os.unlink(s.control)
+
+
+@pytest.mark.parametrize('packed', RINGS)
+def test_back_end_killed_and_back(up, packed):
+    row = Row(up, packed, options=',reconnect-ms=50',
+              front=('vhost-user,id=other',))
+    a, other = row.left.front('a'), row.left.front('other')
+    ping(a, other)
+    for n in (2, 3):
+        kill(row.right)
+        row.left.wait_link('link', False)
+        ping(a, other)
+        assert 'closed' in row.show()['last_disconnect']
+        row.right = row.new_right()
+        row.left.wait_link('link')
+        b = row.right.front('b')
+        ping(a, b, 1, 3)
+        other.recv_all()
+        b.close()
+        assert row.show()['connections'] == n
+    assert 'Sanitizer' not in row.left.log_text()
+
+
+def test_port_of_the_other_side_removed(up):
+    row = Row(up, options=',reconnect-ms=50')
+    row.right.call('port.del', id='link')
+    row.left.wait_link('link', False)
+    assert row.show()['state'] == 'waiting to try again'
+    row.right.command('port', 'add', f'vhost-user,id=link,path={row.path}')
+    row.left.wait_link('link')
+    check_pair(row)
+    # and of this side: the other one waits for the next front-end
+    row.left.call('port.del', id='link')
+    row.right.wait_link('link', False)
+    row.left.command('port', 'add',
+                     f'vhost-user-front,id=link,path={row.path}')
+    check_pair(row)
+
+
+def test_without_reconnect_it_stays_down(up):
+    row = Row(up)
+    row.right.call('port.del', id='link')
+    row.left.wait_link('link', False)
+    time.sleep(0.2)
+    assert row.show()['state'] == 'down'
+
+
+@pytest.fixture
+def listener(folder):
+    """Returns a socket that listens and takes nobody."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.bind(f'{folder}/silent.sock')
+        sock.listen(8)
+        sock.settimeout(5)
+        yield sock
+    os.unlink(f'{folder}/silent.sock')
+
+
+def test_silent_back_end(up, folder, listener):
+    """A back-end that never answers has a time limit; others go on."""
+    s = up('vhost-user,id=a', 'vhost-user,id=b',
+           f'vhost-user-front,id=link,path={folder}/silent.sock,'
+           'reconnect-ms=50')
+    state = lambda: s.call('port.show', id='link')['state']  # noqa: E731
+    assert state()['state'] == 'negotiating'
+    ping(s.front('a'), s.front('b'))
+    silent, _ = listener.accept()
+    # Accepted, and still no answer.
+    lab.wait_until(lambda: 'no answer' in state().get('last_disconnect', ''),
+                   5, 'the time limit')
+    silent.close()
+    # It comes again.
+    again, _ = listener.accept()
+    again.close()
+
+
+def test_back_end_with_a_client(up):
+    """A switch serves one front-end of a socket; the next one gets its turn
+    when that is gone."""
+    row = Row(up)
+    third = up(f'vhost-user-front,id=link,path={row.path},reconnect-ms=50',
+               'vhost-user,id=c', sub='third')
+    time.sleep(0.2)
+    assert not third.link('link')
+    check_pair(row)
+    row.left.call('port.del', id='link')
+    third.wait_link('link', timeout=10)
+    ping(third.front('c'), row.right.front('b'))
+
+
+def test_wrong_paths(up, folder):
+    """An error names what is wrong; with reconnect= the port waits."""
+    s = up('vhost-user,id=a')
+    open(f'{folder}/plain', 'w').close()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(f'{folder}/dgram')
+    for path, why in (('nothing', 'No such file'), ('plain', 'plain'),
+                      ('dgram', 'dgram'), ('a/b', 'No such file'),
+                      ('x' * 200, 'at most')):
+        line = f'vhost-user-front,id=x,path={folder}/{path}'
+        done = s.command('port', 'add', line, check=False)
+        assert done.returncode and why in done.stderr, done.stderr
+        print(done.stderr)
+        assert [p['id'] for p in s.call('port.list')['ports']] == ['a']
+    s.command('port', 'add', f'vhost-user-front,id=x,path={folder}/nothing,'
+              'reconnect=1')
+    shown = s.call('port.show', id='x')['state']
+    assert shown['state'] == 'waiting to try again'
+    assert 'No such file' in shown['last_disconnect']
+    for wrong, why in (('queues=0', 'queues'), ('queues=129', 'queues'),
+                       ('reconnect=1,reconnect-ms=1', 'reconnect-ms')):
+        done = s.command('port', 'add', 'vhost-user-front,id=y,path=/x,' +
+                         wrong, check=False)
+        assert done.returncode and why in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize('option, why', [
+    ('queues=2', '2 queue pairs are needed, the back-end has 1')])
+def test_unfit_back_end(up, option, why):
+    """`ringway up` ends with the reason; a live port shows it."""
+    s = up('vhost-user,id=link')
+    line = f'vhost-user-front,id=x,path={s.folder}/link.sock,{option}'
+    done = subprocess.run(
+        [BINARY, 'up', '--control', f'{s.folder}/2.sock', '-netdev', line],
+        capture_output=True, text=True, timeout=5)
+    assert done.returncode and why in done.stderr, done.stderr
+    s.command('port', 'add', line)
+    shown = lambda: s.call('port.show', id='x')['state']  # noqa: E731
+    lab.wait_until(lambda: shown()['state'] == 'down', 2, 'the end')
+    assert why in shown()['last_disconnect']
+
+
+@pytest.mark.measures
+def test_idle_costs_nothing(up):
+    row = Row(up)
+    a, b = row.fronts()
+    ping(a, b)
+    time.sleep(0.3)
+    before = row.left.wakeups()
+    time.sleep(1)
+    assert row.left.wakeups() - before < 20
+    ping(b, a)
+
+
+@pytest.mark.parametrize('packed', RINGS)
+def test_full_receiver_holds_frames(up, packed):
+    """Frames from the back-end wait in the ring for a receiver that has no
+    buffers, and come in order."""
+    row = Row(up, packed, a=',full-us=1000000')
+    b = row.right.front('b', size=256)
+    a = row.left.front('a', size=16)
+    ping(a, b)
+    for n in range(80):
+        b.send(ether(2, 1, 60 + n * 20, n))
+    got = []
+    while len(got) < 80 and (frame := a.recv()):
+        got.append(frame[1])
+    assert got == [ether(2, 1, 60 + n * 20, n) for n in range(80)]
+    assert row.left.stats('link')['rx'][0]['waits']
     assert not any(row.drops())
