@@ -10,13 +10,15 @@ import time
 
 import lab
 import pytest
-import vufront
+import vuback
+import vufront as v
 from conftest import BINARY
-from frames import (BROADCAST, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, ether,
-                    header, mac, parse_header, partial, tcp, udp)
+from frames import (BROADCAST, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4,
+                    NEEDS_CSUM, ether, header, parse_header, partial, tcp, udp)
 from test_switch import ping
+from test_watch import Watcher
 
-USO = vufront.OFFLOADS | vufront.bits(54, 55, 56)
+USO = v.OFFLOADS | v.bits(54, 55, 56)
 SIZES = (60, 61, 64, 127, 500, 1514, 1518, 2048, 2239, 2240, 2241, 4470, 4480,
          9000, 9014)
 RINGS = ('off', 'on')
@@ -239,12 +241,11 @@ def test_silent_back_end(up, folder, listener):
     s = up('vhost-user,id=a', 'vhost-user,id=b',
            f'vhost-user-front,id=link,path={folder}/silent.sock,'
            'reconnect-ms=50')
-    state = lambda: s.call('port.show', id='link')['state']  # noqa: E731
-    assert state()['state'] == 'negotiating'
+    assert state(s)['state'] == 'negotiating'
     ping(s.front('a'), s.front('b'))
     silent, _ = listener.accept()
     # Accepted, and still no answer.
-    lab.wait_until(lambda: 'no answer' in state().get('last_disconnect', ''),
+    lab.wait_until(lambda: 'no answer' in state(s).get('last_disconnect', ''),
                    5, 'the time limit')
     silent.close()
     # It comes again.
@@ -292,20 +293,122 @@ def test_wrong_paths(up, folder):
         assert done.returncode and why in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize('option, why', [
-    ('queues=2', '2 queue pairs are needed, the back-end has 1')])
-def test_unfit_back_end(up, option, why):
-    """`ringway up` ends with the reason; a live port shows it."""
-    s = up('vhost-user,id=link')
-    line = f'vhost-user-front,id=x,path={s.folder}/link.sock,{option}'
+def state(s, port='link'):
+    return s.call('port.show', id=port)['state']
+
+
+@pytest.fixture
+def back(folder):
+    """Returns start(**options), which makes a back-end in Python."""
+    started = []
+
+    def start(**options):
+        started.append(vuback.Back(f'{folder}/back.sock', **options))
+        return started[-1]
+
+    yield start
+    for b in started:
+        b.stop()
+
+
+def link_to(b, options=''):
+    return f'vhost-user-front,id=link,path={b.path}{options}'
+
+
+def test_python_back_end(up, back):
+    """It takes a frame and gives one; the file behind the memory cannot be
+    made shorter."""
+    b = back()
+    s = up('vhost-user,id=a', link_to(b))
+    s.foreign = [b.path]
+    a = s.front('a')
+    assert not b.could_shrink
+    frame = ether(2, BROADCAST, 100)
+    b.use(0, [b.put(0, 0, frame)], 1)
+    assert a.recv()[1] == frame
+    # two buffers, of which the second comes later
+    b.use(0, [(0, 112), b.put(0, 1, frame, 2)], 2)
+    assert not a.recv(0.1)
+    at = b.buffer(0, 2)
+    b.mem[at:at + 50] = b'x' * 50
+    b.use(0, [(0, 112), (1, 112), (2, 50)], 3)
+    assert a.recv()[1] == frame + b'x' * 50
+    a.send(ether(1, 2, 77))
+    at = b.buffer(1, 0)
+    assert b.mem[at:at + 89] == bytes(12) + ether(1, 2, 77)
+
+
+@pytest.mark.parametrize('what, queue, entries, idx, why', [
+    ('an id out of range', 0, [(512, 100)], 1, 'used id not outstanding'),
+    ('a huge id', 0, [(0xffffffff, 100)], 1, 'used id not outstanding'),
+    ('an id twice', 0, [(0, 100), (0, 100)], 2, 'used id not outstanding'),
+    ('an id that was not given', 1, [(3, 0)], 1, 'used id not outstanding'),
+    ('a long jump', 0, [(0, 100)], 40000, 'used index out of range'),
+    ('a length that is too large', 0, [(0, 4096)], 1, 'a length of'),
+    ('no length', 0, [(0, 0)], 1, 'a length of 0 bytes'),
+    ('less than a header', 0, [(0, 11)], 1, 'a length of 11 bytes'),
+    ('a frame without buffers', 0, [(0, 100)], 1, 'cannot have 0 buffers')])
+def test_hostile_back_end(up, back, what, queue, entries, idx, why):
+    """A wrong answer ends the connection with a reason and an event; the next
+    connection is good again, and others go on."""
+    b = back()
+    s = up('vhost-user,id=a', 'vhost-user,id=b', link_to(b, ',reconnect-ms=50'))
+    s.foreign = [b.path]
+    s.wait_link('link')
+    watcher = Watcher(s, 'fault')
+    fronts = s.front('a'), s.front('b')
+    ping(*fronts)
+    fronts[0].send(ether(1, 99))  # our transmit queue is looked at
+    if 'buffers' not in why:
+        b.put(0, 0, ether(7, 99, 88))
+    b.use(queue, entries, idx)
+    lab.wait_until(lambda: fronts[0].send(ether(1, 99)) or
+                   state(s).get('last_disconnect'), 2, what)
+    assert why in state(s)['last_disconnect']
+    event = watcher.next()
+    assert event['port'] == 'link' and event['queue'] == queue
+    assert why in event['text']
+    watcher.close()
+    lab.wait_until(lambda: b.sessions == 2, 3, 'the next connection')
+    s.wait_link('link')
+    fronts[1].recv_all(0.05)
+    ping(*fronts)
+
+
+@pytest.mark.parametrize('options, of_back, why', [
+    ('', {'features': vuback.GOOD & ~v.bits(v.F_VERSION_1)}, 'lacks VERSION_1'),
+    ('', {'features': vuback.GOOD & ~v.bits(v.F_MRG_RXBUF)}, 'lacks MRG_RXBUF'),
+    (',packed=on', {}, 'no packed rings'),
+    (',queues=2', {}, '2 queue pairs are needed, the back-end has 1'),
+    ('', {'refuses': v.SET_MEM_TABLE}, 'refused'),
+    ('', {'refuses': v.SET_VRING_KICK}, 'refused'),
+    ('', {'close_at': v.GET_FEATURES}, 'closed the connection'),
+    ('', {'close_at': v.SET_VRING_ADDR}, 'closed the connection')])
+def test_unfit_back_end(up, back, options, of_back, why):
+    """`ringway up` ends with the reason; a live port shows it and goes on
+    trying."""
+    b = back(**of_back)
     done = subprocess.run(
-        [BINARY, 'up', '--control', f'{s.folder}/2.sock', '-netdev', line],
-        capture_output=True, text=True, timeout=5)
+        [BINARY, 'up', '--control', f'{b.path}.ctl', '-netdev',
+         link_to(b, options)], capture_output=True, text=True, timeout=5)
     assert done.returncode and why in done.stderr, done.stderr
-    s.command('port', 'add', line)
-    shown = lambda: s.call('port.show', id='x')['state']  # noqa: E731
-    lab.wait_until(lambda: shown()['state'] == 'down', 2, 'the end')
-    assert why in shown()['last_disconnect']
+    s = up('vhost-user,id=a', link_to(b, options + ',reconnect-ms=50'))
+    s.foreign = [b.path]
+    lab.wait_until(lambda: why in state(s).get('last_disconnect', ''), 3, why)
+    lab.wait_until(lambda: b.sessions >= 3, 3, 'the next try')
+
+
+def test_old_back_end(up, back):
+    """No protocol features: one queue pair, which needs no enabling."""
+    b = back(features=vuback.GOOD & ~v.bits(v.F_PROTOCOL))
+    s = up('vhost-user,id=a', link_to(b))
+    s.foreign = [b.path]
+    s.wait_link('link')
+    assert v.SET_VRING_ENABLE not in b.seen
+    frame = ether(2, BROADCAST, 100)
+    a = s.front('a')
+    b.use(0, [b.put(0, 0, frame)], 1)
+    assert a.recv()[1] == frame
 
 
 @pytest.mark.measures
