@@ -375,6 +375,20 @@ def test_hostile_back_end(up, back, what, queue, entries, idx, why):
     ping(*fronts)
 
 
+def test_kick_that_blocks(up, back):
+    """A back-end that makes our write to its descriptor sleep is cut off."""
+    b = back()
+    s = up('vhost-user,id=a', 'vhost-user,id=b', link_to(b))
+    s.foreign = [b.path]
+    s.wait_link('link')
+    a = s.front('a')
+    b.block_kick(1)
+    lab.wait_until(lambda: a.send(ether(1, 99)) or
+                   state(s)['state'] == 'down', 3, 'the end')
+    assert 'kick descriptor' in state(s)['last_disconnect']
+    ping(a, s.front('b'))
+
+
 @pytest.mark.parametrize('options, of_back, why', [
     ('', {'features': vuback.GOOD & ~v.bits(v.F_VERSION_1)}, 'lacks VERSION_1'),
     ('', {'features': vuback.GOOD & ~v.bits(v.F_MRG_RXBUF)}, 'lacks MRG_RXBUF'),

@@ -144,6 +144,17 @@ class Back:
         struct.pack_into('<H', self.mem, ring['used'] + 2, used_idx)
         os.eventfd_write(ring['call'], 1)
 
+    def block_kick(self, idx):
+        """Makes the next write to the kick descriptor sleep."""
+        fd = self.rings[idx]['kick']
+        os.set_blocking(fd, False)
+        try:
+            os.eventfd_read(fd)
+        except BlockingIOError:
+            pass
+        os.eventfd_write(fd, 2**64 - 2)
+        os.set_blocking(fd, True)
+
     def buffer(self, idx, n):
         """Returns the offset of descriptor @n's buffer in the memory."""
         addr, = struct.unpack_from('<Q', self.mem,

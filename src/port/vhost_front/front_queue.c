@@ -40,7 +40,6 @@ static int map_memory(struct front_port *f)
 	f->mem_fd =
 		memfd_create("ringway-front", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (f->mem_fd < 0 || ftruncate(f->mem_fd, (off_t)f->mem_size) ||
-	    fallocate(f->mem_fd, 0, 0, (off_t)f->mem_size) ||
 	    fcntl(f->mem_fd, F_ADD_SEALS,
 		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return -errno;
