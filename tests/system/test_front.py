@@ -115,22 +115,37 @@ def test_offloads(up, packed):
     row.check_drops()
 
 
-@pytest.mark.parametrize('packed', RINGS)
-def test_dpdk_sends_back(up, testpmd, folder, packed):
-    """DPDK's vhost library as the back-end: it returns what it gets."""
+@pytest.mark.parametrize('packed, queues', [('off', 1), ('on', 1), ('off', 4)])
+def test_dpdk_sends_back(up, testpmd, folder, packed, queues):
+    """DPDK's vhost library as the back-end: it returns what it gets, also after
+    a crash."""
     path = f'{folder}/dpdk.sock'
-    t = testpmd([path], None)
+    t = testpmd([path], None, queues=queues)
     s = up('vhost-user,id=a', f'vhost-user-front,id=link,path={path},'
-           f'reconnect-ms=50,packed={packed}')
+           f'reconnect-ms=50,packed={packed},queues={queues}')
     s.foreign = [path]
     s.wait_link('link')
-    t.command('start')
     a = s.front('a', features=USO)
-    for size in SIZES[:6]:
-        frame = ether(1, 2, size)
-        a.send(frame)
-        got = a.recv()
-        assert got and got[1] == frame[6:12] + frame[:6] + frame[12:]
+    for is_last in (True,) if queues == 1 else (False, True):
+        t.command('start')
+        for size in SIZES[:6]:
+            frame = ether(1, 2, size)
+            a.send(frame)
+            got = a.recv()
+            assert got and got[1] == frame[6:12] + frame[:6] + frame[12:]
+        # A flow for each queue.
+        for n in range(32 if queues > 1 else 0):
+            frame = bytes(udp(1, 2, b'x' * (20 + n)))
+            frame = frame[:34] + struct.pack('!H', 5000 + n) + frame[36:]
+            a.send(frame)
+            assert a.recv()[1][12:] == frame[12:]
+        assert all(q['frames'] for q in s.stats('link')['tx'])
+        if not is_last:
+            t.kill()
+            os.unlink(path)  # DPDK does not listen on a stale socket
+            s.wait_link('link', False)
+            t = testpmd([path], None, queues=queues)
+            s.wait_link('link')
 
 
 @pytest.mark.parametrize('packed', RINGS)
@@ -322,16 +337,19 @@ def test_wrong_paths(up, folder):
     """An error names what is wrong; with reconnect= the port waits."""
     s = up('vhost-user,id=a')
     open(f'{folder}/plain', 'w').close()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(f'{folder}/dgram')
-    for path, why in (('nothing', 'No such file'), ('plain', 'plain'),
-                      ('dgram', 'dgram'), ('a/b', 'No such file'),
+    dgram = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    dgram.bind(f'{folder}/dgram')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.bind(f'{folder}/stale')
+    for path, why in (('nothing', 'No such file'), ('plain', 'no socket'),
+                      ('stale', 'nobody listens'),
+                      ('dgram', 'for datagrams'), ('a/b', 'No such file'),
                       ('x' * 200, 'at most')):
         line = f'vhost-user-front,id=x,path={folder}/{path}'
         done = s.command('port', 'add', line, check=False)
         assert done.returncode and why in done.stderr, done.stderr
-        print(done.stderr)
         assert [p['id'] for p in s.call('port.list')['ports']] == ['a']
+    dgram.close()
     s.command('port', 'add', f'vhost-user-front,id=x,path={folder}/nothing,'
               'reconnect=1')
     shown = s.call('port.show', id='x')['state']
