@@ -444,6 +444,19 @@ def test_hostile_back_end(up, back, what, queue, entries, idx, why):
     ping(*fronts)
 
 
+@pytest.mark.parametrize('lacks, agreed', [
+    (v.F_CSUM, [v.F_GUEST_TSO4, v.F_GUEST_ECN]),
+    (v.F_GUEST_CSUM, [v.F_HOST_TSO4, v.F_HOST_ECN])])
+def test_features_that_need_others(up, back, lacks, agreed):
+    """Without the checksums of a direction nothing else of it is agreed."""
+    every = [v.F_HOST_TSO4, v.F_HOST_ECN, v.F_GUEST_TSO4, v.F_GUEST_ECN]
+    b = back(features=(vuback.GOOD | v.bits(*every)) & ~v.bits(lacks))
+    s = up('vhost-user,id=a', link_to(b))
+    s.foreign = [b.path]
+    s.wait_link('link')
+    assert b.agreed & v.bits(*every) == v.bits(*agreed)
+
+
 def test_kick_that_blocks(up, back):
     """A back-end that makes our write to its descriptor sleep is cut off."""
     b = back()

@@ -223,6 +223,7 @@ static int begin(struct front_port *f, struct err *err)
 {
 	const struct vu_client_config config = {
 		.features = wanted_features(f),
+		.prune = vnet_features_prune,
 		.queue_pairs = f->pairs,
 		.timeout_ms = ANSWER_MS,
 	};

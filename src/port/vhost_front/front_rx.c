@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "front.h"
+#include "probe.h"
 
 static_assert(FRONT_RING * sizeof(struct iovec) <= BURST_SCRATCH,
 	      "the views of a burst fit into the worker's memory");
@@ -218,8 +219,10 @@ void front_rx_done(struct rxq *rxq, struct burst *b)
 	if (unlikely(q->frames && back))
 		memmove(q->frame, q->frame + back,
 			q->frames * sizeof(q->frame[0]));
-	if (buffers && give_back(q, buffers))
+	if (buffers && give_back(q, buffers)) {
 		stat_inc(&rxq->stats.calls);
+		PROBE3(call, rxq->port->name, rxq->idx, PROBE_IN);
+	}
 }
 
 /* Returns whether a frame can be made of buffers that were taken. */

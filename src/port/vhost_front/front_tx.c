@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "front.h"
+#include "probe.h"
 
 static uint8_t *buffer_at(const struct front_tx *q, unsigned number)
 {
@@ -103,6 +104,7 @@ unsigned front_tx_burst(struct txq *txq, struct frame *const *frames,
 	if (vq_drv_should_notify(q->vq)) {
 		vq_drv_notify(q->vq);
 		stat_inc(&txq->stats.calls);
+		PROBE3(call, txq->port->name, txq->idx, PROBE_OUT);
 	}
 	return i;
 }
