@@ -303,6 +303,22 @@ void unix_unlisten(struct unix_listener *l)
 	fd_close(&l->fd);
 }
 
+/* Returns what is wrong with a connection to @path that failed with @error. */
+static const char *why_not(const char *path, int error)
+{
+	struct stat st;
+
+	if (error == EPROTOTYPE)
+		return "the socket there is for datagrams";
+	if (error == ECONNREFUSED && !stat(path, &st) && !S_ISSOCK(st.st_mode))
+		return "the file there is no socket";
+	if (error == ECONNREFUSED)
+		return "nobody listens there";
+	if (error == EAGAIN)
+		return "too many others wait there";
+	return strerror(error);
+}
+
 static int connect_path(const char *key, const char *path, int flags,
 			struct err *err)
 {
@@ -314,11 +330,9 @@ static int connect_path(const char *key, const char *path, int flags,
 		return rc;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&sa, sizeof(sa))) {
-		rc = err_set(err, -errno, "%s=%s: cannot connect: %s", key,
-			     path,
-			     errno == EPROTOTYPE
-				     ? "the socket there is for datagrams"
-				     : strerror(errno));
+		rc = -errno;
+		err_set(err, rc, "%s=%s: cannot connect: %s", key, path,
+			why_not(path, -rc));
 		fd_close(&fd);
 		return rc;
 	}

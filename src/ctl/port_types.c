@@ -11,6 +11,7 @@
 /* clang-format off */
 const struct port_type *const port_types[] = {
 	&port_vhost_user_type,
+	&port_vhost_front_type,
 	&port_tap_type,
 	&port_bridge_type,
 	&port_macvtap_type,

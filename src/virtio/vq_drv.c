@@ -7,6 +7,7 @@
 #include "vq_drv.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "peer_event.h"
@@ -169,6 +170,7 @@ void vq_drv_note_used(struct vq_drv *vq, uint16_t id, uint32_t size,
 	used->cookie = out->cookie;
 	/* the device cannot have written beyond the buffer */
 	used->size = MIN(size, out->writable_size);
+	used->is_too_long = size > out->writable_size;
 	vq->free_slots += out->slot_count;
 	out->cookie = NULL;
 }
@@ -197,7 +199,7 @@ bool vq_drv_batch_next(struct vq_drv *vq, uint16_t *id, uint32_t *size)
 	vq->order_count--;
 	vq->is_in_batch = *id != vq->batch_id;
 	/* no own entry: used completely (clause 2.7.9) */
-	*size = vq->is_in_batch ? UINT32_MAX : vq->batch_size;
+	*size = vq->is_in_batch ? vq->out[*id].writable_size : vq->batch_size;
 	return true;
 }
 
@@ -284,8 +286,10 @@ bool vq_drv_should_notify(struct vq_drv *vq)
 
 void vq_drv_notify(struct vq_drv *vq)
 {
-	if (vq->config.kick_fd >= 0)
-		peer_event_signal(vq->config.kick_fd);
+	int fd = vq->config.kick_fd;
+
+	if (fd >= 0 && unlikely(peer_event_signal(fd) == -EINTR))
+		vq_drv_fail(vq, VQ_FAULT_CALL);
 }
 
 unsigned vq_drv_free_slots(const struct vq_drv *vq)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Driver side of a virtqueue: the mirror of vq_dev.h, with the same verbs. Used
- * by the tests; a driver-side port will use it later. One thread at a time per
- * queue.
+ * Driver side of a virtqueue: the mirror of vq_dev.h, with the same verbs. One
+ * thread at a time per queue.
  *
  * Addresses: the driver publishes "guest physical" addresses. The caller's
  * buffers lie in one area whose first byte is @base in this process and @gpa
@@ -53,7 +52,9 @@ unsigned vq_drv_push_burst(struct vq_drv *vq, const struct vq_drv_buf *bufs,
 
 struct vq_drv_used {
 	void *cookie;
-	uint32_t size; /* bytes that the device wrote, as it says */
+	uint32_t size;	  /* bytes that the device wrote, as it says */
+	bool is_too_long; /* it says more than the buffers hold; size is what
+			   * they hold */
 };
 
 /* Takes back up to @n finished buffer lists and returns their number. */
@@ -67,7 +68,8 @@ void vq_drv_disarm(struct vq_drv *vq);
 /* Returns whether the device wants a kick for the buffer lists pushed since the
  * last call. */
 bool vq_drv_should_notify(struct vq_drv *vq);
-void vq_drv_notify(struct vq_drv *vq); /* one write to kick_fd */
+/* Writes once to kick_fd. A device that makes the write sleep is a fault. */
+void vq_drv_notify(struct vq_drv *vq);
 
 unsigned vq_drv_free_slots(const struct vq_drv *vq);
 enum vq_fault vq_drv_fault(const struct vq_drv *vq);

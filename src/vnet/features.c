@@ -13,6 +13,34 @@ unsigned vnet_hdr_size(uint64_t features)
 	return VNET_HDR_LEGACY;
 }
 
+uint64_t vnet_features_prune(uint64_t features)
+{
+	static const struct {
+		uint8_t bit, needs, or_needs;
+	} rows[] = {
+#define ROW(bit, needs, or_needs) \
+	{ VIRTIO_NET_F_##bit, VIRTIO_NET_F_##needs, VIRTIO_NET_F_##or_needs }
+		ROW(GUEST_TSO4, GUEST_CSUM, GUEST_CSUM),
+		ROW(GUEST_TSO6, GUEST_CSUM, GUEST_CSUM),
+		ROW(GUEST_UFO, GUEST_CSUM, GUEST_CSUM),
+		ROW(GUEST_USO4, GUEST_CSUM, GUEST_CSUM),
+		ROW(GUEST_USO6, GUEST_CSUM, GUEST_CSUM),
+		ROW(GUEST_ECN, GUEST_TSO4, GUEST_TSO6),
+		ROW(HOST_TSO4, CSUM, CSUM),
+		ROW(HOST_TSO6, CSUM, CSUM),
+		ROW(HOST_UFO, CSUM, CSUM),
+		ROW(HOST_USO, CSUM, CSUM),
+		ROW(HOST_ECN, HOST_TSO4, HOST_TSO6),
+#undef ROW
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!feat_has(features, rows[i].needs) &&
+		    !feat_has(features, rows[i].or_needs))
+			features &= ~feat_bit(rows[i].bit);
+	return features;
+}
+
 /* UFO has no row: it is never offered, and offload_is_valid() refuses it. */
 unsigned vnet_offloads_from_driver(uint64_t features)
 {

@@ -20,6 +20,10 @@
  * MRG_RXBUF, else 10 (legacy, clause 5.1.6.1). */
 unsigned vnet_hdr_size(uint64_t features);
 
+/* Returns @features without those that need another one which is missing
+ * (clause 5.1.3.1): a driver must not accept them. */
+uint64_t vnet_features_prune(uint64_t features);
+
 /* Return the OFFLOAD_* that the guest may send (HOST_* features) and that it
  * takes (GUEST_* features). Dependent bits without their base bit count as
  * absent (clause 5.1.3.1). */

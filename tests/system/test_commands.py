@@ -126,7 +126,8 @@ def test_completion(up, folder):
     assert complete('mac', *control, '--port', 'n') == ['n']
     assert complete('mac', *control, '--net', 'l') == ['lab']
     assert complete('stats', 'n', *control, '') == []
-    assert complete('up', '-netdev', 'vh') == ['vhost-user']
+    assert complete('up', '-netdev', 'vh') == ['vhost-user',
+                                               'vhost-user-front']
     assert 'ctl.sock' in complete('show', '--control', 'ctl', path=folder)
     assert complete('help', 'reb') == ['rebalance']
     assert complete('nosuch', '') == []

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DPDK's testpmd as a front-end (virtio-user), driven from its prompt. Its
-memory is one shared file of ordinary pages: it needs no hugepages."""
+"""DPDK's testpmd as a front-end (virtio-user) or a back-end (vhost), driven from
+its prompt. Its memory is one shared file of ordinary pages: it needs no
+hugepages."""
 import os
 import re
 import select
@@ -32,6 +33,8 @@ class Testpmd:
 
     def __init__(self, folder, paths, variant, queues=1, server=False,
                  queue_size=256):
+        """With variant=None the ports are back-ends that listen on @paths and
+        send each frame back, with its addresses swapped."""
         Testpmd.count += 1
         self.log = os.path.join(folder, f'testpmd{Testpmd.count}.log')
         cpus = sorted(os.sched_getaffinity(0))[:2]
@@ -40,11 +43,15 @@ class Testpmd:
                 '96', '--no-telemetry', '--file-prefix',
                 f'rw{os.getpid()}n{Testpmd.count}']
         for i, path in enumerate(paths):
+            if not variant:
+                argv += ['--vdev', f'net_vhost{i},iface={path},queues={queues}']
+                continue
             argv += ['--vdev', f'net_virtio_user{i},path={path},mac={mac(i)},'
                      f'queues={queues},queue_size={queue_size},'
                      f'{VARIANTS[variant]}' + (',server=1' if server else '')]
         argv += ['--', '-i', f'--rxq={queues}', f'--txq={queues}',
-                 '--total-num-mbufs=8192', '--forward-mode=mac',
+                 '--total-num-mbufs=8192', '--forward-mode=' +
+                 ('mac' if variant else 'macswap'),
                  f'--rxd={queue_size}', f'--txd={queue_size}']
         for i in range(len(paths)):
             argv += [f'--eth-peer={i},{mac(1 - i)}']

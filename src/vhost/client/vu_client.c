@@ -34,7 +34,8 @@ enum job_kind {
 	JOB_COUNT,
 };
 
-#define END VU_VERB_COUNT
+#define END				VU_VERB_COUNT
+#define OF_QUEUE(from, meanwhile, then) true, from, meanwhile, then
 
 /* The verbs of a job, in order, and the states of its queue, if it has one. */
 static const struct job_row {
@@ -51,28 +52,16 @@ static const struct job_row {
 			{ VU_VERB_SET_NUM, VU_VERB_SET_BASE, VU_VERB_SET_ADDR,
 			  VU_VERB_SET_CALL, VU_VERB_SET_KICK,
 			  VU_VERB_SET_ENABLE, END },
-			true,
-			IDLE,
-			STARTING,
-			RUNNING },
+			OF_QUEUE(IDLE, STARTING, RUNNING) },
 	[JOB_STOP] = { "stopped",
 		       { VU_VERB_GET_BASE, END },
-		       true,
-		       RUNNING,
-		       STOPPING,
-		       IDLE },
+		       OF_QUEUE(RUNNING, STOPPING, IDLE) },
 	[JOB_ENABLE] = { "enabled",
 			 { VU_VERB_SET_ENABLE, END },
-			 true,
-			 RUNNING,
-			 RUNNING,
-			 RUNNING },
+			 OF_QUEUE(RUNNING, RUNNING, RUNNING) },
 	[JOB_CALL] = { "given a call descriptor",
 		       { VU_VERB_SET_CALL, END },
-		       true,
-		       RUNNING,
-		       RUNNING,
-		       RUNNING },
+		       OF_QUEUE(RUNNING, RUNNING, RUNNING) },
 };
 
 static const char *const queue_state_names[] = {
@@ -225,8 +214,11 @@ static bool take_answer(struct vu_client *c)
 
 	loop_timer_disarm(&c->limit);
 	c->is_calling = false;
-	if (c->call.verb == VU_VERB_GET_FEATURES)
+	if (c->call.verb == VU_VERB_GET_FEATURES) {
 		c->features = c->call.value & c->config.features;
+		if (c->config.prune)
+			c->features = c->config.prune(c->features);
+	}
 	if (c->call.verb == VU_VERB_PROTOCOL &&
 	    c->call.value < c->config.queue_pairs) {
 		err_set(&err, 0,

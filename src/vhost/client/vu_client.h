@@ -36,7 +36,10 @@ struct vu_client;
 struct vu_transport;
 
 struct vu_client_config {
-	uint64_t features;    /* wanted; the back-end may lack some */
+	uint64_t features; /* wanted; the back-end may lack some */
+	/* Takes out features that cannot stand without a missing one. NULL:
+	 * all may. Pure. */
+	uint64_t (*prune)(uint64_t features);
 	unsigned queue_pairs; /* needed, 1..VU_CLIENT_PAIRS_MAX */
 	unsigned timeout_ms;  /* time limit of each answer */
 };
