@@ -230,11 +230,22 @@ static void test_set_up(void **state)
 	(void)state;
 	bed_open(&b, ACKS | MQ);
 	negotiate(&b, ACKS | MQ);
+	for (unsigned i = 0; i < 2 * PAIRS; i++)
+		assert_int_equal(vu_client_queue_announce(b.client, i, 0,
+							  out(&b, 4 + i), NULL),
+				 0);
 	assert_int_equal(
 		vu_client_queue_start(b.client, 3, &ring, out(&b, 0), NULL), 0);
 	assert_int_equal(
 		vu_client_queue_enable(b.client, 2, true, out(&b, 1), NULL),
 		-EBUSY);
+	for (unsigned i = 0; i < 2 * PAIRS; i++) {
+		m = serve(&b, VU_SET_VRING_CALL, 0);
+		assert_int_equal(m.payload.u64, i);
+		assert_int_equal(m.fd_count, 1);
+		assert_int_equal(b.out[4 + i].calls, 1);
+		assert_int_equal(b.out[4 + i].rc, 0);
+	}
 	m = serve(&b, VU_SET_VRING_NUM, 0);
 	assert_int_equal(m.payload.state.idx, 3);
 	assert_int_equal(m.payload.state.num, 256);
@@ -521,6 +532,11 @@ static void test_states(void **state)
 	assert_int_equal(start(&b, 0, &err), -EBUSY);
 	assert_string_equal(err.msg,
 			    "queue 0 is being started, it cannot be started");
+	assert_int_equal(
+		vu_client_queue_announce(b.client, 0, -1, out(&b, 1), &err),
+		-EBUSY);
+	assert_string_equal(err.msg,
+			    "queue 0 is being started, it cannot be announced");
 	step(&b);
 	assert_int_equal(b.out[0].calls, 1);
 	assert_int_equal(

@@ -27,6 +27,7 @@ enum queue_state { IDLE, STARTING, RUNNING, STOPPING };
 enum job_kind {
 	JOB_NEGOTIATE,
 	JOB_MEMORY,
+	JOB_ANNOUNCE,
 	JOB_START,
 	JOB_STOP,
 	JOB_ENABLE,
@@ -48,6 +49,9 @@ static const struct job_row {
 			    { VU_VERB_GET_FEATURES, VU_VERB_PROTOCOL,
 			      VU_VERB_SET_OWNER, VU_VERB_SET_FEATURES, END } },
 	[JOB_MEMORY] = { "given memory", { VU_VERB_SET_MEMORY, END } },
+	[JOB_ANNOUNCE] = { "announced",
+			   { VU_VERB_SET_CALL, END },
+			   OF_QUEUE(IDLE, IDLE, IDLE) },
 	[JOB_START] = { "started",
 			{ VU_VERB_SET_NUM, VU_VERB_SET_BASE, VU_VERB_SET_ADDR,
 			  VU_VERB_SET_CALL, VU_VERB_SET_KICK,
@@ -361,6 +365,13 @@ static int ask_queue(struct vu_client *c, enum job_kind kind, unsigned idx,
 	if (job)
 		job->ring = *ring;
 	return rc;
+}
+
+int vu_client_queue_announce(struct vu_client *c, unsigned idx, int fd,
+			     struct vu_client_done done, struct err *err)
+{
+	return ask_queue(c, JOB_ANNOUNCE, idx,
+			 &(struct vu_client_ring){ .call_fd = fd }, done, err);
 }
 
 int vu_client_queue_start(struct vu_client *c, unsigned idx,

@@ -14,7 +14,7 @@
  *
  * Each queue:
  *
- *   IDLE          start                       start was requested
+ *   IDLE          announce, start             start was requested
  *   STARTING      none                        outcome: RUNNING, refused: IDLE
  *   RUNNING       stop, enable, call          stop was requested
  *   STOPPING      none                        outcome: IDLE
@@ -99,6 +99,11 @@ struct vu_client_ring {
 	bool enabled;
 };
 
+/* Tells the back-end that queue @idx will be used, and its call descriptor.
+ * DPDK's vhost counts the queues when the first pair starts: announce all of
+ * them before. @fd is borrowed until @done. */
+int vu_client_queue_announce(struct vu_client *c, unsigned idx, int fd,
+			     struct vu_client_done done, struct err *err);
 /* Sets up queue @idx and starts it. */
 int vu_client_queue_start(struct vu_client *c, unsigned idx,
 			  const struct vu_client_ring *ring,
