@@ -407,6 +407,17 @@ def test_python_back_end(up, back):
     assert b.mem[at:at + 89] == bytes(12) + ether(1, 2, 77)
 
 
+def test_queues_are_announced(up, back):
+    """All queues are known before one starts: Open vSwitch counts them
+    then."""
+    b = back(pairs=2)
+    s = up('vhost-user,id=a', link_to(b, ',queues=2'))
+    s.foreign = [b.path]
+    s.wait_link('link')
+    first = b.seen[:b.seen.index(v.SET_VRING_NUM)]
+    assert first.count(v.SET_VRING_CALL) == 4
+
+
 @pytest.mark.parametrize('what, queue, entries, idx, why', [
     ('an id out of range', 0, [(512, 100)], 1, 'used id not outstanding'),
     ('a huge id', 0, [(0xffffffff, 100)], 1, 'used id not outstanding'),

@@ -130,7 +130,10 @@ class Back:
                                    avail=avail - self.uva)
         elif request in (v.SET_VRING_KICK, v.SET_VRING_CALL):
             name = 'kick' if request == v.SET_VRING_KICK else 'call'
-            self.rings[body[0]][name] = fds[0]
+            ring = self.rings.setdefault(body[0], {})
+            if name in ring:
+                os.close(ring[name])
+            ring[name] = fds[0]
         return None
 
     # what a test writes

@@ -167,6 +167,11 @@ static int start_queues(struct front_port *f)
 	rc = vu_client_set_memory(f->client, &region, 1,
 				  (struct vu_client_done){ on_shared, f },
 				  &f->reason);
+	/* All before the first one starts: some back-ends count them then. */
+	for (unsigned i = 0; !rc && i < 2 * f->pairs; i++)
+		rc = vu_client_queue_announce(
+			f->client, i, front_ring(f, i).call_fd,
+			(struct vu_client_done){ on_shared, f }, &f->reason);
 	for (unsigned i = 0; !rc && i < 2 * f->pairs; i++) {
 		struct vu_client_ring ring = front_ring(f, i);
 
