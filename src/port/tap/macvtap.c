@@ -6,6 +6,7 @@
 #include <linux/if_link.h>
 #include <stdio.h>
 
+#include "ether_text.h"
 #include "tap.h"
 #include "types.h"
 
@@ -49,22 +50,6 @@ static const struct opt_row macvtap_rows[] = {
 	{ NULL },
 };
 
-static int read_mac(const char *text, uint8_t mac[ETH_ALEN], struct err *err)
-{
-	int end = 0;
-
-	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0],
-		   &mac[1], &mac[2], &mac[3], &mac[4], &mac[5],
-		   &end) == ETH_ALEN &&
-	    !text[end] && !(mac[0] & 1) &&
-	    (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]))
-		return 0;
-	return err_set(err, -EINVAL,
-		       "mac=%s: must be an address of one interface, as "
-		       "52:54:00:12:34:56",
-		       text);
-}
-
 static int check_names(const struct macvtap_conf *c, struct err *err)
 {
 	int rc = 0;
@@ -96,7 +81,7 @@ static int open_interface(struct tap_if *t, const struct macvtap_conf *c,
 			       "%s: is for a macvtap that is made: needs link=",
 			       c->mac ? "mac" : "mode");
 	if (c->mac)
-		rc = read_mac(c->mac, wish.mac, err);
+		rc = ether_from_text("mac", c->mac, wish.mac, err);
 	if (rc)
 		return rc;
 	return c->link ? macvtap_make(t, &wish, c->queues, err)
