@@ -17,6 +17,7 @@ extern const struct port_type port_stream_type;
 extern const struct port_type port_tap_type;
 extern const struct port_type port_user_type;
 extern const struct port_type port_vde_type;
+extern const struct port_type port_vduse_type;
 extern const struct port_type port_vhost_user_type;
 
 #endif
