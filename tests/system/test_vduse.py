@@ -247,6 +247,16 @@ def test_vhost_vdpa(up, device):
     s.stop()
 
 
+def test_without_rights(device):
+    done = subprocess.run(
+        ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', BINARY,
+         'up', '--control', f'/tmp/{device}.sock', '-netdev',
+         f'vduse,id=v,name={device}'],
+        capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1
+    assert 'no right to use /dev/vduse/control: run as root' in done.stderr
+
+
 def test_bad_options(up):
     s = up('null,id=n')
     for options, text in [

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ether_text.h"
 #include "fd.h"
 #include "gmem.h"
 #include "vduse.h"
@@ -70,6 +71,37 @@ static void test_anonymous_file(void **state)
 	d.is_kernels = true;
 	assert_int_equal(gmem_create(&d, 1, &m, &err), -ENODEV);
 	close(d.fd);
+}
+
+static void test_mac(void **state)
+{
+	static const uint8_t want[] = { 0x52, 0x54, 0, 0xAB, 0xcd, 7 };
+	static const char *const bad[] = {
+		"",
+		"52:54:00:12:34",
+		"52:54:00:12:34:",
+		"52:54:00:12:34:56:",
+		"52:54:00:12:34:567",
+		"0x5:54:00:12:34:56",
+		"52-54-00-12-34-56",
+		" 2:54:00:12:34:56",
+		"52:54:00:12:34:g6",
+		"-2:54:00:12:34:56",
+		"01:00:00:00:00:01",
+		"00:00:00:00:00:00",
+	};
+	struct err err;
+	uint8_t mac[6];
+
+	(void)state;
+	assert_int_equal(ether_from_text("mac", "52:54:00:AB:cd:7", mac, &err),
+			 0);
+	assert_memory_equal(mac, want, sizeof(mac));
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(ether_from_text("mac", bad[i], mac, &err),
+				 -EINVAL);
+		assert_non_null(strstr(err.msg, "52:54:00:12:34:56"));
+	}
 }
 
 static struct vduse_port *new_port(void)
@@ -215,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_regions),
 		cmocka_unit_test(test_anonymous_file),
+		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_reader),

@@ -2,8 +2,8 @@
 /*
  * vduse port: a vDPA device of this host, for the kernel's own virtio-net
  * (driver virtio_vdpa) or for a guest (vhost_vdpa). This file has the port's
- * options, its start and its end. Control thread; calls vduse_device.c. The
- * queues are the pairs of vnet/.
+ * start and its end; its options are in vduse_type.c. Control thread; calls
+ * vduse_device.c. The queues are the pairs of vnet/.
  *
  * A move of the port to another process would have to save the device's
  * descriptor and the positions of the rings.
@@ -16,31 +16,6 @@
 #include <string.h>
 
 #include "ether_text.h"
-
-struct vduse_conf {
-	char *name, *mac;
-	uint32_t mtu, queue_size;
-};
-
-#define OPT(k, member, t, ...)                                             \
-	{                                                                  \
-		.key = k, .kind = t,                                       \
-		.offset = offsetof(struct vduse_conf, member), __VA_ARGS__ \
-	}
-
-static const struct opt_row vduse_rows[] = {
-	OPT("name", name, OPT_STRING, .min = 1, .max = VDUSE_NAME_SIZE - 1,
-	    .required = true, .arg = "NAME",
-	    .help = "name of the device, in /dev/vduse and on the vDPA bus"),
-	OPT("mac", mac, OPT_PATH, .arg = "ADDRESS",
-	    .help = "address of the device (default: its driver takes one)"),
-	OPT("mtu", mtu, OPT_UINT, .min = 68, .max = 65535, .arg = "BYTES",
-	    .help = "MTU that the driver is told (default: none)"),
-	OPT("queue-size", queue_size, OPT_UINT, .min = 2, .max = VQ_MAX_SIZE,
-	    .def = "256", .arg = "N",
-	    .help = "descriptors of each queue, a power of two"),
-	{ NULL },
-};
 
 static struct vduse_port *to_vduse(const struct port *p)
 {
@@ -88,49 +63,20 @@ static const struct port_ops vduse_ops = {
 	.show = vduse_show,
 };
 
-/* The name becomes one of a file in /dev/vduse and in /sys. */
-static int check_name(const char *name, struct err *err)
+int vduse_open(const struct port_env *env, const struct port_conf *common,
+	       const struct vduse_conf *c, struct port **out, struct err *err)
 {
-	static const char legal[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-
-	if (!name[strspn(name, legal)] && name[0] != '.' &&
-	    strcmp(name, "control"))
-		return 0;
-	return err_set(err, -EINVAL,
-		       "name=%s: must have letters, digits, '_', '-' and '.' "
-		       "only, not begin with '.', and not be \"control\"",
-		       name);
-}
-
-static int check(const struct vduse_conf *c, struct vduse_port *v,
-		 struct err *err)
-{
-	int rc = check_name(c->name, err);
-
-	if (!rc && !is_power_of_two(c->queue_size))
-		rc = err_set(err, -EINVAL,
-			     "queue-size=%u: must be a power of two",
-			     c->queue_size);
-	if (!rc && c->mac) {
-		rc = ether_from_text("mac", c->mac, v->mac, err);
-		v->has_mac = true;
-	}
-	return rc;
-}
-
-static int create(const struct port_env *env, const struct port_conf *common,
-		  const void *conf, struct port **out, struct err *err)
-{
-	const struct vduse_conf *c = conf;
 	struct vduse_port *v = calloc(1, sizeof(*v));
 	int rc;
 
 	if (!v)
 		return err_set(err, -ENOMEM, "out of memory");
-	rc = check(c, v, err);
-	if (rc)
-		goto err_free;
+	if (c->mac) {
+		rc = ether_from_text("mac", c->mac, v->mac, err);
+		if (rc)
+			goto err_free;
+		v->has_mac = true;
+	}
 	v->loop = env->loop;
 	v->control_fd = v->fd = v->report_fd = v->bus.done_fd = -1;
 	for (unsigned i = 0; i < VDUSE_QUEUES; i++)
@@ -159,11 +105,3 @@ err_free:
 	free(v);
 	return rc;
 }
-
-const struct port_type port_vduse_type = {
-	.name = "vduse",
-	.help = "a vDPA device of this host, made by VDUSE",
-	.rows = vduse_rows,
-	.conf_size = sizeof(struct vduse_conf),
-	.create = create,
-};

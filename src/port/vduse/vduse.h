@@ -6,9 +6,9 @@
 #include <linux/vduse.h>
 
 #include "log.h"
-#include "types.h"
 #include "vduse_bus.h"
 #include "vduse_reader.h"
+#include "vduse_type.h"
 #include "vnet_pair.h"
 
 /* The kernel refuses a control queue in a VDUSE network device (the driver

@@ -12,9 +12,7 @@
 
 #include <pthread.h>
 
-#include "util.h"
-
-#define VDUSE_NAME_SIZE 64
+#include "vduse_type.h"
 
 enum vduse_bus_verb { VDUSE_BUS_ADD, VDUSE_BUS_DEL };
 
