@@ -25,6 +25,7 @@ const struct port_type *const port_types[] = {
 	&port_gre_type,
 	&port_packet_type,
 	&port_xdp_type,
+	&port_vduse_type,
 	&port_hubport_type,
 	&port_vde_type,
 	&port_null_type,

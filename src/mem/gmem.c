@@ -54,7 +54,7 @@ static int check_file(const struct gmem_desc *d, uint64_t *granule,
 	if (rc)
 		return err_set(err, rc, "memory descriptor: %s", strerror(-rc));
 	/* A device (DAX) reports no size; its mmap() checks the range. */
-	if (S_ISCHR(st->st_mode))
+	if (S_ISCHR(st->st_mode) || (d->is_kernels && !(st->st_mode & S_IFMT)))
 		return 0;
 	if (!S_ISREG(st->st_mode))
 		return err_set(

@@ -30,6 +30,8 @@ struct gmem_desc {
 	uint64_t mmap_offset; /* offset of the region in the file */
 	int fd; /* the file; gmem_create() and gmem_add() borrow the descriptor
 		 * and keep one duplicate for each file */
+	bool is_kernels; /* the kernel gave us the file: one without a type and
+			  * size (an anonymous inode) is mapped, too */
 };
 
 struct gmem_mapping; /* one mmap(), reference-counted */

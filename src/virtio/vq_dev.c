@@ -58,6 +58,7 @@ int vq_dev_activate(struct vq_dev *vq, const struct vq_dev_config *c)
 		.has_indirect = feat_has(c->features, VIRTIO_F_INDIRECT_DESC),
 		.unsignalled = VQ_UNSIGNALLED_ALL,
 		.call_fd = c->call_fd,
+		.notifier = c->notifier,
 		.report_fd = c->report_fd,
 		.is_mute = c->is_mute,
 		.on_miss = c->on_miss,
@@ -258,6 +259,11 @@ void vq_dev_notify(struct vq_dev *vq)
 	 * visible. Pairs with the release where the session exchanges it. */
 	int fd = shm_load_acquire(&vq->call_fd);
 
+	if (vq->notifier) {
+		vq->notifier->notify_driver(vq->notifier);
+		stat_inc(&vq->call_count);
+		return;
+	}
 	if (vq->is_mute && unlikely(shm_load(vq->is_mute)))
 		return;
 	if (fd >= 0 && unlikely(peer_event_signal(fd) == -EINTR)) {

@@ -31,6 +31,13 @@ struct vq_miss {
 	uint8_t access; /* the access needed, VQ_ACCESS_* */
 };
 
+/* The owner's own way to notify the driver, for rings without a descriptor of
+ * the driver's. Embedded in the owner's struct. */
+struct vq_notifier {
+	/* Runs on the queue's holder: neither sleeps nor allocates. */
+	void (*notify_driver)(struct vq_notifier *n);
+};
+
 /* State to save when a ring moves to another process: the position that
  * vq_dev_deactivate() returns and the config of vq_dev_activate(). */
 struct vq_dev {
@@ -72,6 +79,7 @@ struct vq_dev {
 	enum vq_on_miss on_miss; /* [const after activate] */
 	struct vq_miss miss; /* [worker -> any] written before its atomic size;
 			      * size 0: none */
+	struct vq_notifier *notifier; /* [const after activate] */
 };
 
 struct vq_dev_config {
@@ -81,7 +89,8 @@ struct vq_dev_config {
 			       * checked here */
 	struct gmem *mem;     /* the queue takes a reference */
 	struct vq_position position;
-	int call_fd; /* eventfd to the driver, or -1 */
+	int call_fd;		      /* eventfd to the driver, or -1 */
+	struct vq_notifier *notifier; /* used instead of @call_fd; NULL: none */
 	/* The owner's eventfd, borrowed until deactivate; NULL: none. Signalled
 	 * at a fault, at a miss, and when idle_looks reaches VQ_IDLE_LOOKS and
 	 * at each doubling. */
@@ -150,8 +159,9 @@ void vq_dev_disarm(struct vq_dev *vq);
  * if true. */
 bool vq_dev_should_notify(struct vq_dev *vq);
 
-/* Sends the notification: one write to call_fd, if there is one. If the peer
- * made the descriptor block, the queue gets VQ_FAULT_CALL. */
+/* Sends the notification: calls the notifier, else writes to call_fd, if there
+ * is one. If the peer made the descriptor block, the queue gets VQ_FAULT_CALL.
+ */
 void vq_dev_notify(struct vq_dev *vq);
 
 /* Returns whether the driver has never made a chain available. Only reads the

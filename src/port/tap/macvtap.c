@@ -2,11 +2,10 @@
 /* The port type `macvtap`: its options. Control thread. */
 #include "macvtap.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <linux/if_link.h>
-#include <stdlib.h>
 
+#include "ether_text.h"
 #include "tap.h"
 #include "types.h"
 
@@ -50,31 +49,6 @@ static const struct opt_row macvtap_rows[] = {
 	{ NULL },
 };
 
-static int read_mac(const char *text, uint8_t mac[ETH_ALEN], struct err *err)
-{
-	const char *at = text;
-	uint8_t any = 0;
-
-	for (unsigned i = 0; i < ETH_ALEN; i++) {
-		char *end;
-		unsigned long byte = strtoul(at, &end, 16);
-
-		if (!isxdigit((unsigned char)*at) || byte > 0xff ||
-		    *end != (i + 1 < ETH_ALEN ? ':' : '\0'))
-			goto refuse;
-		mac[i] = (uint8_t)byte;
-		any |= mac[i];
-		at = end + 1;
-	}
-	if (any && !(mac[0] & 1))
-		return 0;
-refuse:
-	return err_set(err, -EINVAL,
-		       "mac=%s: must be an address of one interface, as "
-		       "52:54:00:12:34:56",
-		       text);
-}
-
 static int check_names(const struct macvtap_conf *c, struct err *err)
 {
 	int rc = 0;
@@ -106,7 +80,7 @@ static int open_interface(struct tap_if *t, const struct macvtap_conf *c,
 			       "%s: is for a macvtap that is made: needs link=",
 			       c->mac ? "mac" : "mode");
 	if (c->mac)
-		rc = read_mac(c->mac, wish.mac, err);
+		rc = ether_from_text("mac", c->mac, wish.mac, err);
 	if (rc)
 		return rc;
 	return c->link ? macvtap_make(t, &wish, c->queues, err)
