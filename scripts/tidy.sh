@@ -12,18 +12,23 @@ if [ ! -f "$build/compile_commands.json" ]; then
 	echo "tidy.sh: there is no $build/compile_commands.json" >&2
 	exit 1
 fi
-[ $# -gt 0 ] || mapfile -t -d '' < <(find src -name '*.c' -print0 | sort -z)
-[ $# -gt 0 ] || set -- "${MAPFILE[@]}"
 # Some sources are compiled again for tests, with other flags.
 flags=$(mktemp -d) || exit 1
 trap 'rm -rf "$flags"' EXIT
 python3 - "$build" "$flags" <<'END' || exit 1
-import json, sys
+import json, os, sys
 with open(f'{sys.argv[1]}/compile_commands.json') as f:
     commands = [c for c in json.load(f) if not c['output'].startswith('tests/')]
 with open(f'{sys.argv[2]}/compile_commands.json', 'w') as f:
     json.dump(commands, f)
+with open(f'{sys.argv[2]}/sources', 'w') as f:
+    for c in sorted(commands, key=lambda c: c['file']):
+        path = os.path.join(c['directory'], c['file'])
+        print(os.path.relpath(path), end='\0', file=f)
 END
+# What this build leaves out has no flags.
+[ $# -gt 0 ] || mapfile -t -d '' <"$flags/sources"
+[ $# -gt 0 ] || set -- "${MAPFILE[@]}"
 # On success clang-tidy's output only counts the warnings of system headers, so
 # the output of a run is printed only when it fails.
 printf '%s\0' "$@" | xargs -0 -n 1 -P "$(nproc)" sh -c '
