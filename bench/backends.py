@@ -46,7 +46,7 @@ class Sockets:
     needs_root, peers, sizes = False, ('loop', 'qemu'), SIZES
 
     def __init__(self, netdev, is_stream, header='-'):
-        self.netdev = netdev
+        self.netdev, self.netdevs = netdev, (netdev, netdev)
         self.mode = 'stream' if is_stream else 'dgram'
         self.header = header
 
@@ -83,7 +83,7 @@ class Interfaces:
     needs_root = True
 
     def __init__(self, netdev, mode, peers, sizes, veth=False):
-        self.netdev, self.mode, self.peers = netdev, mode, peers
+        self.netdevs, self.mode, self.peers = (netdev, netdev), mode, peers
         self.sizes, self.veth = sizes, veth
         self.ours = [f'rwb{n}' for n in 'ab']
         self.theirs = [f'rwg{n}' for n in 'ab'] if veth else self.ours
@@ -110,11 +110,46 @@ class Interfaces:
             ip('link', 'del', link)
 
 
+class Vxlan(Interfaces):
+    """Frames come in by a tap and leave by a tunnel; the generator has the
+    other end of the tunnel's way."""
+
+    def __init__(self, options=''):
+        super().__init__('', '', (), (1500, TSO))
+        self.netdevs = ('tap,ifname={at},script=no', 'vxlan,vni=7,'
+                        'local=10.99.0.1,remote=10.99.0.2' + options)
+        self.theirs = [self.ours[0], 'rwgb']
+
+    def place(self, _):
+        ip('link', 'add', self.ours[1], 'type', 'veth', 'peer', 'name',
+           self.theirs[1])
+        for link in (self.ours[1], self.theirs[1]):
+            ip('link', 'set', link, 'mtu', '1600', 'up')
+        ip('addr', 'add', '10.99.0.1/24', 'dev', self.ours[1])
+        ip('neigh', 'add', '10.99.0.2', 'lladdr', '02:00:00:00:00:99', 'dev',
+           self.ours[1])
+        return [(at, '') for at in self.ours]
+
+    def started(self):
+        ip('link', 'set', self.ours[0], 'up')
+
+    def end(self):
+        ip('link', 'del', self.ours[1])
+
+
+class Xdp(Interfaces):
+    def loop(self, _):
+        return ['xdploop', *self.ours]
+
+
 KINDS = {
     'tap': Interfaces('tap,ifname={at},script=no', 'tap', ('loop', 'qemu'),
                       (*SIZES, TSO)),
     'packet, veth': Interfaces('packet,ifname={at}', 'packet', ('loop',),
                                (*SIZES, TSO), veth=True),
+    'xdp, veth': Xdp('xdp,ifname={at}', 'xdp', ('loop',), SIZES, veth=True),
+    'vxlan': Vxlan(),
+    'vxlan, no UDP_SEGMENT': Vxlan(',udp-csum=off'),
     'stream, UNIX': Sockets('stream,server=on,addr.type=unix,addr.path={at}',
                             True),
     'stream, TCP': Sockets('stream,server=on,addr.type=inet,'
@@ -131,7 +166,8 @@ DEVICES = ('loop', 'qemu', 'ringway')
 
 def command(device, kind, size, folder, places):
     """Returns the command line of the device."""
-    netdevs = [kind.netdev.format(at=at, to=to) for at, to in places]
+    netdevs = [text.format(at=at, to=to)
+               for text, (at, to) in zip(kind.netdevs, places)]
     if device == 'loop':
         program, *args = kind.loop(size)
         return [f'{h.OUT}/bin/{program}', *args]
@@ -262,7 +298,7 @@ def main():
     p.add_argument('--kind', action='append', choices=list(KINDS))
     args = p.parse_args()
     os.makedirs(h.OUT, exist_ok=True)
-    h.build('sockgen', 'netgen')
+    h.build('sockgen', 'netgen', 'xdploop')
     kinds, devices = args.kind or list(KINDS), list(DEVICES)
     if not enter_namespace():
         print('ports over interfaces are left out: they need root')

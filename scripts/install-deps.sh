@@ -29,6 +29,7 @@ packages() {
 		echo iproute2 ethtool curl
 		echo bpftool	# a program beside the xdp port's
 		echo passt	# a peer of the stream port
+		echo openvswitch-switch # a peer of the tunnels
 		echo vde-switch vdeplug # what the vde port plugs into
 		echo user-mode-linux # a kernel with VLAN filtering in its bridge
 		packages guest

@@ -98,12 +98,13 @@ static int open_tap(const char *name)
 	return fd;
 }
 
-/* Returns the frames that came in by interface @name. /proc knows those of our
- * namespace; /sys those of the namespace that it was mounted in. */
-static uint64_t count_received(const char *name)
+/* Returns the frames of @size bytes that came in by interface @name; of large
+ * ones, which may come in pieces, as many as the bytes are. /proc knows those
+ * of our namespace; /sys those of the namespace that it was mounted in. */
+static double count_received(const char *name, unsigned size)
 {
 	char line[512], key[IFNAMSIZ + 1];
-	unsigned long long bytes, frames = 0;
+	unsigned long long bytes = 0, frames = 0;
 	FILE *f = fopen("/proc/net/dev", "r");
 
 	snprintf(key, sizeof(key), "%s:", name);
@@ -115,7 +116,7 @@ static uint64_t count_received(const char *name)
 	}
 	if (f)
 		fclose(f);
-	return frames;
+	return size > ETH_FRAME_LEN ? (double)bytes / size : (double)frames;
 }
 
 /* Writes a frame of @size bytes with its header before it. */
@@ -160,8 +161,7 @@ static void generate(unsigned size, double seconds, const char *out,
 	struct iovec v = { room[0], PACK_HDR + size };
 	struct mmsghdr m[BURST] = { 0 };
 	int fd = open_packet(in, false);
-	double warm, end;
-	uint64_t before;
+	double warm, end, before;
 
 	/* A learning switch sees the address that the frames go to. */
 	make_frame(room[0], 60, 2, 1);
@@ -179,11 +179,11 @@ static void generate(unsigned size, double seconds, const char *out,
 	while (now() < warm)
 		sendmmsg(fd, m, BURST, MSG_DONTWAIT);
 	warm = now();
-	before = count_received(in);
+	before = count_received(in, size);
 	while (now() < end)
 		sendmmsg(fd, m, BURST, MSG_DONTWAIT);
 	printf("%.4f\n",
-	       (double)(count_received(in) - before) / (now() - warm) / 1e6);
+	       (count_received(in, size) - before) / (now() - warm) / 1e6);
 }
 
 static void wait_for(int fd)
