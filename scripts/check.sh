@@ -17,8 +17,7 @@
 #             for themselves, while no other step runs
 #   check.sh [STEP...]      without arguments: all of them
 # Two steps run at a time (RINGWAY_CHECK_JOBS); a step that needs the build of
-# another runs after it. System tests without guests mostly wait, so two of a
-# step run at a time (pytest-xdist). Each step prints a line at its end and logs to
+# another runs after it. Each step prints a line at its end and logs to
 # build-check/. The last line is the sum over all test runs; a step that fails
 # before its tests counts as one failure. pytest gets PYTEST_ARGS.
 set -u
@@ -191,12 +190,12 @@ run() {
 	threads) CC=clang build_and_test threads threads -Doptimization=1 \
 		-Db_sanitize=thread -Db_lundef=false ;;
 	tidy) findings tidy '\(error\|warning\): ' scripts/tidy.sh "$out/gcc" ;;
-	system) system_tests system gcc "not guests and $shared" -n 2 ;;
+	system) system_tests system gcc "not guests and $shared" ;;
 	guests) system_tests guests gcc "guests and $shared" ;;
 	fuzz) fuzz ;;
-	asan) system_tests asan sanitize "not guests and $shared" -n 2 ;;
+	asan) system_tests asan sanitize "not guests and $shared" ;;
 	tsan) system_tests tsan threads \
-		"not guests and not measures and not shares" -n 2 ;;
+		"not guests and not measures and not shares" ;;
 	alone)
 		system_tests alone gcc "measures or alone"
 		system_tests alone-asan sanitize \

@@ -24,7 +24,7 @@ packages() {
 		packages build
 		echo clang libclang-rt-14-dev llvm # sanitizers, their traces
 		echo clang-format clang-tidy
-		echo python3 python3-pytest python3-pytest-xdist python3-scapy
+		echo python3 python3-pytest python3-scapy
 		echo dpdk-dev librte-net-virtio23 librte-mempool-ring23 # testpmd
 		echo iproute2 ethtool curl
 		echo bpftool	# a program beside the xdp port's

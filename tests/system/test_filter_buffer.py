@@ -11,6 +11,8 @@ from frames import (BROADCAST, GSO_TCPV4, NEEDS_CSUM, checksums_are_good,
 from test_filter_dump import dump, numbers, read, wait_frames
 from vufront import OFFLOADS
 
+pytestmark = pytest.mark.alone
+
 
 def start(up, *objects, **options):
     extra = []

@@ -12,6 +12,7 @@ from test_filter_mirror import connect, redirector, wait_state
 from test_tap import iperf, name, namespaces  # noqa: F401
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.root,
     pytest.mark.skipif(not os.path.exists('/dev/net/tun'),
                        reason='there is no /dev/net/tun'),

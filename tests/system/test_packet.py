@@ -120,6 +120,7 @@ def test_tcp_between_namespaces(up, namespaces, queues):  # noqa: F811
         assert iperf(namespaces, a, '10.77.1.2', '-R') > 50e6
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize('queues', [1, 2])
 def test_interface_that_goes(up, queues):
     """The daemon and other ports go on, without CPU time. The port takes the

@@ -14,7 +14,7 @@ from frames import BROADCAST, checksums_are_good, ether, mac
 from test_packet import TAGS, raw, receive, veth
 from test_tap import iperf, name, namespaces, sh, state  # noqa: F401
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.alone]
 
 
 @pytest.fixture(autouse=True)
