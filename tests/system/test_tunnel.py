@@ -12,6 +12,13 @@ NEAR4, FAR4, NEAR6, FAR6 = '10.78.0.1', '10.78.0.2', 'fd78::1', 'fd78::2'
 GUEST, PEER = '10.79.0.1', '10.79.0.2'
 
 
+def lost(rx):
+    """Returns the drops, without those of frames that the kernel sent on its
+    own before the other port had its link."""
+    return {k: v for k, v in rx.get('drops', {}).items()
+            if k != 'rx-no-receiver'}
+
+
 class Underlay:
     """Two namespaces that a veth pair connects, and a guest's."""
 
@@ -95,7 +102,7 @@ def test_vxlan_unicast(up, underlay, near, far, options, device):
     s = u.up(up, f'vxlan,id=v,vni=7,remote={far}{options}')
     check_ping(u)
     rx, = s.call('port.show', id='v')['stats']['rx']
-    assert not rx.get('drops')
+    assert not lost(rx)
 
 
 # Ours, and the kernel's device for the other end.
@@ -123,7 +130,7 @@ def test_other_devices(up, underlay, line, device):
     check_ping(u)
     check_tcp(u, s, stays_large='gre' not in device)
     rx, = s.call('port.show', id='v')['stats']['rx']
-    assert not rx.get('drops')
+    assert not lost(rx)
 
 
 def check_tcp(u, s, port='v', stays_large=True):
@@ -198,7 +205,7 @@ def test_two_ringways(up, underlay, tap, tunnel):
     assert size > 2000, 'frames were not merged'
     far = p.far.call('port.show', id='v')
     rx, = far['stats']['rx']
-    assert not rx.get('drops')
+    assert not lost(rx)
     if 'gre' not in tunnel:
         assert rx['frames'] > 2 * far['state']['endpoint']['calls'] > 0
 
