@@ -25,6 +25,7 @@ struct dgram_link {
 		     * socket of its own for this, others the same */
 	struct sock_addr remote; /* [const] len 0: out_fd is connected */
 	bool has_remote;	 /* [const] false: there is nobody to send to */
+	bool is_joined;		 /* [const] UDP_GRO: datagrams may be joined */
 	bool has_end;		 /* [const] SOCK_SEQPACKET: an empty message is
 				  * the end of the connection */
 	uint32_t frame_max;	 /* [const] longer frames are not sent; 0: all

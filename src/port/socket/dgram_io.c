@@ -18,6 +18,21 @@
 /* Errors in a row after which a queue waits for the next event. */
 #define ERRORS_MAX 16
 
+bool sock_is_dry(int got, int error, unsigned *errors)
+{
+	/* Not after fewer than were wanted: an error ends a call early, and the
+	 * next call returns it. An error is about an earlier datagram of ours
+	 * that nobody wanted, or about one that the kernel cannot describe to
+	 * us; others may follow. One that stays must not keep the worker busy.
+	 */
+	bool is_dry = got == 0 || (got < 0 && error == EAGAIN) ||
+		      (got < 0 && ++*errors == ERRORS_MAX);
+
+	if (got > 0 || is_dry)
+		*errors = 0;
+	return is_dry;
+}
+
 /* Returns how many datagrams came, up to @want. */
 static unsigned receive(struct dgram_link *l, unsigned want)
 {
@@ -34,18 +49,9 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 	stat_inc(&l->rx.stats.calls);
 	while (unlikely(l->has_end) && got > 0 && !l->in[got - 1].msg_len)
 		got--;
-	if (got > 0) {
-		/* Not dry, even after less than @want: an error ends a call
-		 * early, and the next call returns it. */
-		l->errors = 0;
+	l->is_dry = sock_is_dry(got, errno, &l->errors);
+	if (got > 0)
 		return (unsigned)got;
-	}
-	/* An error is about an earlier datagram of ours that nobody wanted, or
-	 * about one that the kernel cannot describe to us; others may follow.
-	 * One that stays must not keep the worker busy. */
-	l->is_dry = !got || errno == EAGAIN || ++l->errors == ERRORS_MAX;
-	if (l->is_dry)
-		l->errors = 0;
 	/* packet: offloads that PACKET_VNET_HDR has no words for */
 	if (got < 0 && errno == EINVAL && l->encap && l->encap->wants_control)
 		stat_inc(&l->rx.stats.drops[DROP_RX_BAD_OFFLOAD]);
@@ -60,7 +66,7 @@ static struct mmsghdr *next_datagram(struct dgram_link *l, uint8_t **data,
 	struct mmsghdr *m = &l->in[l->next];
 
 	if (!l->at)
-		l->piece = l->control ? udp_gro_size(&m->msg_hdr) : 0;
+		l->piece = l->is_joined ? udp_gro_size(&m->msg_hdr) : 0;
 	*data = (uint8_t *)l->slot[l->next].iov_base + l->at;
 	*len = m->msg_len - l->at;
 	if (l->piece && *len > l->piece) {
@@ -168,8 +174,6 @@ static void prepare_messages(struct dgram_link *l)
 
 int dgram_link_init(struct dgram_link *l, struct port *p)
 {
-	bool wants_control = l->encap && l->encap->wants_control;
-
 	l->rx = (struct rxq){ .port = p, .can_hold = true, .event_fd = l->fd };
 	l->tx = (struct txq){ .port = p };
 	if (!l->frame_max)
@@ -181,11 +185,10 @@ int dgram_link_init(struct dgram_link *l, struct port *p)
 	l->in = calloc(BURST_MAX, sizeof(*l->in));
 	l->out = calloc(BURST_MAX, sizeof(*l->out));
 	l->sender = calloc(BURST_MAX, sizeof(*l->sender));
-	if (udp_is_udp(l->fd) && !udp_set_gro(l->fd))
-		wants_control = true;
+	l->is_joined = udp_is_udp(l->fd) && !udp_set_gro(l->fd);
 	if (udp_is_udp(l->out_fd))
 		l->join_max = UINT16_MAX;
-	if (wants_control) {
+	if (l->is_joined || (l->encap && l->encap->wants_control)) {
 		l->control = calloc(BURST_MAX, sizeof(*l->control));
 		if (!l->control)
 			goto fail;

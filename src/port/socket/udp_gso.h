@@ -61,20 +61,29 @@ static inline size_t udp_gro_size(struct msghdr *m)
 	return 0;
 }
 
+/* Adds a control message to those of @m, whose room is large enough. */
+static inline void sock_put_control(struct msghdr *m, int level, int type,
+				    const void *data, size_t size)
+{
+	struct cmsghdr *c =
+		(struct cmsghdr *)(void *)((uint8_t *)m->msg_control +
+					   m->msg_controllen);
+
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(c), data, size);
+	m->msg_controllen += CMSG_SPACE(size);
+}
+
 /* Has @m cut into datagrams of @size bytes; @control has UDP_GSO_CONTROL bytes
  * and stays with @m. */
 static inline void udp_gso_set(struct msghdr *m, uint8_t *control,
 			       uint16_t size)
 {
-	struct cmsghdr *c;
-
 	m->msg_control = control;
-	m->msg_controllen = UDP_GSO_CONTROL;
-	c = CMSG_FIRSTHDR(m);
-	c->cmsg_level = SOL_UDP;
-	c->cmsg_type = UDP_SEGMENT;
-	c->cmsg_len = CMSG_LEN(sizeof(size));
-	memcpy(CMSG_DATA(c), &size, sizeof(size));
+	m->msg_controllen = 0;
+	sock_put_control(m, SOL_UDP, UDP_SEGMENT, &size, sizeof(size));
 }
 
 #endif

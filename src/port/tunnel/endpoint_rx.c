@@ -6,16 +6,15 @@
  * burst if this one is full.
  */
 #include <errno.h>
-#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "cycles.h"
 #include "key.h"
+#include "socket.h"
 #include "tunnel.h"
+#include "udp_gso.h"
 
-/* Errors in a row after which a queue waits for the next event. */
-#define ERRORS_MAX 16
 /* Datagrams of a call: of the largest ones, more do not stay in the cache. */
 #define BATCH 32
 
@@ -62,31 +61,16 @@ static void receive(struct endpoint *e, unsigned want)
 	stage_mark(STAGE_SYSCALL);
 	stat_inc(&e->rx.stats.calls);
 	e->cut = e->cut_off = e->got = 0;
-	if (got > 0) {
-		/* Not dry, even after less than @want: an error ends a call
-		 * early, and the next call returns it. */
-		e->errors = 0;
+	e->is_dry = sock_is_dry(got, errno, &e->errors);
+	if (got > 0)
 		e->got = (unsigned)got;
-		for (unsigned i = 0; i < e->got; i++)
-			name_host(e, i);
-		return;
-	}
-	/* An error is about an earlier datagram; others may follow. One that
-	 * stays must not keep the worker busy. */
-	e->is_dry = !got || errno == EAGAIN || ++e->errors == ERRORS_MAX;
-	if (e->is_dry)
-		e->errors = 0;
+	for (unsigned i = 0; i < e->got; i++)
+		name_host(e, i);
 }
 
-/* What the kernel says about a message. */
-struct message {
-	uint32_t size;	/* of each datagram that was put together in it */
-	bool is_marked; /* the outer packet met congestion */
-};
-
-static struct message look_at(struct msghdr *m, uint32_t len)
+static struct endpoint_message look_at(struct msghdr *m, uint32_t len)
 {
-	struct message what = { .size = len };
+	struct endpoint_message what = { .size = len };
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		int value = 0;
@@ -160,11 +144,13 @@ static bool take(struct endpoint *e, unsigned n, uint8_t *data, uint32_t len,
 static bool cut(struct endpoint *e, unsigned n, uint32_t now)
 {
 	struct mmsghdr *m = &e->in[e->cut];
-	struct message what = look_at(&m->msg_hdr, m->msg_len);
 	uint8_t *data = (uint8_t *)e->slot[e->cut].iov_base + e->cut_off;
 	const struct sock_addr *from = &e->sender[e->cut];
-	uint32_t len = MIN(what.size, m->msg_len - e->cut_off);
+	uint32_t len;
 
+	if (!e->cut_off)
+		e->message = look_at(&m->msg_hdr, m->msg_len);
+	len = MIN(e->message.size, m->msg_len - e->cut_off);
 	e->cut_off += len;
 	if (e->cut_off == m->msg_len) {
 		e->cut++;
@@ -176,7 +162,8 @@ static bool cut(struct endpoint *e, unsigned n, uint32_t now)
 	}
 	if (!take(e, n, data, len, from, now))
 		return false;
-	if (likely(!what.is_marked) || encap_mark_congested(&e->store.raw[n]))
+	if (likely(!e->message.is_marked) ||
+	    encap_mark_congested(&e->store.raw[n]))
 		return true;
 	count_drop(e, e->from[n], DROP_RX_CONGESTED);
 	return false;

@@ -2,12 +2,12 @@
 /* The sockets of an endpoint, see tunnel.h. Control thread. */
 #include <errno.h>
 #include <linux/filter.h>
-#include <netinet/udp.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "fd.h"
 #include "tunnel.h"
+#include "udp_gso.h"
 
 #define BUFFER	     (4 << 20) /* the kernel may grant less */
 #define PROTOCOL_GRE 47
@@ -77,7 +77,7 @@ int endpoint_open_receiver(struct endpoint *e)
 		return rc;
 	/* Kernels before 5.0 have no UDP_GRO: datagrams come one by one. */
 	if (c->encap->udp_port)
-		set_option(e->fd, SOL_UDP, UDP_GRO, 1);
+		udp_set_gro(e->fd);
 	/* Only what is sent to groups that this socket joins; IPv6 has it since
 	 * 4.20. */
 	set_option(e->fd, level, is_v6 ? IPV6_MULTICAST_ALL : IP_MULTICAST_ALL,

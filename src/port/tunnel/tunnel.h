@@ -50,6 +50,12 @@ struct endpoint_conf {
 	bool zero_csum6;	/* takes UDP over IPv6 without checksum */
 };
 
+/* What the kernel says about a message. */
+struct endpoint_message {
+	uint32_t size;	/* of each datagram that was put together in it */
+	bool is_marked; /* the outer packet met congestion */
+};
+
 struct endpoint {
 	struct endpoint *next;		    /* [ctl] list of all */
 	struct vswitch *sw;		    /* [ctl] whose it is */
@@ -71,6 +77,7 @@ struct endpoint {
 	struct iovec slot[BURST_MAX];
 	unsigned got, cut; /* datagrams received; those dealt with */
 	uint32_t cut_off;  /* bytes dealt with of datagram `cut` */
+	struct endpoint_message message; /* about that one */
 	struct store store;
 	struct tunnel *from[BURST_MAX]; /* of the store's entries; NULL: it is
 					 * gone */

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <netinet/ip6.h>
-#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -18,6 +17,7 @@
 #include "offload.h"
 #include "socket.h"
 #include "tunnel.h"
+#include "udp_gso.h"
 
 /* Limits of one datagram that the kernel cuts. */
 #define SEGMENTS_MAX BURST_MAX
@@ -54,20 +54,6 @@ static struct route find_route(struct tunnel *t, struct frame *f, uint32_t now)
 	return r;
 }
 
-static void put_control(struct msghdr *m, int level, int type, const void *data,
-			size_t size)
-{
-	struct cmsghdr *c =
-		(struct cmsghdr *)(void *)((uint8_t *)m->msg_control +
-					   m->msg_controllen);
-
-	c->cmsg_level = level;
-	c->cmsg_type = type;
-	c->cmsg_len = CMSG_LEN(size);
-	memcpy(CMSG_DATA(c), data, size);
-	m->msg_controllen += CMSG_SPACE(size);
-}
-
 /* Names the interface and our address, where options give them. */
 static void put_source(const struct tunnel *t, struct msghdr *m)
 {
@@ -80,13 +66,15 @@ static void put_source(const struct tunnel *t, struct msghdr *m)
 
 		if (t->source.len)
 			info.ipi6_addr = t->source.in6.sin6_addr;
-		put_control(m, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+		sock_put_control(m, IPPROTO_IPV6, IPV6_PKTINFO, &info,
+				 sizeof(info));
 	} else {
 		struct in_pktinfo info = { .ipi_ifindex = ifindex };
 
 		if (t->source.len)
 			info.ipi_spec_dst = t->source.in.sin_addr;
-		put_control(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+		sock_put_control(m, IPPROTO_IP, IP_PKTINFO, &info,
+				 sizeof(info));
 	}
 }
 
@@ -105,13 +93,14 @@ static void begin(struct tunnel *t, unsigned i, const struct route *r,
 			      .msg_control = t->out->control[i] };
 	put_source(t, m);
 	if (unlikely(t->ttl))
-		put_control(m, level, is_v6 ? IPV6_HOPLIMIT : IP_TTL, &t->ttl,
-			    sizeof(t->ttl));
+		sock_put_control(m, level, is_v6 ? IPV6_HOPLIMIT : IP_TTL,
+				 &t->ttl, sizeof(t->ttl));
 	if (unlikely(tos))
-		put_control(m, level, is_v6 ? IPV6_TCLASS : IP_TOS, &tos,
-			    sizeof(tos));
+		sock_put_control(m, level, is_v6 ? IPV6_TCLASS : IP_TOS, &tos,
+				 sizeof(tos));
 	if (segment)
-		put_control(m, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment));
+		sock_put_control(m, SOL_UDP, UDP_SEGMENT, &segment,
+				 sizeof(segment));
 	if (!m->msg_controllen)
 		m->msg_control = NULL;
 }
@@ -161,28 +150,27 @@ static bool put_frame(struct tunnel *t, unsigned i, struct frame *f,
 	return true;
 }
 
-/* Sends the first frames that make a run. Returns how many of them are
- * finished; 0 when the first one makes none, or shall wait (*@waits). */
+/* Sends the first frames that make a run, each by its @route. Returns how many
+ * of them are finished; 0 when the first one makes none, or shall wait
+ * (*@waits). */
 static unsigned send_run(struct tunnel *t, struct frame *const *frames,
-			 unsigned n, uint32_t now, bool *waits)
+			 const struct route *route, unsigned n, bool *waits)
 {
 	enum drop_reason reason = DROP_COUNT;
 	unsigned count = 0, used = 0, sent;
-	int fd = -1;
 
 	for (; count < n && !frames[count]->hdr.gso_type; count++) {
-		struct route r = find_route(t, frames[count], now);
+		const struct route *r = &route[count];
 
-		if (!r.to || (count && r.fd != fd))
+		if (!r->to || r->fd != route->fd)
 			break;
-		begin(t, count, &r, r.to, 0);
+		begin(t, count, r, r->to, 0);
 		if (!put_frame(t, count, frames[count], t->seq + count, &used))
 			break;
-		fd = r.fd;
 	}
 	if (!count)
 		return 0;
-	sent = send_messages(t, fd, 0, count, &reason);
+	sent = send_messages(t, route->fd, 0, count, &reason);
 	t->seq += sent;
 	if (sent)
 		return sent;
@@ -313,9 +301,8 @@ static void send_to_all(struct tunnel *t, const struct route *r,
 }
 
 /* Sends a frame that makes no run. Returns false when it shall wait. */
-static bool send_alone(struct tunnel *t, struct frame *f, uint32_t now)
+static bool send_alone(struct tunnel *t, struct frame *f, const struct route *r)
 {
-	struct route r = find_route(t, f, now);
 	struct outcome o = { 0 };
 	struct batch b = { .count = 1 };
 	struct gso_iter it;
@@ -324,9 +311,9 @@ static bool send_alone(struct tunnel *t, struct frame *f, uint32_t now)
 		t->encap->put(&t->conf, f, 0, t->out->hdr[0]);
 		gso_iter_init(&it, f, 0);
 		while (o.reason != DROP_COUNT && next_segments(t, &it, &b, &o))
-			send_to_all(t, &r, &b, &o);
+			send_to_all(t, r, &b, &o);
 	} else if (put_frame(t, 0, f, t->seq, &b.end[0])) {
-		send_to_all(t, &r, &b, &o);
+		send_to_all(t, r, &b, &o);
 		t->seq++;
 	} else {
 		note_failure(&o, DROP_TX_TOO_BIG, 1);
@@ -348,16 +335,19 @@ unsigned tunnel_tx_burst(struct txq *tx, struct frame *const *frames,
 			 unsigned n)
 {
 	struct tunnel *t = container_of(tx, struct tunnel, tx);
+	struct route route[BURST_MAX];
 	uint32_t now = peers_now();
 	unsigned done = 0;
 	bool waits = false;
 
+	for (unsigned i = 0; i < n; i++)
+		route[i] = find_route(t, frames[i], now);
 	while (done < n && !waits) {
-		unsigned some =
-			send_run(t, frames + done, n - done, now, &waits);
+		unsigned some = send_run(t, frames + done, route + done,
+					 n - done, &waits);
 
 		if (!some && !waits)
-			waits = !send_alone(t, frames[done], now);
+			waits = !send_alone(t, frames[done], &route[done]);
 		done += some ? some : !waits;
 	}
 	return done;

@@ -90,6 +90,7 @@ static struct vde_port *create_port(const struct port_env *env,
 		return NULL;
 	v->loop = env->loop;
 	v->ctl_fd = v->data_fd = v->link.fd = v->link.out_fd = -1;
+	v->link.fd = v->link.out_fd = -1;
 	v->link.has_remote = true;
 	v->is_url = sock && strstr(sock, "://");
 	v->link.frame_max = v->is_url ? VDE_PLUG_FRAME_MAX : VDE_FRAME_MAX;

@@ -46,10 +46,11 @@ static void on_lag(struct loop_watch *w, uint32_t events)
 static void send_late(struct xdp_port *x)
 {
 	bool is_busy = false;
+	uint64_t calls = 0; /* the queues' own counters are the workers' */
 
 	for (unsigned i = 0; i < x->count; i++)
 		if (x->q[i]->fd >= 0)
-			is_busy |= xdp_send(x->q[i]);
+			is_busy |= xdp_send(x->q[i], &calls);
 	if (is_busy && port_link_is_up(&x->port))
 		loop_timer_arm(x->port.loop, &x->lag_timer, LAG_MS,
 			       on_lag_timer);

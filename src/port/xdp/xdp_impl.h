@@ -77,7 +77,8 @@ bool xdp_rx_arm(struct rxq *rx);
 unsigned xdp_tx_burst(struct txq *tx, struct frame *const *frames, unsigned n);
 
 /* Makes the kernel send the frames in the ring. Returns whether some are left
- * because the interface is busy. Any thread. */
-bool xdp_send(struct xdp_queue *q);
+ * because the interface is busy. Adds its system calls to *@made. Any thread.
+ */
+bool xdp_send(struct xdp_queue *q, uint64_t *made);
 
 #endif

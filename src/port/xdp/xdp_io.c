@@ -60,8 +60,10 @@ unsigned xdp_rx_burst(struct rxq *rx, struct burst *b)
 				b, n, snap);
 	if (got)
 		xsk_ring_cons__release(&q->rx_ring, got);
-	else if (unlikely(xsk_ring_prod__needs_wakeup(&q->fill)))
+	else if (unlikely(xsk_ring_prod__needs_wakeup(&q->fill))) {
+		stat_inc(&rx->stats.calls);
 		recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+	}
 	stage_mark(STAGE_SNAPSHOT);
 	store_received(&q->store, n);
 	return n;
@@ -119,7 +121,7 @@ static uint32_t unsent(const struct xdp_queue *q)
 	return shm_load(q->tx_ring.producer) - shm_load(q->tx_ring.consumer);
 }
 
-bool xdp_send(struct xdp_queue *q)
+bool xdp_send(struct xdp_queue *q, uint64_t *made)
 {
 	uint32_t left = unsent(q);
 	unsigned calls = left / SENT_PER_CALL + 1;
@@ -127,6 +129,7 @@ bool xdp_send(struct xdp_queue *q)
 	if (!left || !xsk_ring_prod__needs_wakeup(&q->tx_ring))
 		return false;
 	for (; calls && left; calls--) {
+		stat_inc(made);
 		if (sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 &&
 		    errno != EAGAIN && errno != EBUSY && errno != ENOBUFS)
 			return false; /* the interface is down or gone */
@@ -169,8 +172,7 @@ unsigned xdp_tx_burst(struct txq *tx, struct frame *const *frames, unsigned n)
 	if (count)
 		xsk_ring_prod__submit(&q->tx_ring, count);
 	stat_add(&tx->stats.copies, count);
-	stat_inc(&tx->stats.calls);
-	if (unlikely(xdp_send(q)))
+	if (unlikely(xdp_send(q, &tx->stats.calls)))
 		fd_signal(q->lag_fd);
 	stage_mark(STAGE_SYSCALL);
 	return i;
