@@ -23,9 +23,8 @@
 #include "fd.h"
 #include "sock_stream.h"
 
-#define CONNECT_MS   5000  /* longest time of one try */
-#define DELAY_MAX_MS 60000 /* between tries */
-#define LISTEN_MS    1000  /* rest of a server that cannot accept */
+#define CONNECT_MS 5000 /* longest time of one try */
+#define LISTEN_MS  1000 /* rest of a server that cannot accept */
 /* Rest of a server between two connections, so that one that is opened again
  * and again costs little. */
 #define REST_MS 10
@@ -46,13 +45,6 @@ static void rest(struct peer *p, uint32_t ms)
 	peer_set_state(p, PEER_RETRYING);
 }
 
-/* Begins the time until the next try, which grows. */
-static void wait_for_try(struct peer *p)
-{
-	rest(p, p->delay_ms);
-	p->delay_ms = MIN(2 * p->delay_ms, (uint32_t)DELAY_MAX_MS);
-}
-
 /* The connection has ended, or could not be made. */
 void peer_end(struct peer *p, int end)
 {
@@ -60,10 +52,12 @@ void peer_end(struct peer *p, int end)
 
 	shm_store(&p->end, end);
 	fd_close(&p->fd);
+	if (was_connected)
+		retry_ended(&p->retry, (clock_ns() - p->since) / 1000000);
 	if (p->device.server)
 		rest(p, REST_MS);
 	else if (p->device.reconnect_ms)
-		wait_for_try(p);
+		rest(p, retry_take(&p->retry));
 	else
 		peer_set_state(p, PEER_DOWN);
 	log_limited(&p->log, LOG_LEVEL_INFO, "filter=%s: %s: %s: %s", p->filter,
@@ -75,7 +69,7 @@ static void begin_connection(struct peer *p)
 {
 	peer_io_reset(p);
 	sock_stream_tune(p->fd, p->device.addr.sa.sa_family);
-	p->delay_ms = p->device.reconnect_ms;
+	p->since = clock_ns();
 	stat_inc(&p->connections);
 	shm_store(&p->end, PEER_END_NONE);
 	peer_set_state(p, PEER_CONNECTED);
@@ -267,7 +261,7 @@ int peer_create(const struct peer_setup *setup, struct peer **out,
 	p->key = setup->key;
 	p->filter = setup->filter;
 	p->has_hdr = setup->has_hdr;
-	p->delay_ms = p->device.reconnect_ms;
+	retry_init(&p->retry, p->device.reconnect_ms);
 	p->fd = p->listener.fd = -1;
 	p->event_fd = fd_eventfd();
 	p->room = malloc(PEER_ROOM);

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "peer.h"
+#include "retry.h"
 #include "unix_sock.h"
 #include "wire.h"
 
@@ -40,10 +41,11 @@ struct peer {
 
 	/* [thread, before its start ctl] */
 	struct unix_listener listener;
-	int fd;		   /* the connection, or on its way */
-	uint64_t due;	   /* ns: end of PEER_CONNECTING and _RETRYING */
-	uint32_t delay_ms; /* until the next try */
-	uint8_t *room;	   /* bytes at..fill are there */
+	int fd;	      /* the connection, or on its way */
+	uint64_t due; /* ns: end of PEER_CONNECTING and _RETRYING */
+	struct retry retry;
+	uint64_t since; /* ns, begin of the connection */
+	uint8_t *room;	/* bytes at..fill are there */
 	size_t at, fill;
 	bool is_writing; /* [thread] out is not finished */
 	struct wire_out out;

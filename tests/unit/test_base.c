@@ -11,6 +11,7 @@
 #include "err.h"
 #include "fd.h"
 #include "loop.h"
+#include "retry.h"
 #include "util.h"
 
 static void test_range(void **state)
@@ -190,9 +191,33 @@ static void test_named_descriptors(void **state)
 	close(later);
 }
 
+static void test_retry(void **state)
+{
+	struct retry r = { 0 };
+
+	(void)state;
+	retry_init(&r, 1000);
+	for (uint32_t ms = 1000; ms < RETRY_MAX_MS; ms *= 2)
+		assert_int_equal(retry_take(&r), ms);
+	assert_int_equal(retry_take(&r), RETRY_MAX_MS);
+	assert_int_equal(retry_take(&r), RETRY_MAX_MS);
+	assert_true(retry_ended(&r, RETRY_SHORT_MS - 1));
+	assert_int_equal(retry_take(&r), RETRY_MAX_MS);
+	assert_false(retry_ended(&r, RETRY_SHORT_MS));
+	assert_int_equal(retry_take(&r), 1000);
+	/* a first delay beyond the bound stays */
+	retry_init(&r, 3600000);
+	assert_int_equal(retry_take(&r), 3600000);
+	assert_int_equal(retry_take(&r), 3600000);
+	retry_init(&r, UINT32_MAX);
+	assert_int_equal(retry_take(&r), UINT32_MAX);
+	assert_int_equal(retry_take(&r), UINT32_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_retry),
 		cmocka_unit_test(test_range),
 		cmocka_unit_test(test_err),
 		cmocka_unit_test(test_loop),

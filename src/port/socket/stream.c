@@ -99,7 +99,7 @@ static int stream_starting(const struct port *p, struct err *err)
 	const struct stream_port *s = to_stream(p);
 	char where[SOCK_ADDR_TEXT];
 
-	if (s->state == STREAM_CONNECTING && !s->reconnect_ms)
+	if (s->state == STREAM_CONNECTING && !s->retry.first_ms)
 		return 1;
 	if (s->state != STREAM_DOWN || s->connections)
 		return 0;
@@ -139,7 +139,7 @@ int stream_create(const struct port_env *env, const struct port_conf *common,
 	s->key = setup->key;
 	s->addr = setup->addr;
 	s->server = setup->server;
-	s->reconnect_ms = s->delay_ms = setup->reconnect_ms;
+	retry_init(&s->retry, setup->reconnect_ms);
 	s->fd = s->listener.fd = -1;
 	if (port_init(&s->port, env, setup->type, &stream_ops, common, 1)) {
 		stream_link_fini(&s->link);

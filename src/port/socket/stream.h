@@ -12,6 +12,7 @@
 #define RW_STREAM_H
 
 #include "log.h"
+#include "retry.h"
 #include "socket.h"
 #include "store.h"
 #include "unix_sock.h"
@@ -83,13 +84,12 @@ struct stream_port {
 	const char *key;	       /* [const] static */
 	struct sock_addr addr;	       /* [const] */
 	bool server;		       /* [const] */
-	uint32_t reconnect_ms;	       /* [const] first delay; 0: never */
 	enum stream_state state;       /* [ctl] the rest too */
 	int fd;			       /* the connection, or on its way */
 	struct unix_listener listener; /* its path is NULL for TCP */
 	struct loop_watch listen_watch, connect_watch, news, writable;
 	struct loop_timer timer;
-	uint32_t delay_ms; /* until the next try */
+	struct retry retry;
 	uint64_t since_ms, connections;
 	struct sock_addr peer;
 	char reason[128]; /* of the last end; empty: none */

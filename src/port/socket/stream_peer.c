@@ -3,8 +3,8 @@
  * The connection of a stream port, see stream.h. Control thread.
  *
  * A server serves one peer at a time, as QEMU does; others wait in the backlog.
- * A client with reconnect= tries for ever, with a delay that doubles up to
- * DELAY_MAX_MS; without it the port stays down when its connection has ended.
+ * A client with reconnect= tries for ever, with a delay that grows (retry.h);
+ * without it the port stays down when its connection has ended.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +17,8 @@
 #include "stream.h"
 #include "workers.h"
 
-#define DELAY_MAX_MS 60000
-/* A connection that is shorter than this is followed by a rest of a server, so
- * that one that is opened again and again costs little. */
-#define SHORT_MS      1000
+/* Rest of a server after a short connection, so that one that is opened again
+ * and again costs little. */
 #define SHORT_REST_MS 10
 /* Rest of a server that cannot accept. */
 #define REST_MS 1000
@@ -55,13 +53,11 @@ static void go_on(struct stream_port *s, bool was_short)
 			listen_on(s);
 		return;
 	}
-	if (!s->reconnect_ms) {
+	if (!s->retry.first_ms) {
 		s->state = STREAM_DOWN;
 		return;
 	}
-	wait_ms(s, s->delay_ms);
-	s->delay_ms = MAX(s->reconnect_ms,
-			  MIN(2 * s->delay_ms, (uint32_t)DELAY_MAX_MS));
+	wait_ms(s, retry_take(&s->retry));
 }
 
 static void say_end(struct stream_port *s)
@@ -97,14 +93,12 @@ static void disconnect(struct stream_port *s)
 
 static void end_connection(struct stream_port *s)
 {
-	bool was_short = loop_now_ms() - s->since_ms < SHORT_MS;
+	bool was_short = retry_ended(&s->retry, loop_now_ms() - s->since_ms);
 
 	say_end(s);
 	disconnect(s);
 	log_limited(&s->log, LOG_LEVEL_INFO, "port=%s: disconnected: %s",
 		    s->port.name, s->reason);
-	if (!was_short)
-		s->delay_ms = s->reconnect_ms;
 	go_on(s, was_short);
 }
 
@@ -191,8 +185,8 @@ static void connect_failed(struct stream_port *s, const char *why)
 		log_limited(&s->log, LOG_LEVEL_INFO,
 			    "port=%s: cannot connect to %s: %s; %s",
 			    s->port.name, where, why,
-			    s->reconnect_ms ? "trying again"
-					    : "the port stays down");
+			    s->retry.first_ms ? "trying again"
+					      : "the port stays down");
 	s->said_waiting = true;
 	go_on(s, true);
 }
@@ -273,7 +267,7 @@ static int open_client(struct stream_port *s, struct err *err)
 
 	if (!rc)
 		return 0;
-	if (s->reconnect_ms) {
+	if (s->retry.first_ms) {
 		connect_failed(s, reason_of(rc));
 		return 0;
 	}

@@ -22,6 +22,7 @@
 
 #include "dgram.h"
 #include "log.h"
+#include "retry.h"
 
 /* The largest frame that vde_switch takes. It cuts longer ones. */
 #define VDE_FRAME_MAX 1518
@@ -64,7 +65,7 @@ struct vde_port {
 	char peer[UNIX_PATH_MAX_LEN + 1]; /* the switch's data socket */
 	struct loop_watch watch;	  /* of ctl_fd */
 	struct loop_timer timer;
-	uint32_t delay_ms; /* until the next try */
+	struct retry retry;
 	uint64_t since_ms, connections;
 	struct err reason; /* of the last end; empty: none */
 	bool said_waiting;

@@ -6,7 +6,7 @@
  * network.
  *
  * A port whose switch ends or does not answer tries again for ever, with a
- * delay that doubles from DELAY_MS to DELAY_MAX_MS.
+ * delay that grows from DELAY_MS on (retry.h).
  */
 #include <errno.h>
 #include <limits.h>
@@ -20,10 +20,7 @@
 #include "vde.h"
 #include "workers.h"
 
-#define DELAY_MS     1000
-#define DELAY_MAX_MS 60000
-/* A connection that is shorter than this does not shorten the delay. */
-#define SHORT_MS 1000
+#define DELAY_MS 1000
 /* Longest wait for the answer. */
 #define ANSWER_MS 2000
 /* Until this time a process that ends has not found its network. */
@@ -45,8 +42,7 @@ static void give_up(struct vde_port *v)
 	fd_close(&v->ctl_fd);
 	v->peer[0] = '\0';
 	v->state = VDE_RETRYING;
-	loop_timer_arm(v->loop, &v->timer, v->delay_ms, on_timer);
-	v->delay_ms = MIN(2 * v->delay_ms, (uint32_t)DELAY_MAX_MS);
+	loop_timer_arm(v->loop, &v->timer, retry_take(&v->retry), on_timer);
 }
 
 /* A try to connect has failed with v->reason. */
@@ -65,8 +61,7 @@ static void end_connection(struct vde_port *v, const char *why)
 	err_set(&v->reason, -EPIPE, "%s", why);
 	log_limited(&v->log, LOG_LEVEL_INFO, "port=%s: disconnected: %s",
 		    v->port.name, why);
-	if (loop_now_ms() - v->since_ms >= SHORT_MS)
-		v->delay_ms = DELAY_MS;
+	retry_ended(&v->retry, loop_now_ms() - v->since_ms);
 	give_up(v);
 }
 
@@ -284,7 +279,7 @@ void vde_peer_ended(struct vde_port *v, const char *why)
 
 int vde_peer_open(struct vde_port *v, struct err *err)
 {
-	v->delay_ms = DELAY_MS;
+	retry_init(&v->retry, DELAY_MS);
 	return begin(v, err);
 }
 

@@ -80,7 +80,7 @@ static int front_starting(const struct port *p, struct err *err)
 {
 	const struct front_port *f = to_front(p);
 
-	if (f->connections || f->reconnect_ms)
+	if (f->connections || f->retry.first_ms)
 		return 0;
 	if (f->state != FRONT_DOWN)
 		return 1;
@@ -168,8 +168,8 @@ static int create(const struct port_env *env, const struct port_conf *common,
 	f = create_port(env, common, c);
 	if (!f)
 		return err_set(err, -ENOMEM, "out of memory");
-	f->reconnect_ms =
-		c->reconnect_ms_given ? c->reconnect_ms : c->reconnect * 1000;
+	retry_init(&f->retry, c->reconnect_ms_given ? c->reconnect_ms
+						    : c->reconnect * 1000);
 	rc = front_peer_open(f, err);
 	if (rc) {
 		front_destroy(&f->port);

@@ -19,6 +19,7 @@
 #include "log.h"
 #include "offload.h"
 #include "port.h"
+#include "retry.h"
 #include "virtio.h"
 #include "vnet.h"
 #include "vnet_hdr.h"
@@ -118,7 +119,6 @@ struct front_port {
 	struct loop *loop;	 /* [const] */
 	char *path;		 /* [const] heap */
 	bool is_packed;		 /* [const] */
-	uint32_t reconnect_ms;	 /* [const] first delay; 0: never */
 	unsigned pairs;		 /* [const] */
 	struct front_pair *pair; /* [const] heap */
 	int news_fd;		 /* [const] workers tell of faults */
@@ -131,7 +131,7 @@ struct front_port {
 	uint64_t mem_size;
 	struct loop_watch news;
 	struct loop_timer timer;
-	uint32_t delay_ms; /* until the next try */
+	struct retry retry;
 	uint64_t since_ms, connections;
 	struct err reason; /* of the last end; empty: none */
 	bool said_waiting;

@@ -3,8 +3,8 @@
  * The connection of a vhost-user-front port with its back-end, see front.h.
  * Control thread.
  *
- * A port with reconnect= tries for ever, with a delay that doubles up to
- * DELAY_MAX_MS; without it the port stays down when its connection has ended.
+ * A port with reconnect= tries for ever, with a delay that grows (retry.h);
+ * without it the port stays down when its connection has ended.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,9 +16,6 @@
 #include "vu_show.h"
 #include "workers.h"
 
-#define DELAY_MAX_MS 60000
-/* A connection that is shorter than this does not shorten the delay. */
-#define SHORT_MS 1000
 /* Time limit of each answer. */
 #define ANSWER_MS 3000
 
@@ -45,14 +42,12 @@ static void disconnect(struct front_port *f)
 /* Arranges the next try, if there shall be one. */
 static void go_on(struct front_port *f)
 {
-	if (!f->reconnect_ms) {
+	if (!f->retry.first_ms) {
 		f->state = FRONT_DOWN;
 		return;
 	}
 	f->state = FRONT_RETRYING;
-	loop_timer_arm(f->loop, &f->timer, f->delay_ms, on_timer);
-	f->delay_ms = MAX(f->reconnect_ms,
-			  MIN(2 * f->delay_ms, (uint32_t)DELAY_MAX_MS));
+	loop_timer_arm(f->loop, &f->timer, retry_take(&f->retry), on_timer);
 }
 
 /* A connection, or a try to make one, has ended with f->reason. */
@@ -67,11 +62,11 @@ static void end(struct front_port *f, bool was_up)
 		log_limited(&f->log, LOG_LEVEL_INFO,
 			    "port=%s: no connection: %s; %s", f->port.name,
 			    f->reason.msg,
-			    f->reconnect_ms ? "trying again"
-					    : "the port stays down");
+			    f->retry.first_ms ? "trying again"
+					      : "the port stays down");
 	f->said_waiting = !was_up;
-	if (was_up && loop_now_ms() - f->since_ms >= SHORT_MS)
-		f->delay_ms = f->reconnect_ms;
+	if (was_up)
+		retry_ended(&f->retry, loop_now_ms() - f->since_ms);
 	go_on(f);
 }
 
@@ -321,9 +316,8 @@ int front_peer_open(struct front_port *f, struct err *err)
 
 	if (rc)
 		return err_set(err, rc, "%s", strerror(-rc));
-	f->delay_ms = f->reconnect_ms;
 	rc = begin(f, &f->reason);
-	if (rc && !f->reconnect_ms)
+	if (rc && !f->retry.first_ms)
 		return err_set(err, rc, "%s", f->reason.msg);
 	if (rc)
 		end(f, false);
