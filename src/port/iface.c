@@ -3,8 +3,6 @@
 #include "iface.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -24,12 +22,6 @@ static const struct {
 	[IFACE_GONE] = { "gone", false },
 	[IFACE_REFUSED] = { "refused", false },
 };
-
-static struct {
-	struct iface *first;	  /* list of all interfaces */
-	struct loop_watch events; /* watches the netlink socket @fd */
-	int fd;			  /* -1 without interfaces */
-} follow = { .fd = -1 };
 
 /* Returns the state of the interface with number @index, and its MTU. */
 static enum iface_state look(unsigned index, uint32_t *mtu)
@@ -99,8 +91,16 @@ static void enter(struct iface *i, enum iface_state state)
 		    *i->reason.msg ? ": " : "", i->reason.msg);
 }
 
-static void examine(struct iface *i)
+static bool concerns(const struct link_follower *f, unsigned index)
 {
+	const struct iface *i = container_of(f, const struct iface, follower);
+
+	return !i->index || i->index == index;
+}
+
+static void examine(struct link_follower *f)
+{
+	struct iface *i = container_of(f, struct iface, follower);
 	enum iface_state state = IFACE_GONE;
 
 	*i->reason.msg = '\0';
@@ -117,91 +117,18 @@ static void examine(struct iface *i)
 	enter(i, state);
 }
 
-static void examine_changed(void)
-{
-	for (struct iface *i = follow.first; i; i = i->next) {
-		if (!i->is_changed)
-			continue;
-		i->is_changed = false;
-		examine(i);
-	}
-}
-
-/* Marks the interfaces that an event about @index may concern; 0: all. */
-static void mark_changed(unsigned index)
-{
-	for (struct iface *i = follow.first; i; i = i->next)
-		i->is_changed |= !index || !i->index || i->index == index;
-}
-
-static void take_messages(const char *buf, size_t size)
-{
-	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
-
-	for (; NLMSG_OK(h, size); h = NLMSG_NEXT(h, size)) {
-		const struct ifinfomsg *m = NLMSG_DATA(h);
-
-		if ((h->nlmsg_type == RTM_NEWLINK ||
-		     h->nlmsg_type == RTM_DELLINK) &&
-		    h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)))
-			mark_changed((unsigned)m->ifi_index);
-	}
-}
-
-static void on_events(struct loop_watch *w, uint32_t events)
-{
-	_Alignas(struct nlmsghdr) char buf[16384];
-	ssize_t n;
-
-	(void)events;
-	while ((n = recv(w->fd, buf, sizeof(buf), 0)) != 0) {
-		if (n > 0)
-			take_messages(buf, (size_t)n);
-		else if (errno == ENOBUFS) /* events were lost */
-			mark_changed(0);
-		else if (errno != EINTR)
-			break;
-	}
-	examine_changed();
-}
-
-static void close_events(void)
-{
-	loop_watch_remove(&follow.events);
-	fd_close(&follow.fd);
-}
-
-static int open_events(struct loop *loop)
-{
-	struct sockaddr_nl sa = { .nl_family = AF_NETLINK,
-				  .nl_groups = RTMGRP_LINK };
-	int rc;
-
-	follow.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			   NETLINK_ROUTE);
-	if (follow.fd < 0 ||
-	    bind(follow.fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
-		rc = -errno;
-	else
-		rc = loop_watch_add(loop, &follow.events, follow.fd, EPOLLIN,
-				    on_events);
-	if (rc)
-		close_events();
-	return rc;
-}
-
 int iface_follow(struct iface *i, const struct iface_ops *ops,
 		 const struct port *p)
 {
-	int rc = follow.first ? 0 : open_events(p->loop);
+	int rc;
 
-	if (rc)
-		return rc;
 	i->ops = ops;
 	i->port = p;
-	i->next = follow.first;
-	follow.first = i;
-	i->is_listed = true;
+	i->follower.concerns = concerns;
+	i->follower.look = examine;
+	rc = link_events_follow(&i->follower, p->loop);
+	if (rc)
+		return rc;
 	/* It may have changed since it was found, before the events. */
 	i->state = look(i->index, &i->mtu);
 	if (i->state == IFACE_GONE)
@@ -215,17 +142,8 @@ int iface_follow(struct iface *i, const struct iface_ops *ops,
 
 void iface_leave(struct iface *i)
 {
-	struct iface **at = &follow.first;
-
-	if (!i->is_listed)
-		return;
-	while (*at != i)
-		at = &(*at)->next;
-	*at = i->next;
-	i->is_listed = false;
+	link_events_leave(&i->follower);
 	log_limit_fini(&i->log);
-	if (!follow.first)
-		close_events();
 }
 
 void iface_show(const struct iface *i, struct show *out)

@@ -3,15 +3,13 @@
  * The interface of the host that a port uses, followed by its name: its link
  * goes up and down, it may be deleted, and another one of that name may come.
  * Control thread.
- *
- * A netlink event says only which interface changed. Its present state is then
- * asked of the kernel, so neither the order of events nor a lost event matters.
  */
 #ifndef RW_IFACE_H
 #define RW_IFACE_H
 
 #include <net/if.h>
 
+#include "link_events.h"
 #include "log.h"
 #include "port.h"
 
@@ -46,8 +44,7 @@ struct iface {
 	uint32_t mtu;
 	enum iface_state state;
 	struct err reason; /* IFACE_REFUSED: why */
-	bool is_listed, is_changed;
-	struct iface *next;
+	struct link_follower follower;
 	struct log_limit log;
 };
 

@@ -60,7 +60,7 @@ static int create_queues(struct tap_port *t, unsigned count)
 static const struct {
 	const char *name;
 	bool has_link;
-	bool is_final;	  /* tap_examine() does not leave the state */
+	bool is_final;	  /* examine() does not leave the state */
 	bool is_starting; /* the end of a child leaves the state */
 } states[TAP_STATES] = {
 	[TAP_HELPER] = { "helper running", false, true, true },
@@ -110,8 +110,20 @@ void tap_fail(struct tap_port *t, const char *reason)
 	enter(t, TAP_FAILED);
 }
 
-void tap_examine(struct tap_port *t)
+/* An interface that was moved to another namespace is looked at after every
+ * event: those of its own are not reported here. */
+static bool concerns(const struct link_follower *f, unsigned index)
 {
+	const struct tap_port *t =
+		container_of(f, const struct tap_port, follower);
+
+	return t->tap.ifindex == index || t->state == TAP_ELSEWHERE;
+}
+
+/* Asks the kernel for the interface's state and makes it the port's. */
+static void examine(struct link_follower *f)
+{
+	struct tap_port *t = container_of(f, struct tap_port, follower);
 	enum tap_state state;
 
 	if (states[t->state].is_final)
@@ -165,7 +177,7 @@ int tap_take(struct tap_port *t, int fd, const char *what, struct err *err)
 static void release(struct tap_port *t)
 {
 	tap_helper_leave(t);
-	tap_link_leave(t);
+	link_events_leave(&t->follower);
 	detach_queues(t);
 	if (t->port.name)
 		port_fini(&t->port);
@@ -254,7 +266,11 @@ static int create_scripts(struct tap_port *t, const struct tap_setup *setup)
 static int start(struct tap_port *t, const struct tap_setup *setup,
 		 struct err *err)
 {
-	int rc = tap_link_follow(t);
+	int rc;
+
+	t->follower.concerns = concerns;
+	t->follower.look = examine;
+	rc = link_events_follow(&t->follower, t->loop);
 
 	if (!rc && setup->helper) {
 		t->state = TAP_HELPER;

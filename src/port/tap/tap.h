@@ -3,9 +3,9 @@
  * Ports on interfaces of the kernel that give us descriptors: the types `tap`
  * (tap_type.c), `bridge` and `macvtap`, whose files have their options. tap.c
  * is the port of all of them (control thread), tap_io.c the data path of its
- * queues (workers), tap_link.c follows the interface's state, tap_script.c runs
- * scripts, tap_helper.c a helper that brings the interface; tap_linux.c,
- * tap_adopt.c and macvtap_link.c talk to the kernel.
+ * queues (workers), tap_script.c runs scripts, tap_helper.c a helper that
+ * brings the interface; tap_linux.c, tap_adopt.c and macvtap_link.c talk to the
+ * kernel.
  */
 #ifndef RW_TAP_H
 #define RW_TAP_H
@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "child.h"
+#include "link_events.h"
 #include "log.h"
 #include "port.h"
 #include "store.h"
@@ -45,13 +46,11 @@ struct tap_port {
 	enum tap_state state; /* [ctl] */
 	char reason[512];     /* [ctl] why it failed; empty: not failed */
 	uint64_t sndbuf; /* [const] for a helper's interface; 0: no bound */
-	struct tap_helper *helper;   /* [ctl] NULL: none runs */
-	struct tap_scripts *scripts; /* [ctl] NULL: none */
-	struct loop *loop;	     /* [const] */
-	struct tap_port *next;	     /* [ctl] list of all taps, tap_link.c */
-	bool is_listed;		     /* [ctl] this port is in that list */
-	bool is_changed;	     /* [ctl] tap_examine() must be called */
-	unsigned count;		     /* [const] number of queues */
+	struct tap_helper *helper;	     /* [ctl] NULL: none runs */
+	struct tap_scripts *scripts;	     /* [ctl] NULL: none */
+	struct loop *loop;		     /* [const] */
+	struct link_follower follower;	     /* [ctl] */
+	unsigned count;			     /* [const] number of queues */
 	struct tap_queue *q[TAP_MAX_QUEUES]; /* [const] */
 	struct log_limit log;
 };
@@ -88,18 +87,6 @@ int tap_start(struct tap_port *t);
 int tap_take(struct tap_port *t, int fd, const char *what, struct err *err);
 /* Makes the port fail for good, with the link down and a reason. [ctl] */
 void tap_fail(struct tap_port *t, const char *reason);
-/* Asks the kernel for the interface's state and makes it the port's. [ctl] */
-void tap_examine(struct tap_port *t);
-
-/*
- * Makes every change of @t's interface call tap_examine(). One netlink socket
- * serves all taps. Returns 0 or -errno. [ctl]
- */
-int tap_link_follow(struct tap_port *t);
-void tap_link_leave(struct tap_port *t);
-/* Makes control examine all taps: a queue found its interface gone. [any] */
-void tap_link_wake(void);
-
 /*
  * Returns the scripts of a port, or NULL without memory. @up and @down are
  * paths or NULL; @name is the port's id. All three are copied. [ctl]

@@ -51,7 +51,7 @@ static void tell_if_gone(struct tap_queue *q)
 	if (likely(errno != EBADFD) || q->is_gone)
 		return;
 	q->is_gone = true;
-	tap_link_wake();
+	link_events_wake();
 }
 
 /* Reads until the kernel has no more frames: the event is edge-triggered. */

@@ -9,23 +9,22 @@
  * again; joining twice changes nothing.
  */
 #include <errno.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <string.h>
 
-#include "fd.h"
+#include "link_events.h"
 #include "tunnel_conf.h"
 
 /* Time from an event to the look at the interfaces: events come in crowds. */
 #define SETTLE_MS 50
 
+static void on_change(struct link_follower *f);
+
 static struct {
 	struct tunnel *first; /* all tunnels with a group or dev= */
-	struct loop_watch events;
+	struct link_follower follower;
 	struct loop_timer settle;
 	struct loop *loop;
-	int fd; /* netlink socket; -1 without tunnels */
-} follow = { .fd = -1 };
+} follow = { .follower.look = on_change };
 
 static int membership(const struct tunnel *t, bool is_member)
 {
@@ -60,37 +59,10 @@ static void look_again(struct loop_timer *timer)
 	}
 }
 
-static void on_events(struct loop_watch *w, uint32_t events)
+static void on_change(struct link_follower *f)
 {
-	char buf[4096];
-
-	(void)events;
-	while (recv(w->fd, buf, sizeof(buf), 0) > 0 || errno == ENOBUFS ||
-	       errno == EINTR)
-		;
+	(void)f;
 	loop_timer_arm(follow.loop, &follow.settle, SETTLE_MS, look_again);
-}
-
-static int open_events(struct loop *loop)
-{
-	struct sockaddr_nl sa = { .nl_family = AF_NETLINK,
-				  .nl_groups = RTMGRP_LINK |
-					       RTMGRP_IPV4_IFADDR |
-					       RTMGRP_IPV6_IFADDR };
-	int rc = 0;
-
-	follow.loop = loop;
-	follow.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			   NETLINK_ROUTE);
-	if (follow.fd < 0 ||
-	    bind(follow.fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
-		rc = -errno;
-	if (!rc)
-		rc = loop_watch_add(loop, &follow.events, follow.fd, EPOLLIN,
-				    on_events);
-	if (rc)
-		fd_close(&follow.fd);
-	return rc;
 }
 
 static int join(struct tunnel *t, struct err *err)
@@ -121,8 +93,10 @@ int tunnel_dev_follow(struct tunnel *t, struct err *err)
 
 	if (!t->group.len && !*t->dev)
 		return 0;
-	if (!follow.first)
-		rc = open_events(t->port.loop);
+	if (!follow.first) {
+		follow.loop = t->port.loop;
+		rc = link_events_follow(&follow.follower, follow.loop);
+	}
 	if (rc)
 		return err_set(err, rc, "dev=: cannot follow interfaces: %s",
 			       strerror(-rc));
@@ -155,6 +129,5 @@ void tunnel_dev_leave(struct tunnel *t)
 	if (follow.first)
 		return;
 	loop_timer_disarm(&follow.settle);
-	loop_watch_remove(&follow.events);
-	fd_close(&follow.fd);
+	link_events_leave(&follow.follower);
 }

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events of the host's interfaces, see link_events.h. Control thread, except
+ * for link_events_wake(). */
+#include "link_events.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+
+static struct {
+	struct link_follower *first;
+	struct loop_watch events; /* watches @fd */
+	struct loop_watch wake;	  /* watches @wake_fd */
+	int fd;			  /* netlink socket; -1 without followers */
+	int wake_fd; /* eventfd that any thread signals; -1 without followers */
+} follow = { .fd = -1, .wake_fd = -1 };
+
+static void look_at_changed(void)
+{
+	struct link_follower *f, *next;
+
+	for (f = follow.first; f; f = next) {
+		next = f->next;
+		if (!f->is_changed)
+			continue;
+		f->is_changed = false;
+		f->look(f);
+	}
+}
+
+/* Marks the followers of interface @index; 0: all. */
+static void mark_changed(unsigned index)
+{
+	for (struct link_follower *f = follow.first; f; f = f->next)
+		f->is_changed |=
+			!index || !f->concerns || f->concerns(f, index);
+}
+
+/* Both messages have the number of the interface at the same place. */
+_Static_assert(offsetof(struct ifinfomsg, ifi_index) ==
+		       offsetof(struct ifaddrmsg, ifa_index),
+	       "place of the index");
+
+static void take_messages(const char *buf, size_t size)
+{
+	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
+
+	for (; NLMSG_OK(h, size); h = NLMSG_NEXT(h, size)) {
+		const struct ifaddrmsg *m = NLMSG_DATA(h);
+
+		switch (h->nlmsg_type) {
+		case RTM_NEWLINK:
+		case RTM_DELLINK:
+		case RTM_NEWADDR:
+		case RTM_DELADDR:
+			if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)))
+				mark_changed(m->ifa_index);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static void on_events(struct loop_watch *w, uint32_t events)
+{
+	_Alignas(struct nlmsghdr) char buf[16384];
+	ssize_t n;
+
+	(void)events;
+	while ((n = recv(w->fd, buf, sizeof(buf), 0)) != 0) {
+		if (n > 0)
+			take_messages(buf, (size_t)n);
+		else if (errno == ENOBUFS) /* events were lost */
+			mark_changed(0);
+		else if (errno != EINTR)
+			break;
+	}
+	look_at_changed();
+}
+
+static void on_wake(struct loop_watch *w, uint32_t events)
+{
+	(void)events;
+	fd_drain(w->fd);
+	mark_changed(0);
+	look_at_changed();
+}
+
+void link_events_wake(void)
+{
+	fd_signal(follow.wake_fd);
+}
+
+static void close_events(void)
+{
+	loop_watch_remove(&follow.events);
+	loop_watch_remove(&follow.wake);
+	fd_close(&follow.fd);
+	fd_close(&follow.wake_fd);
+}
+
+static int open_events(struct loop *loop)
+{
+	struct sockaddr_nl sa = { .nl_family = AF_NETLINK,
+				  .nl_groups = RTMGRP_LINK |
+					       RTMGRP_IPV4_IFADDR |
+					       RTMGRP_IPV6_IFADDR };
+	int rc = 0;
+
+	follow.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			   NETLINK_ROUTE);
+	follow.wake_fd = fd_eventfd();
+	if (follow.fd < 0 || follow.wake_fd < 0 ||
+	    bind(follow.fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
+		rc = -errno;
+	if (!rc)
+		rc = loop_watch_add(loop, &follow.events, follow.fd, EPOLLIN,
+				    on_events);
+	if (!rc)
+		rc = loop_watch_add(loop, &follow.wake, follow.wake_fd, EPOLLIN,
+				    on_wake);
+	if (rc)
+		close_events();
+	return rc;
+}
+
+int link_events_follow(struct link_follower *f, struct loop *loop)
+{
+	int rc = follow.first ? 0 : open_events(loop);
+
+	if (rc)
+		return rc;
+	f->next = follow.first;
+	follow.first = f;
+	f->is_listed = true;
+	return 0;
+}
+
+void link_events_leave(struct link_follower *f)
+{
+	struct link_follower **at = &follow.first;
+
+	if (!f->is_listed)
+		return;
+	while (*at != f)
+		at = &(*at)->next;
+	*at = f->next;
+	f->is_listed = f->is_changed = false;
+	if (!follow.first)
+		close_events();
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tells ports that interfaces of the host or their addresses changed
+ * (rtnetlink). Control thread, except for link_events_wake().
+ *
+ * An event says only which interface changed. Its follower then asks the kernel
+ * for the present state, so neither the order of events nor a lost event
+ * matters. Netlink reports our network namespace only.
+ */
+#ifndef RW_LINK_EVENTS_H
+#define RW_LINK_EVENTS_H
+
+#include <stdbool.h>
+
+#include "loop.h"
+
+/* Embedded in its owner; zeroed before the first use. */
+struct link_follower {
+	/* Returns whether an event of interface @index is of interest. NULL:
+	 * all are. */
+	bool (*concerns)(const struct link_follower *f, unsigned index);
+	/* Asks for the present state. Called once for all events that came
+	 * together. It may end its own following. */
+	void (*look)(struct link_follower *f);
+	bool is_listed, is_changed;
+	struct link_follower *next;
+};
+
+/* Calls f->look from now on. Returns 0 or -errno. */
+int link_events_follow(struct link_follower *f, struct loop *loop);
+/* Ends that, if @f follows. */
+void link_events_leave(struct link_follower *f);
+
+/* Has all followers look soon. There is one. Any thread. */
+void link_events_wake(void);
+
+#endif
