@@ -88,6 +88,7 @@ static void dgram_destroy(struct port *p)
 {
 	struct dgram_port *d = to_dgram(p);
 
+	dgram_group_leave(d);
 	port_set_txqs(p, NULL, 0, 0);
 	rxq_detach(&d->link.rx);
 	port_fini(p);
@@ -113,6 +114,7 @@ static void dgram_show(const struct port *p, struct show *out)
 
 	show_address(out, "local", &d->local);
 	show_address(out, "remote", &d->remote);
+	dgram_group_show(d, out);
 	if (!d->link.has_remote)
 		show_str(out, "remote", "none, so all frames are dropped");
 	if (d->link.own.len)
@@ -155,11 +157,15 @@ int dgram_create(const struct port_env *env, const struct port_conf *common,
 	rc = rxq_attach(&d->link.rx);
 	if (!rc)
 		rc = port_set_txqs(&d->port, &tx, 1, 0);
+	if (!rc)
+		rc = dgram_group_follow(d);
 	if (!rc) {
 		fd_use_named(setup->fd);
 		*out = &d->port;
 		return 0;
 	}
+	dgram_group_leave(d);
+	port_set_txqs(&d->port, NULL, 0, 0);
 	rxq_detach(&d->link.rx);
 	port_fini(&d->port);
 err_link:

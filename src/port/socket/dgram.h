@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Internals of the datagram port: dgram_sock.c opens the sockets (control
- * thread), dgram_io.c receives and dgram_tx.c sends (workers), one frame in
- * each datagram.
+ * thread), dgram_group.c those of a multicast group, dgram_io.c receives and
+ * dgram_tx.c sends (workers), one frame in each datagram.
  */
 #ifndef RW_DGRAM_H
 #define RW_DGRAM_H
 
+#include <net/if.h>
+
+#include "link_events.h"
+#include "log.h"
 #include "socket.h"
 #include "store.h"
 #include "udp_gso.h"
@@ -74,9 +78,25 @@ void dgram_link_fini(struct dgram_link *l);
  * use. [ctl] */
 void dgram_link_reset(struct dgram_link *l, int fd);
 
+/* The interface of a port in a multicast group. [ctl] */
+struct dgram_group {
+	const char *key;     /* option that error texts name; NULL: the port is
+			      * in no group */
+	struct sock_addr at; /* address of the interface */
+	char name[IF_NAMESIZE]; /* its name, where an address has a scope; "":
+				 * the address counts */
+	int index;		/* its number; 0: it is gone */
+	struct err reason;	/* why the port is not in the group of one that
+				 * came again; empty: none came */
+	struct link_follower follower;
+	struct loop_timer settle;
+	struct log_limit log;
+};
+
 struct dgram_port {
 	struct port port;
 	struct dgram_link link;
+	struct dgram_group group;
 	struct sock_addr local;	   /* [const] */
 	struct sock_addr remote;   /* [const] as given; len 0: none */
 	struct unix_listener file; /* [const] our socket file, if any */
@@ -86,5 +106,20 @@ struct dgram_port {
 int dgram_sock_open(struct dgram_port *d, const struct dgram_setup *setup,
 		    struct err *err);
 void dgram_sock_close(struct dgram_port *d);
+/* Opens a socket with large buffers. Returns 0 or -errno; the socket is in *@fd
+ * in both cases, or -1. [ctl] */
+int dgram_sock_new(int family, int type, int protocol, int *fd);
+/* Sets @err: what could not be done with @a. Returns @rc. */
+int dgram_sock_fail(const struct sock_addr *a, const char *key,
+		    const char *what, int rc, struct err *err);
+
+/* Opens the sockets of a port whose remote address is a multicast group.
+ * Returns 0 or -errno with @err. [ctl] */
+int dgram_group_open(struct dgram_port *d, const char *key, struct err *err);
+/* From now on the port follows its interface, if it is in a group. Returns 0 or
+ * -errno. dgram_group_leave() is due in both cases. [ctl] */
+int dgram_group_follow(struct dgram_port *d);
+void dgram_group_leave(struct dgram_port *d);
+void dgram_group_show(const struct dgram_port *d, struct show *out);
 
 #endif

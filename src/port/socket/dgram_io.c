@@ -206,6 +206,8 @@ fail:
 void dgram_link_reset(struct dgram_link *l, int fd)
 {
 	l->fd = l->out_fd = l->rx.event_fd = fd;
+	if (l->is_joined)
+		udp_set_gro(fd);
 	l->is_dry = false;
 	l->errors = l->got = l->next = 0;
 	l->at = 0;
