@@ -59,22 +59,28 @@ def receive(sock):
     return data
 
 
+def exchange(s, front, sock, sizes):
+    """Sends frames between guest vm, which has address 1, and the socket at the
+    other end of port p, which has 2."""
+    for size in sizes:
+        for i in range(20):
+            frame = ether(2, BROADCAST if i % 2 else 1, size, fill=i)
+            sock.send(frame)
+            assert front.recv()[1] == frame
+            frame = ether(1, BROADCAST if i % 2 else 2, size, fill=i + 1)
+            front.send(frame)
+            assert receive(sock) == frame
+    # What the port sends does not come back to it.
+    assert front.recv(0.1) is None
+    assert {m: p for (_, m), p in s.macs().items()} == \
+        {mac(1): 'vm', mac(2): 'p'}
+
+
 def test_both_ways(up):
     with veth('p', mtu=9000) as (ours, theirs), raw(theirs) as sock:
         s = up('vhost-user,id=vm', f'packet,id=p,ifname={ours}')
         front = s.front('vm')
-        for size in (60, 61, 1514, 4000, 9014):
-            for i in range(20):
-                frame = ether(2, BROADCAST if i % 2 else 1, size, fill=i)
-                sock.send(frame)
-                assert front.recv()[1] == frame
-                frame = ether(1, BROADCAST if i % 2 else 2, size, fill=i + 1)
-                front.send(frame)
-                assert receive(sock) == frame
-        # What the port sends does not come back to it.
-        assert front.recv(0.1) is None
-        assert {m: p for (_, m), p in s.macs().items()} == \
-            {mac(1): 'vm', mac(2): 'p'}
+        exchange(s, front, sock, (60, 61, 1514, 4000, 9014))
         burst = [ether(2, 1, 60 + i, fill=i) for i in range(200)]
         for frame in burst:
             sock.send(frame)

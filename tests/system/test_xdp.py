@@ -11,7 +11,7 @@ import time
 import lab
 import pytest
 from frames import BROADCAST, checksums_are_good, ether, mac
-from test_packet import TAGS, raw, receive, veth
+from test_packet import TAGS, exchange, raw, receive, veth
 from test_tap import iperf, name, namespaces, sh, state  # noqa: F401
 
 pytestmark = [pytest.mark.root, pytest.mark.alone]
@@ -44,17 +44,7 @@ def test_both_ways(up, mode):
     with veth('x') as (ours, theirs), raw(theirs) as sock:
         s = up('vhost-user,id=vm', f'xdp,id=p,ifname={ours},mode={mode}')
         front = s.front('vm')
-        for size in (60, 61, 64, 128, 1000, 1513, 1514):
-            for i in range(20):
-                frame = ether(2, BROADCAST if i % 2 else 1, size, fill=i)
-                sock.send(frame)
-                assert front.recv()[1] == frame
-                frame = ether(1, BROADCAST if i % 2 else 2, size, fill=i + 1)
-                front.send(frame)
-                assert receive(sock) == frame
-        assert front.recv(0.1) is None
-        assert {m: p for (_, m), p in s.macs().items()} == \
-            {mac(1): 'vm', mac(2): 'p'}
+        exchange(s, front, sock, (60, 61, 64, 128, 1000, 1513, 1514))
         assert state(s, 'p')['mode'] == mode
         assert not state(s, 'p')['zero_copy']
         front.send(ether(1, 2, 1519))  # more than the interface takes
