@@ -166,7 +166,7 @@ class Switch(lab.Daemon):
     foreign = ()  # sockets in the folder that others made
 
 
-def switch_factory(folder):
+def switch_factory(folder, node):
     """Yields up(*netdevs), which starts a daemon; a vhost-user netdev without
     path= gets FOLDER/ID.sock."""
     switches = []
@@ -191,17 +191,19 @@ def switch_factory(folder):
             s.stop_cleanly()
         except (AssertionError, lab.LabError) as e:
             faults.append(str(e))
+    if faults:
+        node.has_failed = True  # what failed is reported after this fixture
     assert not faults, '\n'.join(faults)
 
 
 @pytest.fixture
-def up(folder):
-    yield from switch_factory(folder)
+def up(folder, request):
+    yield from switch_factory(folder, request.node)
 
 
 @pytest.fixture(scope='module')
-def module_up(module_folder):
-    yield from switch_factory(module_folder)
+def module_up(module_folder, request):
+    yield from switch_factory(module_folder, request.node)
 
 
 @pytest.fixture

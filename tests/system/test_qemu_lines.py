@@ -148,7 +148,7 @@ def space():
 
 
 @pytest.fixture(scope='module')
-def switch(space, module_folder):
+def switch(space, module_folder, request):
     """A daemon there, with an /etc that allows the helper all bridges."""
     etc = os.path.join(module_folder, 'etc')
     os.makedirs(os.path.join(etc, 'qemu'))
@@ -156,7 +156,7 @@ def switch(space, module_folder):
         shutil.copy(f'/etc/{file}', etc)
     with open(os.path.join(etc, 'qemu', 'bridge.conf'), 'w') as f:
         f.write('allow all\n')
-    for up in switch_factory(module_folder):
+    for up in switch_factory(module_folder, request.node):
         yield up('socket,id=peer,net=peer,listen=127.0.0.1:4321', prefix=[
             'ip', 'netns', 'exec', space, 'unshare', '-m', 'sh', '-c',
             f'mount --bind {etc} /etc && exec "$@"', 'sh'])

@@ -177,8 +177,8 @@ int tap_take(struct tap_port *t, int fd, const char *what, struct err *err)
 static void release(struct tap_port *t)
 {
 	tap_helper_leave(t);
+	detach_queues(t); /* first: their workers call link_events_wake() */
 	link_events_leave(&t->follower);
-	detach_queues(t);
 	if (t->port.name)
 		port_fini(&t->port);
 	for (unsigned i = 0; i < t->count; i++)
