@@ -163,6 +163,16 @@ static bool is_about_to_listen(const char *path)
 	return found;
 }
 
+/* Returns whether the listener that @fd is connected to is of this process. */
+static bool is_own_peer(int fd)
+{
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
+	       peer.pid == getpid();
+}
+
 /* Returns 0 for a free path, 1 for a stale socket file, or -errno with @err if
  * the path cannot be taken. */
 static int check_path(const struct sockaddr_un *sa, int type, const char *key,
@@ -188,8 +198,12 @@ static int check_path(const struct sockaddr_un *sa, int type, const char *key,
 	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ||
 	    errno == EAGAIN || errno == EPROTOTYPE)
 		rc = err_set(err, -EADDRINUSE,
-			     "%s=%s: a running process listens there: stop it "
-			     "or choose another path",
+			     is_own_peer(fd)
+				     ? "%s=%s: another port or filter of this "
+				       "process listens there: choose another "
+				       "path"
+				     : "%s=%s: a running process listens "
+				       "there: stop it or choose another path",
 			     key, path);
 	else if (errno == ENOENT)
 		rc = 0; /* the holder of the lock has just removed it */

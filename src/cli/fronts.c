@@ -138,10 +138,12 @@ static int stats_run(struct call *call)
  */
 static void print_qemu_args(const json_t *result)
 {
-	const json_t *word;
+	const json_t *word, *args = json_object_get(result, "args");
 	size_t i;
 
-	json_array_foreach(json_object_get(result, "args"), i, word) {
+	/* All are looked at before the first is printed: half a command line
+	 * would start another machine. */
+	json_array_foreach(args, i, word) {
 		const char *s = json_string_value(word);
 
 		if (s[strcspn(s, " \t\n*?[")])
@@ -150,8 +152,9 @@ static void print_qemu_args(const json_t *result)
 				      "apart: use --json, or a path without "
 				      "blanks and wildcards",
 				      s));
-		printf("%s%s", i ? " " : "", s);
 	}
+	json_array_foreach(args, i, word)
+		printf("%s%s", i ? " " : "", json_string_value(word));
 	putchar('\n');
 }
 

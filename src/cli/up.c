@@ -97,6 +97,10 @@ static void write_netdev(FILE *f, const char *type,
 		if (!strcmp(pairs[i].key, "id") ||
 		    !strcmp(pairs[i].key, "name") || is_of_card(pairs[i].key))
 			continue;
+		if (!strcmp(pairs[i].key, "chardev")) { /* its socket */
+			fprintf(f, ",path=PATH");
+			continue;
+		}
 		fprintf(f, ",%s", pairs[i].key);
 		for (const char *c = pairs[i].value; c && *c; c++)
 			fprintf(f, "%s%s%c", c == pairs[i].value ? "=" : "",
@@ -108,7 +112,8 @@ static void write_netdev(FILE *f, const char *type,
 static void explain_old(const char *option, const char *value, struct err *err)
 {
 	struct opt_pair *pairs;
-	char *type, text[300] = "";
+	char *type, *text = NULL;
+	size_t size;
 	int count = opt_split(value ? value : "", &type, &pairs, NULL);
 	FILE *f;
 
@@ -131,15 +136,18 @@ static void explain_old(const char *option, const char *value, struct err *err)
 	} else if (!port_type_find(type, err)) {
 		err_prefix(err, -EINVAL, "%s", option);
 	} else {
-		f = fmemopen(text, sizeof(text), "w");
+		f = open_memstream(&text, &size);
 		if (f) {
 			write_netdev(f, type, pairs, count);
 			fclose(f);
 		}
+		/* What an error has room for is cut visibly. */
 		err_set(err, -EINVAL,
-			"%s %s is QEMU's shorter form: write -netdev %s; the "
-			"guest's card stays with QEMU",
-			option, type, text);
+			"%s %s is QEMU's shorter form (the guest's card stays "
+			"with QEMU): write -netdev %.380s%s",
+			option, type, text ? text : "",
+			text && strlen(text) > 380 ? "..." : "");
+		free(text);
 	}
 	if (count >= 0)
 		opt_pairs_free(type, pairs, count);

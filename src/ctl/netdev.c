@@ -89,27 +89,15 @@ static bool is_for_type(const struct netdev *n, const char *key,
 		strspn(value, "0123456789.") == strlen(value));
 }
 
-/* Options of QEMU's types that are not here. */
-static const struct {
-	const char *type, *key, *instead;
-} elsewhere[] = {
-	{ "user", "smb",
-	  "is not here: run a Samba server on the host, which guests reach at "
-	  "the address of host= (10.0.2.2)" },
-	{ "user", "smbserver", "belongs to smb=, which is not here" },
-};
-
 /* Says what is wrong with @key, which no table has. */
 static int refuse_key(const struct netdev *n, const char *key, struct err *err)
 {
 	const struct opt_row *tables[] = { port_conf_rows, n->type->rows,
 					   NULL };
+	const char *instead = port_key_elsewhere(n->type, key);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(elsewhere); i++)
-		if (!strcmp(elsewhere[i].type, n->type->name) &&
-		    !strcmp(elsewhere[i].key, key))
-			return err_set(err, -EINVAL, "%s: %s", key,
-				       elsewhere[i].instead);
+	if (instead)
+		return err_set(err, -EINVAL, "%s: %s", key, instead);
 	opt_unknown(tables, key, err);
 	return -EINVAL;
 }

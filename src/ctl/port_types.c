@@ -44,6 +44,10 @@ static const struct {
 static const struct {
 	const char *name, *instead;
 } elsewhere[] = {
+	{ "gretap", "gre" },
+	{ "ip6gretap", "gre" },
+	{ "vhost-vdpa", "the guest's own -netdev: no switch is in between; "
+			"vduse makes such a device of a port" },
 	{ "dump", "-object filter-dump,id=NAME,netdev=PORT,file=PATH" },
 	{ "netmap", "packet,ifname=NAME" },
 	{ "nic", "the guest's card as an option of QEMU: see "
@@ -86,5 +90,55 @@ const struct port_type *port_type_find(const char *name, struct err *err)
 		err_set(err, -EINVAL,
 			"unknown netdev type '%.64s': valid are %s", name,
 			list);
+	return NULL;
+}
+
+/* Keys of QEMU, Open vSwitch and iproute2 that have another name here, or that
+ * are not here. */
+static const struct {
+	const char *type; /* NULL: the tunnels */
+	const char *key, *instead;
+} keys_elsewhere[] = {
+	{ "user", "smb",
+	  "is not here: run a Samba server on the host, which guests reach at "
+	  "the address of host= (10.0.2.2)" },
+	{ "user", "smbserver", "belongs to smb=, which is not here" },
+	{ "vhost-user", "chardev",
+	  "names QEMU's socket, and this port is its other end: write that "
+	  "socket's path=PATH here" },
+	{ "vhost-user", "vhostforce", "is about QEMU's side: leave it out" },
+	{ "stream", "path", "write addr.type=unix,addr.path=PATH" },
+	{ "stream", "host", "write addr.type=inet,addr.host=HOST" },
+	{ "stream", "port", "write addr.type=inet,addr.port=N" },
+	{ "packet", "dev", "write ifname=NAME" },
+	{ "xdp", "dev", "write ifname=NAME" },
+	{ "macvtap", "dev", "write link=NAME" },
+	{ "vxlan", "key", "write vni=N" },
+	{ "vxlan", "vid", "write vni=N" },
+	{ "vxlan", "options:key", "write vni=N" },
+	{ "geneve", "key", "write vni=N" },
+	{ "geneve", "options:key", "write vni=N" },
+	{ NULL, "local_ip", "write local=ADDRESS" },
+	{ NULL, "remote_ip", "write remote=ADDRESS" },
+	{ NULL, "options:remote_ip", "write remote=ADDRESS" },
+	{ NULL, "options:local_ip", "write local=ADDRESS" },
+	{ NULL, "dst_port", "write dstport=N" },
+	{ NULL, "options:dst_port", "write dstport=N" },
+};
+
+/* Returns whether a row of @name is about @type; NULL: about the tunnels. */
+static bool is_row_of(const char *name, const struct port_type *type)
+{
+	return name ? !strcmp(name, type->name)
+		    : !!opt_find(type->rows, "dstport") ||
+			       !strcmp(type->name, "gre");
+}
+
+const char *port_key_elsewhere(const struct port_type *type, const char *key)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(keys_elsewhere); i++)
+		if (is_row_of(keys_elsewhere[i].type, type) &&
+		    !strcmp(keys_elsewhere[i].key, key))
+			return keys_elsewhere[i].instead;
 	return NULL;
 }

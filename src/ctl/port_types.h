@@ -11,4 +11,8 @@ extern const struct port_type *const port_types[]; /* NULL-terminated */
  * name or lists all. */
 const struct port_type *port_type_find(const char *name, struct err *err);
 
+/* Returns what to write instead of @key, a key that @type has elsewhere, as the
+ * end of "KEY: "; or NULL. */
+const char *port_key_elsewhere(const struct port_type *type, const char *key);
+
 #endif

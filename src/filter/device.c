@@ -183,16 +183,32 @@ static int parse_short(const char *key, const char *text, struct device *d,
 	return rc;
 }
 
-int device_find(const struct device *list, const char *key, const char *text,
-		struct device *out, struct err *err)
+int device_take(struct device *list, const char *key, const char *text,
+		const char *user, struct device *out, struct device **taken,
+		struct err *err)
 {
-	for (; list; list = list->next)
-		if (!strcmp(list->id, text)) {
-			*out = *list;
-			out->id = NULL;
-			out->next = NULL;
-			return 0;
-		}
-	*out = (struct device){ 0 };
-	return parse_short(key, text, out, err);
+	*taken = NULL;
+	while (list && strcmp(list->id, text))
+		list = list->next;
+	if (!list) {
+		*out = (struct device){ 0 };
+		return parse_short(key, text, out, err);
+	}
+	if (list->used_by)
+		return err_set(err, -EBUSY,
+			       "%s=%.64s: filter %.64s has this chardev: each "
+			       "needs its own",
+			       key, text, list->used_by);
+	*out = *list;
+	out->id = NULL;
+	out->next = NULL;
+	list->used_by = user;
+	*taken = list;
+	return 0;
+}
+
+void device_release(struct device *d)
+{
+	if (d)
+		d->used_by = NULL;
 }

@@ -14,6 +14,7 @@ struct device {
 	struct sock_addr addr;
 	bool server;
 	uint32_t reconnect_ms; /* 0: never */
+	const char *used_by;   /* id of the filter; borrowed; NULL: nobody */
 	struct device *next;   /* list of chardevs */
 };
 
@@ -23,9 +24,15 @@ int device_parse_chardev(const char *text, struct device **out,
 			 struct err *err);
 void device_free_all(struct device *list);
 
-/* Finds the device that option @key names: one of @list, or an address. Returns
- * 0 with a copy in *@out (without id and next), or -errno with @err. */
-int device_find(const struct device *list, const char *key, const char *text,
-		struct device *out, struct err *err);
+/*
+ * Finds the device that option @key names: one of @list, or an address. Returns
+ * 0 with a copy in *@out (without id and next), or -errno with @err: -EBUSY
+ * when a filter has the one of @list. That is then *@taken, in use by the
+ * filter @user until device_release(); NULL for an address.
+ */
+int device_take(struct device *list, const char *key, const char *text,
+		const char *user, struct device *out, struct device **taken,
+		struct err *err);
+void device_release(struct device *d); /* NULL is fine */
 
 #endif

@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "capture.h"
 #include "fd.h"
@@ -57,21 +60,44 @@ static void dump_see(struct filter *f, bool is_rx, struct frame *const *frames,
 	capture_frames(to_dump(f)->capture, is_rx, frames, n);
 }
 
+/* Empties @fd, unless another dump writes to the same file. The lock goes with
+ * the descriptor. */
+static int take_file(int fd, const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return err_set(err, -EBUSY,
+			       "file=%s: another filter or program has locked "
+			       "it: choose another file",
+			       path);
+	return ftruncate(fd, 0) < 0
+		       ? err_set(err, -errno, "file=%s: cannot empty it: %s",
+				 path, strerror(errno))
+		       : 0;
+}
+
 /* Opens the file. A FIFO needs its reader now: waiting for one would stop the
  * control thread. */
 static int open_file(const char *path, struct err *err)
 {
 	int fd = open(path,
-		      O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY |
-			      O_NONBLOCK,
+		      O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 		      0644);
-	int flags;
+	int flags, rc;
 
 	if (fd < 0)
 		return err_set(err, -errno, "file=%s: cannot write to it: %s",
 			       path,
 			       errno == ENXIO ? "nothing reads from that pipe"
 					      : strerror(errno));
+	rc = take_file(fd, path, err);
+	if (rc) {
+		fd_close(&fd);
+		return rc;
+	}
 	flags = fcntl(fd, F_GETFL);
 	if (flags >= 0)
 		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);

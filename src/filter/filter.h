@@ -78,7 +78,7 @@ struct filter_ops {
 /* What filters are made with. */
 struct filter_env {
 	struct port_env port;
-	const struct device *devices; /* chardevs, for indev= and outdev= */
+	struct device *devices; /* chardevs, for indev= and outdev= */
 };
 
 /* A kind of filter: one row in filter_types[]. */

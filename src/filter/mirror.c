@@ -64,6 +64,7 @@ struct mirror {
 	struct filter filter;
 	struct peer *out, *in; /* [const] may be NULL */
 	struct lane *lane[2];  /* [const] of in, by is_rx; may be NULL */
+	struct device *out_dev, *in_dev; /* chardevs; NULL: addresses */
 };
 
 static struct mirror *to_mirror(struct filter *f)
@@ -129,6 +130,8 @@ static void mirror_free(struct mirror *m)
 	peer_destroy(m->in);
 	for (unsigned i = 0; i < ARRAY_SIZE(m->lane); i++)
 		lane_destroy(m->lane[i]);
+	device_release(m->out_dev);
+	device_release(m->in_dev);
 	free(m);
 }
 
@@ -180,7 +183,8 @@ static int open_out(struct mirror *m, const struct filter_env *env,
 					  .key = "outdev",
 					  .filter = m->filter.spec->common.id,
 					  .has_hdr = c->vnet_hdr };
-	int rc = device_find(env->devices, setup.key, c->outdev, &device, err);
+	int rc = device_take(env->devices, setup.key, c->outdev, setup.filter,
+			     &device, &m->out_dev, err);
 
 	return rc ? rc : peer_create(&setup, &m->out, err);
 }
@@ -194,7 +198,8 @@ static int open_in(struct mirror *m, const struct filter_env *env,
 					  .filter = m->filter.spec->common.id,
 					  .has_hdr = c->vnet_hdr,
 					  .lane = m->lane };
-	int rc = device_find(env->devices, setup.key, c->indev, &device, err);
+	int rc = device_take(env->devices, setup.key, c->indev, setup.filter,
+			     &device, &m->in_dev, err);
 
 	for (unsigned i = 0; i < ARRAY_SIZE(m->lane) && !rc; i++) {
 		if (!filter_has(&m->filter, i))

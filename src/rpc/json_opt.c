@@ -38,34 +38,68 @@ static int set_one(const char *key, const json_t *v, set_fn *set, void *ctx,
 	}
 }
 
+/* Sets the elements of a list. QEMU writes {"str": TEXT} for TEXT. */
+static int set_list(const char *key, const json_t *list, set_fn *set, void *ctx,
+		    struct err *err)
+{
+	json_t *element;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach(list, i, element) {
+		const json_t *text = json_object_get(element, "str");
+
+		if (!text || json_object_size(element) != 1)
+			text = element;
+		rc = set_one(key, text, set, ctx, err);
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
+/* Sets {"addr": {"type": ...}} as addr.type=..., as QEMU does. */
+static int set_members(const char *key, const json_t *object, set_fn *set,
+		       void *ctx, struct err *err)
+{
+	const char *member;
+	json_t *value;
+	char name[80];
+	int rc = 0;
+
+	json_object_foreach((json_t *)object, member, value) {
+		snprintf(name, sizeof(name), "%.38s.%.38s", key, member);
+		rc = set_one(name, value, set, ctx, err);
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
 int json_opt_each(const json_t *object,
 		  bool (*is_list)(const void *ctx, const char *key),
 		  set_fn *set, void *ctx, struct err *err)
 {
 	const char *key;
-	json_t *value, *element;
-	size_t i;
-	int rc;
+	json_t *value;
+	int rc = 0;
 
 	/* The macro takes no const pointer; the loop changes nothing. */
 	json_object_foreach((json_t *)object, key, value) {
-		if (!json_is_array(value)) {
+		if (json_object_size(value))
+			rc = set_members(key, value, set, ctx, err);
+		else if (!json_is_array(value))
 			rc = set_one(key, value, set, ctx, err);
-			if (rc)
-				return rc;
-			continue;
-		}
-		if (!is_list(ctx, key))
-			return err_set(
-				err, -EINVAL,
-				"%s: takes one value, not a list of them", key);
-		json_array_foreach(value, i, element) {
-			rc = set_one(key, element, set, ctx, err);
-			if (rc)
-				return rc;
-		}
+		else if (is_list(ctx, key))
+			rc = set_list(key, value, set, ctx, err);
+		else
+			rc = err_set(err, -EINVAL,
+				     "%s: takes one value, not a list of them",
+				     key);
+		if (rc)
+			break;
 	}
-	return 0;
+	return rc;
 }
 
 struct target {

@@ -8,7 +8,9 @@
 #include "opt.h"
 
 /* Calls set(ctx, key, value as text, err) for each member of @object, and for
- * each element of a member that is an array. Returns 0 or the first error: of
+ * each element of a member that is an array. As with QEMU, the members of an
+ * object "addr" are the keys "addr.KEY", and an element {"str": TEXT} is TEXT.
+ * Returns 0 or the first error: of
  * set(), or -EINVAL with @err for a value of another kind or an array for a key
  * that is_list(ctx, key) says takes one value. */
 int json_opt_each(const json_t *object,

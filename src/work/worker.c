@@ -336,8 +336,8 @@ static void pin(const struct worker *w)
 	CPU_SET(w->cpu, &set);
 	rc = pthread_setaffinity_np(w->thread, sizeof(set), &set);
 	if (rc)
-		log_warn("worker %u: cannot run on CPU %d: error %d", w->idx,
-			 w->cpu, rc);
+		log_warn("worker %u: cannot run on CPU %d: %s", w->idx, w->cpu,
+			 strerror(rc));
 }
 
 int worker_start(struct worker *w)

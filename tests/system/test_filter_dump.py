@@ -200,6 +200,19 @@ def test_an_id_is_unique(up, folder):
                                         '-object', dump(folder, 'x', 'n')])
 
 
+def test_a_file_has_one_writer(up, folder):
+    s, a, b = start(up, folder, ('x', 'a'))
+    a.send(ether(1, BROADCAST, 60))
+    second = f'filter-dump,id=y,netdev=b,file={folder}/x.pcap'
+    done = s.command('filter', 'add', second, check=False)
+    assert 'another filter or program has locked it' in done.stderr
+    s.command('filter', 'del', 'x')
+    assert os.path.getsize(f'{folder}/x.pcap') > 24 + 60
+    s.command('filter', 'add', second)  # begins anew
+    s.command('filter', 'del', 'y')
+    assert os.path.getsize(f'{folder}/x.pcap') == 24
+
+
 def test_older_options_of_qemu(folder, up):
     with pytest.raises(lab.LabError, match='write -object filter-dump,id='):
         up('null,id=n', sub='1', extra=['-net', 'dump,file=x'])

@@ -381,6 +381,12 @@ def test_chardevs(up, folder):
     a.send(ether(1, BROADCAST, 70))
     into.send(out.recv())
     assert b.recv()[1] == ether(1, BROADCAST, 70)
+    # Each has one user; free again when that is gone.
+    mirror = 'filter-mirror,id=m,netdev=b,outdev=c1'
+    done = s.command('filter', 'add', mirror, check=False)
+    assert 'outdev=c1: filter r has this chardev' in done.stderr
+    s.command('filter', 'del', 'r')
+    s.command('filter', 'add', mirror)
 
 
 BAD = {

@@ -111,6 +111,27 @@ def check_member(wire, group):
                                          'show', 'dev', wire.ours)
 
 
+@pytest.mark.parametrize('options', [
+    'dgram,id=d,remote.type=inet,remote.host=230.0.0.7,remote.port={},'
+    'local.type=inet,local.host={}',
+    'socket,id=d,mcast=230.0.0.7:{},localaddr={}'])
+def test_address_of_the_sender(up, wire, options):
+    """The second address of an interface is one to send from, too."""
+    second = OURS[:-1] + '99'
+    sh('ip', '-n', wire.ns, 'addr', 'add', f'{second}/24', 'dev', wire.ours)
+    s = up('null,id=n', options.format(PORT, second),
+           prefix=('ip', 'netns', 'exec', wire.ns))
+    told = s.call('port.show', id='d')['state']['sends_from']
+    assert told.startswith(f'{second}:')
+
+
+def test_link_local_group_without_interface(up):
+    s = up('null,id=n')
+    done = s.command('port', 'add', 'dgram,id=d,remote.type=inet,'
+                     'remote.host=ff02::7,remote.port=7', check=False)
+    assert 'link-local: name its interface' in done.stderr
+
+
 def test_address_that_moves(up, wire):
     """The address counts, not the name: here another interface gets it."""
     s = up('vhost-user,id=vm', 'dgram,id=d,remote.type=inet,remote.host='

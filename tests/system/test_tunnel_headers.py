@@ -395,6 +395,9 @@ def test_gre(up, flags):
     ('vxlan,vni=1,remote=127.0.0.2,local=::1', 'local=::1.*all'),
     ('vxlan,vni=1,remote=239.1.1.1', 'group='),
     ('vxlan,vni=1,group=127.0.0.2', 'remote='),
+    ('vxlan,vni=1,remote=fe80::1', 'remote=fe80::1: is link-local.*%eth0'),
+    ('vxlan,vni=1,options:remote_ip=::1', 'write remote=ADDRESS'),
+    ('geneve,key=1,remote=::1', 'key: write vni=N'),
     ('vxlan,vni=1,group=239.1.1.1,dev=none0', 'dev=none0.*no such'),
     ('vxlan,vni=1,remote=127.0.0.2,srcport=7', 'srcport=7.*49152-65535'),
     ('vxlan,vni=1,remote=127.0.0.2,srcport=9-7', 'srcport=9-7'),
@@ -430,7 +433,7 @@ def test_ports_that_do_not_go_together(up):
         f'vxlan,id=u,{base},vni=8,remote={THEIRS},srcport=50000-50001'))
     assert re.search('udp6zerocsumrx.*port t', refused(
         f'vxlan,id=u,{base},vni=8,remote={THEIRS},udp6zerocsumrx=on'))
-    assert re.search(f'{port} is in use', refused(
+    assert re.search(f'dstport={port}: port t .vxlan. has it', refused(
         f'geneve,id=u,{base},vni=7,remote={THEIRS}'))
     with udp_socket(OURS) as sock:
         number = sock.getsockname()[1]

@@ -177,6 +177,37 @@ static void test_json(void **state)
 				   &n, &err),
 			 -EINVAL);
 	assert_non_null(strstr(err.msg, "max-macs: must be a string"));
+	/* As QEMU writes its options: objects in objects, and {"str": ...}. */
+	assert_int_equal(
+		from_json("{\"type\":\"stream\",\"id\":\"n\","
+			  "\"server\":true,\"addr\":{\"type\":\"inet\","
+			  "\"host\":\"::1\",\"port\":\"7\"}}",
+			  &n, &err),
+		0);
+	text = told(n);
+	assert_non_null(strstr(text, "\"addr.host\":\"::1\""));
+	assert_non_null(strstr(text, "\"addr.port\":\"7\""));
+	free(text);
+	netdev_free(n);
+	assert_int_equal(from_json("{\"type\":\"user\",\"id\":\"n\","
+				   "\"hostfwd\":[{\"str\":\"tcp::2-:22\"},"
+				   "\"udp::3-:33\"]}",
+				   &n, &err),
+			 0);
+	text = told(n);
+	assert_non_null(strstr(text, "[\"tcp::2-:22\",\"udp::3-:33\"]"));
+	free(text);
+	netdev_free(n);
+	assert_int_equal(from_json("{\"type\":\"stream\",\"id\":\"n\","
+				   "\"addr\":{\"typo\":1}}",
+				   &n, &err),
+			 -EINVAL);
+	assert_non_null(strstr(err.msg, "addr.typo"));
+	assert_int_equal(from_json("{\"type\":\"user\",\"id\":\"n\","
+				   "\"hostfwd\":[{\"str\":\"a\",\"b\":1}]}",
+				   &n, &err),
+			 -EINVAL);
+	assert_non_null(strstr(err.msg, "hostfwd: must be a string"));
 	assert_int_equal(from_json("{\"type\":\"null\",\"id\":\"n\","
 				   "\"max-macs\":-7}",
 				   &n, &err),

@@ -54,7 +54,7 @@ static void test_listen(void **state)
 	/* the path of a live socket is refused, and the socket not touched */
 	assert_int_equal(unix_listen(&second, "path", path, 0600, &err),
 			 -EADDRINUSE);
-	assert_non_null(strstr(err.msg, "a running process listens there"));
+	assert_non_null(strstr(err.msg, "of this process listens there"));
 	fd = unix_connect("path", path, &err);
 	assert_true(fd >= 0);
 	fd_close(&fd);

@@ -86,15 +86,21 @@ static int join(int fd, const struct sock_addr *group, int index)
 	return rc < 0 ? -errno : 0;
 }
 
-/* Opens the socket that sends to the group, and learns its address. */
-static int open_sender(struct dgram_link *l, int index)
+/* Opens the socket that sends to the group, from the address @local if that is
+ * given, and learns its address. */
+static int open_sender(struct dgram_link *l, const struct sock_addr *local,
+		       int index)
 {
 	struct ip_mreqn in = { .imr_ifindex = index };
+	struct sock_addr from = *local;
 	int rc = dgram_sock_new(l->remote.sa.sa_family, SOCK_DGRAM, 0,
 				&l->out_fd);
 
 	if (rc)
 		return rc;
+	from.in.sin_port = 0; /* the group's belongs to the receiver */
+	if (from.len && bind(l->out_fd, &from.sa, from.len) < 0)
+		return -errno;
 	if (l->remote.sa.sa_family == AF_INET6)
 		rc = setsockopt(l->out_fd, IPPROTO_IPV6, IPV6_MULTICAST_IF,
 				&index, sizeof(index));
@@ -120,6 +126,12 @@ static int open_sockets(struct dgram_port *d, int index, struct err *err)
 
 	if (group.sa.sa_family == AF_INET6)
 		group.in6.sin6_scope_id = (uint32_t)index;
+	if (group.sa.sa_family == AF_INET6 && !index &&
+	    IN6_IS_ADDR_MC_LINKLOCAL(&group.in6.sin6_addr))
+		return err_set(err, -EINVAL,
+			       "%s: the group is link-local: name its "
+			       "interface, as in ff02::1%%eth0",
+			       key);
 	l->remote = group;
 	rc = dgram_sock_new(group.sa.sa_family, SOCK_DGRAM, 0, &l->fd);
 	if (!rc &&
@@ -138,7 +150,7 @@ static int open_sockets(struct dgram_port *d, int index, struct err *err)
 			       key);
 	if (rc)
 		return dgram_sock_fail(&group, key, "join", rc, err);
-	rc = open_sender(l, index);
+	rc = open_sender(l, &d->local, index);
 	return rc ? dgram_sock_fail(&group, key, "send to", rc, err) : 0;
 }
 

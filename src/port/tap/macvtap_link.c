@@ -259,9 +259,10 @@ static int open_queue(const char *name, unsigned ifindex, struct err *err)
 			       name, path);
 	if (first == EACCES || first == EPERM)
 		return err_set(err, -first,
-			       "ifname=%s: no right to open %s: let root give "
-			       "it to you (chown), and in a container allow "
-			       "the device (its cgroup)",
+			       "ifname=%s: no right to open %s: let root make "
+			       "a macvtap, chown its /dev/tapN to you and "
+			       "name it with ifname=; in a container allow the "
+			       "device (its cgroup)",
 			       name, path);
 	return err_set(err, rc,
 		       "ifname=%s: cannot open %s (%s), nor make a node of "

@@ -81,8 +81,8 @@ static const struct {
 	{ "access denied by acl",
 	  "a line \"allow %s\" in /etc/qemu/bridge.conf lets you" },
 	{ "failed to parse default acl file",
-	  "it must exist and have a line \"allow %s\", readable for the "
-	  "helper" },
+	  "it must exist (perhaps mkdir /etc/qemu) and have a line \"allow "
+	  "%s\", readable for the helper" },
 	{ "failed to create tun device: Operation not permitted",
 	  "the helper has no rights: as root, chmod u+s makes it run as root" },
 	{ "failed to get mtu of bridge", "is there a bridge %s?" },

@@ -72,6 +72,24 @@ static int allocate(struct endpoint *e)
 	return 0;
 }
 
+/* Says why the socket of @conf cannot be opened: another type of ours may have
+ * its port. */
+static int refuse(const struct endpoint_conf *conf, int rc, struct err *err)
+{
+	const struct endpoint *e = endpoints;
+
+	while (e && (e->conf.encap == conf->encap ||
+		     e->conf.local.in.sin_port != conf->local.in.sin_port))
+		e = e->next;
+	if (rc != -EADDRINUSE || !e)
+		return endpoint_fail(conf, rc, err);
+	return err_set(
+		err, rc,
+		"dstport=%u: port %s (%s) has it: write another dstport=",
+		ntohs(conf->local.in.sin_port), e->tunnels->port.name,
+		e->conf.encap->name);
+}
+
 static int create(struct tunnel *t, const struct port_env *env,
 		  const struct endpoint_conf *conf, struct endpoint **out,
 		  struct err *err)
@@ -95,7 +113,7 @@ static int create(struct tunnel *t, const struct port_env *env,
 		rc = endpoint_open_receiver(e);
 	if (rc) {
 		destroy(e);
-		return endpoint_fail(conf, rc, err);
+		return refuse(conf, rc, err);
 	}
 	e->rx = (struct rxq){ .port = &e->port,
 			      .event_fd = e->fd,

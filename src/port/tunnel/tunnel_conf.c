@@ -99,6 +99,19 @@ static int read_address(const char *key, const char *text,
 	return 0;
 }
 
+/* A link-local address is one of an interface. */
+static int check_scope(const struct sock_addr *a, const char *text,
+		       struct err *err)
+{
+	if (a->sa.sa_family != AF_INET6 || a->in6.sin6_scope_id ||
+	    !IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr))
+		return 0;
+	return err_set(err, -EINVAL,
+		       "remote=%s: is link-local: name its interface, as in "
+		       "%s%%eth0",
+		       text, text);
+}
+
 static int read_remotes(const struct tunnel_conf *c, struct tunnel *t,
 			unsigned port, struct err *err)
 {
@@ -126,6 +139,9 @@ static int read_remotes(const struct tunnel_conf *c, struct tunnel *t,
 				       "remote=%s: is a multicast group: write "
 				       "group=",
 				       c->remotes.value[i]);
+		rc = check_scope(&a, c->remotes.value[i], err);
+		if (rc)
+			return rc;
 		if (peers_is_listed(&t->peers, &a))
 			return err_set(err, -EINVAL,
 				       "remote=%s: is given twice",

@@ -84,10 +84,16 @@ static int parse_v6(const char *key, const char *text, struct in6_addr *out,
 		       text);
 }
 
-/* Returns the default mask of @addr: the mask of its class, as in QEMU, where
- * "net=10.0.0.0" means 10.0.0.0/8. */
-static uint32_t class_mask(uint32_t addr)
+/* Returns the default mask of @addr, as in QEMU: that of the private network
+ * that it is in, else that of its class. */
+static uint32_t default_mask(uint32_t addr)
 {
+	if ((addr & 0xfff00000) == 0xac100000) /* 172.16.0.0/12 */
+		return 0xfff00000;
+	if ((addr & 0xffff0000) == 0xc0a80000) /* 192.168.0.0/16 */
+		return 0xffff0000;
+	if ((addr & 0xfffe0000) == 0xc6120000) /* 198.18.0.0/15 */
+		return 0xfffe0000;
 	if (!(addr & 0x80000000))
 		return 0xff000000;
 	return (addr & 0xc0000000) == 0x80000000 ? 0xffff0000 : 0xffffff00;
@@ -126,7 +132,7 @@ static int parse_net(const char *text, struct user_net *n, struct err *err)
 			       "10.0.2.0/24",
 			       text);
 	if (!slash)
-		mask = class_mask(ntohl(n->net.s_addr));
+		mask = default_mask(ntohl(n->net.s_addr));
 	else if (!parse_mask(slash + 1, &mask))
 		return err_set(err, -EINVAL,
 			       "net=%s: the mask must be 4 to 30, or like "

@@ -71,10 +71,17 @@ static int refuse_other(const struct xdp_port *x, struct err *err)
 		bpf_obj_get_info_by_fd(fd, &info, &size);
 		fd_close(&fd);
 	}
+	if (!strcmp(info.name, PROG_NAME))
+		return err_set(err, -EBUSY,
+			       "ifname=%s: an xdp port has it already, of this "
+			       "ringway or another one: with queues=N it takes "
+			       "several queues",
+			       x->iface.name);
 	return err_set(err, -EBUSY,
 		       "ifname=%s: XDP program %.16s%s(id %u) is there "
-		       "already: remove it (`ip link set %s xdp off`), or let "
-		       "it redirect, with inhibit=on,map-path=PATH",
+		       "already: remove it (`ip link set %s xdp off`, or end "
+		       "the process that has it: `bpftool link`), or let it "
+		       "redirect, with inhibit=on,map-path=PATH",
 		       x->iface.name, info.name, *info.name ? " " : "", id,
 		       x->iface.name);
 }
