@@ -119,14 +119,24 @@ static void fill_slot(struct worker *w, unsigned slot, struct rxq *q)
 	fd_signal(w->wake_fd);
 }
 
+/* An event that came since prepare() went to nobody: @q must not wait for it.
+ * Nobody has @q. */
+static void forget_events(struct rxq *q)
+{
+	if (q->port->ops->rx_disarm)
+		q->port->ops->rx_disarm(q);
+}
+
 int worker_add(struct worker *w, struct rxq *q)
 {
 	unsigned slot;
 	int rc = prepare(w, q, &slot);
 
-	if (!rc)
-		fill_slot(w, slot, q);
-	return rc;
+	if (rc)
+		return rc;
+	forget_events(q);
+	fill_slot(w, slot, q);
+	return 0;
 }
 
 int worker_move(struct rxq *q, struct worker *to)
@@ -141,9 +151,7 @@ int worker_move(struct rxq *q, struct worker *to)
 		return rc;
 	worker_unlink(q);
 	rcu_wait_workers();
-	/* An event that came meanwhile went to nobody. */
-	if (q->port->ops->rx_disarm)
-		q->port->ops->rx_disarm(q);
+	forget_events(q);
 	fill_slot(to, slot, q);
 	return 0;
 }
