@@ -156,6 +156,13 @@ void sock_addr_text(const struct sock_addr *a, char text[SOCK_ADDR_TEXT])
 	}
 }
 
+bool sock_addr_is_any(const struct sock_addr *a)
+{
+	if (a->sa.sa_family == AF_INET6)
+		return IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+	return a->sa.sa_family == AF_INET && !a->in.sin_addr.s_addr;
+}
+
 bool sock_addr_is_multicast(const struct sock_addr *a)
 {
 	if (a->sa.sa_family == AF_INET6)

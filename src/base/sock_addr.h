@@ -42,6 +42,7 @@ int sock_addr_unix(struct sock_addr *a, const char *key, const char *path,
 /* Writes "192.0.2.1:80", "[::1]:80", a path, or "" for no address. */
 void sock_addr_text(const struct sock_addr *a, char text[SOCK_ADDR_TEXT]);
 
+bool sock_addr_is_any(const struct sock_addr *a); /* 0.0.0.0 or :: */
 bool sock_addr_is_multicast(const struct sock_addr *a);
 /* Returns whether host and port are the same. */
 bool sock_addr_equal(const struct sock_addr *a, const struct sock_addr *b);

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 
 import lab
 import pytest
@@ -396,6 +397,7 @@ def test_gre(up, flags):
     ('vxlan,vni=1,remote=239.1.1.1', 'group='),
     ('vxlan,vni=1,group=127.0.0.2', 'remote='),
     ('vxlan,vni=1,remote=fe80::1', 'remote=fe80::1: is link-local.*%eth0'),
+    ('vxlan,vni=1,group=ff02::7', 'group=ff02::7: is link-local.*dev='),
     ('vxlan,vni=1,options:remote_ip=::1', 'write remote=ADDRESS'),
     ('geneve,key=1,remote=::1', 'key: write vni=N'),
     ('vxlan,vni=1,group=239.1.1.1,dev=none0', 'dev=none0.*no such'),
@@ -441,6 +443,42 @@ def test_ports_that_do_not_go_together(up):
             f'vxlan,id=u,local={OURS},dstport=1{port % 1000:03},vni=7,'
             f'remote={THEIRS},srcport={number}-{number}'))
     s.command('port', 'add', f'vxlan,id=u,{base},vni=7,remote={OTHER}')
+
+
+@pytest.mark.root
+def test_gre_ports_that_would_get_the_same(up):
+    s = up(f'gre,id=t,remote={THEIRS}')
+    done = s.command('port', 'add', f'gre,id=u,remote={THEIRS},local={OURS}',
+                     check=False)
+    assert 'ikey: port t has the same remote' in done.stderr
+    s.command('port', 'add', f'gre,id=u,remote={THEIRS},local={OURS},key=1')
+    s.command('port', 'add', f'gre,id=v,remote={OTHER},local={OURS}')
+
+
+@pytest.mark.root
+@pytest.mark.parametrize('where', [f'remote={THEIRS}', 'group=239.1.1.9'])
+def test_dev_that_goes_and_comes(up, where):
+    """Without its interface a tunnel has no link, and nothing leaves by another
+    way. Many interfaces later it is in its group as before."""
+    link = f'rwd{os.getpid()}'
+    make = ['ip', 'link', 'add', link, 'type', 'bridge']
+    if subprocess.run(make, capture_output=True).returncode:
+        pytest.skip('no bridges here')
+    try:
+        s = up('vhost-user,id=vm', f'vxlan,id=t,vni=7,{where},dev={link}')
+        for _ in range(24):
+            subprocess.run(['ip', 'link', 'del', link], check=True)
+            s.wait_link('t', False)
+            subprocess.run(make, check=True)
+            subprocess.run(['ip', 'link', 'set', link, 'up'], check=True)
+            s.wait_link('t')
+        if 'group' in where:
+            lab.wait_until(lambda: '239.1.1.9' in subprocess.run(
+                ['ip', 'maddr', 'show', 'dev', link], capture_output=True,
+                text=True).stdout, 5, 'the membership')
+            assert s.call('port.show', id='t')['state']['state'] == 'member'
+    finally:
+        subprocess.run(['ip', 'link', 'del', link], capture_output=True)
 
 
 def raw_udp(port, payload, sum_as):

@@ -243,6 +243,22 @@ static int check_agreement(const struct endpoint *e,
 		       key, e->tunnels->port.name);
 }
 
+/* Raw sockets do not exclude each other: one of all addresses gets what one of
+ * an address gets. Returns an error if the frames of @t would come twice. */
+static int check_raw(const struct tunnel *t, const struct endpoint_conf *conf,
+		     struct err *err)
+{
+	int rc = 0;
+
+	for (const struct endpoint *e = endpoints; e && !rc; e = e->next)
+		if (!conf->encap->udp_port && e->conf.encap == conf->encap &&
+		    e->conf.local.sa.sa_family == conf->local.sa.sa_family &&
+		    (sock_addr_is_any(&e->conf.local) ||
+		     sock_addr_is_any(&conf->local)))
+			rc = check_session(e, t, err);
+	return rc;
+}
+
 int endpoint_join(struct tunnel *t, const struct port_env *env,
 		  const struct endpoint_conf *conf, struct err *err)
 {
@@ -252,9 +268,10 @@ int endpoint_join(struct tunnel *t, const struct port_env *env,
 	while (e && (e->sw != env->sw || e->conf.encap != conf->encap ||
 		     !sock_addr_equal(&e->conf.local, &conf->local)))
 		e = e->next;
-	if (!e)
+	rc = check_raw(t, conf, err);
+	if (!rc && !e)
 		rc = create(t, env, conf, &e, err);
-	else
+	else if (!rc)
 		rc = check_agreement(e, conf, err);
 	if (rc)
 		return rc;

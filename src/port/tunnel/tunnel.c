@@ -30,6 +30,16 @@ static void release(struct tunnel *t)
 	free(t);
 }
 
+int tunnel_set_link(struct tunnel *t, bool is_up)
+{
+	if (is_up == port_link_is_up(&t->port))
+		return 0;
+	/* GRE segments are packets of their own, which the switch makes as
+	 * well. */
+	return port_set_txqs(&t->port, t->port.txq, is_up,
+			     t->encap->udp_port ? OFFLOADS : 0);
+}
+
 static void tunnel_destroy(struct port *p)
 {
 	release(to_tunnel(p));
@@ -54,22 +64,19 @@ static const struct port_ops tunnel_ops = {
 static int start(struct tunnel *t, const struct port_env *env,
 		 const struct endpoint_conf *where, bool gro, struct err *err)
 {
-	struct txq *tx = &t->tx;
 	int rc;
 
 	t->rx = (struct rxq){ .port = &t->port, .event_fd = -1 };
 	t->tx = (struct txq){ .port = &t->port };
 	t->port.rxq[0] = &t->rx;
-	t->port.txq[0] = tx;
+	t->port.txq[0] = &t->tx;
 	rxq_set_gro(&t->rx, gro);
 	rc = endpoint_join(t, env, where, err);
 	if (!rc)
 		rc = tunnel_dev_follow(t, err);
 	if (rc)
 		return rc;
-	/* GRE segments are packets of their own, which the switch makes as
-	 * well. */
-	rc = port_set_txqs(&t->port, &tx, 1, t->encap->udp_port ? OFFLOADS : 0);
+	rc = tunnel_set_link(t, true);
 	return rc ? err_set(err, rc, "out of memory") : 0;
 }
 

@@ -131,6 +131,9 @@ void endpoint_rx_done(struct rxq *rx, struct burst *b);
 unsigned tunnel_tx_burst(struct txq *tx, struct frame *const *frames,
 			 unsigned n);
 
+/* Sets the link of @t. Returns 0 or -ENOMEM: the link is down. [ctl] */
+int tunnel_set_link(struct tunnel *t, bool is_up);
+
 /* Makes @t a tunnel of the endpoint with @conf, which is opened if there is
  * none. Returns 0 or -errno with @err. [ctl] */
 int endpoint_join(struct tunnel *t, const struct port_env *env,

@@ -100,16 +100,18 @@ static int read_address(const char *key, const char *text,
 }
 
 /* A link-local address is one of an interface. */
-static int check_scope(const struct sock_addr *a, const char *text,
+static int check_scope(const struct tunnel_conf *c, const char *key,
+		       const struct sock_addr *a, const char *text,
 		       struct err *err)
 {
-	if (a->sa.sa_family != AF_INET6 || a->in6.sin6_scope_id ||
-	    !IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr))
+	if (a->sa.sa_family != AF_INET6 || a->in6.sin6_scope_id || c->dev ||
+	    (!IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr) &&
+	     !IN6_IS_ADDR_MC_LINKLOCAL(&a->in6.sin6_addr)))
 		return 0;
 	return err_set(err, -EINVAL,
-		       "remote=%s: is link-local: name its interface, as in "
-		       "%s%%eth0",
-		       text, text);
+		       "%s=%s: is link-local: name its interface, with "
+		       "dev= or as in %s%%eth0",
+		       key, text, text);
 }
 
 static int read_remotes(const struct tunnel_conf *c, struct tunnel *t,
@@ -139,7 +141,7 @@ static int read_remotes(const struct tunnel_conf *c, struct tunnel *t,
 				       "remote=%s: is a multicast group: write "
 				       "group=",
 				       c->remotes.value[i]);
-		rc = check_scope(&a, c->remotes.value[i], err);
+		rc = check_scope(c, "remote", &a, c->remotes.value[i], err);
 		if (rc)
 			return rc;
 		if (peers_is_listed(&t->peers, &a))
@@ -163,6 +165,8 @@ static int read_group(const struct tunnel_conf *c, struct tunnel *t,
 		rc = err_set(err, -EINVAL,
 			     "group=%s: is no multicast group: write remote=",
 			     c->group);
+	if (!rc && c->group)
+		rc = check_scope(c, "group", &t->group, c->group, err);
 	if (rc || !c->dev)
 		return rc;
 	strncpy(t->dev, c->dev, sizeof(t->dev) - 1);

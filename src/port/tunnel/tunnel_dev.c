@@ -6,7 +6,11 @@
  * The kernel keeps a membership while an interface is down, but not when it is
  * deleted; one of the same name that is made later has another number. So after
  * changes of interfaces and addresses all tunnels look the number up and join
- * again; joining twice changes nothing.
+ * again; joining twice on one interface changes nothing. The socket's own list
+ * keeps the interface that is gone, and is bounded, so that entry is dropped.
+ *
+ * A tunnel whose dev= is gone has no link: its frames would leave by the
+ * default route.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,6 +20,9 @@
 
 /* Time from an event to the look at the interfaces: events come in crowds. */
 #define SETTLE_MS 50
+/* Until the next look when something is missing of which no event tells: a
+ * route to a group, or descriptors. */
+#define AGAIN_MS 1000
 
 static void on_change(struct link_follower *f);
 
@@ -23,16 +30,19 @@ static struct {
 	struct tunnel *first; /* all tunnels with a group or dev= */
 	struct link_follower follower;
 	struct loop_timer settle;
+	bool is_settling; /* @settle is armed because of an event */
 	struct loop *loop;
 } follow = { .follower.look = on_change };
 
-static int membership(const struct tunnel *t, bool is_member)
+/* Joins the group of @t on interface @index (0: by the route), or leaves it.
+ * Returns 0 or -errno. */
+static int membership(const struct tunnel *t, int index, bool is_member)
 {
 	const struct sock_addr *group = &t->group;
 	struct ip_mreqn in = { .imr_multiaddr = group->in.sin_addr,
-			       .imr_ifindex = t->ifindex };
+			       .imr_ifindex = index };
 	struct ipv6_mreq in6 = { .ipv6mr_multiaddr = group->in6.sin6_addr,
-				 .ipv6mr_interface = (unsigned)t->ifindex };
+				 .ipv6mr_interface = (unsigned)index };
 	bool is_v6 = group->sa.sa_family == AF_INET6;
 	int rc = is_v6 ? setsockopt(t->ep->fd, IPPROTO_IPV6,
 				    is_member ? IPV6_ADD_MEMBERSHIP
@@ -47,28 +57,58 @@ static int membership(const struct tunnel *t, bool is_member)
 	return rc < 0 && errno != EADDRINUSE ? -errno : 0;
 }
 
-static void look_again(struct loop_timer *timer)
+/* Looks the interface of @t up. Returns whether it could. */
+static bool find_dev(struct tunnel *t)
 {
-	(void)timer;
-	for (struct tunnel *t = follow.first; t; t = t->next_followed) {
-		if (*t->dev)
-			shm_store(&t->ifindex, (int)if_nametoindex(t->dev));
-		if (t->group.len)
-			t->is_member = (!*t->dev || t->ifindex) &&
-				       !membership(t, true);
-	}
+	int index = (int)if_nametoindex(t->dev);
+
+	if (!index && errno != ENODEV && errno != ENXIO)
+		return false;
+	if (index != t->ifindex && t->is_member)
+		membership(t, t->ifindex, false);
+	shm_store(&t->ifindex, index);
+	tunnel_set_link(t, index);
+	return true;
 }
 
+/* Returns whether @t has all it needs, or waits for an event. */
+static bool examine(struct tunnel *t)
+{
+	if (*t->dev && !find_dev(t))
+		return false;
+	if (!t->group.len)
+		return true;
+	t->is_member =
+		(!*t->dev || t->ifindex) && !membership(t, t->ifindex, true);
+	return t->is_member || *t->dev;
+}
+
+static void look_again(struct loop_timer *timer)
+{
+	bool is_done = true;
+
+	follow.is_settling = false;
+	for (struct tunnel *t = follow.first; t; t = t->next_followed)
+		is_done &= examine(t);
+	if (!is_done)
+		loop_timer_arm(follow.loop, timer, AGAIN_MS, look_again);
+}
+
+/* The first event of a crowd begins the time, which ends also if there is no
+ * end of events. */
 static void on_change(struct link_follower *f)
 {
 	(void)f;
-	loop_timer_arm(follow.loop, &follow.settle, SETTLE_MS, look_again);
+	if (!follow.is_settling)
+		loop_timer_arm(follow.loop, &follow.settle, SETTLE_MS,
+			       look_again);
+	follow.is_settling = true;
 }
 
 static int join(struct tunnel *t, struct err *err)
 {
 	char group[SOCK_ADDR_TEXT];
-	int rc = membership(t, true);
+	int rc = membership(t, t->ifindex, true);
 
 	t->is_member = !rc;
 	sock_addr_text(&t->group, group);
@@ -125,9 +165,10 @@ void tunnel_dev_leave(struct tunnel *t)
 		return;
 	*at = t->next_followed;
 	if (t->group.len && !is_shared(t))
-		membership(t, false);
+		membership(t, t->ifindex, false);
 	if (follow.first)
 		return;
 	loop_timer_disarm(&follow.settle);
+	follow.is_settling = false;
 	link_events_leave(&follow.follower);
 }
