@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -15,18 +16,27 @@
 #include "dgram.h"
 #include "udp_gso.h"
 
-/* Errors in a row after which a queue waits for the next event. */
+/* Errors in a row after which a queue without a datagram waits for the next
+ * event. */
 #define ERRORS_MAX 16
 
-bool sock_is_dry(int got, int error, unsigned *errors)
+/* Returns whether @fd has a datagram, whatever the next call says of it. */
+static bool has_datagram(int fd)
+{
+	int size = 0;
+
+	return !ioctl(fd, FIONREAD, &size) && size > 0;
+}
+
+bool sock_is_dry(int fd, int got, int error, unsigned *errors)
 {
 	/* Not after fewer than were wanted: an error ends a call early, and the
 	 * next call returns it. An error is about an earlier datagram of ours
 	 * that nobody wanted, or about one that the kernel cannot describe to
-	 * us; others may follow. One that stays must not keep the worker busy.
-	 */
+	 * us, and throws away; others may follow. One that stays must not keep
+	 * the worker busy. */
 	bool is_dry = got == 0 || (got < 0 && error == EAGAIN) ||
-		      (got < 0 && ++*errors == ERRORS_MAX);
+		      (got < 0 && ++*errors >= ERRORS_MAX && !has_datagram(fd));
 
 	if (got > 0 || is_dry)
 		*errors = 0;
@@ -36,7 +46,7 @@ bool sock_is_dry(int got, int error, unsigned *errors)
 /* Returns how many datagrams came, up to @want. */
 static unsigned receive(struct dgram_link *l, unsigned want)
 {
-	int got;
+	int got, error;
 
 	for (unsigned i = 0; i < want; i++) {
 		l->in[i].msg_hdr.msg_namelen =
@@ -49,11 +59,12 @@ static unsigned receive(struct dgram_link *l, unsigned want)
 	stat_inc(&l->rx.stats.calls);
 	while (unlikely(l->has_end) && got > 0 && !l->in[got - 1].msg_len)
 		got--;
-	l->is_dry = sock_is_dry(got, errno, &l->errors);
+	error = errno;
+	l->is_dry = sock_is_dry(l->fd, got, error, &l->errors);
 	if (got > 0)
 		return (unsigned)got;
 	/* packet: offloads that PACKET_VNET_HDR has no words for */
-	if (got < 0 && errno == EINVAL && l->encap && l->encap->wants_control)
+	if (got < 0 && error == EINVAL && l->encap && l->encap->wants_control)
 		stat_inc(&l->rx.stats.drops[DROP_RX_BAD_OFFLOAD]);
 	return 0;
 }
@@ -208,6 +219,7 @@ void dgram_link_reset(struct dgram_link *l, int fd)
 	l->fd = l->out_fd = l->rx.event_fd = fd;
 	if (l->is_joined)
 		udp_set_gro(fd);
+	l->join_max = udp_is_udp(fd) ? UINT16_MAX : 0;
 	l->is_dry = false;
 	l->errors = l->got = l->next = 0;
 	l->at = 0;

@@ -224,27 +224,39 @@ static int set_up(int fd, unsigned index, bool promisc)
 	return rc;
 }
 
-/* Joins the sockets of a port, which share the frames by flow. *@group is 0 for
- * the first, which makes the group. */
+#define NO_GROUP (-1) /* 0 is a number that the kernel gives */
+
+/* Throws away what came before @fd joined its group: another socket has it,
+ * too. More cannot have come than there was room for. */
+static void drain(int fd)
+{
+	char head[VNET_HDR_MAX]; /* with less, the kernel says EINVAL */
+
+	for (unsigned i = 0; i < BUFFER / ETH_HLEN; i++)
+		if (recv(fd, head, sizeof(head), MSG_DONTWAIT) < 0 &&
+		    errno == EAGAIN)
+			break;
+}
+
+/* Joins the sockets of a port, which share the frames by flow. *@group is
+ * NO_GROUP for the first, which makes the group. Returns 0 or -errno. */
 static int join_group(int fd, int *group)
 {
 	int how = PACKET_FANOUT_HASH << 16, rc;
 	socklen_t size = sizeof(*group);
-	char byte;
 
-	if (*group)
+	if (*group != NO_GROUP)
 		how |= *group;
 	else
 		how |= PACKET_FANOUT_FLAG_UNIQUEID << 16;
 	rc = set_option(fd, PACKET_FANOUT, how);
-	if (!rc && !*group) {
-		rc = getsockopt(fd, SOL_PACKET, PACKET_FANOUT, group, &size);
+	if (!rc && *group == NO_GROUP) {
+		if (getsockopt(fd, SOL_PACKET, PACKET_FANOUT, group, &size) < 0)
+			return -errno;
 		*group &= UINT16_MAX;
 	}
-	/* What came before is with another socket, too. */
-	while (recv(fd, &byte, 1, MSG_DONTWAIT) >= 0)
-		;
-	return rc < 0 ? -errno : 0;
+	drain(fd);
+	return rc;
 }
 
 static int open_socket(const struct packet_port *k, int *group, int *out)
@@ -269,13 +281,16 @@ static int open_socket(const struct packet_port *k, int *group, int *out)
 static int open_sockets(struct iface *i, struct err *err)
 {
 	struct packet_port *k = of_iface(i);
-	int group = 0, rc = 0;
+	int group = NO_GROUP, rc = 0;
 
 	for (unsigned n = 0; n < k->count && !rc; n++) {
 		struct dgram_link *l = k->q[n];
 
-		rc = open_socket(k, &group, &l->fd);
-		l->out_fd = l->rx.event_fd = l->fd;
+		int fd;
+
+		rc = open_socket(k, &group, &fd);
+		/* What the sockets before it left is not for now. */
+		dgram_link_reset(l, fd);
 	}
 	for (unsigned n = 0; n < k->count && !rc; n++)
 		rc = rxq_attach(&k->q[n]->rx);

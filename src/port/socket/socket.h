@@ -76,10 +76,10 @@ int dgram_create(const struct port_env *env, const struct port_conf *common,
 		 const struct dgram_setup *setup, struct port **out,
 		 struct err *err);
 
-/* Returns whether a datagram socket has no more datagrams: @got is the result
- * of recvmmsg(), @error its errno. *@errors counts the errors in a row. Any
- * thread. */
-bool sock_is_dry(int got, int error, unsigned *errors);
+/* Returns whether the datagram socket @fd has no more datagrams: @got is the
+ * result of recvmmsg(), @error its errno. *@errors counts the errors in a row.
+ * Any thread. */
+bool sock_is_dry(int fd, int got, int error, unsigned *errors);
 
 /* Returns the reason to drop a frame whose sending by a datagram socket failed
  * with @error, or DROP_COUNT if it shall wait. Any thread. */

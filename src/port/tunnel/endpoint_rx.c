@@ -61,7 +61,7 @@ static void receive(struct endpoint *e, unsigned want)
 	stage_mark(STAGE_SYSCALL);
 	stat_inc(&e->rx.stats.calls);
 	e->cut = e->cut_off = e->got = 0;
-	e->is_dry = sock_is_dry(got, errno, &e->errors);
+	e->is_dry = sock_is_dry(e->fd, got, errno, &e->errors);
 	if (got > 0)
 		e->got = (unsigned)got;
 	for (unsigned i = 0; i < e->got; i++)
