@@ -14,13 +14,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/net.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -122,44 +127,71 @@ static int lock_path(struct path_lock *l, const char *key, const char *path,
 }
 
 /* The last component of a path. */
-static const char *last_part(const char *path)
+/* Asks the kernel for all UNIX sockets in state @state, with their files.
+ * Returns a netlink socket with the answer, or -errno. */
+static int ask_sockets(unsigned state)
 {
-	const char *slash = strrchr(path, '/');
+	const struct {
+		struct nlmsghdr h;
+		struct unix_diag_req r;
+	} ask = { .h = { .nlmsg_len = sizeof(ask),
+			 .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		  .r = { .sdiag_family = AF_UNIX,
+			 .udiag_states = 1u << state,
+			 .udiag_show = UDIAG_SHOW_VFS } };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 
-	return slash ? slash + 1 : path;
+	if (fd >= 0 && send(fd, &ask, sizeof(ask), 0) < 0)
+		fd_close(&fd);
+	return fd < 0 ? -errno : fd;
 }
 
-/* Returns whether @line of /proc/net/unix is a stream socket that is bound to a
- * path ending in @name and neither listens nor is connected. Cuts @line. */
-static bool is_bound_only(char *line, const char *name)
+/* Returns whether the answer @h is about a stream socket bound to the file
+ * @st. */
+static bool is_bound_to(const struct nlmsghdr *h, const struct stat *st)
 {
-	enum { FLAGS = 3, TYPE, STATE, INODE, PATH, FIELDS };
-	char *field[FIELDS], *save = NULL;
+	const struct unix_diag_msg *m = NLMSG_DATA(h);
+	const struct rtattr *a = (const void *)(m + 1);
+	int left = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof(*m)));
 
-	for (unsigned i = 0; i < FIELDS; i++) {
-		field[i] = strtok_r(i ? NULL : line, " \n", &save);
-		if (!field[i])
-			return false;
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+		const struct unix_diag_vfs *v = RTA_DATA(a);
+
+		/* The kernel's own form of a device number: 12 bits, 20 bits;
+		 * of the inode number 32 bits. */
+		if (a->rta_type == UNIX_DIAG_VFS)
+			return m->udiag_type == SOCK_STREAM &&
+			       v->udiag_vfs_ino == (uint32_t)st->st_ino &&
+			       v->udiag_vfs_dev >> 20 == major(st->st_dev) &&
+			       (v->udiag_vfs_dev & 0xfffff) ==
+				       minor(st->st_dev);
 	}
-	return strtoul(field[TYPE], NULL, 16) == SOCK_STREAM &&
-	       strtoul(field[STATE], NULL, 16) == SS_UNCONNECTED &&
-	       !(strtoul(field[FLAGS], NULL, 16) & __SO_ACCEPTCON) &&
-	       !strcmp(last_part(field[PATH]), name);
+	return false;
 }
 
-/* Returns whether a process has bound a socket of this file name and does not
- * listen yet, as between bind() and listen(). Directories are not compared,
- * because a path has many spellings and this moment is short. */
-static bool is_about_to_listen(const char *path)
+/* Returns whether a process has bound a socket to the file @st and does not
+ * listen yet, as between bind() and listen(). Without the kernel's sock_diag
+ * nobody is seen. */
+static bool is_about_to_listen(const struct stat *st)
 {
-	FILE *f = fopen("/proc/net/unix", "re");
-	bool found = false;
-	char line[256];
+	_Alignas(struct nlmsghdr) char buf[8192];
+	bool found = false, is_over = false;
+	int fd = ask_sockets(TCP_CLOSE);
 
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = is_bound_only(line, last_part(path));
-	if (f)
-		fclose(f);
+	while (fd >= 0 && !is_over && !found) {
+		ssize_t got = recv(fd, buf, sizeof(buf), 0);
+		const struct nlmsghdr *h = (const void *)buf;
+		size_t left = (size_t)MAX(got, 0);
+
+		is_over = got <= 0;
+		for (; NLMSG_OK(h, left) && !is_over; h = NLMSG_NEXT(h, left)) {
+			is_over = h->nlmsg_type == NLMSG_DONE ||
+				  h->nlmsg_type == NLMSG_ERROR;
+			found |= !is_over && is_bound_to(h, st);
+		}
+	}
+	fd_close(&fd);
 	return found;
 }
 
@@ -210,7 +242,7 @@ static int check_path(const struct sockaddr_un *sa, int type, const char *key,
 	else if (errno != ECONNREFUSED)
 		rc = err_set(err, -errno, "%s=%s: %s", key, path,
 			     strerror(errno));
-	else if (is_about_to_listen(path))
+	else if (is_about_to_listen(&st))
 		rc = being_taken(key, path, err);
 	else
 		rc = 1;

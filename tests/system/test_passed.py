@@ -143,6 +143,51 @@ def test_taps_of_the_command(up):
     settled(s, before)
 
 
+def is_alive(s):
+    """Other ports work, and the daemon answers."""
+    c, d = s.front('c'), s.front('d')
+    c.send(ether(7, BROADCAST))
+    assert d.recv()[1] == ether(7, BROADCAST)
+    s.call('stats')
+    c.close()
+    d.close()
+
+
+def test_a_stream_that_its_owner_makes_blocking(up):
+    ours, peer = socket.socketpair()
+    s = up('vhost-user,id=c', 'vhost-user,id=d')
+    added(s, f'stream,id=p,addr.type=fd,addr.str={ours.fileno()}',
+          ours.fileno())
+    s.wait_link('p')
+    ours.setblocking(True)
+    frame = ether(9, BROADCAST)
+    peer.sendall(struct.pack('!I', len(frame)) + frame)
+    lab.wait_until(lambda: s.stats('p')['rx_frames'] == 1, 3, 'the frame')
+    is_alive(s)
+    s.call('port.del', id='p')
+
+
+@pytest.mark.root
+def test_a_tap_that_its_owner_makes_blocking(up):
+    fd = tap('blk')
+    s = up('vhost-user,id=c', 'vhost-user,id=d')
+    added(s, f'tap,id=p,fd={fd}', fd)
+    subprocess.run(['ip', 'link', 'set', name('blk'), 'up'], check=True)
+    s.wait_link('p')
+    os.set_blocking(fd, True)
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+        wire.bind((name('blk'), 0x88b5))
+        for _ in range(3):
+            wire.send(ether(9, BROADCAST))
+        lab.wait_until(lambda: s.stats('p')['rx_frames'] >= 3, 3, 'frames')
+        is_alive(s)
+        c = s.front('c')
+        c.send(ether(7, BROADCAST))
+        lab.wait_until(lambda: s.stats('p')['tx_frames'] >= 2, 3, 'frames out')
+    s.call('port.del', id='p')
+    os.close(fd)
+
+
 def test_numbers_that_the_command_has_not(up):
     s = up('null,id=n')
     for netdev in ('tap,id=t,fd=777', 'tap,id=t,fds=0:777',

@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -554,6 +555,23 @@ def test_many_dead_connections_do_not_lock_a_server(up):
     peer = tcp_client(port)
     peer.send(ether(2, 1, 60))
     assert front.recv(timeout=3)[1] == ether(2, 1, 60)
+
+
+def test_aborted_connections_do_not_lock_a_server(up):
+    """Reset before they are accepted: the next one is served at once."""
+    port = tcp_port()
+    s = up('vhost-user,id=vm', f'socket,id=s,listen=127.0.0.1:{port}')
+    front = s.front('vm')
+    os.kill(s.pid, signal.SIGSTOP)
+    for _ in range(40):
+        c = socket.create_connection(('127.0.0.1', port))
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                     struct.pack('ii', 1, 0))
+        c.close()
+    peer = tcp_client(port)
+    os.kill(s.pid, signal.SIGCONT)
+    peer.send(ether(2, 1, 60))
+    assert front.recv(timeout=10)[1] == ether(2, 1, 60)
 
 
 def test_data_and_end_at_once(up):

@@ -172,6 +172,30 @@ static void test_about_to_listen(void **state)
 	unix_unlisten(&l);
 }
 
+/* A socket of the same name elsewhere, which any user can make, is no obstacle.
+ */
+static void test_same_name_elsewhere(void **state)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char other[] = "/tmp/rw.otherXXXXXX";
+	struct unix_listener l;
+	struct err err;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(other));
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%s", other,
+		 strrchr(path, '/') + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	leave_socket(false);
+	assert_int_equal(unix_listen(&l, "path", path, 0600, &err), 0);
+	unix_unlisten(&l);
+	fd_close(&fd);
+	unlink(sa.sun_path);
+	rmdir(other);
+}
+
 /* The path of the lock's file is taken: a file left by a crash is no obstacle,
  * a file that other users can open is one. unix_listen() does not wait. */
 static void test_lock_file(void **state)
@@ -294,6 +318,8 @@ int main(void)
 						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_about_to_listen, make_dir,
 						remove_dir),
+		cmocka_unit_test_setup_teardown(test_same_name_elsewhere,
+						make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_lock_file, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(test_race, make_dir,

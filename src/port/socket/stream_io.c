@@ -41,7 +41,9 @@ static void read_more(struct stream_link *l)
 		l->fill -= l->start;
 		l->start = 0;
 	}
-	got = read(l->fd, l->room + l->fill, STREAM_RX_ROOM - l->fill);
+	/* Who passed us the socket can make it blocking at any time. */
+	got = recv(l->fd, l->room + l->fill, STREAM_RX_ROOM - l->fill,
+		   MSG_DONTWAIT);
 	stage_mark(STAGE_SYSCALL);
 	stat_inc(&l->rx.stats.calls);
 	if (got > 0) {

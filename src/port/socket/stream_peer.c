@@ -25,6 +25,15 @@
 /* Longest time of one try to connect. */
 #define CONNECT_MS 5000
 
+/* Returns whether the peer has reset the connection since it was made. */
+static bool is_aborted(int fd)
+{
+	struct sock_addr a;
+	socklen_t len = sizeof(a) - sizeof(a.len);
+
+	return getpeername(fd, &a.sa, &len) < 0 && errno == ENOTCONN;
+}
+
 static void on_listener(struct loop_watch *w, uint32_t events);
 static void on_timer(struct loop_timer *t);
 
@@ -164,10 +173,17 @@ static void on_listener(struct loop_watch *w, uint32_t events)
 		container_of(w, struct stream_port, listen_watch);
 
 	(void)events;
+	/* Who passed us the socket may have made it blocking, and may have
+	 * accepted the connection. */
+	fd_set_nonblock(s->listener.fd);
 	s->fd = accept4(s->listener.fd, NULL, NULL,
 			SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (s->fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))
 		return;
+	if (s->fd >= 0 && is_aborted(s->fd)) {
+		fd_close(&s->fd);
+		return; /* the event comes again while others wait */
+	}
 	loop_watch_remove(w);
 	if (s->fd < 0 || begin_connection(s))
 		wait_ms(s, REST_MS);

@@ -142,6 +142,7 @@ int tap_start(struct tap_port *t)
 		struct tap_queue *q = t->q[i];
 
 		q->fd = q->rx.event_fd = t->tap.fd[i];
+		q->is_shared = t->tap.is_passed;
 		q->hdr_size = t->tap.has_vnet_hdr ? VNET_HDR_MAX : 0;
 		rc = rxq_attach(&q->rx);
 	}

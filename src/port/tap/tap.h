@@ -34,6 +34,7 @@ struct tap_queue {
 	unsigned hdr_size;  /* [const since tap_start()] 12, or 0 without
 			     * vnet_hdr */
 	uint8_t *arena;	    /* [const] TAP_ARENA_SIZE, then TAP_BOUNCE */
+	bool is_shared;	    /* [any, atomic] others have the descriptor, too */
 	bool has_more;	    /* [worker] the last burst stopped early */
 	bool is_gone;	    /* [worker] the interface is gone and control was
 			     * told */

@@ -54,6 +54,45 @@ static void tell_if_gone(struct tap_queue *q)
 	link_events_wake();
 }
 
+/* Returns whether the kernel (before 5.11) cannot do @result's call without
+ * waiting. Then the plain calls remain. */
+static bool must_trust(struct tap_queue *q, ssize_t result)
+{
+	if (likely(result >= 0) || errno != EOPNOTSUPP)
+		return false;
+	shm_store(&q->is_shared, false);
+	return true;
+}
+
+/* Reads a frame to @to and returns its size, or -1 with errno. Who passed us
+ * the descriptor can make it blocking at any time; this does not wait then. */
+static ssize_t read_frame(struct tap_queue *q, void *to)
+{
+	struct iovec iov = { to, TAP_READ_ROOM };
+	ssize_t got;
+
+	if (unlikely(shm_load(&q->is_shared))) {
+		got = preadv2(q->fd, &iov, 1, -1, RWF_NOWAIT);
+		if (!must_trust(q, got))
+			return got;
+	}
+	return read(q->fd, to, TAP_READ_ROOM);
+}
+
+/* As writev(), and does not wait either. */
+static ssize_t write_vector(struct tap_queue *q, const struct iovec *iov,
+			    int count)
+{
+	ssize_t sent;
+
+	if (unlikely(shm_load(&q->is_shared))) {
+		sent = pwritev2(q->fd, iov, count, -1, RWF_NOWAIT);
+		if (!must_trust(q, sent))
+			return sent;
+	}
+	return writev(q->fd, iov, count);
+}
+
 /* Reads until the kernel has no more frames: the event is edge-triggered. */
 unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 {
@@ -66,7 +105,7 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 		return store_again(&q->store, b, snap);
 	waiting_begin(&q->store.waiting);
 	while (n < b->want && off + TAP_READ_ROOM <= TAP_ARENA_SIZE) {
-		ssize_t got = read(q->fd, q->arena + off, TAP_READ_ROOM);
+		ssize_t got = read_frame(q, q->arena + off);
 
 		stage_mark(STAGE_SYSCALL);
 		stat_inc(&rx->stats.calls);
@@ -129,7 +168,8 @@ static int write_frame(struct tap_queue *q, const struct frame *f)
 		iov[1] = (struct iovec){ bounce, f->len };
 		count = 1;
 	}
-	if (writev(q->fd, has_hdr ? iov : iov + 1, (int)(count + has_hdr)) < 0)
+	if (write_vector(q, has_hdr ? iov : iov + 1, (int)(count + has_hdr)) <
+	    0)
 		rc = -errno;
 	stage_mark(STAGE_SYSCALL);
 	stat_inc(&q->tx.stats.calls);
