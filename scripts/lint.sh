@@ -64,17 +64,17 @@ select_files() {
 	done
 }
 
-mapfile -t lib < <(select_files '^src/.*\.[ch]$' '^src/cli/')
+mapfile -t lib < <(select_files '^src/.*\.[ch]$' '^src/(cli|print)/')
 mapfile -t c_files < <(select_files '\.[ch]$')
 mapfile -t texts < <(select_files '' '(\.(png|bin|pcap)$|^LICENSE$)')
 mapfile -t licensed < <(select_files \
 	'(\.(c|h|sh|py|service)$|meson\.build$|^Makefile$|^\.ci/)')
 
-rule 'only cli/ ends the process' \
+rule 'only cli/ and print/ end the process' \
 	'(?<![\w.>])(exit|_exit|abort|quick_exit)\s*\(' "${lib[@]}"
-rule 'only cli/ prints; log or return an error' \
+rule 'only cli/ and print/ print; log or return an error' \
 	'(?<![\w.>])(printf|puts|putchar|perror|vprintf)\s*\(' "${lib[@]}"
-rule 'stdio of the process belongs to cli/ and base/log.c' \
+rule 'stdio of the process belongs to cli/, print/ and base/log.c' \
 	'\b(stdout|stderr)\b' $(printf '%s\n' "${lib[@]}" | grep -v base/log.c)
 rule 'shared memory goes through base/shm.h' \
 	'\b(__atomic_\w+|__sync_\w+|atomic_thread_fence|(?<!__asm__ )volatile)\b' \

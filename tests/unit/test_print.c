@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/print*, cli/table: each value stands below its title, for every table
+/* print/: each value stands below its title, for every table
  * that the command line prints; a table whose rows do not fit is refused. */
 #include "test.h"
 
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include <jansson.h>
+
 #include "print.h"
 #include "table.h"
-
-int cli_fail(int code, const char *fmt, ...)
-{
-	(void)fmt;
-	return code;
-}
 
 /* Returns what @print writes to standard output for the JSON @text. */
 static const char *printed(void (*print)(const json_t *), const char *text)

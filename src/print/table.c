@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-
 #define GAP 2 /* spaces between columns */
 
 struct table {
@@ -23,8 +21,10 @@ struct table {
 
 static void *must(void *p)
 {
-	if (!p)
-		exit(cli_fail(EXIT_REFUSED, "out of memory"));
+	if (!p) {
+		fprintf(stderr, "ringway: out of memory\n");
+		exit(EXIT_FAILURE);
+	}
 	return p;
 }
 
