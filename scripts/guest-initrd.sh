@@ -4,17 +4,22 @@
 # modules of the kernel that guest-kernel.sh fetched, or of user-mode-linux.
 #   guest-initrd.sh [DIR]     DIR (default build/guest) gets initrd.gz
 #   guest-initrd.sh DIR uml   DIR gets initrd-uml.gz
-# Does nothing when the initrd is newer than this script and the kernel.
+#   guest-initrd.sh DIR lab BINARY  DIR gets initrd-lab.gz: a guest with KVM, in
+#       which BINARY (ringway) runs other guests; their kernel and initrd, those
+#       of DIR, are in its folder /guest
+# Does nothing when the initrd is newer than this script, the kernel and BINARY.
 #
 # The guest takes commands from its serial console (scripts/lab.py). After
 # "RW READY" it reads lines "TAG COMMAND", runs each COMMAND in a shell, and
-# prints the command's output and "RW END TAG STATUS".
+# prints the command's output and "RW END TAG STATUS". With rw.run=BASE64 on its
+# kernel's command line it runs that script instead, and switches itself off.
 set -eu
 self=$(realpath "$0")
 dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")
 out=$dir/initrd.gz
 kernel=$dir/vmlinuz
 kernel_modules=$dir/modules
+binary=
 if [ "${2:-}" = uml ]; then
 	out=$dir/initrd-uml.gz
 	kernel=$(command -v linux.uml) || {
@@ -23,8 +28,12 @@ if [ "${2:-}" = uml ]; then
 	}
 	kernel_modules=/usr/lib/uml/modules/$("$kernel" --version)
 	mkdir -p "$dir"
+elif [ "${2:-}" = lab ]; then
+	binary=$3
+	out=$dir/initrd-lab.gz
 fi
-[ "$out" -nt "$self" ] && [ "$out" -nt "$kernel" ] && exit 0
+[ "$out" -nt "$self" ] && [ "$out" -nt "$kernel" ] &&
+	[ "$out" -nt "${binary:-$self}" ] && exit 0
 root=$(mktemp -d "$dir/initrd.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 cd "$root"
@@ -35,6 +44,7 @@ PATH=$PATH:/usr/sbin:/sbin
 programs="iperf3 ethtool"
 # busybox's ip makes no tunnels
 [ "${2:-}" != uml ] || programs+=" ip"
+programs+=" $binary"
 for program in $programs; do
 	path=$(command -v $program) || {
 		echo "guest-initrd.sh: there is no $program" >&2
@@ -65,11 +75,18 @@ take_modules() {
 # In the order of loading.
 take_modules order failover net_failover virtio_ring virtio \
 	virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net llc \
-	stp garp mrp 8021q
+	stp garp mrp 8021q virtio_blk rng-core virtio-rng virtio_console
 # Loaded by the test that needs them.
 [ "${2:-}" != uml ] || take_modules tunnels crc-ccitt ipv6 udp_tunnel \
 	ip6_udp_tunnel geneve vxlan ip_tunnel gre ip_gre tunnel6 ip6_tunnel \
 	ip6_gre
+
+if [ -n "$binary" ]; then
+	take_modules order irqbypass kvm kvm-amd kvm-intel tun tap \
+		vhost_iotlb vhost vhost_net bridge
+	mkdir guest
+	cp "$kernel" "$dir/initrd.gz" guest/
+fi
 
 cat >etc/udhcpc/default.script <<'SCRIPT'
 #!/bin/sh
@@ -92,9 +109,19 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
-for m in $(cat /lib/modules/order); do insmod /lib/modules/$m.ko; done
+# kvm-amd and kvm-intel are in one list: one of them does not fit.
+for m in $(cat /lib/modules/order); do
+	insmod /lib/modules/$m.ko 2>/dev/null
+done
 hostname guest
 ip link set lo up
+run=$(sed -n 's/.*rw\.run=\([^ ]*\).*/\1/p' /proc/cmdline)
+if [ -n "$run" ]; then
+	echo "$run" | base64 -d >/tmp/run
+	sh /tmp/run >/dev/ttyS0 2>&1
+	stty -F /dev/ttyS0 sane # waits for the output
+	poweroff -f
+fi
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 stty -echo -onlcr
 echo "RW READY $(cut -d' ' -f1 /proc/uptime)"

@@ -16,6 +16,7 @@ packages() {
 		echo libslirp-dev	# the user port's TCP/IP stack
 		echo libglib2.0-dev	# what libslirp's pkg-config file names
 		echo libxdp-dev libbpf-dev # the xdp port (AF_XDP)
+		echo zlib1g-dev liblzma-dev libzstd-dev liblz4-dev # kernel images
 		echo libpcap-dev	# unit tests: reads captures back
 		echo libcmocka-dev	# unit tests, built with the rest
 		echo systemtap-sdt-dev	# probe points for perf and bpftrace

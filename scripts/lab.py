@@ -220,12 +220,12 @@ class Guest:
     """
 
     def __init__(self, name, folder, net, memory='192M', cpus=1, images=IMAGES,
-                 with_memory=False, cpu_list=None):
+                 with_memory=False, cpu_list=None, initrd='initrd.gz'):
         self.prepare(name, folder)
         argv = ['qemu-system-x86_64', '-nodefaults', '-display', 'none',
                 '-no-reboot', '-smp', str(cpus), '-m', memory,
                 '-kernel', os.path.join(images, 'vmlinuz'),
-                '-initrd', os.path.join(images, 'initrd.gz'),
+                '-initrd', os.path.join(images, initrd),
                 '-append', 'console=ttyS0 quiet mitigations=off tsc=reliable '
                 'no_timer_check panic=-1 rdinit=/init',
                 '-serial', 'stdio']

@@ -99,8 +99,25 @@ int call_request_and_print(const struct call *call);
 /* Returns parameter @key as text, or NULL. */
 const char *call_param(const struct call *call, const char *key);
 
+/* --- process.c --- */
+
+/* Prepares this process for moving frames: signals, limits, and the guard of
+ * guest memory. Returns 0 or -errno with @err. */
+int process_prepare(struct err *err);
+
+/* --- net_options.c: what `up` and `vm` share --- */
+
+/* Options of both: -netdev, -object, -chardev, --config. */
+extern const struct opt_row net_rows[];
+/* Says what to write instead of @option, which is -net or -nic, with @value.
+ * @card: what is to be said about the guest's card. */
+void explain_old_option(const char *option, const char *value, const char *card,
+			struct err *err);
+
 /* --- fronts with files of their own --- */
 int up_run(const struct command *self, int argc, char **argv);
+int vm_run(const struct command *self, int argc, char **argv);
+extern const struct opt_row *const vm_tables[];
 int help_run(const struct command *self, int argc, char **argv);
 int watch_run(struct call *call);
 int capture_run(struct call *call);

@@ -210,6 +210,7 @@ static int version_run(struct call *call)
 
 const struct front fronts[] = {
 	{ .name = "up", .run_raw = up_run, .own = up_tables },
+	{ .name = "vm", .run_raw = vm_run, .own = vm_tables },
 	{ .name = "show", .print = print_show },
 	{ .name = "port list", .print = print_port_list },
 	{ .name = "port add", .run = port_add_run, .print = print_nothing },

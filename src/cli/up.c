@@ -5,12 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,7 +19,6 @@
 #include "control_path.h"
 #include "daemon.h"
 #include "fd.h"
-#include "gmem.h"
 #include "log.h"
 #include "port_types.h"
 
@@ -31,23 +27,6 @@ struct up_options {
 };
 
 static const struct opt_row up_rows[] = {
-	{ .key = "netdev",
-	  .kind = OPT_STRING,
-	  .arg = "TYPE,id=NAME,...",
-	  .help = "a port; may be given several times" },
-	{ .key = "object",
-	  .kind = OPT_STRING,
-	  .arg = "TYPE,id=NAME,netdev=PORT,...",
-	  .help = "a filter on a port; may be given several times" },
-	{ .key = "chardev",
-	  .kind = OPT_STRING,
-	  .arg = "socket,id=NAME,...",
-	  .help = "a stream for filters; may be given several times" },
-	{ .key = "config",
-	  .kind = OPT_PATH,
-	  .arg = "FILE",
-	  .help = "read options from a file, one a line",
-	  .letter = "c" },
 	{ .key = "daemonize",
 	  .kind = OPT_BOOL,
 	  .offset = offsetof(struct up_options, daemonize),
@@ -56,7 +35,8 @@ static const struct opt_row up_rows[] = {
 	{ NULL },
 };
 
-const struct opt_row *const up_tables[] = { up_rows, daemon_conf_rows, NULL };
+const struct opt_row *const up_tables[] = { net_rows, up_rows, daemon_conf_rows,
+					    NULL };
 
 /* Sets one option of the command line. */
 static int set_option(struct config *c, struct up_options *o,
@@ -67,90 +47,6 @@ static int set_option(struct config *c, struct up_options *o,
 	if (!strcmp(arg->key, "daemonize"))
 		return opt_set(up_rows, o, arg->key, arg->text, err);
 	return config_set(c, arg->key, arg->text, err);
-}
-
-/* Returns whether an option of -net or -nic is about the guest's card. */
-static bool is_of_card(const char *key)
-{
-	static const char *const keys[] = { "model", "mac",	"macaddr",
-					    "addr",  "vectors", NULL };
-
-	for (unsigned i = 0; keys[i]; i++)
-		if (!strcmp(keys[i], key))
-			return true;
-	return false;
-}
-
-/* Writes what -netdev takes instead of "TYPE,key=value,..." behind -net or
- * -nic. A comma in a value is doubled. */
-static void write_netdev(FILE *f, const char *type,
-			 const struct opt_pair *pairs, int count)
-{
-	const char *id = NULL;
-
-	for (int i = 0; i < count; i++)
-		if (!strcmp(pairs[i].key, "id") ||
-		    !strcmp(pairs[i].key, "name"))
-			id = pairs[i].value;
-	fprintf(f, "%s,id=%s%s", type, id ? id : type, id ? "" : "0");
-	for (int i = 0; i < count; i++) {
-		if (!strcmp(pairs[i].key, "id") ||
-		    !strcmp(pairs[i].key, "name") || is_of_card(pairs[i].key))
-			continue;
-		if (!strcmp(pairs[i].key, "chardev")) { /* its socket */
-			fprintf(f, ",path=PATH");
-			continue;
-		}
-		fprintf(f, ",%s", pairs[i].key);
-		for (const char *c = pairs[i].value; c && *c; c++)
-			fprintf(f, "%s%s%c", c == pairs[i].value ? "=" : "",
-				*c == ',' ? "," : "", *c);
-	}
-}
-
-/* Says what to write instead of @option, which is -net or -nic, with @value. */
-static void explain_old(const char *option, const char *value, struct err *err)
-{
-	struct opt_pair *pairs;
-	char *type, *text = NULL;
-	size_t size;
-	int count = opt_split(value ? value : "", &type, &pairs, NULL);
-	FILE *f;
-
-	if (count < 0 || !type || !*type) {
-		err_set(err, -EINVAL,
-			"%s is QEMU's shorter form: write -netdev "
-			"TYPE,id=NAME,...",
-			option);
-	} else if (!strcmp(type, "none")) {
-		err_set(err, -EINVAL,
-			"%s none: leave it out: a switch has only the ports "
-			"that are named",
-			option);
-	} else if (!strcmp(type, "nic")) {
-		err_set(err, -EINVAL,
-			"%s nic is the guest's card: it stays with QEMU, as "
-			"-device; write -netdev vhost-user,id=NAME,path=PATH "
-			"for the port that it plugs into",
-			option);
-	} else if (!port_type_find(type, err)) {
-		err_prefix(err, -EINVAL, "%s", option);
-	} else {
-		f = open_memstream(&text, &size);
-		if (f) {
-			write_netdev(f, type, pairs, count);
-			fclose(f);
-		}
-		/* What an error has room for is cut visibly. */
-		err_set(err, -EINVAL,
-			"%s %s is QEMU's shorter form (the guest's card stays "
-			"with QEMU): write -netdev %.380s%s",
-			option, type, text ? text : "",
-			text && strlen(text) > 380 ? "..." : "");
-		free(text);
-	}
-	if (count >= 0)
-		opt_pairs_free(type, pairs, count);
 }
 
 /* Reads the command line and returns an exit code. EXIT_DONE with *@go_on false
@@ -182,8 +78,9 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 				     arg.text);
 		if (rc == -EINVAL && (!strcmp(argv[a.at - 1], "-net") ||
 				      !strcmp(argv[a.at - 1], "-nic")))
-			explain_old(argv[a.at - 1],
-				    a.at < argc ? argv[a.at] : NULL, &err);
+			explain_old_option(
+				argv[a.at - 1], a.at < argc ? argv[a.at] : NULL,
+				"the guest's card stays with QEMU", &err);
 		if (rc != ARG_OPTION)
 			break;
 		if ((!strcmp(arg.key, "netdev") &&
@@ -193,18 +90,6 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 		rc = set_option(c, o, &arg, &err);
 	}
 	return cli_fail(cli_exit_code(rc), "%s", err.msg);
-}
-
-/* Raises the limit of descriptors: each guest needs some for its eventfds and
- * its memory. */
-static void raise_fd_limit(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur == rl.rlim_max)
-		return;
-	rl.rlim_cur = rl.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &rl);
 }
 
 /* Tells the service manager that names a socket in $NOTIFY_SOCKET
@@ -287,21 +172,6 @@ static void let_go(const struct log_file *log)
 	fd_close(&null);
 }
 
-static int prepare_process(struct err *err)
-{
-	int rc;
-
-	/* One arena: only the control thread allocates much. */
-	mallopt(M_ARENA_MAX, 1);
-	/* Without these signals write() fails, which its caller handles. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	raise_fd_limit();
-	rc = gmem_guard_install();
-	return rc ? err_set(err, rc, "cannot handle SIGBUS: %s", strerror(-rc))
-		  : 0;
-}
-
 static void say_ready(const struct config *c, const char *control,
 		      const struct log_file *log)
 {
@@ -343,7 +213,7 @@ static int run_daemon(struct config *c, int ready_fd)
 		control = path;
 	}
 	if (!rc)
-		rc = prepare_process(&err);
+		rc = process_prepare(&err);
 	if (!rc && c->daemon.log)
 		rc = open_log(&log, c->daemon.log, &err);
 	if (!rc)

@@ -29,6 +29,13 @@ const struct command commands[] = {
 		  "frames until SIGTERM, SIGINT or `ringway down`. A port is "
 		  "written as QEMU writes a -netdev; \"-netdev help\" lists "
 		  "the types, \"-netdev TYPE,help\" the options of one." },
+	{ .name = "vm",
+	  .help = "run a virtual machine under KVM",
+	  .more = "Boots a Linux kernel, with options as QEMU has them. A "
+		  "-netdev is a port of a switch in this process, and -device "
+		  "virtio-net-pci,netdev=ID the guest's card on it; \"-device "
+		  "help\" lists the devices. Other commands reach the machine "
+		  "with --control." },
 	{ .name = "show",
 	  .method = "show",
 	  .help = "networks, ports and workers at a glance",

@@ -105,13 +105,11 @@ void config_fini(struct config *c)
 	*c = (struct config){ 0 };
 }
 
-static int add_netdev(struct config *c, const char *text, struct err *err)
+int config_add(struct config *c, struct netdev *n, struct err *err)
 {
-	struct netdev *n, **grown;
-	int rc = netdev_parse(text, &n, err);
+	struct netdev **grown;
+	int rc;
 
-	if (rc)
-		return rc;
 	for (unsigned i = 0; i < c->netdev_count; i++)
 		if (!strcmp(c->netdev[i]->common.id, n->common.id)) {
 			rc = err_set(err, -EEXIST,
@@ -131,6 +129,14 @@ static int add_netdev(struct config *c, const char *text, struct err *err)
 err_free:
 	netdev_free(n);
 	return rc;
+}
+
+static int add_netdev(struct config *c, const char *text, struct err *err)
+{
+	struct netdev *n;
+	int rc = netdev_parse(text, &n, err);
+
+	return rc ? rc : config_add(c, n, err);
 }
 
 static int add_object(struct config *c, const char *text, struct err *err)

@@ -45,6 +45,10 @@ void config_fini(struct config *c);
 int config_set(struct config *c, const char *key, const char *value,
 	       struct err *err);
 
+/* Adds the port @n, which @c owns from then on; frees it on error. Returns 0,
+ * -EEXIST or -ENOMEM with @err. */
+int config_add(struct config *c, struct netdev *n, struct err *err);
+
 /*
  * Reads a file: one option a line, "KEY VALUE"; dashes before the key, empty
  * lines and comments (from # at the start of a word) are ignored. Returns 0 or

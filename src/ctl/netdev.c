@@ -149,17 +149,48 @@ static int finish(struct netdev *n, int rc, struct err *err)
 	if (!rc && n->type->derive)
 		rc = n->type->derive(&n->common, n->conf, err);
 	if (rc)
-		err_prefix(err, rc, "netdev %.64s",
+		err_prefix(err, rc, "%s %.64s",
+			   n->type->option ? n->type->option : "netdev",
 			   n->common.id ? n->common.id : n->type->name);
 	return rc;
+}
+
+/* Reads all @pairs but the one at @skip. */
+static int read_pairs(const struct port_type *type,
+		      const struct opt_pair *pairs, int count, int skip,
+		      struct netdev **out, struct err *err)
+{
+	struct netdev *n = netdev_create(type, err);
+	int rc = 0;
+
+	if (!n)
+		return -ENOMEM;
+	/* The id is set first: errors of the other options then name it. */
+	for (int pass = 0; pass < 2 && !rc; pass++)
+		for (int i = 0; i < count && !rc; i++)
+			if (i != skip &&
+			    pass == (strcmp(pairs[i].key, "id") != 0))
+				rc = set(n, pairs[i].key, pairs[i].value, err);
+	rc = finish(n, rc, err);
+	if (rc)
+		netdev_free(n);
+	else
+		*out = n;
+	return rc;
+}
+
+int netdev_parse_pairs(const struct port_type *type,
+		       const struct opt_pair *pairs, int count,
+		       struct netdev **out, struct err *err)
+{
+	return read_pairs(type, pairs, count, -1, out, err);
 }
 
 static int parse_pairs(const char *type_name, const struct opt_pair *pairs,
 		       int count, struct netdev **out, struct err *err)
 {
 	const struct port_type *type;
-	struct netdev *n;
-	int type_at = -1, rc = 0;
+	int type_at = -1;
 
 	for (int i = 0; i < count && !type_name; i++)
 		if (!strcmp(pairs[i].key, "type") && pairs[i].value) {
@@ -173,21 +204,7 @@ static int parse_pairs(const char *type_name, const struct opt_pair *pairs,
 	type = port_type_find(type_name, err);
 	if (!type)
 		return -EINVAL;
-	n = netdev_create(type, err);
-	if (!n)
-		return -ENOMEM;
-	/* The id is set first: errors of the other options then name it. */
-	for (int pass = 0; pass < 2 && !rc; pass++)
-		for (int i = 0; i < count && !rc; i++)
-			if (i != type_at &&
-			    pass == (strcmp(pairs[i].key, "id") != 0))
-				rc = set(n, pairs[i].key, pairs[i].value, err);
-	rc = finish(n, rc, err);
-	if (rc)
-		netdev_free(n);
-	else
-		*out = n;
-	return rc;
+	return read_pairs(type, pairs, count, type_at, out, err);
 }
 
 static const struct opt_row *find_row(const struct port_type *type,

@@ -23,6 +23,12 @@ int netdev_parse(const char *text, struct netdev **out, struct err *err);
 int netdev_parse_json(const json_t *object, struct netdev **out,
 		      struct err *err);
 
+/* Makes a port of @type of the @count options @pairs, for a type that is not
+ * in the table of those that -netdev names. As netdev_parse(). */
+int netdev_parse_pairs(const struct port_type *type,
+		       const struct opt_pair *pairs, int count,
+		       struct netdev **out, struct err *err);
+
 struct netdev *netdev_copy(const struct netdev *n); /* NULL: no memory */
 void netdev_free(struct netdev *n);		    /* NULL is fine */
 

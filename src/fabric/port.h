@@ -106,11 +106,11 @@ struct port_env {
 struct port_type {
 	const char *name;	    /* as in -netdev NAME,... */
 	const char *help;	    /* one line */
+	const char *option;	    /* that names it; NULL: "netdev" */
 	const struct opt_row *rows; /* its own options */
 	size_t conf_size;	    /* size of the struct that the rows fill */
-	/* Sets options of @common that follow from @conf, after all options
-	 * were read. Returns 0, or -errno with @err. Pure. NULL: none follow.
-	 */
+	/* Sets options of @common that follow from @conf, once all are read.
+	 * Returns 0, or -errno with @err. Pure. NULL: none follow. */
 	int (*derive)(struct port_conf *common, const void *conf,
 		      struct err *err);
 	/*

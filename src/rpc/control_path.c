@@ -25,13 +25,14 @@ static void choose_directory(char *buf, size_t size)
 		snprintf(buf, size, "/tmp/ringway-%u", uid);
 }
 
-int control_path_default(char *buf, size_t size, bool make, struct err *err)
+int control_path_of(const char *file, char *buf, size_t size, bool make,
+		    struct err *err)
 {
 	char dir[200];
 	struct stat st;
 
 	choose_directory(dir, sizeof(dir));
-	snprintf(buf, size, "%s/control.sock", dir);
+	snprintf(buf, size, "%s/%s", dir, file);
 	if (make && mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return err_set(err, -errno,
 			       "control=%s: cannot make the directory: %s "
@@ -47,4 +48,9 @@ int control_path_default(char *buf, size_t size, bool make, struct err *err)
 			       "--control)",
 			       buf, dir, geteuid());
 	return 0;
+}
+
+int control_path_default(char *buf, size_t size, bool make, struct err *err)
+{
+	return control_path_of("control.sock", buf, size, make, err);
 }

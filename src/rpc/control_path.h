@@ -17,4 +17,8 @@
  */
 int control_path_default(char *buf, size_t size, bool make, struct err *err);
 
+/* The same for the socket @file in that directory. */
+int control_path_of(const char *file, char *buf, size_t size, bool make,
+		    struct err *err);
+
 #endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every process that moves frames sets up at its start. */
+#include <malloc.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "cli.h"
+#include "gmem.h"
+
+/* Raises the limit of descriptors: each guest needs some for its eventfds and
+ * its memory. */
+static void raise_fd_limit(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur == rl.rlim_max)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+int process_prepare(struct err *err)
+{
+	int rc;
+
+	/* One arena: only the control thread allocates much. */
+	mallopt(M_ARENA_MAX, 1);
+	/* Without these signals write() fails, which its caller handles. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	raise_fd_limit();
+	rc = gmem_guard_install();
+	return rc ? err_set(err, rc, "cannot handle SIGBUS: %s", strerror(-rc))
+		  : 0;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `ringway vm`: reads the options, makes a switch for the machine's networks
+ * and the machine, and runs both until the guest or a signal ends them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "config.h"
+#include "control_path.h"
+#include "daemon.h"
+#include "fd.h"
+#include "log.h"
+#include "machine_conf.h"
+#include "monitor.h"
+
+const struct opt_row *const vm_tables[] = { machine_rows, net_rows,
+					    daemon_conf_rows, NULL };
+
+#define OLD_CARD                                                        \
+	"the card is -device virtio-net-pci,netdev=ID, with the id of " \
+	"the -netdev"
+
+static void print_rows(const struct opt_row *rows)
+{
+	char usage[120];
+
+	for (; rows->key; rows++) {
+		opt_usage(rows, usage, sizeof(usage));
+		printf("  %-22s %s\n", usage, rows->help);
+	}
+}
+
+/* Answers "-device help" and "-device TYPE,help". */
+static bool print_devices(const char *text)
+{
+	const struct opt_row *rows;
+	const char *name, *help;
+	size_t len = text ? strcspn(text, ",") : 0;
+	char type[80];
+
+	if (!text)
+		return false;
+	if (!strcmp(text, "help")) {
+		for (unsigned i = 0; machine_device_at(i, &name, &help); i++)
+			printf("%-16s %s\n", name, help);
+		return true;
+	}
+	if (strcmp(text + len, ",help") != 0 || len >= sizeof(type))
+		return false;
+	memcpy(type, text, len);
+	type[len] = '\0';
+	rows = machine_device_rows(type);
+	if (rows)
+		print_rows(rows);
+	return rows;
+}
+
+static int set_option(struct machine_conf *m, struct config *c,
+		      const struct arg *arg, struct err *err)
+{
+	if (opt_find(machine_rows, arg->key))
+		return opt_set(machine_rows, m, arg->key, arg->text, err);
+	if (!strcmp(arg->key, "config"))
+		return config_load(c, arg->text, err);
+	return config_set(c, arg->key, arg->text, err);
+}
+
+/* Reads the command line. Returns ARG_END when it was read, ARG_HELP when help
+ * was printed, or -errno with @err. */
+static int parse(int argc, char **argv, struct machine_conf *m,
+		 struct config *c, const struct command *self, struct err *err)
+{
+	struct args a = { .argc = argc, .argv = argv };
+	struct arg arg;
+	int rc = 0;
+
+	while (!rc) {
+		rc = args_next(&a, vm_tables, &arg, err);
+		if (rc == ARG_END)
+			return rc;
+		if (rc == ARG_HELP) {
+			help_print_command(self);
+			return rc;
+		}
+		if (rc == ARG_WORD)
+			return err_set(err, -EINVAL,
+				       "vm: '%s' is no option: `ringway help "
+				       "vm` lists them",
+				       arg.text);
+		if (rc == -EINVAL && (!strcmp(argv[a.at - 1], "-net") ||
+				      !strcmp(argv[a.at - 1], "-nic")))
+			explain_old_option(argv[a.at - 1],
+					   a.at < argc ? argv[a.at] : NULL,
+					   OLD_CARD, err);
+		if (rc < 0)
+			return rc;
+		if ((!strcmp(arg.key, "device") && print_devices(arg.text)) ||
+		    (!strcmp(arg.key, "netdev") && help_print_netdev(arg.text)))
+			return ARG_HELP;
+		rc = set_option(m, c, &arg, err);
+	}
+	return rc;
+}
+
+/* Makes everything, runs it, and returns why it ended, or -errno with @err. */
+static int run(struct machine_conf *m, struct config *c, struct err *err)
+{
+	struct monitor *monitor = NULL;
+	const char *control = c->daemon.control;
+	struct daemon *d = NULL;
+	char path[256], file[64];
+	int rc = 0;
+
+	log_level = (enum log_level)c->daemon.log_level;
+	snprintf(file, sizeof(file), "vm-%s.sock", m->name);
+	if (!control) {
+		rc = control_path_of(file, path, sizeof(path), true, err);
+		control = path;
+	}
+	if (!rc)
+		rc = machine_conf_finish(m, c, control, err);
+	if (!rc)
+		rc = monitor_take_terminal(m, err);
+	if (!rc)
+		rc = process_prepare(err);
+	if (!rc)
+		rc = daemon_create(c, control, &d, err);
+	if (rc)
+		return rc;
+	rc = monitor_create(m, d, &monitor, err);
+	if (!rc) {
+		daemon_run(d);
+		rc = (int)monitor_end(monitor);
+		monitor_destroy(monitor);
+	}
+	daemon_destroy(d);
+	return rc;
+}
+
+int vm_run(const struct command *self, int argc, char **argv)
+{
+	struct machine_conf m = { 0 };
+	struct config c = { 0 };
+	struct err err;
+	int rc;
+
+	fd_note_inherited();
+	rc = config_init(&c, &err);
+	if (!rc)
+		rc = opt_defaults(machine_rows, &m, &err);
+	if (!rc)
+		rc = parse(argc, argv, &m, &c, self, &err);
+	if (rc == ARG_END)
+		rc = run(&m, &c, &err);
+	else if (rc == ARG_HELP)
+		rc = 0;
+	machine_conf_fini(&m);
+	config_fini(&c);
+	if (rc < 0)
+		return cli_fail(cli_exit_code(rc), "%s", err.msg);
+	return rc == VM_END_FAULT ? EXIT_REFUSED : EXIT_DONE;
+}

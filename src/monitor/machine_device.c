@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads -device and -drive lines, see machine_conf.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "card.h"
+#include "machine_conf.h"
+
+/* QEMU's other names for the same devices. */
+static const struct {
+	const char *alias, *name;
+} aliases[] = {
+	{ "virtio-net", "virtio-net-pci" },
+	{ "virtio-net-pci-non-transitional", "virtio-net-pci" },
+	{ "virtio-blk", "virtio-blk-pci" },
+	{ "virtio-blk-pci-non-transitional", "virtio-blk-pci" },
+	{ "virtio-rng", "virtio-rng-pci" },
+	{ "virtio-rng-pci-non-transitional", "virtio-rng-pci" },
+};
+
+static const char *real_name(const char *type)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(aliases); i++)
+		if (!strcmp(aliases[i].alias, type))
+			return aliases[i].name;
+	return type;
+}
+
+static const struct device_type *find_type(const char *name)
+{
+	for (unsigned i = 0; device_types[i]; i++)
+		if (!strcmp(device_types[i]->name, name))
+			return device_types[i];
+	return NULL;
+}
+
+static int refuse_type(const char *name, struct err *err)
+{
+	char list[200] = "";
+	size_t n = 0;
+
+	for (unsigned i = 0; device_types[i]; i++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, ", %s",
+				      device_types[i]->name);
+	return err_set(err, -EINVAL,
+		       "device: there is no type '%.64s': there are %s%s", name,
+		       port_card_type.name, list);
+}
+
+/* FNV-1a, 32 bits. */
+static uint32_t hash_text(uint32_t h, const char *text)
+{
+	for (; *text; text++)
+		h = (h ^ (uint8_t)*text) * 16777619u;
+	return h;
+}
+
+/* Makes an address that stays the same from start to start, and differs from
+ * those of the other cards and machines of this user. */
+static int make_mac(struct card_conf *c, const char *id, const char *control,
+		    struct err *err)
+{
+	uint32_t h = hash_text(hash_text(2166136261u, control), id);
+	char text[18];
+
+	snprintf(text, sizeof(text), "52:54:00:%02x:%02x:%02x", h & 0xff,
+		 h >> 8 & 0xff, h >> 16 & 0xff);
+	c->mac = strdup(text);
+	return c->mac ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+static struct netdev *find_netdev(const struct config *config, const char *id)
+{
+	for (unsigned i = 0; i < config->netdev_count; i++)
+		if (!strcmp(config->netdev[i]->common.id, id) &&
+		    config->netdev[i]->type != &port_card_type)
+			return config->netdev[i];
+	return NULL;
+}
+
+/* Two cards on one -netdev, or with one address, would answer for each other.
+ */
+static int check_card(const struct netdev *card, const struct config *config,
+		      struct err *err)
+{
+	const struct card_conf *c = card->conf;
+
+	for (unsigned i = 0; i < config->netdev_count; i++) {
+		const struct netdev *n = config->netdev[i];
+		const struct card_conf *other = n->conf;
+
+		if (n->type != &port_card_type)
+			continue;
+		if (!strcasecmp(other->mac, c->mac))
+			return err_set(err, -EEXIST,
+				       "mac=%s: is the address of device %s: "
+				       "each card needs its own",
+				       c->mac, n->common.id);
+		if (!strcmp(other->netdev, c->netdev))
+			return err_set(err, -EEXIST,
+				       "netdev=%s: device %s is plugged into "
+				       "it: for several cards in a network "
+				       "give each a -netdev of its own, with "
+				       "the same net=",
+				       c->netdev, n->common.id);
+	}
+	return 0;
+}
+
+static int finish_card(struct netdev *card, const struct machine_conf *m,
+		       const struct config *config, const char *control,
+		       struct err *err)
+{
+	struct card_conf *c = card->conf;
+	const struct netdev *to = find_netdev(config, c->netdev);
+	int rc;
+
+	if (!to)
+		return err_set(err, -ENOENT,
+			       "netdev=%s: there is no -netdev of this id",
+			       c->netdev);
+	rc = opt_set(port_conf_rows, &card->common, "net", to->common.net, err);
+	if (!rc && !c->mac)
+		rc = make_mac(c, card->common.id, control, err);
+	if (!rc && c->mq && !c->has_queues)
+		c->queues = m->cpus;
+	return rc ? rc : check_card(card, config, err);
+}
+
+/* Adds "id=net0" or so to the pairs of a card without an id. */
+static int card_add(const struct machine_conf *m, struct config *config,
+		    const struct opt_pair *pairs, int count,
+		    const char *control, struct err *err)
+{
+	struct opt_pair *all = calloc((size_t)count + 1, sizeof(*all));
+	static char id_key[] = "id";
+	struct netdev *card;
+	char id[80] = "card"; /* without netdev=, which is refused */
+	bool has_id = false;
+	int rc;
+
+	if (!all)
+		return err_set(err, -ENOMEM, "out of memory");
+	for (int i = 0; i < count; i++) {
+		all[i] = pairs[i];
+		has_id |= !strcmp(pairs[i].key, "id");
+		if (!strcmp(pairs[i].key, "netdev") && pairs[i].value)
+			snprintf(id, sizeof(id), "%.50s.card", pairs[i].value);
+	}
+	if (!has_id)
+		all[count++] = (struct opt_pair){ id_key, id };
+	rc = netdev_parse_pairs(&port_card_type, all, count, &card, err);
+	free(all);
+	if (rc)
+		return rc;
+	rc = finish_card(card, m, config, control, err);
+	if (!rc)
+		return config_add(config, card, err);
+	err_prefix(err, rc, "device %s", card->common.id);
+	netdev_free(card);
+	return rc;
+}
+
+/* Sets one option; drive=ID stands for those of the -drive. */
+static int set_option(struct machine_conf *m, struct machine_device *d,
+		      const struct opt_pair *pair, struct err *err)
+{
+	const struct opt_row *tables[] = { d->type->rows, NULL };
+	const struct machine_drive *drive;
+	int rc;
+
+	if (d->type == &device_blk_type && !strcmp(pair->key, "drive")) {
+		drive = machine_drive_find(m, pair->value ? pair->value : "",
+					   err);
+		rc = drive ? set_option(m, d, &drive->pair[0], err) : -ENOENT;
+		return rc ? rc : set_option(m, d, &drive->pair[1], err);
+	}
+	rc = opt_set(d->type->rows, d->conf, pair->key, pair->value, err);
+	if (rc != -ENOENT)
+		return rc;
+	opt_unknown(tables, pair->key, err);
+	return -EINVAL;
+}
+
+static int name_device(struct device_conf *common, const char *type,
+		       unsigned number, struct err *err)
+{
+	char id[80];
+
+	snprintf(id, sizeof(id), "%.60s-%u", type, number);
+	common->id = strdup(id);
+	return common->id ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+int machine_device_make(struct machine_conf *m, const struct device_type *type,
+			const struct opt_pair *pairs, int count,
+			struct err *err)
+{
+	struct machine_device *d = calloc(1, sizeof(*d)), **at;
+	struct device_conf *common;
+	unsigned number = 0;
+	int rc;
+
+	if (d)
+		d->conf = calloc(1, type->conf_size);
+	if (!d || !d->conf) {
+		free(d);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	d->type = type;
+	common = d->conf;
+	/* In the list at once: machine_conf_fini() frees it. */
+	for (at = &m->devices; *at; at = &(*at)->next)
+		number += (*at)->type == type;
+	*at = d;
+	rc = opt_defaults(type->rows, d->conf, err);
+	for (int i = 0; i < count && !rc; i++)
+		rc = set_option(m, d, &pairs[i], err);
+	if (!rc)
+		rc = opt_check(type->rows, d->conf, err);
+	if (!rc && !common->id)
+		rc = name_device(common, type->name, number, err);
+	return rc ? err_prefix(err, rc, "device %s",
+			       common->id ? common->id : type->name)
+		  : 0;
+}
+
+int machine_device_add(struct machine_conf *m, struct config *config,
+		       const char *text, const char *control, struct err *err)
+{
+	const struct device_type *type;
+	struct opt_pair *pairs;
+	char *first;
+	int rc, count = opt_split(text, &first, &pairs, err);
+
+	if (count < 0)
+		return err_prefix(err, count, "device %.64s", text);
+	type = first ? find_type(real_name(first)) : NULL;
+	if (!first)
+		rc = err_set(err, -EINVAL,
+			     "device: the type is missing: write "
+			     "TYPE,key=value,...");
+	else if (!strcmp(real_name(first), port_card_type.name))
+		rc = card_add(m, config, pairs, count, control, err);
+	else if (type)
+		rc = machine_device_make(m, type, pairs, count, err);
+	else
+		rc = refuse_type(first, err);
+	opt_pairs_free(first, pairs, count);
+	return rc;
+}
+
+bool machine_device_at(unsigned i, const char **name, const char **help)
+{
+	if (i == 0) {
+		*name = port_card_type.name;
+		*help = port_card_type.help;
+		return true;
+	}
+	if (!device_types[i - 1])
+		return false;
+	*name = device_types[i - 1]->name;
+	*help = device_types[i - 1]->help;
+	return true;
+}
+
+const struct opt_row *machine_device_rows(const char *name)
+{
+	const struct device_type *t = find_type(real_name(name));
+
+	if (!strcmp(real_name(name), port_card_type.name))
+		return port_card_type.rows;
+	return t ? t->rows : NULL;
+}

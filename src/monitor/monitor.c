@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The monitor, see monitor.h. build() makes a machine in the order of its
+ * parts, take_down() undoes that. A reset of the guest is both, one after the
+ * other: every device begins anew, while the ports of the switch stay.
+ */
+#include "monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "boot.h"
+#include "card.h"
+#include "chips.h"
+#include "fd.h"
+#include "log.h"
+#include "raw_term.h"
+#include "uart.h"
+#include "vcpu.h"
+#include "virtio_pci.h"
+
+/* A device on the PCI bus. */
+struct plugged {
+	struct virtio_pci *pci;
+	struct plugged *next;
+};
+
+struct monitor {
+	const struct machine_conf *conf;
+	struct daemon *daemon;
+	enum vm_end end;
+	int serial_in, serial_out; /* -1: none */
+	bool owns_serial;
+	/* Of the present machine: */
+	struct vm *vm;
+	struct pci_bus *bus;
+	struct uart *uart;
+	struct rtc *rtc;
+	struct i8042 *i8042;
+	struct pm *pm;
+	struct plugged *plugged; /* newest first */
+};
+
+static bool is_on_terminal(const struct machine_conf *conf)
+{
+	return !strcmp(conf->serial, "stdio") ||
+	       !strcmp(conf->serial, "mon:stdio");
+}
+
+int monitor_take_terminal(const struct machine_conf *conf, struct err *err)
+{
+	int rc = is_on_terminal(conf) ? term_raw() : 0;
+
+	return rc ? err_set(err, rc, "serial=stdio: %s", strerror(-rc)) : 0;
+}
+
+static int open_serial(struct monitor *m, struct err *err)
+{
+	const char *where = m->conf->serial;
+
+	m->serial_in = m->serial_out = -1;
+	if (!strcmp(where, "none"))
+		return 0;
+	if (is_on_terminal(m->conf)) {
+		m->serial_in = STDIN_FILENO;
+		m->serial_out = STDOUT_FILENO;
+		return 0;
+	}
+	if (strncmp(where, "file:", 5) != 0 || !where[5])
+		return err_set(err, -EINVAL,
+			       "serial=%.80s: must be stdio, none or file:FILE",
+			       where);
+	m->serial_out =
+		open(where + 5, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	m->owns_serial = true;
+	return m->serial_out < 0 ? err_set(err, -errno, "serial=%s: %s", where,
+					   strerror(errno))
+				 : 0;
+}
+
+static void close_serial(struct monitor *m)
+{
+	if (m->owns_serial)
+		fd_close(&m->serial_out);
+}
+
+static int plug(struct monitor *m, struct virtio_dev *d, const char *addr,
+		bool has_vectors, uint32_t vectors, struct err *err)
+{
+	struct virtio_pci_conf c = { .slot = -1, .vectors = -1 };
+	struct plugged *p = calloc(1, sizeof(*p));
+	char *end;
+	int rc;
+
+	if (!p)
+		return err_set(err, -ENOMEM, "out of memory");
+	if (has_vectors)
+		c.vectors = (int)vectors;
+	if (addr) {
+		c.slot = (int)strtoul(addr, &end, 16);
+		if (*end || end == addr || c.slot < 0 || c.slot >= PCI_SLOTS) {
+			free(p);
+			return err_set(err, -EINVAL,
+				       "addr=%s: must be a slot from 1 to 1f",
+				       addr);
+		}
+	}
+	d->loop = m->daemon->loop;
+	d->ram = m->vm->ram;
+	rc = virtio_pci_create(m->bus, d, &c, &p->pci, err);
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	p->next = m->plugged;
+	m->plugged = p;
+	return 0;
+}
+
+static int plug_cards(struct monitor *m, struct err *err)
+{
+	int rc = 0;
+
+	for (struct daemon_port *p = m->daemon->ports; p && !rc; p = p->next) {
+		const struct card_conf *c = p->netdev->conf;
+
+		if (p->port->type != &port_card_type)
+			continue;
+		rc = plug(m, card_device(p->port), c->addr, c->has_vectors,
+			  c->vectors, err);
+		if (rc)
+			err_prefix(err, rc, "device %s", p->port->name);
+	}
+	return rc;
+}
+
+static int plug_devices(struct monitor *m, struct err *err)
+{
+	int rc = 0;
+
+	for (const struct machine_device *d = m->conf->devices; d && !rc;
+	     d = d->next) {
+		const struct device_conf *c = d->conf;
+		struct virtio_dev *dev;
+
+		rc = d->type->create(d->conf, m->daemon->loop, &dev, err);
+		if (!rc) {
+			rc = plug(m, dev, c->addr, c->has_vectors, c->vectors,
+				  err);
+			if (rc)
+				dev->ops->destroy(dev);
+		}
+		if (rc)
+			err_prefix(err, rc, "device %s", c->id);
+	}
+	return rc;
+}
+
+static int add_chips(struct monitor *m, struct err *err)
+{
+	int rc = 0;
+
+	if (m->serial_out >= 0)
+		rc = uart_create(m->vm, m->serial_in, m->serial_out, &m->uart,
+				 err);
+	if (!rc)
+		rc = rtc_create(m->vm, &m->rtc, err);
+	if (!rc)
+		rc = i8042_create(m->vm, &m->i8042, err);
+	if (!rc)
+		rc = pm_create(m->vm, &m->pm, err);
+	return rc;
+}
+
+static int boot(struct monitor *m, struct err *err)
+{
+	const struct machine_conf *mc = m->conf;
+	const struct boot_conf c = { .kernel = mc->kernel,
+				     .initrd = mc->initrd,
+				     .cmdline = mc->append,
+				     .cpus = mc->cpus };
+	struct boot_entry entry;
+	int rc = boot_load(&c, m->vm->ram, &entry, err);
+
+	if (rc)
+		return rc;
+	rc = boot_acpi(m->vm->ram, mc->cpus);
+	if (!rc)
+		rc = boot_set_cpu(m->vm->cpu[0].fd, &entry);
+	if (!rc)
+		rc = vcpus_start(m->vm);
+	return rc ? err_set(err, rc, "the machine does not start: %s",
+			    strerror(-rc))
+		  : 0;
+}
+
+static void take_down(struct monitor *m)
+{
+	struct plugged *p;
+
+	if (m->vm)
+		vcpus_stop(m->vm);
+	while ((p = m->plugged)) {
+		m->plugged = p->next;
+		virtio_pci_destroy(p->pci);
+		free(p);
+	}
+	if (m->pm)
+		pm_destroy(m->pm);
+	if (m->i8042)
+		i8042_destroy(m->i8042);
+	if (m->rtc)
+		rtc_destroy(m->rtc);
+	if (m->uart)
+		uart_destroy(m->uart);
+	if (m->bus)
+		pci_bus_destroy(m->bus);
+	if (m->vm)
+		vm_destroy(m->vm);
+	m->pm = NULL;
+	m->i8042 = NULL;
+	m->rtc = NULL;
+	m->uart = NULL;
+	m->bus = NULL;
+	m->vm = NULL;
+}
+
+static void on_end(struct vm *vm);
+
+static int build(struct monitor *m, struct err *err)
+{
+	const struct vm_conf c = { .cpus = m->conf->cpus,
+				   .memory = m->conf->memory_size,
+				   .hugepages = m->conf->hugepages };
+	int rc = vm_create(&c, m->daemon->loop, &m->vm, err);
+
+	if (!rc) {
+		m->vm->ended = on_end;
+		m->vm->owner = m;
+		rc = pci_bus_create(m->vm, &m->bus, err);
+	}
+	if (!rc)
+		rc = add_chips(m, err);
+	if (!rc)
+		rc = plug_cards(m, err);
+	if (!rc)
+		rc = plug_devices(m, err);
+	if (!rc)
+		rc = boot(m, err);
+	if (rc)
+		take_down(m);
+	return rc;
+}
+
+static void on_end(struct vm *vm)
+{
+	struct monitor *m = vm->owner;
+	enum vm_end why = shm_load(&vm->end);
+	struct err err;
+
+	take_down(m);
+	if (why == VM_END_RESET && !m->conf->no_reboot) {
+		if (!build(m, &err))
+			return;
+		log_err("reset: %s", err.msg);
+		why = VM_END_FAULT;
+	}
+	m->end = why;
+	loop_stop(m->daemon->loop);
+}
+
+int monitor_create(const struct machine_conf *conf, struct daemon *d,
+		   struct monitor **out, struct err *err)
+{
+	struct monitor *m = calloc(1, sizeof(*m));
+	int rc;
+
+	if (!m)
+		return err_set(err, -ENOMEM, "out of memory");
+	m->conf = conf;
+	m->daemon = d;
+	rc = open_serial(m, err);
+	if (!rc)
+		rc = build(m, err);
+	if (rc) {
+		monitor_destroy(m);
+		return rc;
+	}
+	*out = m;
+	return 0;
+}
+
+void monitor_destroy(struct monitor *m)
+{
+	take_down(m);
+	close_serial(m);
+	term_restore();
+	free(m);
+}
+
+enum vm_end monitor_end(const struct monitor *m)
+{
+	return m->end;
+}

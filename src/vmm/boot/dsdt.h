@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The devices that only ACPI tells of, as AML: the body of the DSDT. Pure. */
+#ifndef RW_VMM_DSDT_H
+#define RW_VMM_DSDT_H
+
+#include "aml.h"
+
+/* @mmio64: where the window of 64-bit BARs begins. */
+void dsdt_write(struct aml *a, uint64_t mmio64);
+
+#endif

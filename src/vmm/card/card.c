@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The network card as a port: its options, its start and its end. Control
+ * thread. Calls card_device.c. */
+#include "card.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "card_impl.h"
+#include "ether_text.h"
+#include "fd.h"
+#include "virtio.h"
+
+#define STATUS_LINK_UP 1
+#define DUPLEX_FULL    1
+
+static struct card *to_card(const struct port *p)
+{
+	return container_of(p, struct card, port);
+}
+
+struct virtio_dev *card_device(struct port *p)
+{
+	return &to_card(p)->dev;
+}
+
+static void card_destroy(struct port *p)
+{
+	struct card *c = to_card(p);
+
+	loop_watch_remove(&c->report_watch);
+	fd_close(&c->report_fd);
+	log_limit_fini(&c->log);
+	port_fini(p);
+	free(c->ring);
+	free(c->pair);
+	free(c);
+}
+
+static void card_show(const struct port *p, struct show *s)
+{
+	const struct card *c = to_card(p);
+
+	show_mac(s, "mac", c->config.mac);
+	show_num(s, "queue_pairs", c->pairs.count);
+	if (c->control.vq)
+		vnet_ctrl_show(&c->control, s);
+}
+
+static const struct port_ops card_ops = {
+	.rx_burst = vnet_pair_rx_burst,
+	.rx_done = vnet_pair_rx_done,
+	.rx_arm = vnet_pair_rx_arm,
+	.rx_disarm = vnet_pair_rx_disarm,
+	.rx_has_burst = vnet_pair_rx_has_burst,
+	.tx_burst = vnet_pair_tx_burst,
+	.destroy = card_destroy,
+	.show = card_show,
+};
+
+/* Features that an option of the card switches; offset 0: always offered. */
+static const struct {
+	uint8_t bit;
+	size_t offset;
+} offered[] = {
+#define OFFER(bit, member)                              \
+	{                                               \
+		bit, offsetof(struct card_conf, member) \
+	}
+#define ALWAYS(bit)    \
+	{              \
+		bit, 0 \
+	}
+	ALWAYS(VIRTIO_F_VERSION_1),
+	ALWAYS(VIRTIO_F_RING_RESET),
+	ALWAYS(VIRTIO_NET_F_MAC),
+	ALWAYS(VIRTIO_NET_F_STATUS),
+	OFFER(VIRTIO_F_RING_PACKED, packed),
+	OFFER(VIRTIO_F_IN_ORDER, in_order),
+	OFFER(VIRTIO_F_INDIRECT_DESC, indirect_desc),
+	OFFER(VIRTIO_F_EVENT_IDX, event_idx),
+	OFFER(VIRTIO_NET_F_MRG_RXBUF, mrg_rxbuf),
+	OFFER(VIRTIO_NET_F_CSUM, csum),
+	OFFER(VIRTIO_NET_F_HOST_TSO4, gso),
+	OFFER(VIRTIO_NET_F_HOST_TSO6, gso),
+	OFFER(VIRTIO_NET_F_HOST_ECN, gso),
+	OFFER(VIRTIO_NET_F_HOST_USO, gso),
+	OFFER(VIRTIO_NET_F_GUEST_CSUM, guest_csum),
+	OFFER(VIRTIO_NET_F_GUEST_TSO4, guest_gso),
+	OFFER(VIRTIO_NET_F_GUEST_TSO6, guest_gso),
+	OFFER(VIRTIO_NET_F_GUEST_ECN, guest_gso),
+	OFFER(VIRTIO_NET_F_GUEST_USO4, guest_gso),
+	OFFER(VIRTIO_NET_F_GUEST_USO6, guest_gso),
+	OFFER(VIRTIO_NET_F_CTRL_VQ, ctrl_vq),
+	OFFER(VIRTIO_NET_F_CTRL_RX, ctrl_vq),
+	OFFER(VIRTIO_NET_F_CTRL_RX_EXTRA, ctrl_vq),
+	OFFER(VIRTIO_NET_F_CTRL_VLAN, ctrl_vq),
+	OFFER(VIRTIO_NET_F_CTRL_MAC_ADDR, ctrl_vq),
+#undef OFFER
+#undef ALWAYS
+};
+
+static uint64_t features_of(const struct card_conf *conf, unsigned pairs)
+{
+	uint64_t f = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(offered); i++)
+		if (!offered[i].offset ||
+		    *(const bool *)((const char *)conf + offered[i].offset))
+			f |= feat_bit(offered[i].bit);
+	if (conf->host_mtu)
+		f |= feat_bit(VIRTIO_NET_F_MTU);
+	if (pairs > 1 && conf->ctrl_vq)
+		f |= feat_bit(VIRTIO_NET_F_MQ);
+	if (conf->speed)
+		f |= feat_bit(VIRTIO_NET_F_SPEED_DUPLEX);
+	return vnet_features_prune(f);
+}
+
+static int check(const struct card_conf *conf, struct err *err)
+{
+	static const char *const keys[] = { "rx_queue_size", "tx_queue_size" };
+	const uint32_t size[] = { conf->rx_queue_size, conf->tx_queue_size };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!is_power_of_two(size[i]))
+			return err_set(err, -EINVAL,
+				       "%s=%u: must be a power of two", keys[i],
+				       size[i]);
+	if (conf->queues > 1 && !conf->ctrl_vq)
+		return err_set(err, -EINVAL,
+			       "queues=%u: a driver switches more than one "
+			       "pair on by the control queue: needs ctrl_vq=on",
+			       conf->queues);
+	return 0;
+}
+
+static void fill_config(struct card_config *cfg, const struct card_conf *conf,
+			unsigned pairs)
+{
+	cfg->status = cpu_to_le16(STATUS_LINK_UP);
+	cfg->max_pairs = cpu_to_le16((uint16_t)pairs);
+	cfg->mtu = cpu_to_le16((uint16_t)conf->host_mtu);
+	cfg->speed = cpu_to_le32(conf->speed ? conf->speed : UINT32_MAX);
+	cfg->duplex = conf->speed ? DUPLEX_FULL : UINT8_MAX;
+}
+
+static int start(struct card *c, const struct card_conf *conf, unsigned pairs)
+{
+	vnet_pairs_init(&c->pairs, &c->port, c->pair, pairs);
+	vnet_pairs_set_mtu(&c->pairs, conf->host_mtu);
+	vnet_ctrl_init(&c->control, c->loop, pairs, card_control_changed);
+	c->dev = (struct virtio_dev){
+		.ops = &card_dev_ops,
+		.name = c->port.name,
+		.type = 1,
+		.ring_count = 2 * pairs + 1,
+		.ring_size =
+			(uint16_t)MAX(conf->rx_queue_size, conf->tx_queue_size),
+		.features = features_of(conf, pairs),
+		.config_size = sizeof(c->config),
+		.loop = c->loop,
+	};
+	c->rx_size = (uint16_t)conf->rx_queue_size;
+	c->tx_size = (uint16_t)conf->tx_queue_size;
+	fill_config(&c->config, conf, pairs);
+	c->report_fd = fd_eventfd();
+	if (c->report_fd < 0)
+		return c->report_fd;
+	return loop_watch_add(c->loop, &c->report_watch, c->report_fd, EPOLLIN,
+			      card_on_report);
+}
+
+static int card_create(const struct port_env *env,
+		       const struct port_conf *common, const void *conf_,
+		       struct port **out, struct err *err)
+{
+	const struct card_conf *conf = conf_;
+	unsigned pairs = conf->queues;
+	struct card *c;
+	int rc = check(conf, err);
+
+	if (rc)
+		return rc;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return err_set(err, -ENOMEM, "out of memory");
+	c->report_fd = -1;
+	c->loop = env->loop;
+	rc = ether_from_text("mac", conf->mac, c->config.mac, err);
+	if (rc)
+		goto err_free;
+	c->pair = aligned_alloc(CACHE_LINE, pairs * sizeof(*c->pair));
+	c->ring = calloc(2 * pairs + 1, sizeof(*c->ring));
+	if (!c->pair || !c->ring ||
+	    port_init(&c->port, env, &port_card_type, &card_ops, common,
+		      pairs)) {
+		rc = err_set(err, -ENOMEM, "out of memory");
+		goto err_free;
+	}
+	rc = start(c, conf, pairs);
+	if (rc) {
+		card_destroy(&c->port);
+		return err_set(err, rc, "%s", strerror(-rc));
+	}
+	*out = &c->port;
+	return 0;
+err_free:
+	free(c->ring);
+	free(c->pair);
+	free(c);
+	return rc;
+}
+
+#define OPT(k, member, t, ...)                                            \
+	{                                                                 \
+		.key = k, .kind = t,                                      \
+		.offset = offsetof(struct card_conf, member), __VA_ARGS__ \
+	}
+#define ON(k, text)  OPT(#k, k, OPT_BOOL, .def = "on", .help = text)
+#define OFF(k, text) OPT(#k, k, OPT_BOOL, .def = "off", .help = text)
+#define RING(k, text)                                                       \
+	OPT(#k, k, OPT_UINT, .min = 64, .max = CARD_RING_MAX, .def = "256", \
+	    .arg = "N", .help = text)
+
+static const struct opt_row card_rows[] = {
+	OPT("netdev", netdev, OPT_STRING, .min = 1, .max = 64, .required = true,
+	    .arg = "ID", .help = "the -netdev that the card is plugged into"),
+	OPT("mac", mac, OPT_PATH, .arg = "ADDRESS",
+	    .help = "address of the card (default: made of its id and the "
+		    "control socket's path)"),
+	OPT("addr", addr, OPT_PATH, .arg = "SLOT",
+	    .help = "slot on the PCI bus, hexadecimal (default: a free one)"),
+	OFF(mq, "several queue pairs, one for each vCPU"),
+	OPT("queues", queues, OPT_UINT, .min = 1, .max = VNET_PAIRS_MAX,
+	    .set_offset = offsetof(struct card_conf, has_queues), .def = "1",
+	    .arg = "N", .help = "queue pairs (default: 1; with mq=on those)"),
+	OPT("vectors", vectors, OPT_UINT, .min = 0, .max = 2048,
+	    .set_offset = offsetof(struct card_conf, has_vectors), .arg = "N",
+	    .help = "MSI-X vectors; 0: a line (default: one for each queue)"),
+	RING(rx_queue_size, "descriptors of a receive queue, a power of two"),
+	RING(tx_queue_size, "descriptors of a transmit queue, a power of two"),
+	OFF(packed, "offer packed rings"),
+	OFF(in_order, "offer buffers in order"),
+	ON(indirect_desc, "offer indirect descriptors"),
+	ON(event_idx, "offer event indexes"),
+	ON(mrg_rxbuf, "offer buffers that are merged"),
+	ON(csum, "take frames without checksums from the guest"),
+	ON(gso, "take large frames from the guest (TSO, USO)"),
+	ON(guest_csum, "give the guest frames without checksums"),
+	ON(guest_gso, "give the guest large frames"),
+	ON(ctrl_vq, "offer the control queue"),
+	OPT("host_mtu", host_mtu, OPT_UINT, .min = 0, .max = 65535, .def = "0",
+	    .arg = "BYTES", .help = "MTU that the guest is told; 0: none"),
+	OPT("speed", speed, OPT_UINT, .min = 0, .max = 1000000, .def = "0",
+	    .arg = "MBIT", .help = "speed that the guest is told; 0: unknown"),
+	{ NULL },
+};
+
+const struct port_type port_card_type = {
+	.name = "virtio-net-pci",
+	.help = "a network card of the guest",
+	.option = "device",
+	.rows = card_rows,
+	.conf_size = sizeof(struct card_conf),
+	.create = card_create,
+};

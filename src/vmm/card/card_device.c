@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The card as a virtio device: its configuration space, and its rings, which
+ * are given to the queue pairs of vnet/ and taken back. Control thread, but for
+ * card_config_read(), which vCPUs call and which reads what does not change.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "card_impl.h"
+#include "fd.h"
+#include "virtio.h"
+
+static struct card *to_card(struct virtio_dev *d)
+{
+	return container_of(d, struct card, dev);
+}
+
+unsigned card_control_index(const struct card *c)
+{
+	/* Clause 5.1.2: without MQ the driver knows of one pair only. */
+	return feat_has(c->dev.driver_features, VIRTIO_NET_F_MQ)
+		       ? 2 * c->pairs.count
+		       : 2;
+}
+
+static void config_read(struct virtio_dev *d, unsigned off, unsigned size,
+			void *data)
+{
+	memcpy(data, (const char *)&to_card(d)->config + off, size);
+}
+
+/* The index of the control queue depends on the driver's features, which it has
+ * not set when it asks. That queue is small, so any of the two sizes fits. */
+static uint16_t ring_size(const struct virtio_dev *d, unsigned idx)
+{
+	const struct card *c = container_of(d, const struct card, dev);
+
+	return idx & 1 ? c->tx_size : c->rx_size;
+}
+
+static bool set_features(struct virtio_dev *d, uint64_t features)
+{
+	struct card *c = to_card(d);
+
+	if (vnet_features_prune(features) != features)
+		return false;
+	vnet_ctrl_reset(&c->control.state, features, c->pairs.count);
+	return true;
+}
+
+static void say_down(const struct card *c, int rc)
+{
+	if (rc)
+		log_err("device %s: link down: %s", c->port.name,
+			strerror(-rc));
+}
+
+void card_control_changed(struct vnet_ctrl *ctrl)
+{
+	struct card *c = container_of(ctrl, struct card, control);
+	const struct vnet_filter *filter = &ctrl->state.filter;
+
+	if (filter->modes & VNET_FILTER_PROMISC)
+		filter = NULL; /* every frame passes, at no cost */
+	vnet_pairs_set_filter(&c->pairs, filter);
+	vnet_pairs_set_active(&c->pairs, ctrl->state.pairs);
+	say_down(c, vnet_pairs_publish(&c->pairs));
+}
+
+/* Rings that the driver has no right to: those of pairs and of a control queue
+ * that it did not negotiate. */
+static bool is_legal(const struct card *c, unsigned idx)
+{
+	uint64_t features = c->dev.driver_features;
+
+	if (idx == card_control_index(c))
+		return feat_has(features, VIRTIO_NET_F_CTRL_VQ);
+	return idx < card_control_index(c);
+}
+
+static int give(struct card *c, unsigned idx, const struct virtio_ring *r)
+{
+	struct card_ring *ring = &c->ring[idx];
+	const struct vnet_ring to_pair = { .vq = &ring->vq,
+					   .kick_fd = r->kick_fd,
+					   .enabled = true };
+	int rc;
+
+	if (idx == card_control_index(c)) {
+		vnet_ctrl_start(&c->control, &ring->vq, r->kick_fd, false);
+		return 0;
+	}
+	rc = vnet_pairs_start(&c->pairs, idx, &to_pair);
+	if (!rc && c->is_live)
+		rc = vnet_pairs_publish(&c->pairs);
+	return rc;
+}
+
+static void stop_ring(struct virtio_dev *d, unsigned idx)
+{
+	struct card *c = to_card(d);
+	struct card_ring *ring = &c->ring[idx];
+
+	if (!ring->is_held)
+		return;
+	if (idx == card_control_index(c))
+		vnet_ctrl_stop(&c->control);
+	else
+		say_down(c, vnet_pairs_stop(&c->pairs, &idx, 1));
+	vq_dev_deactivate(&ring->vq);
+	ring->is_held = false;
+}
+
+static int start_ring(struct virtio_dev *d, unsigned idx,
+		      const struct virtio_ring *r)
+{
+	struct card *c = to_card(d);
+	int rc;
+
+	if (!is_legal(c, idx))
+		return -EINVAL;
+	rc = virtio_dev_activate(d, r, &c->report_fd, &c->ring[idx].vq);
+	if (rc)
+		return rc;
+	c->ring[idx].is_held = true;
+	c->ring[idx].fault = VQ_FAULT_NONE;
+	rc = give(c, idx, r);
+	if (rc)
+		stop_ring(d, idx);
+	return rc;
+}
+
+static void set_call(struct virtio_dev *d, unsigned idx, int fd)
+{
+	virtio_dev_set_call(&to_card(d)->ring[idx].vq, fd);
+}
+
+static int driver_ok(struct virtio_dev *d)
+{
+	struct card *c = to_card(d);
+
+	c->is_live = true;
+	return vnet_pairs_publish(&c->pairs);
+}
+
+static void reset(struct virtio_dev *d)
+{
+	struct card *c = to_card(d);
+
+	c->is_live = false;
+	vnet_ctrl_reset(&c->control.state, 0, c->pairs.count);
+	card_control_changed(&c->control);
+}
+
+void card_on_report(struct loop_watch *w, uint32_t events)
+{
+	struct card *c = container_of(w, struct card, report_watch);
+	char why[120];
+
+	(void)events;
+	fd_drain(w->fd);
+	for (unsigned i = 0; i < c->dev.ring_count; i++) {
+		struct card_ring *ring = &c->ring[i];
+		enum vq_fault fault;
+
+		if (!ring->is_held)
+			continue;
+		fault = shm_load_acquire(&ring->vq.fault);
+		if (!fault || fault == ring->fault)
+			continue;
+		ring->fault = fault;
+		snprintf(why, sizeof(why), "queue %u stopped: %s", i,
+			 vq_fault_name(fault));
+		port_tell_fault(&c->port, i, why);
+		c->dev.transport->needs_reset(&c->dev, why);
+	}
+}
+
+static void show(const struct virtio_dev *d, struct show *s)
+{
+	const struct card *c = container_of(d, const struct card, dev);
+
+	show_mac(s, "mac", c->config.mac);
+	show_num(s, "queue_pairs", c->pairs.count);
+	show_str(s, "moved_by", "this process");
+	if (c->control.vq)
+		vnet_ctrl_show(&c->control, s);
+}
+
+/* The port has the memory. */
+static void unplugged(struct virtio_dev *d)
+{
+	d->transport = NULL;
+	d->ram = NULL;
+}
+
+const struct virtio_dev_ops card_dev_ops = {
+	.config_read = config_read,
+	.ring_size = ring_size,
+	.set_features = set_features,
+	.start_ring = start_ring,
+	.stop_ring = stop_ring,
+	.set_call = set_call,
+	.driver_ok = driver_ok,
+	.reset = reset,
+	.show = show,
+	.destroy = unplugged,
+};

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Virtio devices of a machine that are no network cards, as -device names them:
+ * a row of options each. */
+#ifndef RW_VMM_DEVICE_TYPES_H
+#define RW_VMM_DEVICE_TYPES_H
+
+#include "opt.h"
+#include "virtio_dev.h"
+
+/* The first member of the options of every type. */
+struct device_conf {
+	char *id;
+	char *addr; /* slot on the PCI bus, hexadecimal; NULL: a free one */
+	uint32_t vectors;
+	bool has_vectors;
+};
+/* The rows of these, for the beginning of a type's table: @conf is the type's
+ * struct, whose first member is called "common". */
+#define DEVICE_ROWS(conf)                                                      \
+	{ .key = "id",                                                         \
+	  .kind = OPT_STRING,                                                  \
+	  .offset = offsetof(struct conf, common.id),                          \
+	  .min = 1,                                                            \
+	  .max = 63,                                                           \
+	  .arg = "NAME",                                                       \
+	  .help = "name of the device (default: its type and a number)" },     \
+		{ .key = "addr",                                               \
+		  .kind = OPT_PATH,                                            \
+		  .offset = offsetof(struct conf, common.addr),                \
+		  .arg = "SLOT",                                               \
+		  .help = "slot on the PCI bus, hexadecimal (default: a free " \
+			  "one)" },                                            \
+	{                                                                      \
+		.key = "vectors", .kind = OPT_UINT,                            \
+		.offset = offsetof(struct conf, common.vectors),               \
+		.set_offset = offsetof(struct conf, common.has_vectors),       \
+		.max = 2048, .arg = "N",                                       \
+		.help = "MSI-X vectors; 0: a line (default: one for each "     \
+			"queue)"                                               \
+	}
+
+struct device_type {
+	const char *name; /* as in -device NAME,... */
+	const char *help; /* one line */
+	const struct opt_row *rows;
+	size_t conf_size;
+	/* Opens what the device needs of the host. @conf is borrowed and stays
+	 * until destroy(). Returns 0 with the device in *@out, to be plugged
+	 * into a machine and freed by its operation destroy(), or -errno with
+	 * @err and nothing left behind. [ctl] */
+	int (*create)(const void *conf, struct loop *loop,
+		      struct virtio_dev **out, struct err *err);
+};
+
+extern const struct device_type device_blk_type;     /* virtio-blk-pci */
+extern const struct device_type device_rng_type;     /* virtio-rng-pci */
+extern const struct device_type device_console_type; /* virtio-console */
+
+extern const struct device_type *const device_types[]; /* NULL-terminated */
+
+#endif

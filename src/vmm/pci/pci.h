@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The PCI bus: one host bridge, bus 0 with 32 slots, reached by ports CF8/CFC
+ * and by ECAM; configuration space of 4096 bytes a function; BARs that the
+ * guest moves; MSI-X; INTx for functions without.
+ *
+ * Threads: registers are accessed on vCPU threads. Each function has a lock,
+ * which its handlers of BARs take themselves (pci_lock()). Functions are added
+ * and removed by the control thread, removed only while no vCPU runs.
+ */
+#ifndef RW_VMM_PCI_H
+#define RW_VMM_PCI_H
+
+#include "vm.h"
+
+#define PCI_SLOTS 32
+#define PCI_BARS  6
+
+struct pci_bus;
+struct pci_dev;
+
+enum pci_bar_kind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64 };
+
+struct pci_bar {
+	enum pci_bar_kind kind;
+	uint64_t size;		/* power of two */
+	struct bus_range range; /* read and write set by the owner; base and
+				 * presence follow the guest */
+	struct pci_dev *dev;	/* whose it is; set by pci_add() */
+	bool is_mapped;		/* it is on the bus, at range.base */
+	bool was_refused;	/* the guest put it where something else is;
+				 * that was logged */
+};
+
+struct pci_id {
+	uint16_t vendor, device, subvendor, subdevice;
+	uint8_t revision;
+	uint32_t class; /* 24 bits: class, subclass, programming interface */
+};
+
+struct pci_dev {
+	const char *name; /* id, for messages; borrowed */
+	struct pci_bus *bus;
+	unsigned slot;
+	pthread_mutex_t lock;
+	uint8_t config[4096];
+	uint8_t writable[4096]; /* bits that the guest may write */
+	uint8_t w1c[4096];	/* bits that a written 1 clears */
+	unsigned caps_end;	/* first free byte for capabilities */
+	struct pci_bar bar[PCI_BARS];
+	struct msix *msix; /* NULL: none */
+	/* INTx, under the lock of the bus for lines. */
+	bool intx_wanted; /* [any, atomic] pci_set_intx() */
+	bool intx_off;	  /* the guest disabled it, or uses MSI-X */
+	/* The guest wrote @size bytes at @off of the configuration space, which
+	 * has them already. Under the lock. May be NULL. */
+	void (*config_written)(struct pci_dev *d, unsigned off, unsigned size);
+	/* Reads of registers that are not in config[] (virtio's window). Fills
+	 * @d->config before it is read. May be NULL. */
+	void (*config_reading)(struct pci_dev *d, unsigned off, unsigned size);
+	/* As config_written(), after it and without the lock: may vm_call().
+	 * May be NULL. */
+	void (*config_after)(struct pci_dev *d, unsigned off, unsigned size);
+	/* BAR @bar came onto the bus or left it (is_mapped; its range still has
+	 * the old base then). Under the lock. May be NULL. */
+	void (*bar_changed)(struct pci_dev *d, unsigned bar);
+};
+
+int pci_bus_create(struct vm *vm, struct pci_bus **out, struct err *err);
+void pci_bus_destroy(struct pci_bus *b); /* its devices are gone */
+
+/* Puts a function with @id, zeroed but for name, bar[] (kind, size, handlers)
+ * and the callbacks, into @slot (-1: the first free one). Its BARs get
+ * addresses, as firmware would give them, and decoding is off. Returns 0, or
+ * -EEXIST with @err, which names who has the slot, or -ENOSPC, or -EINVAL for a
+ * slot that a bus does not have. pci_remove() may be called for a function that
+ * was not added. */
+int pci_add(struct pci_bus *b, struct pci_dev *d, const struct pci_id *id,
+	    int slot, struct err *err);
+void pci_remove(struct pci_dev *d);
+
+/* Adds a capability of @size bytes (its header included), with @id. Returns its
+ * offset, where the rest is zero and read-only. Before the vCPUs run. */
+unsigned pci_add_cap(struct pci_dev *d, uint8_t id, unsigned size);
+
+/* Raises or lowers INTA of @d. Any thread, with or without the lock. With MSI-X
+ * in use the level is kept, and the line stays low. */
+void pci_set_intx(struct pci_dev *d, bool level);
+
+static inline void pci_lock(struct pci_dev *d)
+{
+	pthread_mutex_lock(&d->lock);
+}
+
+static inline void pci_unlock(struct pci_dev *d)
+{
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* --- msix.c --- */
+
+/* Gives @d an MSI-X capability with @vectors (1 to 2048), whose table and
+ * pending bits are in BAR @bar, which this call takes. Each vector has an
+ * eventfd; a signal on it is the interrupt. After pci_add(). Returns 0 or
+ * -errno with @err. msix_destroy() comes before pci_remove(). */
+int msix_create(struct pci_dev *d, unsigned vectors, unsigned bar,
+		struct err *err);
+void msix_destroy(struct pci_dev *d);
+/* Returns the eventfd of @vector, or -1 if there is no such vector. */
+int msix_fd(const struct pci_dev *d, unsigned vector);
+/* Returns whether the guest enabled MSI-X. Under the lock, or a hint. */
+bool msix_is_on(const struct pci_dev *d);
+/* Returns the number of vectors, 0 without MSI-X. */
+unsigned msix_count(const struct pci_dev *d);
+/* The counts of interrupts are not ours: KVM has the eventfds. */
+
+#endif

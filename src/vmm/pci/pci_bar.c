@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BARs: their registers, their addresses, their place on the buses. vCPU
+ * threads, under the function's lock; at start the control thread. Calls the
+ * bus.
+ *
+ * A BAR is on a bus while the command register enables decoding and its address
+ * is one that it can have. A guest may give an address that something else has:
+ * then the BAR is on no bus, until the guest writes the command register or a
+ * BAR of this function again.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+
+#include "log.h"
+#include "pci_impl.h"
+
+#define BAR_REG(i) (PCI_BASE_ADDRESS_0 + 4 * (i))
+/* A page of its own: a monitor in the guest may pass a BAR on. */
+#define MEM_ALIGN 4096ull
+
+/* Returns the first free address of a window, which ends at @end, and takes it
+ * away; or 0. */
+static uint64_t take(uint64_t *next, uint64_t end, uint64_t size,
+		     uint64_t align)
+{
+	uint64_t at = align_up(*next, MAX(size, align));
+
+	if (at < *next || !range_is_inside(at, size, end))
+		return 0;
+	*next = at + size;
+	return at;
+}
+
+static uint64_t assign(struct pci_bus *b, const struct pci_bar *bar)
+{
+	switch (bar->kind) {
+	case PCI_BAR_NONE:
+		break;
+	case PCI_BAR_IO:
+		return take(&b->next_io, PCI_IO_BASE + PCI_IO_SIZE, bar->size,
+			    1);
+	case PCI_BAR_MEM32:
+		return take(&b->next_mem, PCI_MMIO_BASE + PCI_MMIO_SIZE,
+			    bar->size, MEM_ALIGN);
+	case PCI_BAR_MEM64:
+		return take(&b->next_mem64, b->end_mem64, bar->size, MEM_ALIGN);
+	}
+	return 0;
+}
+
+int pci_bar_init(struct pci_dev *d, unsigned i, struct err *err)
+{
+	struct pci_bar *bar = &d->bar[i];
+	uint64_t mask = ~(bar->size - 1), at = assign(d->bus, bar);
+
+	assert(is_power_of_two(bar->size));
+	if (!at)
+		return err_set(err, -ENOSPC,
+			       "no addresses are left for BAR %u of 0x%" PRIx64
+			       " bytes",
+			       i, bar->size);
+	bar->dev = d;
+	bar->range.name = d->name;
+	bar->range.base = at;
+	bar->range.size = bar->size;
+	switch (bar->kind) {
+	case PCI_BAR_NONE:
+		break;
+	case PCI_BAR_IO:
+		assert(bar->size >= 4 && bar->size <= 256);
+		/* Ports have 16 bits, and so has the register. */
+		pci_put(d->writable, BAR_REG(i), 2, mask);
+		pci_put(d->config, BAR_REG(i), 4,
+			at | PCI_BASE_ADDRESS_SPACE_IO);
+		break;
+	case PCI_BAR_MEM32:
+		assert(bar->size >= 16 && bar->size < 1ull << 32);
+		pci_put(d->writable, BAR_REG(i), 4, mask);
+		pci_put(d->config, BAR_REG(i), 4, at);
+		break;
+	case PCI_BAR_MEM64:
+		assert(bar->size >= 16 && i + 1 < PCI_BARS &&
+		       d->bar[i + 1].kind == PCI_BAR_NONE);
+		pci_put(d->writable, BAR_REG(i), 8, mask);
+		pci_put(d->config, BAR_REG(i), 8,
+			at | PCI_BASE_ADDRESS_MEM_TYPE_64);
+		break;
+	}
+	return 0;
+}
+
+/* Returns the address that the guest gave to BAR @i, or 0 while it is not to be
+ * on the bus. Address 0 is what a BAR without an address has. */
+static uint64_t wanted_base(const struct pci_dev *d, unsigned i)
+{
+	const struct pci_bar *bar = &d->bar[i];
+	uint16_t command = pci_get16(d, PCI_COMMAND);
+	bool is_io = bar->kind == PCI_BAR_IO;
+	uint64_t base;
+
+	if (bar->kind == PCI_BAR_NONE ||
+	    !(command & (is_io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
+		return 0;
+	base = pci_get32(d, BAR_REG(i));
+	if (bar->kind == PCI_BAR_MEM64)
+		base |= (uint64_t)pci_get32(d, BAR_REG(i + 1)) << 32;
+	base &= ~(bar->size - 1);
+	/* The last byte of the address space is in no BAR: sizing writes all
+	 * ones. */
+	if (bar->kind == PCI_BAR_MEM32 && base + bar->size > UINT32_MAX)
+		return 0;
+	return base + bar->size < base ? 0 : base;
+}
+
+static struct bus *bus_of(struct pci_dev *d, const struct pci_bar *bar)
+{
+	struct vm *vm = d->bus->vm;
+
+	return bar->kind == PCI_BAR_IO ? &vm->ports : &vm->memory;
+}
+
+static void unmap(struct pci_dev *d, unsigned i)
+{
+	struct pci_bar *bar = &d->bar[i];
+
+	bus_remove(bus_of(d, bar), &bar->range);
+	bar->is_mapped = false;
+	if (d->bar_changed)
+		d->bar_changed(d, i);
+}
+
+static void map(struct pci_dev *d, unsigned i, uint64_t base)
+{
+	struct pci_bar *bar = &d->bar[i];
+	struct err err;
+
+	bar->range.base = base;
+	if (bus_add(bus_of(d, bar), &bar->range, &err)) {
+		if (!bar->was_refused)
+			log_warn("device=%s: the guest's address for BAR %u "
+				 "cannot be used: %s",
+				 d->name, i, err.msg);
+		bar->was_refused = true;
+		return;
+	}
+	bar->is_mapped = true;
+	if (d->bar_changed)
+		d->bar_changed(d, i);
+}
+
+/* First all that go, then all that come: BARs may change places. */
+void pci_bars_update(struct pci_dev *d)
+{
+	uint64_t base[PCI_BARS];
+
+	for (unsigned i = 0; i < PCI_BARS; i++) {
+		base[i] = wanted_base(d, i);
+		if (d->bar[i].is_mapped && base[i] != d->bar[i].range.base)
+			unmap(d, i);
+	}
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		if (base[i] && !d->bar[i].is_mapped)
+			map(d, i, base[i]);
+}
+
+void pci_bars_unmap(struct pci_dev *d)
+{
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		if (d->bar[i].is_mapped)
+			unmap(d, i);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of the PCI bus. Private to pci/.
+ *
+ * Locks, the outer ones first: a function's lock (pci_lock()), then the bus's
+ * line_lock. The bus's lock is held alone.
+ */
+#ifndef RW_VMM_PCI_IMPL_H
+#define RW_VMM_PCI_IMPL_H
+
+#include <linux/pci_regs.h>
+/* A register of bridges, which we have none of; layout.h has the name, too. */
+#undef PCI_IO_BASE
+
+#include "layout.h"
+#include "pci.h"
+
+struct pci_bus {
+	struct vm *vm;
+	struct pci_dev bridge; /* slot 0 */
+	struct bus_range ports, ecam;
+	pthread_mutex_t lock; /* for the members up to the next lock */
+	struct pci_dev *slot[PCI_SLOTS];
+	uint32_t address; /* register CF8 */
+	uint8_t reset;	  /* register CF9 */
+	pthread_mutex_t line_lock;
+	uint32_t line[IRQ_PCI_COUNT]; /* slots that hold the line up */
+	/* [ctl] first free addresses for BARs */
+	uint64_t next_io, next_mem, next_mem64, end_mem64;
+};
+
+/* --- pci_config.c: accesses of 1 to 8 bytes inside the configuration space */
+uint64_t pci_config_read(struct pci_dev *d, unsigned off, unsigned size);
+void pci_config_write(struct pci_dev *d, unsigned off, unsigned size,
+		      uint64_t value);
+/* Puts identity and header into the configuration space. */
+void pci_config_init(struct pci_dev *d, const struct pci_id *id);
+
+static inline uint16_t pci_get16(const struct pci_dev *d, unsigned off)
+{
+	return (uint16_t)(d->config[off] | d->config[off + 1] << 8);
+}
+
+static inline uint32_t pci_get32(const struct pci_dev *d, unsigned off)
+{
+	return pci_get16(d, off) | (uint32_t)pci_get16(d, off + 2) << 16;
+}
+
+/* Puts @size bytes of @value into @config, one of the three arrays. */
+static inline void pci_put(uint8_t *config, unsigned off, unsigned size,
+			   uint64_t value)
+{
+	for (unsigned i = 0; i < size; i++)
+		config[off + i] = (uint8_t)(value >> (8 * i));
+}
+
+/* Returns whether an access to @off and @size bytes touches [@at, @at + @n). */
+static inline bool pci_touches(unsigned off, unsigned size, unsigned at,
+			       unsigned n)
+{
+	return off < at + n && at < off + size;
+}
+
+/* --- pci_bar.c */
+/* Gives BAR @i of @d, whose kind and size are set, its register and an address.
+ * Returns 0, or -ENOSPC with @err when the window is full. */
+int pci_bar_init(struct pci_dev *d, unsigned i, struct err *err);
+/* Maps and unmaps BARs as the configuration space says. Under the lock. */
+void pci_bars_update(struct pci_dev *d);
+void pci_bars_unmap(struct pci_dev *d);
+
+/* --- pci.c */
+/* Lets the line follow the command register and MSI-X. Under the lock. */
+void pci_update_intx(struct pci_dev *d);
+
+/* --- msix.c */
+/* The guest wrote to the configuration space. Under the lock. */
+void msix_config_written(struct pci_dev *d, unsigned off, unsigned size);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The vCPUs of a machine: a thread each, which runs the guest and answers its
+ * exits. Control thread, unless said otherwise. */
+#ifndef RW_VMM_VCPU_H
+#define RW_VMM_VCPU_H
+
+#include "vm.h"
+
+/* Reasons why a vCPU left the guest, as they are counted. */
+enum vcpu_exit {
+	VCPU_EXIT_PORT,	  /* read or wrote a port */
+	VCPU_EXIT_MEMORY, /* read or wrote memory that is no RAM */
+	VCPU_EXIT_SIGNAL, /* was asked to stop */
+	VCPU_EXIT_OTHER,
+	VCPU_EXITS
+};
+
+struct kvm_run;
+
+struct vcpu {
+	struct vm *vm;
+	unsigned id; /* of its local APIC, too */
+	int fd;
+	struct kvm_run *run;
+	pthread_t thread;
+	bool is_running;	    /* [ctl] the thread exists */
+	int tid;		    /* [vcpu -> any, atomic] 0: not yet known */
+	uint64_t exits[VCPU_EXITS]; /* [vcpu -> any] */
+};
+
+/* Makes all vCPUs of @vm; the first is to be given an entry with
+ * boot_set_cpu(), the others wait for it. Returns 0 or -errno with @err. */
+int vcpus_create(struct vm *vm, struct err *err);
+void vcpus_destroy(struct vm *vm);
+
+/* Start the threads; and stop them and wait for their end. A vCPU that waits in
+ * vm_call() returns from it. After a start that failed call vcpus_stop(). */
+int vcpus_start(struct vm *vm);
+void vcpus_stop(struct vm *vm);
+
+#endif
