@@ -218,11 +218,11 @@ err_free:
 		.key = k, .kind = t,                                      \
 		.offset = offsetof(struct card_conf, member), __VA_ARGS__ \
 	}
-#define ON(k, text)  OPT(#k, k, OPT_BOOL, .def = "on", .help = text)
-#define OFF(k, text) OPT(#k, k, OPT_BOOL, .def = "off", .help = text)
-#define RING(k, text)                                                       \
+#define ON(k, text)  OPT(#k, k, OPT_BOOL, .def = "on", .help = (text))
+#define OFF(k, text) OPT(#k, k, OPT_BOOL, .def = "off", .help = (text))
+#define RING(k, help_text)                                                  \
 	OPT(#k, k, OPT_UINT, .min = 64, .max = CARD_RING_MAX, .def = "256", \
-	    .arg = "N", .help = text)
+	    .arg = "N", .help = (help_text))
 
 static const struct opt_row card_rows[] = {
 	OPT("netdev", netdev, OPT_STRING, .min = 1, .max = 64, .required = true,

@@ -178,9 +178,8 @@ static void pull(struct uart_in *in, uint32_t events)
 			give(in, data, (unsigned)n);
 	} else if (n == -EIO && in->is_term && !is_hung_up) {
 		retry_later(in);
-	} else if (is_hung_up || (n == 0 && !in->is_tty)) {
-		end_input(in);
-	} else if (n != 0 && n != -EAGAIN && n != -EINTR) {
+	} else if (is_hung_up || (n == 0 && !in->is_tty) ||
+		   (n != 0 && n != -EAGAIN && n != -EINTR)) {
 		end_input(in);
 	}
 }
