@@ -5,10 +5,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "shm.h"
+
+/* Numbers from here on are not remembered. */
+#define INHERITED_MAX 1024
+
+/* Descriptors that somebody else has, too, and that a port uses. */
+static bool used[INHERITED_MAX]; /* [any, atomic] */
 
 void fd_close(int *fd)
 {
+	if (*fd >= 0 && *fd < INHERITED_MAX && shm_load(&used[*fd]))
+		shm_store(&used[*fd], false);
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
@@ -31,7 +42,6 @@ int fd_set_nonblock(int fd)
 	return 0;
 }
 
-#define INHERITED_MAX 1024
 static bool inherited[INHERITED_MAX];
 
 /* Standard input, output and error are not for ports. */
@@ -70,8 +80,22 @@ int fd_find_named(int number)
 	return -1;
 }
 
+bool fd_is_used(int fd)
+{
+	struct stat st, other;
+
+	for (int i = 0; i < INHERITED_MAX; i++)
+		if (shm_load(&used[i]) && i != fd && !fstat(fd, &st) &&
+		    !fstat(i, &other) && st.st_ino == other.st_ino &&
+		    st.st_dev == other.st_dev)
+			return true;
+	return false;
+}
+
 void fd_use_named(int fd)
 {
+	if (fd >= 0 && fd < INHERITED_MAX)
+		shm_store(&used[fd], true);
 	if (!offered) {
 		if (is_inherited(fd))
 			inherited[fd] = false;

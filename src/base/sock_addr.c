@@ -186,7 +186,7 @@ int sock_adopt(const char *key, const char *text, int *type, struct err *err)
 {
 	long number = read_number(text, INT_MAX);
 	socklen_t size = sizeof(*type);
-	int rc, fd;
+	int rc, fd, domain;
 
 	if (number < 0)
 		return err_set(err, -EINVAL,
@@ -198,9 +198,20 @@ int sock_adopt(const char *key, const char *text, int *type, struct err *err)
 			       "%s=%.40s: must be a socket %s, and that no "
 			       "port has yet",
 			       key, text, fd_named_from());
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &size) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &size) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
 		return err_set(err, -errno, "%s=%.40s: is no open socket: %s",
 			       key, text, strerror(errno));
+	/* A guest's frames on a netlink socket would be requests to the kernel.
+	 */
+	if (domain != AF_UNIX && domain != AF_INET && domain != AF_INET6)
+		return err_set(err, -EINVAL,
+			       "%s=%.40s: must be a UNIX, IPv4 or IPv6 socket",
+			       key, text);
+	if (fd_is_used(fd))
+		return err_set(err, -EBUSY,
+			       "%s=%.40s: another port has this socket", key,
+			       text);
 	rc = fd_set_nonblock(fd);
 	if (rc || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return err_set(err, rc ? rc : -errno, "%s=%.40s: %s", key, text,

@@ -3,6 +3,7 @@
 #include "iface.h"
 
 #include <errno.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,39 +24,72 @@ static const struct {
 	[IFACE_REFUSED] = { "refused", false },
 };
 
-/* Returns the state of the interface with number @index, and its MTU. */
-static enum iface_state look(unsigned index, uint32_t *mtu)
+static enum iface_state state_of(const struct ifreq *r)
 {
-	struct ifreq r = { 0 };
-	enum iface_state state = IFACE_GONE;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (!(r->ifr_flags & IFF_UP))
+		return IFACE_DOWN;
+	return r->ifr_flags & IFF_RUNNING ? IFACE_UP : IFACE_NO_CARRIER;
+}
 
-	r.ifr_ifindex = (int)index;
+/* Sets *@state to that of the interface with number @index, and its MTU.
+ * Returns 0, or -errno when it cannot be asked: then nothing is changed. */
+static int look(unsigned index, enum iface_state *state, uint32_t *mtu)
+{
+	struct ifreq r = { .ifr_ifindex = (int)index };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = 0;
+
 	/* It may have been renamed. */
-	if (ioctl(fd, SIOCGIFNAME, &r) < 0 || ioctl(fd, SIOCGIFFLAGS, &r) < 0)
-		goto out;
-	if (!(r.ifr_flags & IFF_UP))
-		state = IFACE_DOWN;
-	else
-		state = r.ifr_flags & IFF_RUNNING ? IFACE_UP : IFACE_NO_CARRIER;
-	if (!ioctl(fd, SIOCGIFMTU, &r))
-		*mtu = (uint32_t)r.ifr_mtu;
-out:
+	if (fd < 0 || ioctl(fd, SIOCGIFNAME, &r) < 0 ||
+	    ioctl(fd, SIOCGIFFLAGS, &r) < 0)
+		rc = -errno;
+	if (!rc) {
+		*state = state_of(&r);
+		if (!ioctl(fd, SIOCGIFMTU, &r))
+			*mtu = (uint32_t)r.ifr_mtu;
+	} else if (rc == -ENODEV || rc == -ENXIO) {
+		*state = IFACE_GONE;
+		rc = 0;
+	}
 	fd_close(&fd);
-	return state;
+	return rc;
+}
+
+/* Frames of other kinds of interface have no addresses of ours. */
+static int check_kind(const char *name, struct err *err)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = { 0 };
+	bool is_ethernet;
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	is_ethernet = fd < 0 || ioctl(fd, SIOCGIFHWADDR, &r) < 0 ||
+		      r.ifr_hwaddr.sa_family == ARPHRD_ETHER ||
+		      r.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK;
+	fd_close(&fd);
+	return is_ethernet
+		       ? 0
+		       : err_set(err, -EINVAL,
+				 "ifname=%s: is no Ethernet interface", name);
 }
 
 int iface_find(struct iface *i, const char *name, struct err *err)
 {
+	int rc = 0;
+
 	*i = (struct iface){ .index = if_nametoindex(name) };
+	if (!i->index && errno != ENODEV)
+		rc = -errno;
 	if (i->index)
-		i->state = look(i->index, &i->mtu);
+		rc = look(i->index, &i->state, &i->mtu);
+	if (rc)
+		return err_set(err, rc, "ifname=%.40s: %s", name,
+			       strerror(-rc));
 	if (!i->index || i->state == IFACE_GONE)
 		return err_set(err, -ENODEV,
 			       "ifname=%.40s: there is no such interface",
 			       name);
 	snprintf(i->name, sizeof(i->name), "%s", name);
-	return 0;
+	return check_kind(i->name, err);
 }
 
 /* Opens an interface of the name, if one came. Returns the new state. */
@@ -65,7 +99,7 @@ static enum iface_state try_again(struct iface *i)
 
 	i->index = if_nametoindex(i->name);
 	if (i->index)
-		state = look(i->index, &i->mtu);
+		look(i->index, &state, &i->mtu);
 	if (state != IFACE_GONE && !i->ops->open(i, &i->reason))
 		return state;
 	i->index = 0;
@@ -105,7 +139,9 @@ static void examine(struct link_follower *f)
 
 	*i->reason.msg = '\0';
 	if (i->index) {
-		state = look(i->index, &i->mtu);
+		/* Without descriptors the state stays what it was. */
+		if (look(i->index, &state, &i->mtu))
+			return;
 		if (state == IFACE_GONE) {
 			i->ops->changed(i, false);
 			i->ops->close(i);
@@ -130,8 +166,10 @@ int iface_follow(struct iface *i, const struct iface_ops *ops,
 	if (rc)
 		return rc;
 	/* It may have changed since it was found, before the events. */
-	i->state = look(i->index, &i->mtu);
-	if (i->state == IFACE_GONE)
+	rc = look(i->index, &i->state, &i->mtu);
+	if (rc)
+		;
+	else if (i->state == IFACE_GONE)
 		rc = -ENODEV;
 	else
 		rc = ops->changed(i, states[i->state].has_link);

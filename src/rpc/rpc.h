@@ -39,6 +39,7 @@ struct rpc_call {
 	json_t *result;	       /* an object, for the handler to fill */
 	struct err err;	       /* the handler's error message */
 	int (*take_fd)(struct rpc_conn *conn); /* for rpc_call_take_fds() */
+	bool took_fds; /* rpc_call_take_fds() was called */
 };
 
 /*

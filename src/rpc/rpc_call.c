@@ -87,6 +87,7 @@ int rpc_call_take_fds(struct rpc_call *call, int *fd, unsigned count)
 	unsigned n = 0;
 	int got = 0;
 
+	call->took_fds = true;
 	while (n < count && (got = call->take_fd(call->conn)) >= 0)
 		fd[n++] = got;
 	if (n == count)
@@ -102,6 +103,22 @@ int rpc_call_take_fds(struct rpc_call *call, int *fd, unsigned count)
 	return err_set(&call->err, -EINVAL,
 		       "%u file descriptor%s of %u came along (SCM_RIGHTS)", n,
 		       n == 1 ? "" : "s", count);
+}
+
+/* Closes the descriptors that came with a request which failed before it took
+ * them; the next request would get them. If it does not say how many these are,
+ * all that wait are closed, and the next one is told that some are missing. */
+static void drop_fds(const struct dispatch *d, const struct command *m,
+		     const json_t *params)
+{
+	const json_t *named = json_object_get(params, "descriptors");
+	size_t count = named ? SIZE_MAX : m && m->takes_fd;
+	int fd;
+
+	if (json_is_array(named))
+		count = json_array_size(named);
+	for (; count && (fd = d->take_fd(d->conn)) >= 0; count--)
+		fd_close(&fd);
 }
 
 static int run_method(const struct command *m, struct rpc_call *call)
@@ -136,11 +153,15 @@ static json_t *call_method(const struct dispatch *d, const char *name,
 	int rc;
 
 	if (!m)
+		drop_fds(d, NULL, params);
+	if (!m)
 		return id ? rpc_error_reply(json_incref(id), RPC_UNKNOWN_METHOD,
 					    call.err.msg, NULL)
 			  : NULL;
 	call.result = json_object();
 	rc = run_method(m, &call);
+	if (rc && !call.took_fds)
+		drop_fds(d, m, params);
 	if (id && rc)
 		reply = rpc_error_reply(json_incref(id),
 					rc == -EINVAL || rc == -ENAMETOOLONG

@@ -58,6 +58,26 @@ static int open_unix(struct dgram_port *d, const char *key, struct err *err)
 	return 0;
 }
 
+/* Returns whether what a socket at all addresses sends to @remote comes to
+ * itself: @remote is an address of this host. */
+static bool reaches_itself(const struct sock_addr *local,
+			   const struct sock_addr *remote)
+{
+	struct sock_addr at = *remote;
+	bool is_ours;
+	int fd;
+
+	if (!remote->len || local->sa.sa_family == AF_UNIX ||
+	    local->in.sin_port != remote->in.sin_port ||
+	    !(sock_addr_is_any(local) || sock_addr_is_any(remote)))
+		return false;
+	fd = socket(remote->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	at.in.sin_port = 0; /* only its own addresses can be bound */
+	is_ours = fd >= 0 && !bind(fd, &at.sa, at.len);
+	fd_close(&fd);
+	return is_ours;
+}
+
 static int open_unicast(struct dgram_port *d, const struct dgram_setup *setup,
 			struct err *err)
 {
@@ -76,6 +96,14 @@ static int open_unicast(struct dgram_port *d, const struct dgram_setup *setup,
 			       "%s: local and remote address are the same: "
 			       "guests would get their own frames back",
 			       key);
+	if (setup->socket_type != SOCK_RAW &&
+	    reaches_itself(local, &d->link.remote))
+		return err_set(
+			err, -EINVAL,
+			"%s: the remote address is one of this host, and "
+			"its port the local one: guests would get their "
+			"own frames back",
+			key);
 	if (local->sa.sa_family == AF_UNIX)
 		return open_unix(d, key, err);
 	rc = dgram_sock_new(local->sa.sa_family,
@@ -102,6 +130,11 @@ int dgram_sock_open(struct dgram_port *d, const struct dgram_setup *setup,
 	    setup->socket_type != SOCK_RAW && !setup->remote.in.sin_port)
 		return err_set(err, -EINVAL,
 			       "%s: nothing can be sent to port 0", setup->key);
+	if (setup->socket_type == SOCK_RAW && setup->remote.len &&
+	    sock_addr_is_multicast(&setup->remote))
+		return err_set(err, -EINVAL,
+			       "%s: a multicast group needs udp=on",
+			       setup->key);
 	l->encap = setup->encap;
 	l->remote = setup->remote;
 	l->has_remote = l->remote.len != 0;

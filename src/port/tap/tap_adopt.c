@@ -18,6 +18,15 @@
 #include "macvtap.h"
 #include "tap_linux.h"
 
+/* Two network namespaces may have an interface of one name each. */
+static bool is_same_address(int a, int b)
+{
+	struct ifreq x = { 0 }, y = { 0 };
+
+	return !ioctl(a, SIOCGIFHWADDR, &x) && !ioctl(b, SIOCGIFHWADDR, &y) &&
+	       !memcmp(x.ifr_hwaddr.sa_data, y.ifr_hwaddr.sa_data, 6);
+}
+
 int tap_if_add_queue(struct tap_if *t, const char *what, int fd,
 		     struct err *err)
 {
@@ -31,8 +40,9 @@ int tap_if_add_queue(struct tap_if *t, const char *what, int fd,
 			       "%s must be opened with IFF_TAP and IFF_NO_PI",
 			       what);
 	has_hdr = ifr.ifr_flags & IFF_VNET_HDR;
-	if (t->count && (strncmp(t->name, ifr.ifr_name, IFNAMSIZ) ||
-			 has_hdr != t->has_vnet_hdr))
+	if (t->count &&
+	    (strncmp(t->name, ifr.ifr_name, IFNAMSIZ) ||
+	     has_hdr != t->has_vnet_hdr || !is_same_address(t->fd[0], fd)))
 		return err_set(err, -EINVAL,
 			       "%s is not of the interface %s as the first "
 			       "one is",

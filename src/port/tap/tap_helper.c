@@ -104,11 +104,14 @@ static int explain(const struct tap_helper *h, int rc, struct err *err)
 		       *hint ? " (" : "", hint, *hint ? ")" : "");
 }
 
-/* Returns the descriptor that the helper passed, or -1. */
-static int receive(const struct tap_helper *h)
+#define PASSED_MAX 253 /* in one message: SCM_MAX_FD of the kernel */
+
+/* Receives what the helper passed. Returns how many descriptors that were, with
+ * the first in *@out; the others are closed. */
+static unsigned receive(const struct tap_helper *h, int *out)
 {
 	union {
-		char buf[CMSG_SPACE(sizeof(int))];
+		char buf[CMSG_SPACE(PASSED_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	char byte;
@@ -118,24 +121,40 @@ static int receive(const struct tap_helper *h)
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
 	struct cmsghdr *cm;
-	int fd = -1;
+	unsigned count;
+	int fd;
 
 	if (recvmsg(h->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
-		return -1;
+		return 0;
 	cm = CMSG_FIRSTHDR(&msg);
-	if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS &&
-	    cm->cmsg_len == CMSG_LEN(sizeof(fd)))
-		memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
-	return fd;
+	if (!cm || cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+		return 0;
+	count = (unsigned)((cm->cmsg_len - CMSG_LEN(0)) / sizeof(fd));
+	for (unsigned i = 0; i < count; i++) {
+		memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd), sizeof(fd));
+		if (i)
+			close(fd);
+		else
+			*out = fd;
+	}
+	return count;
 }
 
 /* Gives the port what the helper brought. Returns 0 or -errno with @err. */
 static int hand_over(struct tap_helper *h, struct err *err)
 {
 	char what[120];
-	int fd = receive(h), rc;
+	int fd, rc;
+	unsigned count = receive(h, &fd);
 
-	if (fd < 0)
+	if (count > 1) {
+		close(fd);
+		return err_set(err, -EIO,
+			       "helper=%s: passed %u descriptors, and one is "
+			       "needed",
+			       h->path, count);
+	}
+	if (!count)
 		return explain(h,
 			       err_set(err, -EIO,
 				       "helper=%s: ended without passing a "

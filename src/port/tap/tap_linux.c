@@ -220,6 +220,10 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 	rc = tap_if_check_name("ifname", ifname, err);
 	if (rc)
 		return rc;
+	/* A tap with several queues would take ours beside the other port's,
+	 * and both would get its frames. */
+	if (tap_if_find(-1, ifname))
+		return explain_open(ifname, flags, exists, -EBUSY, err);
 	if (queues > 1)
 		flags |= IFF_MULTI_QUEUE;
 	if (wants_vnet_hdr)

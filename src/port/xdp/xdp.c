@@ -72,8 +72,14 @@ static int publish(struct xdp_port *x, struct xdp_queue *q, struct err *err)
 	unsigned first =
 		x->conf.inhibit ? x->conf.map_start_index : x->conf.start_queue;
 	uint32_t key = first + q->rx.idx;
-	int rc = bpf_map_update_elem(x->map_fd, &key, &q->fd, 0);
+	int rc = bpf_map_update_elem(x->map_fd, &key, &q->fd, BPF_NOEXIST);
 
+	if (rc == -EEXIST)
+		return err_set(
+			err, rc,
+			"map-start-index=%u: entry %u of the map is that "
+			"of another port or program: write another one",
+			x->conf.map_start_index, key);
 	return rc ? err_set(err, rc,
 			    "ifname=%s: cannot enter socket %u into "
 			    "the map: %s",
