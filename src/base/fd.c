@@ -92,10 +92,15 @@ bool fd_is_used(int fd)
 	return false;
 }
 
-void fd_use_named(int fd)
+void fd_note_used(int fd)
 {
 	if (fd >= 0 && fd < INHERITED_MAX)
 		shm_store(&used[fd], true);
+}
+
+void fd_use_named(int fd)
+{
+	fd_note_used(fd);
 	if (!offered) {
 		if (is_inherited(fd))
 			inherited[fd] = false;

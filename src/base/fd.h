@@ -35,8 +35,11 @@ bool fd_is_offering(void);
 /* Returns our descriptor that options call @number, or -1. */
 int fd_find_named(int number);
 void fd_use_named(int fd);
-/* Returns whether the file (socket) of @fd is one that somebody took with
- * fd_use_named() under another descriptor, and has not closed. */
+/* Notes that @fd, a duplicate of one that was taken, is in use until
+ * fd_close(). */
+void fd_note_used(int fd);
+/* Returns whether the file (socket) of @fd is one that is in use so, under
+ * another descriptor. */
 bool fd_is_used(int fd);
 /* Returns where they come from, as the end of "a socket ". */
 const char *fd_named_from(void);

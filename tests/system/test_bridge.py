@@ -238,6 +238,25 @@ def test_helpers_that_fail(up, folder, text, words):
     lab.wait_until(lambda: fds(s) == before, 3, 'descriptors')
 
 
+def test_a_helper_that_passes_too_many(up, folder):
+    """The descriptors that are not taken are closed."""
+    path = f'{folder}/helper.py'
+    with open(path, 'w') as f:
+        f.write('#!/usr/bin/python3\nimport os, socket, sys\n'
+                'fd = int([a for a in sys.argv if a.startswith("--fd=")][0]'
+                '[5:])\nn = os.open("/dev/null", 0)\n'
+                'socket.send_fds(socket.socket(fileno=fd), [b"x"], [n, n, n])')
+    os.chmod(path, 0o755)
+    s = up('null,id=n')
+    before = fds(s)
+    for _ in range(3):
+        s.call('port.add', netdev=f'bridge,id=b,br=br0,helper={path}')
+        lab.wait_until(lambda: 'passed 3 descriptors' in
+                       state(s, 'b').get('reason', ''), 5, 'the reason')
+        s.call('port.del', id='b')
+    lab.wait_until(lambda: fds(s) == before, 3, 'all are closed')
+
+
 def test_a_command_of_the_shell(up, folder):
     """As in QEMU: blanks make it one, and it may name the bridge itself."""
     path = helper(folder, f'open("{folder}/args", "w").write(br)\npass_tap()')

@@ -328,3 +328,54 @@ def test_half_requests_do_not_fill_the_daemon(up):
     with ours, theirs:
         added(s, f'stream,id=p,addr.type=fd,addr.str={theirs.fileno()}',
               theirs.fileno())
+
+
+def test_a_socket_has_one_port(up):
+    s = up('null,id=n')
+    ours, theirs = socket.socketpair()
+    stream = 'stream,id={},addr.type=fd,addr.str=7'
+    with ours, theirs:
+        first = request(s, {'netdev': stream.format('p'), 'descriptors': [7]},
+                        [theirs.fileno()])
+        assert 'result' in first
+        assert 'another port has this socket' in refused(
+            s, {'netdev': stream.format('q'), 'descriptors': [7]},
+            [theirs.fileno()])
+        s.call('port.del', id='p')
+        assert 'result' in request(
+            s, {'netdev': stream.format('q'), 'descriptors': [7]},
+            [theirs.fileno()])
+
+
+@pytest.mark.parametrize('family', [socket.AF_NETLINK, socket.AF_PACKET])
+def test_sockets_of_other_kinds(up, family):
+    """On a netlink socket frames would be requests to the kernel."""
+    if family == socket.AF_PACKET and os.geteuid():
+        pytest.skip('needs root')
+    s = up('null,id=n')
+    with socket.socket(family, socket.SOCK_DGRAM, 0) as sock:
+        assert 'must be a UNIX, IPv4 or IPv6 socket' in refused(
+            s, {'netdev': 'dgram,id=p,local.type=fd,local.str=7',
+                'descriptors': [7]}, [sock.fileno()])
+
+
+@pytest.mark.parametrize('method,params', [
+    ('port.add', {'netdev': [1], 'descriptors': [5]}),
+    ('port.ad', {'descriptors': [5]}),
+    ('capture.start', {'port': 'n', 'snaplen': 'x'})])
+def test_a_failed_request_takes_its_own_along(up, method, params):
+    """The next request of the line does not get what came with it."""
+    s = up('vhost-user,id=vm', 'null,id=n')
+    wrong, right = socket.socketpair(), socket.socketpair()
+    batch = [{'jsonrpc': '2.0', 'id': 1, 'method': method, 'params': params},
+             {'jsonrpc': '2.0', 'id': 2, 'method': 'port.add', 'params': {
+                 'netdev': 'stream,id=p,addr.type=fd,addr.str=6',
+                 'descriptors': [6]}}]
+    socket.send_fds(s.rpc.sock, [json.dumps(batch).encode() + b'\n'],
+                    [wrong[1].fileno(), right[1].fileno()])
+    replies = json.loads(s.rpc.raw(b''))
+    assert 'error' in replies[0] and 'result' in replies[1], replies
+    wrong[1].close()
+    wrong[0].settimeout(3)
+    assert wrong[0].recv(1) == b''  # nobody has its other end
+    frames_pass(s, right[0], socket.SOCK_STREAM)

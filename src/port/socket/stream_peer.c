@@ -316,7 +316,8 @@ static int open_passed(struct stream_port *s, int fd, struct err *err)
 					 "listening"
 				       : strerror(-rc));
 	fd_use_named(fd);
-	close(fd);
+	fd_close(&fd);
+	fd_note_used(s->fd);
 	return 0;
 }
 
