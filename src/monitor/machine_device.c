@@ -163,25 +163,30 @@ static int card_add(const struct machine_conf *m, struct config *config,
 	return rc;
 }
 
-/* Sets one option; drive=ID stands for those of the -drive. */
-static int set_option(struct machine_conf *m, struct machine_device *d,
-		      const struct opt_pair *pair, struct err *err)
+static int set_one(struct machine_device *d, const struct opt_pair *pair,
+		   struct err *err)
 {
 	const struct opt_row *tables[] = { d->type->rows, NULL };
-	const struct machine_drive *drive;
-	int rc;
+	int rc = opt_set(d->type->rows, d->conf, pair->key, pair->value, err);
 
-	if (d->type == &device_blk_type && !strcmp(pair->key, "drive")) {
-		drive = machine_drive_find(m, pair->value ? pair->value : "",
-					   err);
-		rc = drive ? set_option(m, d, &drive->pair[0], err) : -ENOENT;
-		return rc ? rc : set_option(m, d, &drive->pair[1], err);
-	}
-	rc = opt_set(d->type->rows, d->conf, pair->key, pair->value, err);
 	if (rc != -ENOENT)
 		return rc;
 	opt_unknown(tables, pair->key, err);
 	return -EINVAL;
+}
+
+/* Sets one option; drive=ID stands for those of the -drive. */
+static int set_option(struct machine_conf *m, struct machine_device *d,
+		      const struct opt_pair *pair, struct err *err)
+{
+	const struct machine_drive *drive;
+	int rc;
+
+	if (d->type != &device_blk_type || strcmp(pair->key, "drive") != 0)
+		return set_one(d, pair, err);
+	drive = machine_drive_find(m, pair->value ? pair->value : "", err);
+	rc = drive ? set_one(d, &drive->pair[0], err) : -ENOENT;
+	return rc ? rc : set_one(d, &drive->pair[1], err);
 }
 
 static int name_device(struct device_conf *common, const char *type,

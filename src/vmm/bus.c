@@ -115,31 +115,55 @@ static uint64_t ones(unsigned size)
 	return size < 8 ? (1ull << (8 * size)) - 1 : ~0ull;
 }
 
-uint64_t bus_read(struct bus *b, uint64_t addr, unsigned size)
+/* Does the access if it begins in a range and ends there. Returns how many
+ * bytes were done: all, or 0 when it must be done byte by byte. */
+static unsigned try_read(struct bus *b, uint64_t addr, unsigned size,
+			 uint64_t *value)
 {
-	uint64_t off, value = 0;
+	uint64_t off;
 	struct bus_range *r = find(b, addr, &off);
 
+	*value = ones(size);
 	if (!r)
-		return ones(size);
-	if (r->size - off >= size)
-		return r->read(r, off, size) & ones(size);
-	for (unsigned i = 0; i < size; i++)
-		value |= bus_read(b, addr + i, 1) << (8 * i);
-	return value;
+		return size;
+	if (r->size - off < size)
+		return 0;
+	*value &= r->read(r, off, size);
+	return size;
 }
 
-void bus_write(struct bus *b, uint64_t addr, unsigned size, uint64_t value)
+static unsigned try_write(struct bus *b, uint64_t addr, unsigned size,
+			  uint64_t value)
 {
 	uint64_t off;
 	struct bus_range *r = find(b, addr, &off);
 
 	if (!r)
-		return;
-	if (r->size - off >= size) {
-		r->write(r, off, size, value & ones(size));
-		return;
+		return size;
+	if (r->size - off < size)
+		return 0;
+	r->write(r, off, size, value & ones(size));
+	return size;
+}
+
+uint64_t bus_read(struct bus *b, uint64_t addr, unsigned size)
+{
+	uint64_t value, byte;
+
+	if (try_read(b, addr, size, &value))
+		return value;
+	value = 0;
+	for (unsigned i = 0; i < size; i++) {
+		try_read(b, addr + i, 1, &byte);
+		value |= byte << (8 * i);
 	}
+	return value;
+}
+
+void bus_write(struct bus *b, uint64_t addr, unsigned size, uint64_t value)
+{
+	if (try_write(b, addr, size, value))
+		return;
 	for (unsigned i = 0; i < size; i++)
-		bus_write(b, addr + i, 1, value >> (8 * i));
+		try_write(b, addr + i, 1, value >> (8 * i));
 }
