@@ -329,6 +329,10 @@ def test_large_frames(up, v6, options):
     assert got == payload[:20000]
 
 
+def get_flags(gre):
+    return struct.unpack('!H', gre[:2])[0]
+
+
 @pytest.mark.root
 @pytest.mark.parametrize('flags', range(8))
 def test_gre(up, flags):
@@ -380,6 +384,10 @@ def test_gre(up, flags):
             drops['rx-bad-checksum'] = 2
         sock.sendto(good, (OURS, 0))
         assert front.recv()[1] == frame
+        if not has_csum:  # RFC 2784, 2.3: ignored
+            sock.sendto(struct.pack('!H', 0x3f8 | get_flags(good)) + good[2:],
+                        (OURS, 0))
+            assert front.recv()[1] == frame
         assert front.recv(0.1) is None
         rx, = s.call('port.show', id='t')['stats']['rx']
         assert rx['drops'] == drops

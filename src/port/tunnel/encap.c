@@ -134,6 +134,10 @@ static void gre_put(const struct encap_conf *c, const struct frame *f,
 	}
 }
 
+/* RFC 2784, clause 2.3, and RFC 2890: bits 1, 4 and 5 (source routes) and a
+ * version are not ours; bits 6 to 12 are to be ignored. */
+#define GRE_REFUSED 0x4c07u
+
 /* The order of numbered frames is not looked at, as they come to a switch. */
 static int gre_parse(const uint8_t *data, size_t size, uint64_t *session)
 {
@@ -144,9 +148,8 @@ static int gre_parse(const uint8_t *data, size_t size, uint64_t *session)
 	flags = get_be16(data);
 	need += (flags & GRE_CSUM ? 4 : 0) + (flags & GRE_KEY ? 4 : 0) +
 		(flags & GRE_SEQ ? 4 : 0);
-	/* version 0 without source routes */
-	if (flags & ~(unsigned)(GRE_CSUM | GRE_KEY | GRE_SEQ) ||
-	    get_be16(data + 2) != ETHERNET_IN_GRE || size < need)
+	if (flags & GRE_REFUSED || get_be16(data + 2) != ETHERNET_IN_GRE ||
+	    size < need)
 		return -DROP_RX_TUNNEL;
 	if (flags & GRE_CSUM && csum_fold(csum_add(0, data, size)))
 		return -DROP_RX_CSUM;
