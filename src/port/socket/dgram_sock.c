@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sockets of a datagram port, see dgram.h. Control thread. */
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,24 +59,42 @@ static int open_unix(struct dgram_port *d, const char *key, struct err *err)
 	return 0;
 }
 
+/* Returns whether @a is an address of an interface of this host, or of its
+ * loopback network. */
+static bool is_of_this_host(const struct sock_addr *a)
+{
+	struct ifaddrs *all, *i;
+	bool found = false;
+
+	if (sock_addr_is_any(a) ||
+	    (a->sa.sa_family == AF_INET &&
+	     ntohl(a->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET))
+		return true;
+	if (getifaddrs(&all) < 0)
+		return false;
+	for (i = all; i && !found; i = i->ifa_next) {
+		struct sock_addr own = { 0 };
+
+		if (!i->ifa_addr || i->ifa_addr->sa_family != a->sa.sa_family)
+			continue;
+		own.len = a->len;
+		memcpy(&own.sa, i->ifa_addr, a->len);
+		own.in.sin_port = a->in.sin_port;
+		found = sock_addr_equal(&own, a);
+	}
+	freeifaddrs(all);
+	return found;
+}
+
 /* Returns whether what a socket at all addresses sends to @remote comes to
- * itself: @remote is an address of this host. */
+ * itself. */
 static bool reaches_itself(const struct sock_addr *local,
 			   const struct sock_addr *remote)
 {
-	struct sock_addr at = *remote;
-	bool is_ours;
-	int fd;
-
-	if (!remote->len || local->sa.sa_family == AF_UNIX ||
-	    local->in.sin_port != remote->in.sin_port ||
-	    !(sock_addr_is_any(local) || sock_addr_is_any(remote)))
-		return false;
-	fd = socket(remote->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	at.in.sin_port = 0; /* only its own addresses can be bound */
-	is_ours = fd >= 0 && !bind(fd, &at.sa, at.len);
-	fd_close(&fd);
-	return is_ours;
+	return remote->len && local->sa.sa_family != AF_UNIX &&
+	       local->in.sin_port == remote->in.sin_port &&
+	       (sock_addr_is_any(local) || sock_addr_is_any(remote)) &&
+	       is_of_this_host(remote);
 }
 
 static int open_unicast(struct dgram_port *d, const struct dgram_setup *setup,

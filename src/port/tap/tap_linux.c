@@ -208,6 +208,15 @@ int tap_if_check_name(const char *key, const char *name, struct err *err)
 		       key, name, IFNAMSIZ - 1);
 }
 
+/* Returns whether the interface @name is that of a port, which may also be in
+ * another network namespace, under the same name. */
+static bool is_ours(const char *name)
+{
+	const struct tap_if *t = tap_if_find(-1, name);
+
+	return t && t->count && tap_if_is_local(t->fd[0], t->name);
+}
+
 int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 		bool wants_vnet_hdr, struct err *err)
 {
@@ -222,7 +231,7 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 		return rc;
 	/* A tap with several queues would take ours beside the other port's,
 	 * and both would get its frames. */
-	if (tap_if_find(-1, ifname))
+	if (is_ours(ifname))
 		return explain_open(ifname, flags, exists, -EBUSY, err);
 	if (queues > 1)
 		flags |= IFF_MULTI_QUEUE;

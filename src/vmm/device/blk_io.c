@@ -136,6 +136,19 @@ static uint8_t move(const struct blk *b, struct span *s, uint64_t sector,
 	return BLK_S_OK;
 }
 
+static int punch(const struct blk *b, uint64_t sector, uint64_t sectors)
+{
+	int rc;
+
+	do
+		rc = fallocate(b->fd,
+			       FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       (off_t)(sector * BLK_SECTOR),
+			       (off_t)(sectors * BLK_SECTOR));
+	while (rc < 0 && errno == EINTR);
+	return rc;
+}
+
 /* DISCARD and WRITE_ZEROES, clause 5.2.6.2: both leave zeros, and holes where
  * the file system can. */
 static uint8_t zero(const struct blk *b, struct span *s)
@@ -156,11 +169,8 @@ static uint8_t zero(const struct blk *b, struct span *s)
 		if (++n > BLK_ZERO_RANGES || sectors > BLK_ZERO_SECTORS ||
 		    !is_inside(b, sector, sectors * BLK_SECTOR))
 			return BLK_S_IOERR;
-		if (sectors &&
-		    fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			      (off_t)(sector * BLK_SECTOR),
-			      (off_t)(sectors * BLK_SECTOR)) < 0)
-			return BLK_S_IOERR;
+		if (sectors && punch(b, sector, sectors) < 0)
+			return errno == EOPNOTSUPP ? BLK_S_UNSUPP : BLK_S_IOERR;
 	}
 	return BLK_S_OK;
 }

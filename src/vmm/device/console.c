@@ -29,6 +29,7 @@
 #define RING_SIZE   64
 #define BACKLOG	    (256 * 1024)
 #define SOCKET_MODE 0600
+#define REST_MS	    1000
 
 enum { RING_IN, RING_OUT, RINGS }; /* clause 5.3.2 */
 
@@ -53,6 +54,7 @@ struct console {
 	struct loop *loop;
 	struct unix_listener listener;
 	struct loop_watch accept_watch;
+	struct loop_timer rest;	  /* until the next try to accept */
 	struct loop_watch client; /* the client's socket; its loop is NULL
 				   * without a client */
 	bool has_input;		  /* the socket may have bytes to read */
@@ -239,14 +241,30 @@ static void on_client(struct loop_watch *w, uint32_t events)
 		watch_client(c);
 }
 
+static void on_accept(struct loop_watch *w, uint32_t events);
+
+static void on_rest(struct loop_timer *t)
+{
+	struct console *c = container_of(t, struct console, rest);
+
+	loop_watch_add(c->loop, &c->accept_watch, c->listener.fd, EPOLLIN,
+		       on_accept);
+}
+
 static void on_accept(struct loop_watch *w, uint32_t events)
 {
 	struct console *c = container_of(w, struct console, accept_watch);
 	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		/* Without descriptors the event would come again at once. */
+		if (errno == EMFILE || errno == ENFILE) {
+			loop_watch_remove(w);
+			loop_timer_arm(c->loop, &c->rest, REST_MS, on_rest);
+		}
 		return;
+	}
 	if (has_client(c)) {
 		static const char busy[] = "another client is connected\r\n";
 
@@ -320,6 +338,7 @@ static void destroy(struct virtio_dev *d)
 	if (has_client(c))
 		drop_client(c);
 	loop_watch_remove(&c->accept_watch);
+	loop_timer_disarm(&c->rest);
 	unix_unlisten(&c->listener);
 	rings_fini(&c->rings);
 	free(c->backlog);
