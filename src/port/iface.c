@@ -36,58 +36,50 @@ static enum iface_state state_of(const struct ifreq *r)
 static int look(unsigned index, enum iface_state *state, uint32_t *mtu)
 {
 	struct ifreq r = { .ifr_ifindex = (int)index };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = 0;
+	int rc = link_query(SIOCGIFNAME, &r); /* it may have been renamed */
 
-	/* It may have been renamed. */
-	if (fd < 0 || ioctl(fd, SIOCGIFNAME, &r) < 0 ||
-	    ioctl(fd, SIOCGIFFLAGS, &r) < 0)
-		rc = -errno;
-	if (!rc) {
-		*state = state_of(&r);
-		if (!ioctl(fd, SIOCGIFMTU, &r))
-			*mtu = (uint32_t)r.ifr_mtu;
-	} else if (rc == -ENODEV || rc == -ENXIO) {
+	if (!rc)
+		rc = link_query(SIOCGIFFLAGS, &r);
+	if (rc == -ENODEV || rc == -ENXIO) {
 		*state = IFACE_GONE;
-		rc = 0;
+		return 0;
 	}
-	fd_close(&fd);
-	return rc;
+	if (rc)
+		return rc;
+	*state = state_of(&r);
+	if (!link_query(SIOCGIFMTU, &r))
+		*mtu = (uint32_t)r.ifr_mtu;
+	return 0;
 }
 
 /* Frames of other kinds of interface have no addresses of ours. */
 static int check_kind(const char *name, struct err *err)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq r = { 0 };
-	bool is_ethernet;
 
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
-	is_ethernet = fd < 0 || ioctl(fd, SIOCGIFHWADDR, &r) < 0 ||
-		      r.ifr_hwaddr.sa_family == ARPHRD_ETHER ||
-		      r.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK;
-	fd_close(&fd);
-	return is_ethernet
-		       ? 0
-		       : err_set(err, -EINVAL,
-				 "ifname=%s: is no Ethernet interface", name);
+	if (link_query(SIOCGIFHWADDR, &r) ||
+	    r.ifr_hwaddr.sa_family == ARPHRD_ETHER ||
+	    r.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK)
+		return 0;
+	return err_set(err, -EINVAL, "ifname=%s: is no Ethernet interface",
+		       name);
 }
 
 int iface_find(struct iface *i, const char *name, struct err *err)
 {
-	int rc = 0;
+	int rc = link_index(name);
 
-	*i = (struct iface){ .index = if_nametoindex(name) };
-	if (!i->index && errno != ENODEV)
-		rc = -errno;
-	if (i->index)
+	*i = (struct iface){ .index = (unsigned)MAX(rc, 0) };
+	if (rc > 0)
 		rc = look(i->index, &i->state, &i->mtu);
-	if (rc)
-		return err_set(err, rc, "ifname=%.40s: %s", name,
-			       strerror(-rc));
-	if (!i->index || i->state == IFACE_GONE)
+	if (rc == -ENODEV || (!rc && i->state == IFACE_GONE))
 		return err_set(err, -ENODEV,
 			       "ifname=%.40s: there is no such interface",
 			       name);
+	if (rc)
+		return err_set(err, rc, "ifname=%.40s: %s", name,
+			       strerror(-rc));
 	snprintf(i->name, sizeof(i->name), "%s", name);
 	return check_kind(i->name, err);
 }
@@ -97,7 +89,7 @@ static enum iface_state try_again(struct iface *i)
 {
 	enum iface_state state = IFACE_GONE;
 
-	i->index = if_nametoindex(i->name);
+	i->index = (unsigned)MAX(link_index(i->name), 0);
 	if (i->index)
 		look(i->index, &state, &i->mtu);
 	if (state != IFACE_GONE && !i->ops->open(i, &i->reason))
@@ -136,17 +128,16 @@ static void examine(struct link_follower *f)
 {
 	struct iface *i = container_of(f, struct iface, follower);
 	enum iface_state state = IFACE_GONE;
+	bool was_deleted = f->was_deleted;
 
+	f->was_deleted = false;
 	*i->reason.msg = '\0';
-	if (i->index) {
-		/* Without descriptors the state stays what it was. */
-		if (look(i->index, &state, &i->mtu))
-			return;
-		if (state == IFACE_GONE) {
-			i->ops->changed(i, false);
-			i->ops->close(i);
-			i->index = 0;
-		}
+	if (i->index && !was_deleted && look(i->index, &state, &i->mtu))
+		return; /* it cannot be asked: it stays what it was */
+	if (i->index && state == IFACE_GONE) {
+		i->ops->changed(i, false);
+		i->ops->close(i);
+		i->index = 0;
 	}
 	if (!i->index)
 		state = try_again(i);
@@ -167,11 +158,9 @@ int iface_follow(struct iface *i, const struct iface_ops *ops,
 		return rc;
 	/* It may have changed since it was found, before the events. */
 	rc = look(i->index, &i->state, &i->mtu);
-	if (rc)
-		;
-	else if (i->state == IFACE_GONE)
+	if (!rc && i->state == IFACE_GONE)
 		rc = -ENODEV;
-	else
+	else if (!rc)
 		rc = ops->changed(i, states[i->state].has_link);
 	if (rc)
 		iface_leave(i);

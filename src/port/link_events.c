@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +43,12 @@ static void mark_changed(unsigned index)
 			!index || !f->concerns || f->concerns(f, index);
 }
 
+static void mark_deleted(unsigned index)
+{
+	for (struct link_follower *f = follow.first; f; f = f->next)
+		f->was_deleted |= !f->concerns || f->concerns(f, index);
+}
+
 /* Both messages have the number of the interface at the same place. */
 _Static_assert(offsetof(struct ifinfomsg, ifi_index) ==
 		       offsetof(struct ifaddrmsg, ifa_index),
@@ -53,8 +62,13 @@ static void take_messages(const char *buf, size_t size)
 		const struct ifaddrmsg *m = NLMSG_DATA(h);
 
 		switch (h->nlmsg_type) {
-		case RTM_NEWLINK:
 		case RTM_DELLINK:
+			/* A bridge tells so of its members (AF_BRIDGE). */
+			if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) &&
+			    m->ifa_family == AF_UNSPEC)
+				mark_deleted(m->ifa_index);
+			__attribute__((fallthrough));
+		case RTM_NEWLINK:
 		case RTM_NEWADDR:
 		case RTM_DELADDR:
 			if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)))
@@ -94,6 +108,31 @@ static void on_wake(struct loop_watch *w, uint32_t events)
 void link_events_wake(void)
 {
 	fd_signal(follow.wake_fd);
+}
+
+int link_query(unsigned long request, struct ifreq *r)
+{
+	bool is_kept = follow.fd >= 0;
+	int fd = follow.fd, rc = 0;
+
+	/* Sockets of all families take these requests. */
+	if (!is_kept)
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, request, r) < 0)
+		rc = -errno;
+	if (!is_kept)
+		fd_close(&fd);
+	return rc;
+}
+
+int link_index(const char *name)
+{
+	struct ifreq r = { 0 };
+	int rc;
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	rc = link_query(SIOCGIFINDEX, &r);
+	return rc ? rc : r.ifr_ifindex;
 }
 
 static void close_events(void)
@@ -150,7 +189,7 @@ void link_events_leave(struct link_follower *f)
 	while (*at != f)
 		at = &(*at)->next;
 	*at = f->next;
-	f->is_listed = f->is_changed = false;
+	f->is_listed = f->is_changed = f->was_deleted = false;
 	if (!follow.first)
 		close_events();
 }

@@ -23,6 +23,10 @@ struct link_follower {
 	 * together. It may end its own following. */
 	void (*look)(struct link_follower *f);
 	bool is_listed, is_changed;
+	/* An interface of interest was deleted, or left our network namespace,
+	 * which unbinds sockets; it may be back with its number. Read and
+	 * cleared by look(). */
+	bool was_deleted;
 	struct link_follower *next;
 };
 
@@ -30,6 +34,16 @@ struct link_follower {
 int link_events_follow(struct link_follower *f, struct loop *loop);
 /* Ends that, if @f follows. */
 void link_events_leave(struct link_follower *f);
+
+/*
+ * Asks the kernel about an interface: an ioctl(2) of netdevice(7). Returns 0 or
+ * -errno; only -ENODEV and -ENXIO say that there is none. While somebody
+ * follows, it needs no descriptor of its own. link_index() returns the number
+ * of the interface @name, or -errno.
+ */
+struct ifreq;
+int link_query(unsigned long request, struct ifreq *r);
+int link_index(const char *name);
 
 /* Has all followers look soon. There is one. Any thread. */
 void link_events_wake(void);

@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import re
+import resource
 import signal
 import socket
 import struct
@@ -103,6 +104,61 @@ def test_frames_that_the_kernel_cannot_describe(up):
         os.write(tap.fileno(), bytes(10) + good)
         os.kill(s.pid, signal.SIGCONT)
         assert front.recv(timeout=5)[1] == good
+
+
+def test_interface_that_was_away(up):
+    """Moved to another namespace and back, it has its number again; the kernel
+    has unbound the sockets meanwhile."""
+    ns = name('away')
+    with veth('p') as (ours, theirs), raw(theirs) as sock:
+        s = up('vhost-user,id=vm', f'packet,id=p,ifname={ours}')
+        front = s.front('vm')
+        with open(f'/sys/class/net/{ours}/ifindex') as f:
+            number = f.read()
+        sh('ip', 'netns', 'add', ns)
+        try:
+            os.kill(s.pid, signal.SIGSTOP)
+            sh('ip', 'link', 'set', ours, 'netns', ns)
+            sh('ip', '-n', ns, 'link', 'set', ours, 'netns', str(os.getpid()))
+            sh('ip', 'link', 'set', ours, 'up')
+        finally:
+            os.kill(s.pid, signal.SIGCONT)
+            sh('ip', 'netns', 'del', ns)
+        with open(f'/sys/class/net/{ours}/ifindex') as f:
+            assert f.read() == number
+        s.wait_link('p')
+        frame = ether(2, BROADCAST)
+
+        def comes():
+            sock.send(frame)
+            return (front.recv(0.2) or (0, 0))[1] == frame
+        lab.wait_until(comes, 5, 'a frame')
+
+
+def test_without_descriptors_nothing_is_lost(up):
+    """An event of the interface comes while the daemon can open nothing."""
+    group = '239.7.7.7'
+    with veth('p') as (ours, _):
+        sh('ip', 'addr', 'add', '192.0.2.1/24', 'dev', ours)
+        s = up('vhost-user,id=vm', f'packet,id=p,ifname={ours}',
+               f'tap,id=t,ifname={name("tap")}',
+               'dgram,id=d,remote.type=inet,remote.port=7,remote.host='
+               f'{group},local.type=inet,local.host=192.0.2.1',
+               f'vxlan,id=v,vni=1,remote=192.0.2.2,dev={ours}')
+        sh('ip', 'link', 'set', name('tap'), 'up')
+        for port in 'ptdv':
+            s.wait_link(port)
+        limits = resource.prlimit(s.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            for link in (ours, name('tap')):
+                sh('ip', 'link', 'set', link, 'mtu', '1400')
+            time.sleep(0.3)  # the look is 50 ms after the event
+            assert all(s.link(port) for port in 'ptdv')
+        finally:
+            resource.prlimit(s.pid, resource.RLIMIT_NOFILE, limits)
+        assert all(s.link(port) for port in 'ptdv')
+        assert state(s, 't')['interface_state'] == 'up'
 
 
 def test_both_ways(up):

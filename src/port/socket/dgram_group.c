@@ -25,6 +25,7 @@
 /* Time from an event to the look: events come in crowds, and the route to an
  * address comes after it. */
 #define SETTLE_MS 50
+#define AGAIN_MS  1000
 
 /* Returns the number of the interface that @a names, 0 for none. */
 static int scope_of(const struct sock_addr *a)
@@ -32,9 +33,7 @@ static int scope_of(const struct sock_addr *a)
 	return a->sa.sa_family == AF_INET6 ? (int)a->in6.sin6_scope_id : 0;
 }
 
-/* Returns the number of the interface that has address @a, 0 for no address, or
- * -ENODEV. */
-static int interface_of(const struct sock_addr *a)
+int dgram_interface_of(const struct sock_addr *a)
 {
 	struct ifaddrs *all, *i;
 	struct sock_addr one = *a;
@@ -56,7 +55,7 @@ static int interface_of(const struct sock_addr *a)
 		       a->sa.sa_family == AF_INET6 ? sizeof(its.in6)
 						   : sizeof(its.in));
 		if (sock_addr_equal(&its, &one))
-			found = (int)if_nametoindex(i->ifa_name);
+			found = link_index(i->ifa_name);
 	}
 	freeifaddrs(all);
 	return found;
@@ -154,17 +153,19 @@ static int open_sockets(struct dgram_port *d, int index, struct err *err)
 	return rc ? dgram_sock_fail(&group, key, "send to", rc, err) : 0;
 }
 
-/* Returns the number of the port's interface now; 0: there is none. */
+/* Returns the number of the port's interface now, 0 when there is none, or
+ * -errno when it cannot be found out. */
 static int find_interface(const struct dgram_group *g)
 {
-	return *g->name ? (int)if_nametoindex(g->name)
-			: MAX(interface_of(&g->at), 0);
+	int index = *g->name ? link_index(g->name) : dgram_interface_of(&g->at);
+
+	return index == -ENODEV ? 0 : index;
 }
 
 int dgram_group_open(struct dgram_port *d, const char *key, struct err *err)
 {
 	struct dgram_group *g = &d->group;
-	int index = interface_of(&d->local), rc;
+	int index = dgram_interface_of(&d->local), rc;
 
 	g->key = key;
 	if (d->local.len && d->local.sa.sa_family != d->remote.sa.sa_family)
@@ -183,7 +184,7 @@ int dgram_group_open(struct dgram_port *d, const char *key, struct err *err)
 	/* By the route: the interface is that of the sender's address. */
 	g->at = d->local.len ? d->local : d->link.own;
 	if (!index)
-		index = interface_of(&g->at);
+		index = dgram_interface_of(&g->at);
 	if (scope_of(&g->at) || scope_of(&d->remote))
 		if_indextoname((unsigned)index, g->name);
 	g->index = MAX(index, 0);
@@ -216,7 +217,9 @@ static void look_again(struct loop_timer *t)
 	int index = find_interface(g);
 	struct err err = { "" };
 
-	if (index == g->index)
+	if (index < 0) /* no event tells when there are descriptors again */
+		loop_timer_arm(d->port.loop, t, AGAIN_MS, look_again);
+	if (index < 0 || index == g->index)
 		return;
 	if (g->index) {
 		take_down(d);
@@ -232,6 +235,7 @@ static void look_again(struct loop_timer *t)
 		return;
 	}
 	g->index = index;
+	g->reason.msg[0] = '\0';
 	log_limited(&g->log, LOG_LEVEL_INFO, "port=%s: in the group again",
 		    d->port.name);
 }
@@ -241,7 +245,10 @@ static void on_change(struct link_follower *f)
 	struct dgram_port *d =
 		container_of(f, struct dgram_port, group.follower);
 
-	loop_timer_arm(d->port.loop, &d->group.settle, SETTLE_MS, look_again);
+	/* The first event of a crowd begins the time: there may be no end. */
+	if (!d->group.settle.loop)
+		loop_timer_arm(d->port.loop, &d->group.settle, SETTLE_MS,
+			       look_again);
 }
 
 int dgram_group_follow(struct dgram_port *d)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sockets of a datagram port, see dgram.h. Control thread. */
 #include <errno.h>
-#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,31 +58,13 @@ static int open_unix(struct dgram_port *d, const char *key, struct err *err)
 	return 0;
 }
 
-/* Returns whether @a is an address of an interface of this host, or of its
- * loopback network. */
+/* Returns whether @a is an address of this host. */
 static bool is_of_this_host(const struct sock_addr *a)
 {
-	struct ifaddrs *all, *i;
-	bool found = false;
-
-	if (sock_addr_is_any(a) ||
-	    (a->sa.sa_family == AF_INET &&
-	     ntohl(a->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET))
-		return true;
-	if (getifaddrs(&all) < 0)
-		return false;
-	for (i = all; i && !found; i = i->ifa_next) {
-		struct sock_addr own = { 0 };
-
-		if (!i->ifa_addr || i->ifa_addr->sa_family != a->sa.sa_family)
-			continue;
-		own.len = a->len;
-		memcpy(&own.sa, i->ifa_addr, a->len);
-		own.in.sin_port = a->in.sin_port;
-		found = sock_addr_equal(&own, a);
-	}
-	freeifaddrs(all);
-	return found;
+	return sock_addr_is_any(a) ||
+	       (a->sa.sa_family == AF_INET &&
+		ntohl(a->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET) ||
+	       dgram_interface_of(a) > 0;
 }
 
 /* Returns whether what a socket at all addresses sends to @remote comes to

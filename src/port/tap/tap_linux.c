@@ -22,6 +22,7 @@
 
 #include "fd.h"
 #include "frame.h"
+#include "link_events.h"
 #include "log.h"
 #include "macvtap.h"
 #include "vnet_hdr.h"
@@ -100,17 +101,9 @@ void tap_if_release(struct tap_if *t)
 
 int tap_if_ioctl(unsigned long request, const char *name, struct ifreq *ifr)
 {
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int rc = 0;
-
-	if (fd < 0)
-		return -errno;
 	if (name != ifr->ifr_name)
 		snprintf(ifr->ifr_name, IFNAMSIZ, "%s", name);
-	if (ioctl(fd, request, ifr) < 0)
-		rc = -errno;
-	close(fd);
-	return rc;
+	return link_query(request, ifr);
 }
 
 /* Opens one queue of @name; the interface's real name goes to t->name. */
@@ -391,7 +384,7 @@ enum tap_state tap_if_look(struct tap_if *t)
 		t->ifindex = 0;
 		return TAP_ELSEWHERE;
 	}
-	t->ifindex = if_nametoindex(t->name);
+	t->ifindex = (unsigned)MAX(link_index(t->name), 0);
 	if (!(ifr.ifr_flags & IFF_UP))
 		return TAP_DOWN;
 	return ifr.ifr_flags & IFF_RUNNING ? TAP_UP : TAP_NO_CARRIER;

@@ -24,11 +24,7 @@ static void destroy(struct endpoint *e)
 	if (*at)
 		*at = e->next;
 	rxq_detach(&e->rx);
-	for (unsigned mode = 0; mode < SEND_MODES; mode++)
-		while (e->senders[mode].count)
-			fd_close(
-				&e->senders[mode].fd[--e->senders[mode].count]);
-	fd_close(&e->fd);
+	endpoint_close_sockets(e);
 	if (e->room)
 		munmap(e->room, ROOM_SIZE);
 	if (e->port.name)

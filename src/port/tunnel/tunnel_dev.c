@@ -57,18 +57,33 @@ static int membership(const struct tunnel *t, int index, bool is_member)
 	return rc < 0 && errno != EADDRINUSE ? -errno : 0;
 }
 
-/* Looks the interface of @t up. Returns whether it could. */
+/* Returns whether another tunnel needs the membership of @t. */
+static bool is_shared(const struct tunnel *t)
+{
+	for (const struct tunnel *o = follow.first; o; o = o->next_followed)
+		if (o != t && o->ep == t->ep && o->ifindex == t->ifindex &&
+		    sock_addr_equal(&o->group, &t->group))
+			return true;
+	return false;
+}
+
+/* Looks the interface of @t up. Returns whether that is done. */
 static bool find_dev(struct tunnel *t)
 {
-	int index = (int)if_nametoindex(t->dev);
+	int index = link_index(t->dev);
 
-	if (!index && errno != ENODEV && errno != ENXIO)
+	if (index < 0 && index != -ENODEV)
 		return false;
-	if (index != t->ifindex && t->is_member)
+	index = MAX(index, 0);
+	if (index == t->ifindex)
+		return !tunnel_set_link(t, index);
+	if (t->is_member && !is_shared(t))
 		membership(t, t->ifindex, false);
+	/* No worker may send with 0, which means "by the route". */
+	if (!index)
+		tunnel_set_link(t, false);
 	shm_store(&t->ifindex, index);
-	tunnel_set_link(t, index);
-	return true;
+	return !tunnel_set_link(t, index);
 }
 
 /* Returns whether @t has all it needs, or waits for an event. */
@@ -143,16 +158,6 @@ int tunnel_dev_follow(struct tunnel *t, struct err *err)
 	t->next_followed = follow.first;
 	follow.first = t;
 	return t->group.len ? join(t, err) : 0;
-}
-
-/* Returns whether another tunnel needs the membership of @t. */
-static bool is_shared(const struct tunnel *t)
-{
-	for (const struct tunnel *o = follow.first; o; o = o->next_followed)
-		if (o->ep == t->ep && o->ifindex == t->ifindex &&
-		    sock_addr_equal(&o->group, &t->group))
-			return true;
-	return false;
 }
 
 void tunnel_dev_leave(struct tunnel *t)
