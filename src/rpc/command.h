@@ -27,7 +27,7 @@ struct command {
 	/* The command line takes words KEY=VALUE as such parameters. */
 	bool takes_changes;
 	const char *result; /* help text about the result's members, or NULL */
-	bool takes_fd;	    /* help text only: the handler takes a descriptor */
+	bool takes_fd;	    /* the handler takes a descriptor */
 	/* Handler: returns 0, or -errno with call->err. The server answers
 	 * -EINVAL and -ENAMETOOLONG with RPC_BAD_PARAMS, and any other error
 	 * with RPC_REFUSED and the errno's name as data. NULL without method.

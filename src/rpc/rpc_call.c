@@ -107,16 +107,18 @@ int rpc_call_take_fds(struct rpc_call *call, int *fd, unsigned count)
 
 /* Closes the descriptors that came with a request which failed before it took
  * them; the next request would get them. If it does not say how many these are,
- * all that wait are closed, and the next one is told that some are missing. */
+ * all that wait are closed: the next request finds too few then. */
 static void drop_fds(const struct dispatch *d, const struct command *m,
 		     const json_t *params)
 {
 	const json_t *named = json_object_get(params, "descriptors");
-	size_t count = named ? SIZE_MAX : m && m->takes_fd;
+	size_t count = m && m->takes_fd;
 	int fd;
 
 	if (json_is_array(named))
 		count = json_array_size(named);
+	else if (named || (params && !json_is_object(params)))
+		count = SIZE_MAX;
 	for (; count && (fd = d->take_fd(d->conn)) >= 0; count--)
 		fd_close(&fd);
 }
@@ -195,6 +197,9 @@ static json_t *handle_request(const struct dispatch *d, const json_t *request)
 		fault = "method must be a string";
 	else if (id && !id_is_good)
 		fault = "id must be a string, a number or null";
+	/* Of what is no request nobody knows. */
+	if (fault || (params && !json_is_object(params)))
+		drop_fds(d, NULL, json_is_object(request) ? params : request);
 	if (fault)
 		return rpc_error_reply(id_is_good ? json_incref(id) : NULL,
 				       RPC_INVALID_REQUEST, fault, NULL);
@@ -225,10 +230,13 @@ static json_t *handle_batch(const struct dispatch *d, const json_t *batch)
 	char text[80];
 	size_t i;
 
-	if (!json_array_size(batch))
+	if (!json_array_size(batch)) {
+		drop_fds(d, NULL, batch);
 		return rpc_error_reply(NULL, RPC_INVALID_REQUEST,
 				       "a batch must not be empty", NULL);
+	}
 	if (wanted_replies(batch) > RPC_MAX_BATCH) {
+		drop_fds(d, NULL, batch);
 		snprintf(text, sizeof(text),
 			 "a batch asks for at most %d replies", RPC_MAX_BATCH);
 		return rpc_error_reply(NULL, RPC_INVALID_REQUEST, text, NULL);
@@ -259,6 +267,7 @@ json_t *rpc_handle_line(const struct command *commands, void *ctx,
 	value = json_loadb(line, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
 			   &where);
 	if (!value) {
+		drop_fds(&d, NULL, json_null());
 		snprintf(text, sizeof(text), "not JSON at byte %d: %s",
 			 where.position, where.text);
 		return rpc_error_reply(NULL, RPC_PARSE_ERROR, text, NULL);

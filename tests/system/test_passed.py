@@ -362,7 +362,8 @@ def test_sockets_of_other_kinds(up, family):
 @pytest.mark.parametrize('method,params', [
     ('port.add', {'netdev': [1], 'descriptors': [5]}),
     ('port.ad', {'descriptors': [5]}),
-    ('capture.start', {'port': 'n', 'snaplen': 'x'})])
+    ('capture.start', {'port': 'n', 'snaplen': 'x'}),
+    (7, {'descriptors': [5]})])
 def test_a_failed_request_takes_its_own_along(up, method, params):
     """The next request of the line does not get what came with it."""
     s = up('vhost-user,id=vm', 'null,id=n')
@@ -379,3 +380,21 @@ def test_a_failed_request_takes_its_own_along(up, method, params):
     wrong[0].settimeout(3)
     assert wrong[0].recv(1) == b''  # nobody has its other end
     frames_pass(s, right[0], socket.SOCK_STREAM)
+
+
+@pytest.mark.parametrize('line', [b'no JSON', b'[]', b'7', b'{"jsonrpc": "2.0", '
+                                  b'"id": 1, "method": "show", "params": [1]}'])
+def test_what_came_with_no_request(up, line):
+    """It is closed: the next request is told that it has none."""
+    s = up('null,id=n')
+    ours, theirs = socket.socketpair()
+    ask = json.dumps({'jsonrpc': '2.0', 'id': 2, 'method': 'port.add', 'params': {
+        'netdev': 'stream,id=p,addr.type=fd,addr.str=6',
+        'descriptors': [6]}}).encode()
+    socket.send_fds(s.rpc.sock, [line + b'\n' + ask + b'\n'],
+                    [theirs.fileno()])
+    assert b'error' in s.rpc.raw(b'')
+    assert b'0 file descriptors of 1 came along' in s.rpc.raw(b'')
+    theirs.close()
+    ours.settimeout(3)
+    assert ours.recv(1) == b''
