@@ -84,10 +84,11 @@ bool fd_is_used(int fd)
 {
 	struct stat st, other;
 
+	if (fstat(fd, &st) < 0)
+		return false;
 	for (int i = 0; i < INHERITED_MAX; i++)
-		if (shm_load(&used[i]) && i != fd && !fstat(fd, &st) &&
-		    !fstat(i, &other) && st.st_ino == other.st_ino &&
-		    st.st_dev == other.st_dev)
+		if (shm_load(&used[i]) && i != fd && !fstat(i, &other) &&
+		    st.st_ino == other.st_ino && st.st_dev == other.st_dev)
 			return true;
 	return false;
 }

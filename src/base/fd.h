@@ -38,8 +38,9 @@ void fd_use_named(int fd);
 /* Notes that @fd, a duplicate of one that was taken, is in use until
  * fd_close(). */
 void fd_note_used(int fd);
-/* Returns whether the file (socket) of @fd is one that is in use so, under
- * another descriptor. */
+/* Returns whether the socket @fd is in use so under another descriptor; not
+ * noted are numbers from 1024 on. For sockets: other files share an inode, as
+ * all taps do. */
 bool fd_is_used(int fd);
 /* Returns where they come from, as the end of "a socket ". */
 const char *fd_named_from(void);

@@ -126,7 +126,6 @@ static int lock_path(struct path_lock *l, const char *key, const char *path,
 		       strerror(-rc));
 }
 
-/* The last component of a path. */
 /* Asks the kernel for all UNIX sockets in state @state, with their files.
  * Returns a netlink socket with the answer, or -errno. */
 static int ask_sockets(unsigned state)

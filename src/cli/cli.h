@@ -104,6 +104,9 @@ const char *call_param(const struct call *call, const char *key);
 /* Prepares this process for moving frames: signals, limits, and the guard of
  * guest memory. Returns 0 or -errno with @err. */
 int process_prepare(struct err *err);
+/* Opens the log file @path, which never blocks: one that cannot take a line
+ * loses it. Returns the descriptor or -errno with @err. */
+int process_open_log(const char *path, struct err *err);
 
 /* --- net_options.c: what `up` and `vm` share --- */
 
@@ -136,6 +139,7 @@ bool help_print_family(const char *word);
  * neither, or TYPE is unknown. */
 bool help_print_netdev(const char *text);
 bool help_print_object(const char *text); /* the same of -object */
+bool help_print_device(const char *text); /* the same of -device */
 
 /* --- man.c --- */
 void man_print(void);	  /* the manual page, as roff */

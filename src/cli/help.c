@@ -5,6 +5,7 @@
 
 #include "cli.h"
 #include "filter.h"
+#include "machine_conf.h"
 #include "netdev.h"
 #include "port_types.h"
 
@@ -186,6 +187,23 @@ bool help_print_netdev(const char *text)
 	if (!type)
 		return false; /* the parser will report the type */
 	print_type(type->name, type->help, port_conf_rows, type->rows);
+	return true;
+}
+
+bool help_print_device(const char *text)
+{
+	const char *type, *help;
+	char name[64];
+
+	if (asks_for_types(text)) {
+		for (unsigned i = 0; machine_device_at(i, &type, &help); i++)
+			printf("%-16s %s\n", type, help);
+		return true;
+	}
+	if (!asks_for_type(text, name, sizeof(name)) ||
+	    !machine_device_rows(name))
+		return false; /* the parser will report the type */
+	print_rows(machine_device_rows(name), "", false);
 	return true;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every process that moves frames sets up at its start. */
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
@@ -33,4 +35,16 @@ int process_prepare(struct err *err)
 	rc = gmem_guard_install();
 	return rc ? err_set(err, rc, "cannot handle SIGBUS: %s", strerror(-rc))
 		  : 0;
+}
+
+int process_open_log(const char *path, struct err *err)
+{
+	int fd = open(path,
+		      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK |
+			      O_NOCTTY,
+		      0640);
+
+	return fd < 0 ? err_set(err, -errno, "log=%s: cannot write to it: %s",
+				path, strerror(errno))
+		      : fd;
 }

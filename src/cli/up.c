@@ -123,18 +123,11 @@ struct log_file {
 	char path[300]; /* empty for standard error */
 };
 
-/* Opens the log without blocking: a file that cannot take a line loses it. */
 static int open_log(struct log_file *l, const char *path, struct err *err)
 {
 	snprintf(l->path, sizeof(l->path), "%s", path);
-	l->fd = open(path,
-		     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK |
-			     O_NOCTTY,
-		     0640);
-	return l->fd < 0
-		       ? err_set(err, -errno, "log=%s: cannot write to it: %s",
-				 path, strerror(errno))
-		       : 0;
+	l->fd = process_open_log(path, err);
+	return MIN(l->fd, 0);
 }
 
 static bool stderr_is_file(void)

@@ -23,41 +23,6 @@ const struct opt_row *const vm_tables[] = { machine_rows, net_rows,
 	"the card is -device virtio-net-pci,netdev=ID, with the id of " \
 	"the -netdev"
 
-static void print_rows(const struct opt_row *rows)
-{
-	char usage[120];
-
-	for (; rows->key; rows++) {
-		opt_usage(rows, usage, sizeof(usage));
-		printf("  %-22s %s\n", usage, rows->help);
-	}
-}
-
-/* Answers "-device help" and "-device TYPE,help". */
-static bool print_devices(const char *text)
-{
-	const struct opt_row *rows;
-	const char *name, *help;
-	size_t len = text ? strcspn(text, ",") : 0;
-	char type[80];
-
-	if (!text)
-		return false;
-	if (!strcmp(text, "help")) {
-		for (unsigned i = 0; machine_device_at(i, &name, &help); i++)
-			printf("%-16s %s\n", name, help);
-		return true;
-	}
-	if (strcmp(text + len, ",help") != 0 || len >= sizeof(type))
-		return false;
-	memcpy(type, text, len);
-	type[len] = '\0';
-	rows = machine_device_rows(type);
-	if (rows)
-		print_rows(rows);
-	return rows;
-}
-
 static int set_option(struct machine_conf *m, struct config *c,
 		      const struct arg *arg, struct err *err)
 {
@@ -97,8 +62,11 @@ static int parse(int argc, char **argv, struct machine_conf *m,
 					   OLD_CARD, err);
 		if (rc < 0)
 			return rc;
-		if ((!strcmp(arg.key, "device") && print_devices(arg.text)) ||
-		    (!strcmp(arg.key, "netdev") && help_print_netdev(arg.text)))
+		if ((!strcmp(arg.key, "device") &&
+		     help_print_device(arg.text)) ||
+		    (!strcmp(arg.key, "netdev") &&
+		     help_print_netdev(arg.text)) ||
+		    (!strcmp(arg.key, "object") && help_print_object(arg.text)))
 			return ARG_HELP;
 		rc = set_option(m, c, &arg, err);
 	}
@@ -112,7 +80,7 @@ static int run(struct machine_conf *m, struct config *c, struct err *err)
 	const char *control = c->daemon.control;
 	struct daemon *d = NULL;
 	char path[256], file[64];
-	int rc = 0;
+	int rc = 0, log_fd = -1;
 
 	log_level = (enum log_level)c->daemon.log_level;
 	snprintf(file, sizeof(file), "vm-%s.sock", m->name);
@@ -126,6 +94,12 @@ static int run(struct machine_conf *m, struct config *c, struct err *err)
 		rc = monitor_take_terminal(m, err);
 	if (!rc)
 		rc = process_prepare(err);
+	if (!rc && c->daemon.log) {
+		log_fd = process_open_log(c->daemon.log, err);
+		rc = MIN(log_fd, 0);
+		if (!rc)
+			log_to(log_fd);
+	}
 	if (!rc)
 		rc = daemon_create(c, control, &d, err);
 	if (rc)

@@ -29,8 +29,8 @@ struct virtio_ring {
 
 struct virtio_dev_ops {
 	/* Reads and writes the device's own configuration (virtio 1.2, clause
-	 * 2.5): @size bytes at @off, inside config_size. NULL write: it is
-	 * read-only. */
+	 * 2.5): @size bytes at @off, inside config_size. NULL read: there is
+	 * none (config_size 0); NULL write: it is read-only. */
 	void (*config_read)(struct virtio_dev *d, unsigned off, unsigned size,
 			    void *data);
 	void (*config_write)(struct virtio_dev *d, unsigned off, unsigned size,
@@ -39,7 +39,8 @@ struct virtio_dev_ops {
 	 * two. NULL: that of all is ring_size. Any thread. */
 	uint16_t (*ring_size)(const struct virtio_dev *d, unsigned idx);
 	/* Returns whether the model works with @features, a subset of those
-	 * that it offers. They hold until reset(). */
+	 * that it offers, VERSION_1 among them. They hold until reset(). NULL:
+	 * it works with any. */
 	bool (*set_features)(struct virtio_dev *d, uint64_t features);
 	/* Serves ring @idx from now on: the driver enabled it and set
 	 * DRIVER_OK, in whatever order. Chains may be there already, without a

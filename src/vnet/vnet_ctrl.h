@@ -20,6 +20,7 @@
 #include "loop.h"
 #include "show.h"
 #include "vnet_filter.h"
+#include "vnet_pair.h"
 #include "vq_dev.h"
 
 struct vnet_ctrl_state {
@@ -66,6 +67,10 @@ void vnet_ctrl_start(struct vnet_ctrl *c, struct vq_dev *vq, int kick_fd,
 		     bool is_resumed);
 /* Stops serving; c->state stays in force. */
 void vnet_ctrl_stop(struct vnet_ctrl *c);
+
+/* Makes @p do what the driver's commands say. Returns 0, or -ENOMEM: the link
+ * is down. */
+int vnet_ctrl_apply(const struct vnet_ctrl *c, struct vnet_pairs *p);
 
 void vnet_ctrl_show(const struct vnet_ctrl *c, struct show *s);
 

@@ -118,6 +118,18 @@ void vnet_ctrl_stop(struct vnet_ctrl *c)
 	c->vq = NULL;
 }
 
+int vnet_ctrl_apply(const struct vnet_ctrl *c, struct vnet_pairs *p)
+{
+	const struct vnet_filter *filter = &c->state.filter;
+
+	/* without a filter, promiscuous mode costs nothing */
+	if (filter->modes & VNET_FILTER_PROMISC)
+		filter = NULL;
+	vnet_pairs_set_filter(p, filter);
+	vnet_pairs_set_active(p, c->state.pairs);
+	return vnet_pairs_publish(p);
+}
+
 void vnet_ctrl_show(const struct vnet_ctrl *c, struct show *s)
 {
 	static const char *const names[] = { "promiscuous", "all_multicast",

@@ -135,5 +135,10 @@ void vnet_pair_rx_disarm(struct rxq *rxq);
 bool vnet_pair_rx_has_burst(struct rxq *rxq);
 unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
 			    unsigned n);
+/* These members of a struct port_ops. */
+#define VNET_PAIR_OPS                                                 \
+	.rx_burst = vnet_pair_rx_burst, .rx_done = vnet_pair_rx_done, \
+	.rx_arm = vnet_pair_rx_arm, .rx_disarm = vnet_pair_rx_disarm, \
+	.rx_has_burst = vnet_pair_rx_has_burst, .tx_burst = vnet_pair_tx_burst
 
 #endif

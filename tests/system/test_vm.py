@@ -134,7 +134,7 @@ def test_other_commands_reach_it(l1):
            f'XDG_RUNTIME_DIR=/tmp ringway vm -name one -m 192 {KERNEL} -append '
            f'"{APPEND} rw.run={word}" -netdev user,id=n -device '
            'virtio-net-pci,netdev=n,id=card,mac=52:54:00:00:00:0b '
-           '</dev/null >/tmp/one.log 2>&1 & echo $! >/tmp/one.pid')
+           '--log /tmp/one.lines </dev/null >/tmp/one.log 2>&1 & echo $! >/tmp/one.pid')
     control = '--control /tmp/ringway/vm-one.sock'
     lab.wait_until(lambda: '52:54:00:00:00:0b' in l1.run(
         f'ringway mac {control}', check=False)[1], 60, 'address of the guest')
@@ -148,6 +148,7 @@ def test_other_commands_reach_it(l1):
            'usleep 100000; done')
     assert l1.run('kill -0 $(cat /tmp/one.pid)', check=False)[0]
     assert l1.run('ls /tmp/ringway').strip() == ''
+    assert l1.run('test -e /tmp/one.lines') == ''
 
 
 @pytest.mark.guests
@@ -300,6 +301,13 @@ def test_bad_options(folder, options, words):
     assert done.returncode in (1, 2) and words in done.stderr, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not os.path.exists(f'{folder}/c.sock')
+
+
+def test_log(folder):
+    """The log goes to the file that is named, errors to standard error."""
+    done = vm(folder, '-kernel', '/etc/passwd', '--log', f'{folder}/no/log')
+    assert done.returncode == 1
+    assert f'log={folder}/no/log: cannot write to it' in done.stderr
 
 
 def test_help(folder):

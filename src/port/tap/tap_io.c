@@ -66,12 +66,12 @@ static bool must_trust(struct tap_queue *q, ssize_t result)
 
 /* Reads a frame to @to and returns its size, or -1 with errno. Who passed us
  * the descriptor can make it blocking at any time; this does not wait then. */
-static ssize_t read_frame(struct tap_queue *q, void *to)
+static ssize_t read_frame(struct tap_queue *q, void *to, bool is_shared)
 {
 	struct iovec iov = { to, TAP_READ_ROOM };
 	ssize_t got;
 
-	if (unlikely(shm_load(&q->is_shared))) {
+	if (unlikely(is_shared)) {
 		got = preadv2(q->fd, &iov, 1, -1, RWF_NOWAIT);
 		if (!must_trust(q, got))
 			return got;
@@ -98,6 +98,7 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 {
 	struct tap_queue *q = container_of(rx, struct tap_queue, rx);
 	uint32_t snap = shm_load(&rx->snap);
+	bool is_shared = shm_load(&q->is_shared);
 	unsigned n = 0, bad = 0;
 	size_t off = 0;
 
@@ -105,7 +106,7 @@ unsigned tap_rx_burst(struct rxq *rx, struct burst *b)
 		return store_again(&q->store, b, snap);
 	waiting_begin(&q->store.waiting);
 	while (n < b->want && off + TAP_READ_ROOM <= TAP_ARENA_SIZE) {
-		ssize_t got = read_frame(q, q->arena + off);
+		ssize_t got = read_frame(q, q->arena + off, is_shared);
 
 		stage_mark(STAGE_SYSCALL);
 		stat_inc(&rx->stats.calls);

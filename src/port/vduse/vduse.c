@@ -52,12 +52,7 @@ static int vduse_starting(const struct port *p, struct err *err)
 }
 
 static const struct port_ops vduse_ops = {
-	.rx_burst = vnet_pair_rx_burst,
-	.rx_done = vnet_pair_rx_done,
-	.rx_arm = vnet_pair_rx_arm,
-	.rx_disarm = vnet_pair_rx_disarm,
-	.rx_has_burst = vnet_pair_rx_has_burst,
-	.tx_burst = vnet_pair_tx_burst,
+	VNET_PAIR_OPS,
 	.destroy = vduse_destroy,
 	.starting = vduse_starting,
 	.show = vduse_show,

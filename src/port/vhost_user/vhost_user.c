@@ -71,12 +71,7 @@ static void vhost_user_show(const struct port *p, struct show *s)
 }
 
 static const struct port_ops vhost_user_ops = {
-	.rx_burst = vnet_pair_rx_burst,
-	.rx_done = vnet_pair_rx_done,
-	.rx_arm = vnet_pair_rx_arm,
-	.rx_disarm = vnet_pair_rx_disarm,
-	.rx_has_burst = vnet_pair_rx_has_burst,
-	.tx_burst = vnet_pair_tx_burst,
+	VNET_PAIR_OPS,
 	.destroy = vhost_user_destroy,
 	.set = vhost_user_set,
 	.show = vhost_user_show,

@@ -14,15 +14,8 @@ static void on_changed(struct vnet_ctrl *c)
 {
 	struct vhost_user_port *v =
 		container_of(c, struct vhost_user_port, control);
-	const struct vnet_filter *filter = &c->state.filter;
-	int rc;
+	int rc = vnet_ctrl_apply(c, &v->pairs);
 
-	/* without a filter, promiscuous mode costs nothing */
-	if (filter->modes & VNET_FILTER_PROMISC)
-		filter = NULL;
-	vnet_pairs_set_filter(&v->pairs, filter);
-	vnet_pairs_set_active(&v->pairs, c->state.pairs);
-	rc = vnet_pairs_publish(&v->pairs);
 	if (rc)
 		log_err("port=%s: link down: %s", v->port.name, strerror(-rc));
 }

@@ -9,7 +9,6 @@
 
 #include "card_impl.h"
 #include "ether_text.h"
-#include "fd.h"
 #include "virtio.h"
 
 #define STATUS_LINK_UP 1
@@ -29,11 +28,8 @@ static void card_destroy(struct port *p)
 {
 	struct card *c = to_card(p);
 
-	loop_watch_remove(&c->report_watch);
-	fd_close(&c->report_fd);
-	log_limit_fini(&c->log);
+	rings_fini(&c->rings);
 	port_fini(p);
-	free(c->ring);
 	free(c->pair);
 	free(c);
 }
@@ -49,12 +45,7 @@ static void card_show(const struct port *p, struct show *s)
 }
 
 static const struct port_ops card_ops = {
-	.rx_burst = vnet_pair_rx_burst,
-	.rx_done = vnet_pair_rx_done,
-	.rx_arm = vnet_pair_rx_arm,
-	.rx_disarm = vnet_pair_rx_disarm,
-	.rx_has_burst = vnet_pair_rx_has_burst,
-	.tx_burst = vnet_pair_tx_burst,
+	VNET_PAIR_OPS,
 	.destroy = card_destroy,
 	.show = card_show,
 };
@@ -148,6 +139,8 @@ static void fill_config(struct card_config *cfg, const struct card_conf *conf,
 
 static int start(struct card *c, const struct card_conf *conf, unsigned pairs)
 {
+	int rc;
+
 	vnet_pairs_init(&c->pairs, &c->port, c->pair, pairs);
 	vnet_pairs_set_mtu(&c->pairs, conf->host_mtu);
 	vnet_ctrl_init(&c->control, c->loop, pairs, card_control_changed);
@@ -165,11 +158,9 @@ static int start(struct card *c, const struct card_conf *conf, unsigned pairs)
 	c->rx_size = (uint16_t)conf->rx_queue_size;
 	c->tx_size = (uint16_t)conf->tx_queue_size;
 	fill_config(&c->config, conf, pairs);
-	c->report_fd = fd_eventfd();
-	if (c->report_fd < 0)
-		return c->report_fd;
-	return loop_watch_add(c->loop, &c->report_watch, c->report_fd, EPOLLIN,
-			      card_on_report);
+	rc = rings_init(&c->rings, c->loop, &c->dev, c->dev.ring_count);
+	c->rings.broken = card_ring_broken;
+	return rc;
 }
 
 static int card_create(const struct port_env *env,
@@ -186,16 +177,13 @@ static int card_create(const struct port_env *env,
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_set(err, -ENOMEM, "out of memory");
-	c->report_fd = -1;
 	c->loop = env->loop;
 	rc = ether_from_text("mac", conf->mac, c->config.mac, err);
 	if (rc)
 		goto err_free;
 	c->pair = aligned_alloc(CACHE_LINE, pairs * sizeof(*c->pair));
-	c->ring = calloc(2 * pairs + 1, sizeof(*c->ring));
-	if (!c->pair || !c->ring ||
-	    port_init(&c->port, env, &port_card_type, &card_ops, common,
-		      pairs)) {
+	if (!c->pair || port_init(&c->port, env, &port_card_type, &card_ops,
+				  common, pairs)) {
 		rc = err_set(err, -ENOMEM, "out of memory");
 		goto err_free;
 	}
@@ -207,7 +195,6 @@ static int card_create(const struct port_env *env,
 	*out = &c->port;
 	return 0;
 err_free:
-	free(c->ring);
 	free(c->pair);
 	free(c);
 	return rc;

@@ -5,11 +5,10 @@
  * card_config_read(), which vCPUs call and which reads what does not change.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "card_impl.h"
-#include "fd.h"
+#include "log.h"
 #include "virtio.h"
 
 static struct card *to_card(struct virtio_dev *d)
@@ -60,13 +59,8 @@ static void say_down(const struct card *c, int rc)
 void card_control_changed(struct vnet_ctrl *ctrl)
 {
 	struct card *c = container_of(ctrl, struct card, control);
-	const struct vnet_filter *filter = &ctrl->state.filter;
 
-	if (filter->modes & VNET_FILTER_PROMISC)
-		filter = NULL; /* every frame passes, at no cost */
-	vnet_pairs_set_filter(&c->pairs, filter);
-	vnet_pairs_set_active(&c->pairs, ctrl->state.pairs);
-	say_down(c, vnet_pairs_publish(&c->pairs));
+	say_down(c, vnet_ctrl_apply(ctrl, &c->pairs));
 }
 
 /* Rings that the driver has no right to: those of pairs and of a control queue
@@ -82,14 +76,14 @@ static bool is_legal(const struct card *c, unsigned idx)
 
 static int give(struct card *c, unsigned idx, const struct virtio_ring *r)
 {
-	struct card_ring *ring = &c->ring[idx];
-	const struct vnet_ring to_pair = { .vq = &ring->vq,
+	struct vq_dev *vq = &c->rings.ring[idx].vq;
+	const struct vnet_ring to_pair = { .vq = vq,
 					   .kick_fd = r->kick_fd,
 					   .enabled = true };
 	int rc;
 
 	if (idx == card_control_index(c)) {
-		vnet_ctrl_start(&c->control, &ring->vq, r->kick_fd, false);
+		vnet_ctrl_start(&c->control, vq, r->kick_fd, false);
 		return 0;
 	}
 	rc = vnet_pairs_start(&c->pairs, idx, &to_pair);
@@ -101,31 +95,24 @@ static int give(struct card *c, unsigned idx, const struct virtio_ring *r)
 static void stop_ring(struct virtio_dev *d, unsigned idx)
 {
 	struct card *c = to_card(d);
-	struct card_ring *ring = &c->ring[idx];
 
-	if (!ring->is_held)
+	if (!c->rings.ring[idx].is_held)
 		return;
 	if (idx == card_control_index(c))
 		vnet_ctrl_stop(&c->control);
 	else
 		say_down(c, vnet_pairs_stop(&c->pairs, &idx, 1));
-	vq_dev_deactivate(&ring->vq);
-	ring->is_held = false;
+	rings_stop(&c->rings, idx);
 }
 
 static int start_ring(struct virtio_dev *d, unsigned idx,
 		      const struct virtio_ring *r)
 {
 	struct card *c = to_card(d);
-	int rc;
+	int rc = is_legal(c, idx) ? rings_start(&c->rings, idx, r) : -EINVAL;
 
-	if (!is_legal(c, idx))
-		return -EINVAL;
-	rc = virtio_dev_activate(d, r, &c->report_fd, &c->ring[idx].vq);
 	if (rc)
 		return rc;
-	c->ring[idx].is_held = true;
-	c->ring[idx].fault = VQ_FAULT_NONE;
 	rc = give(c, idx, r);
 	if (rc)
 		stop_ring(d, idx);
@@ -134,7 +121,7 @@ static int start_ring(struct virtio_dev *d, unsigned idx,
 
 static void set_call(struct virtio_dev *d, unsigned idx, int fd)
 {
-	virtio_dev_set_call(&to_card(d)->ring[idx].vq, fd);
+	virtio_dev_set_call(&to_card(d)->rings.ring[idx].vq, fd);
 }
 
 static int driver_ok(struct virtio_dev *d)
@@ -154,28 +141,9 @@ static void reset(struct virtio_dev *d)
 	card_control_changed(&c->control);
 }
 
-void card_on_report(struct loop_watch *w, uint32_t events)
+void card_ring_broken(struct rings *r, unsigned idx, const char *why)
 {
-	struct card *c = container_of(w, struct card, report_watch);
-	char why[120];
-
-	(void)events;
-	fd_drain(w->fd);
-	for (unsigned i = 0; i < c->dev.ring_count; i++) {
-		struct card_ring *ring = &c->ring[i];
-		enum vq_fault fault;
-
-		if (!ring->is_held)
-			continue;
-		fault = shm_load_acquire(&ring->vq.fault);
-		if (!fault || fault == ring->fault)
-			continue;
-		ring->fault = fault;
-		snprintf(why, sizeof(why), "queue %u stopped: %s", i,
-			 vq_fault_name(fault));
-		port_tell_fault(&c->port, i, why);
-		c->dev.transport->needs_reset(&c->dev, why);
-	}
+	port_tell_fault(&container_of(r, struct card, rings)->port, idx, why);
 }
 
 static void show(const struct virtio_dev *d, struct show *s)

@@ -78,12 +78,6 @@ static void config_read(struct virtio_dev *d, unsigned off, unsigned size,
 	memcpy(data, (const char *)&c + off, size);
 }
 
-static bool set_features(struct virtio_dev *d, uint64_t features)
-{
-	(void)d;
-	return feat_has(features, VIRTIO_F_VERSION_1);
-}
-
 static void stop_ring(struct virtio_dev *d, unsigned idx)
 {
 	struct blk *b = to_blk(d);
@@ -139,7 +133,6 @@ static void destroy(struct virtio_dev *d)
 
 static const struct virtio_dev_ops blk_ops = {
 	.config_read = config_read,
-	.set_features = set_features,
 	.start_ring = start_ring,
 	.stop_ring = stop_ring,
 	.set_call = set_call,

@@ -54,6 +54,19 @@ struct span {
 	uint64_t size;
 };
 
+/* Moves the beginning of @s forward by @n bytes, at most to the end of its
+ * first buffer. */
+static void skip(struct span *s, size_t n)
+{
+	s->size -= n;
+	s->iov->iov_base = (uint8_t *)s->iov->iov_base + n;
+	s->iov->iov_len -= n;
+	if (!s->iov->iov_len) {
+		s->iov++;
+		s->count--;
+	}
+}
+
 /* Takes the first @size bytes of @s off and copies them to @to. Returns whether
  * there were as many. */
 static bool take(struct span *s, void *to, size_t size)
@@ -62,7 +75,6 @@ static bool take(struct span *s, void *to, size_t size)
 
 	if (s->size < size)
 		return false;
-	s->size -= size;
 	while (size) {
 		size_t n = MIN(size, s->iov->iov_len);
 
@@ -70,12 +82,7 @@ static bool take(struct span *s, void *to, size_t size)
 		shm_settle_memory(at);
 		at += n;
 		size -= n;
-		s->iov->iov_base = (uint8_t *)s->iov->iov_base + n;
-		s->iov->iov_len -= n;
-		if (!s->iov->iov_len) {
-			s->iov++;
-			s->count--;
-		}
+		skip(s, n);
 	}
 	return true;
 }
@@ -120,17 +127,11 @@ static uint8_t move(const struct blk *b, struct span *s, uint64_t sector,
 		if (n <= 0) /* 0: somebody cut the image */
 			return BLK_S_IOERR;
 		at += n;
-		s->size -= (uint64_t)n;
 		while (n) {
 			size_t part = MIN((size_t)n, s->iov->iov_len);
 
-			s->iov->iov_base = (uint8_t *)s->iov->iov_base + part;
-			s->iov->iov_len -= part;
+			skip(s, part);
 			n -= (ssize_t)part;
-			if (!s->iov->iov_len) {
-				s->iov++;
-				s->count--;
-			}
 		}
 	}
 	return BLK_S_OK;

@@ -286,12 +286,6 @@ static void config_read(struct virtio_dev *d, unsigned off, unsigned size,
 	memcpy(data, (const char *)&config + off, size);
 }
 
-static bool set_features(struct virtio_dev *d, uint64_t features)
-{
-	(void)d;
-	return feat_has(features, VIRTIO_F_VERSION_1);
-}
-
 static int start_ring(struct virtio_dev *d, unsigned idx,
 		      const struct virtio_ring *from)
 {
@@ -316,6 +310,11 @@ static void stop_ring(struct virtio_dev *d, unsigned idx)
 		return;
 	serve_stop(idx == RING_IN ? &c->in : &c->out);
 	rings_stop(&c->rings, idx);
+}
+
+static void set_call(struct virtio_dev *d, unsigned idx, int fd)
+{
+	virtio_dev_set_call(&to_console(d)->rings.ring[idx].vq, fd);
 }
 
 static void show(const struct virtio_dev *d, struct show *s)
@@ -347,9 +346,9 @@ static void destroy(struct virtio_dev *d)
 
 static const struct virtio_dev_ops console_ops = {
 	.config_read = config_read,
-	.set_features = set_features,
 	.start_ring = start_ring,
 	.stop_ring = stop_ring,
+	.set_call = set_call,
 	.show = show,
 	.destroy = destroy,
 };

@@ -105,21 +105,6 @@ static enum serve_result turn(struct serve *s)
 	return r->left ? SERVE_AGAIN : SERVE_WAITS;
 }
 
-/* The configuration space is empty. */
-static void config_read(struct virtio_dev *d, unsigned off, unsigned size,
-			void *data)
-{
-	(void)d;
-	(void)off;
-	memset(data, 0, size);
-}
-
-static bool set_features(struct virtio_dev *d, uint64_t features)
-{
-	(void)d;
-	return feat_has(features, VIRTIO_F_VERSION_1);
-}
-
 static int start_ring(struct virtio_dev *d, unsigned idx,
 		      const struct virtio_ring *from)
 {
@@ -141,6 +126,11 @@ static void stop_ring(struct virtio_dev *d, unsigned idx)
 	rings_stop(&to_rng(d)->rings, idx);
 }
 
+static void set_call(struct virtio_dev *d, unsigned idx, int fd)
+{
+	virtio_dev_set_call(&to_rng(d)->rings.ring[idx].vq, fd);
+}
+
 static void show(const struct virtio_dev *d, struct show *s)
 {
 	const struct rng *r = container_of(d, const struct rng, dev);
@@ -159,10 +149,9 @@ static void destroy(struct virtio_dev *d)
 }
 
 static const struct virtio_dev_ops rng_ops = {
-	.config_read = config_read,
-	.set_features = set_features,
 	.start_ring = start_ring,
 	.stop_ring = stop_ring,
+	.set_call = set_call,
 	.show = show,
 	.destroy = destroy,
 };

@@ -47,7 +47,7 @@ static bool take_features(struct virtio_pci *v)
 	pci_unlock(&v->pci);
 	if (wants_more || features & ~d->features ||
 	    !feat_has(features, VIRTIO_F_VERSION_1) ||
-	    !d->ops->set_features(d, features))
+	    (d->ops->set_features && !d->ops->set_features(d, features)))
 		return false;
 	d->driver_features = features;
 	return true;
