@@ -70,7 +70,7 @@ static int allocate(struct endpoint *e)
 
 /* Says why the socket of @conf cannot be opened: another type of ours may have
  * its port. */
-static int refuse(const struct endpoint_conf *conf, int rc, struct err *err)
+static void explain(const struct endpoint_conf *conf, int rc, struct err *err)
 {
 	const struct endpoint *e = endpoints;
 
@@ -78,12 +78,13 @@ static int refuse(const struct endpoint_conf *conf, int rc, struct err *err)
 		     e->conf.local.in.sin_port != conf->local.in.sin_port))
 		e = e->next;
 	if (rc != -EADDRINUSE || !e)
-		return endpoint_fail(conf, rc, err);
-	return err_set(
-		err, rc,
-		"dstport=%u: port %s (%s) has it: write another dstport=",
-		ntohs(conf->local.in.sin_port), e->tunnels->port.name,
-		e->conf.encap->name);
+		endpoint_fail(conf, rc, err);
+	else
+		err_set(err, rc,
+			"dstport=%u: port %s (%s) has it: write another "
+			"dstport=",
+			ntohs(conf->local.in.sin_port), e->tunnels->port.name,
+			e->conf.encap->name);
 }
 
 static int create(struct tunnel *t, const struct port_env *env,
@@ -109,7 +110,8 @@ static int create(struct tunnel *t, const struct port_env *env,
 		rc = endpoint_open_receiver(e);
 	if (rc) {
 		destroy(e);
-		return refuse(conf, rc, err);
+		explain(conf, rc, err);
+		return rc;
 	}
 	e->rx = (struct rxq){ .port = &e->port,
 			      .event_fd = e->fd,
