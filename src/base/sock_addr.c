@@ -55,12 +55,42 @@ static int read_ipv6(struct sock_addr *a, const char *key, const char *host,
 	a->len = sizeof(a->in6);
 	if (!scope)
 		return 0;
-	a->in6.sin6_scope_id = if_nametoindex(scope);
-	return a->in6.sin6_scope_id
-		       ? 0
-		       : err_set(err, -ENODEV,
-				 "%s: host '%s%%%s': there is no interface %s",
-				 key, text, scope, scope);
+	snprintf(a->scope, sizeof(a->scope), "%s", scope);
+	if (!*scope || strlen(scope) >= sizeof(a->scope) ||
+	    sock_addr_resolve(a))
+		return err_set(err, -ENODEV,
+			       "%s: host '%s%%%s': there is no interface '%s'",
+			       key, text, scope, scope);
+	return 0;
+}
+
+int sock_addr_check_scope(const struct sock_addr *a, const char *key,
+			  struct err *err)
+{
+	struct sock_addr host = *a;
+	char text[SOCK_ADDR_TEXT];
+
+	if (!sock_addr_is_link_local(a) || a->in6.sin6_scope_id)
+		return 0;
+	host.in.sin_port = 0;
+	sock_addr_text(&host, text);
+	return err_set(err, -EINVAL,
+		       "%s: %s is link-local: name its interface, as in "
+		       "%s%%eth0",
+		       key, text, text);
+}
+
+int sock_addr_resolve(struct sock_addr *a)
+{
+	unsigned index;
+
+	if (!*a->scope)
+		return 0;
+	index = if_nametoindex(a->scope);
+	if (!index)
+		return -ENODEV;
+	a->in6.sin6_scope_id = index;
+	return 0;
 }
 
 int sock_addr_inet(struct sock_addr *a, const char *key, const char *host,
@@ -107,6 +137,11 @@ int sock_addr_host_port(struct sock_addr *a, const char *key, const char *text,
 			       "%s=%.80s: must be HOST:PORT, such as "
 			       "127.0.0.1:1234, [::1]:1234 or :1234",
 			       key, text);
+	if (read_number(colon + 1, UINT16_MAX) < 0)
+		return err_set(err, -EINVAL,
+			       "%s=%.80s: the port must be a number from 0 to "
+			       "65535",
+			       key, text);
 	memcpy(host, text, n);
 	host[n] = '\0';
 	return sock_addr_inet(a, key, host, key, colon + 1, err);
@@ -127,6 +162,7 @@ int sock_addr_unix(struct sock_addr *a, const char *key, const char *path,
 void sock_addr_text(const struct sock_addr *a, char text[SOCK_ADDR_TEXT])
 {
 	char host[INET6_ADDRSTRLEN] = "?", scope[IF_NAMESIZE + 1] = "";
+	unsigned port = ntohs(a->in.sin_port); /* at the same place in both */
 
 	*text = '\0';
 	if (!a->len)
@@ -134,16 +170,18 @@ void sock_addr_text(const struct sock_addr *a, char text[SOCK_ADDR_TEXT])
 	switch (a->sa.sa_family) {
 	case AF_INET:
 		inet_ntop(AF_INET, &a->in.sin_addr, host, sizeof(host));
-		snprintf(text, SOCK_ADDR_TEXT, "%s:%u", host,
-			 ntohs(a->in.sin_port));
+		snprintf(text, SOCK_ADDR_TEXT, port ? "%s:%u" : "%s", host,
+			 port);
 		return;
 	case AF_INET6:
 		inet_ntop(AF_INET6, &a->in6.sin6_addr, host, sizeof(host));
-		if (a->in6.sin6_scope_id &&
-		    if_indextoname(a->in6.sin6_scope_id, scope + 1))
+		if (*a->scope)
+			snprintf(scope, sizeof(scope), "%%%s", a->scope);
+		else if (a->in6.sin6_scope_id &&
+			 if_indextoname(a->in6.sin6_scope_id, scope + 1))
 			*scope = '%';
-		snprintf(text, SOCK_ADDR_TEXT, "[%s%s]:%u", host, scope,
-			 ntohs(a->in6.sin6_port));
+		snprintf(text, SOCK_ADDR_TEXT, port ? "[%s%s]:%u" : "%s%s",
+			 host, scope, port);
 		return;
 	case AF_UNIX:
 		/* an unnamed socket's address ends before its path */
@@ -169,6 +207,13 @@ bool sock_addr_is_multicast(const struct sock_addr *a)
 		return IN6_IS_ADDR_MULTICAST(&a->in6.sin6_addr);
 	return a->sa.sa_family == AF_INET &&
 	       IN_MULTICAST(ntohl(a->in.sin_addr.s_addr));
+}
+
+bool sock_addr_is_link_local(const struct sock_addr *a)
+{
+	return a->sa.sa_family == AF_INET6 &&
+	       (IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr) ||
+		IN6_IS_ADDR_MC_LINKLOCAL(&a->in6.sin6_addr));
 }
 
 bool sock_addr_equal(const struct sock_addr *a, const struct sock_addr *b)

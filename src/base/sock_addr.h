@@ -5,6 +5,7 @@
 #ifndef RW_SOCK_ADDR_H
 #define RW_SOCK_ADDR_H
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,6 +20,9 @@ struct sock_addr {
 		struct sockaddr_un un;
 	};
 	socklen_t len; /* bytes of the address; 0: no address */
+	/* Interface of a link-local address that was read from an option, or
+	 * "". Its number, sin6_scope_id, may change. */
+	char scope[IF_NAMESIZE];
 };
 
 /* Buffer size for sock_addr_text(). */
@@ -39,11 +43,23 @@ int sock_addr_host_port(struct sock_addr *a, const char *key, const char *text,
 int sock_addr_unix(struct sock_addr *a, const char *key, const char *path,
 		   struct err *err);
 
-/* Writes "192.0.2.1:80", "[::1]:80", a path, or "" for no address. */
+/* Sets the number of the address's interface to the present one. Returns 0,
+ * also for addresses without, or -ENODEV: the interface is gone. */
+int sock_addr_resolve(struct sock_addr *a);
+
+/* Returns 0, or -EINVAL with @err for a link-local address without its
+ * interface. */
+int sock_addr_check_scope(const struct sock_addr *a, const char *key,
+			  struct err *err);
+
+/* Writes "192.0.2.1:80", "[fe80::1%eth0]:80", with port 0 the host alone, a
+ * path, or "" for no address. */
 void sock_addr_text(const struct sock_addr *a, char text[SOCK_ADDR_TEXT]);
 
 bool sock_addr_is_any(const struct sock_addr *a); /* 0.0.0.0 or :: */
 bool sock_addr_is_multicast(const struct sock_addr *a);
+/* An IPv6 address that is valid on one interface only. */
+bool sock_addr_is_link_local(const struct sock_addr *a);
 /* Returns whether host and port are the same. */
 bool sock_addr_equal(const struct sock_addr *a, const struct sock_addr *b);
 

@@ -4,15 +4,17 @@
 #include "link_events.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
+#include <ifaddrs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "fd.h"
+#include "netlink.h"
 
 static struct {
 	struct link_follower *first;
@@ -133,6 +135,57 @@ int link_index(const char *name)
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
 	rc = link_query(SIOCGIFINDEX, &r);
 	return rc ? rc : r.ifr_ifindex;
+}
+
+int link_of_address(const struct sock_addr *a)
+{
+	struct ifaddrs *all, *i;
+	struct sock_addr one = *a;
+	int found = -ENODEV;
+
+	if (!a->len)
+		return 0;
+	if (a->sa.sa_family == AF_INET6 && a->in6.sin6_scope_id)
+		return (int)a->in6.sin6_scope_id;
+	if (getifaddrs(&all) < 0)
+		return -errno;
+	one.in.sin_port = 0; /* at the same place in both families */
+	for (i = all; i && found < 0; i = i->ifa_next) {
+		struct sock_addr its = { 0 };
+
+		if (!i->ifa_addr || i->ifa_addr->sa_family != a->sa.sa_family)
+			continue;
+		memcpy(&its.sa, i->ifa_addr,
+		       a->sa.sa_family == AF_INET6 ? sizeof(its.in6)
+						   : sizeof(its.in));
+		if (sock_addr_equal(&its, &one))
+			found = link_index(i->ifa_name);
+	}
+	freeifaddrs(all);
+	return found;
+}
+
+int link_of_route(const struct sock_addr *a)
+{
+	bool is_v6 = a->sa.sa_family == AF_INET6;
+	size_t size = is_v6 ? sizeof(a->in6.sin6_addr) : sizeof(a->in.sin_addr);
+	struct rtmsg route = { .rtm_family = (unsigned char)a->sa.sa_family,
+			       .rtm_dst_len = (unsigned char)(size * 8) };
+	union nl_message m;
+	const void *found;
+	int rc, index;
+
+	nl_begin(&m, RTM_GETROUTE, 0, &route, sizeof(route));
+	nl_put(&m, RTA_DST,
+	       is_v6 ? (const void *)&a->in6.sin6_addr : &a->in.sin_addr, size);
+	rc = nl_ask(NETLINK_ROUTE, &m);
+	if (rc)
+		return rc;
+	found = nl_find(&m, sizeof(route), RTA_OIF, sizeof(index));
+	if (!found)
+		return -ENETUNREACH;
+	memcpy(&index, found, sizeof(index));
+	return index;
 }
 
 static void close_events(void)

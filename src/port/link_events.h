@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "loop.h"
+#include "sock_addr.h"
 
 /* Embedded in its owner; zeroed before the first use. */
 struct link_follower {
@@ -44,6 +45,13 @@ void link_events_leave(struct link_follower *f);
 struct ifreq;
 int link_query(unsigned long request, struct ifreq *r);
 int link_index(const char *name);
+/* Returns the number of the interface that has address @a, or that its scope
+ * says; 0 for no address, -ENODEV, or another -errno when it cannot be found
+ * out. */
+int link_of_address(const struct sock_addr *a);
+/* Returns the number of the interface that a route to @a names, or -errno;
+ * -ENETUNREACH: there is none. */
+int link_of_route(const struct sock_addr *a);
 
 /* Has all followers look soon. There is one. Any thread. */
 void link_events_wake(void);

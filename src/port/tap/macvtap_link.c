@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes, opens and removes macvtaps, see macvtap.h. Control thread; calls the
- * kernel and base/. Netlink requests are answered before send() returns, so
- * nothing waits.
+ * Makes, opens and removes macvtaps, see macvtap.h. Control thread.
  *
  * The queues of a macvtap are openings of a character device, /dev/tapN, N
  * being the interface's index. The node may be missing (a container's /dev), or
@@ -14,7 +12,6 @@
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,91 +23,34 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "link_events.h"
 #include "log.h"
 #include "macvtap.h"
+#include "netlink.h"
 
 #define NAMES_MAX 1000 /* macvtap0, ... that are tried */
-
-struct request {
-	struct nlmsghdr head;
-	struct ifinfomsg link;
-	char attrs[256];
-};
-
-static struct request new_request(uint16_t type, uint16_t flags)
-{
-	return (struct request){
-		.head = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
-			  .nlmsg_type = type,
-			  .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK |
-						    flags) },
-		.link = { .ifi_family = AF_UNSPEC },
-	};
-}
-
-/* Adds an attribute; one without data is to be closed by end_nest(). All
- * attributes of this file fit. */
-static struct rtattr *put(struct request *r, uint16_t type, const void *data,
-			  size_t size)
-{
-	char *at = (char *)r + NLMSG_ALIGN(r->head.nlmsg_len);
-	struct rtattr *a = (struct rtattr *)(void *)at;
-
-	a->rta_type = type;
-	a->rta_len = (uint16_t)RTA_LENGTH(size);
-	if (size)
-		memcpy(RTA_DATA(a), data, size);
-	r->head.nlmsg_len = (uint32_t)(NLMSG_ALIGN(r->head.nlmsg_len) +
-				       RTA_ALIGN(a->rta_len));
-	return a;
-}
-
-static void end_nest(struct request *r, struct rtattr *nest)
-{
-	nest->rta_len =
-		(uint16_t)((char *)r + r->head.nlmsg_len - (char *)nest);
-}
-
-/* Sends @r and returns the kernel's answer: 0 or -errno. */
-static int talk(const struct request *r)
-{
-	struct {
-		struct nlmsghdr head;
-		struct nlmsgerr err;
-		char rest[1024];
-	} reply = { 0 };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	int rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (send(fd, r, r->head.nlmsg_len, 0) < 0 ||
-	    recv(fd, &reply, sizeof(reply), MSG_DONTWAIT) < 0)
-		rc = -errno;
-	else if (reply.head.nlmsg_type == NLMSG_ERROR)
-		rc = reply.err.error;
-	close(fd);
-	return rc;
-}
 
 /* All multicast is received: guests join groups of which we know nothing. */
 static int make(const struct macvtap_wish *w, unsigned below, const char *name)
 {
-	struct request r = new_request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	struct rtattr *info, *data;
+	struct ifinfomsg link = { .ifi_flags = IFF_UP | IFF_ALLMULTI,
+				  .ifi_change = IFF_UP | IFF_ALLMULTI };
+	struct nlattr *info, *data;
+	union nl_message m;
 
-	r.link.ifi_flags = r.link.ifi_change = IFF_UP | IFF_ALLMULTI;
-	put(&r, IFLA_IFNAME, name, strlen(name) + 1);
-	put(&r, IFLA_LINK, &below, sizeof(below));
+	nl_begin(&m, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &link,
+		 sizeof(link));
+	nl_put(&m, IFLA_IFNAME, name, strlen(name) + 1);
+	nl_put(&m, IFLA_LINK, &below, sizeof(below));
 	if (w->has_mac)
-		put(&r, IFLA_ADDRESS, w->mac, sizeof(w->mac));
-	info = put(&r, IFLA_LINKINFO, NULL, 0);
-	put(&r, IFLA_INFO_KIND, "macvtap", sizeof("macvtap"));
-	data = put(&r, IFLA_INFO_DATA, NULL, 0);
-	put(&r, IFLA_MACVLAN_MODE, &w->mode, sizeof(w->mode));
-	end_nest(&r, data);
-	end_nest(&r, info);
-	return talk(&r);
+		nl_put(&m, IFLA_ADDRESS, w->mac, sizeof(w->mac));
+	info = nl_put(&m, IFLA_LINKINFO, NULL, 0);
+	nl_put(&m, IFLA_INFO_KIND, "macvtap", sizeof("macvtap"));
+	data = nl_put(&m, IFLA_INFO_DATA, NULL, 0);
+	nl_put(&m, IFLA_MACVLAN_MODE, &w->mode, sizeof(w->mode));
+	nl_end_nest(&m, data);
+	nl_end_nest(&m, info);
+	return nl_ask(NETLINK_ROUTE, &m);
 }
 
 static int make_first_free(const struct macvtap_wish *w, unsigned below,
@@ -166,11 +106,12 @@ static int explain_make(const struct macvtap_wish *w, int rc, struct err *err)
 
 void macvtap_remove(unsigned ifindex)
 {
-	struct request r = new_request(RTM_DELLINK, 0);
+	struct ifinfomsg link = { .ifi_index = (int)ifindex };
+	union nl_message m;
 	int rc;
 
-	r.link.ifi_index = (int)ifindex;
-	rc = talk(&r);
+	nl_begin(&m, RTM_DELLINK, NLM_F_ACK, &link, sizeof(link));
+	rc = nl_ask(NETLINK_ROUTE, &m);
 	if (rc && rc != -ENODEV)
 		log_warn("macvtap: cannot remove interface %u: %s", ifindex,
 			 strerror(-rc));
@@ -310,17 +251,17 @@ int macvtap_join_all(const char *name)
 int macvtap_make(struct tap_if *t, const struct macvtap_wish *wish,
 		 unsigned queues, struct err *err)
 {
-	unsigned below = if_nametoindex(wish->link);
+	int below = link_index(wish->link), rc;
 	char name[IFNAMSIZ] = "";
-	int rc;
 
-	if (!below)
-		return err_set(err, -ENODEV, "link=%s: no such interface",
-			       wish->link);
+	if (below < 0)
+		return err_set(err, below, "link=%s: %s", wish->link,
+			       below == -ENODEV ? "no such interface"
+						: strerror(-below));
 	if (wish->ifname)
 		snprintf(name, sizeof(name), "%s", wish->ifname);
-	rc = wish->ifname ? make(wish, below, name)
-			  : make_first_free(wish, below, name);
+	rc = wish->ifname ? make(wish, (unsigned)below, name)
+			  : make_first_free(wish, (unsigned)below, name);
 	if (rc)
 		return explain_make(wish, rc, err);
 	*t = (struct tap_if){ .is_created = true, .allmulti_fd = -1 };
@@ -337,15 +278,16 @@ int macvtap_open(struct tap_if *t, const char *ifname, unsigned queues,
 		 struct err *err)
 {
 	const struct tap_if *owner = tap_if_find(-1, ifname);
-	int rc;
+	int rc = link_index(ifname);
 
 	if (owner)
 		return err_set(err, -EBUSY, "ifname=%s: another port has it",
 			       ifname);
-	if (!if_nametoindex(ifname))
-		return err_set(err, -ENODEV,
-			       "ifname=%s: no such interface; link= makes one",
-			       ifname);
+	if (rc < 0)
+		return err_set(err, rc, "ifname=%s: %s", ifname,
+			       rc == -ENODEV
+				       ? "no such interface; link= makes one"
+				       : strerror(-rc));
 	*t = (struct tap_if){ .allmulti_fd = -1 };
 	snprintf(t->name, IFNAMSIZ, "%s", ifname);
 	tap_if_enlist(t);

@@ -7,99 +7,48 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/genetlink.h>
-#include <linux/netlink.h>
 #include <linux/vdpa.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "fd.h"
+#include "netlink.h"
 
 #define BUS "/sys/bus/vdpa/devices/"
 
-struct request {
-	struct nlmsghdr head;
-	struct genlmsghdr genl;
-	char attrs[2 * VDUSE_NAME_SIZE];
-};
-
-static struct request new_request(uint16_t family, uint8_t command)
+static void begin(union nl_message *m, uint16_t family, uint16_t flags,
+		  uint8_t command)
 {
-	return (struct request){
-		.head = { .nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN),
-			  .nlmsg_type = family,
-			  .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
-		.genl = { .cmd = command, .version = 1 },
-	};
+	struct genlmsghdr genl = { .cmd = command, .version = 1 };
+
+	nl_begin(m, family, flags, &genl, sizeof(genl));
 }
 
-/* Adds a text; all texts of this file fit. */
-static void put(struct request *r, uint16_t type, const char *text)
+static void put(union nl_message *m, uint16_t type, const char *text)
 {
-	char *at = (char *)r + NLMSG_ALIGN(r->head.nlmsg_len);
-	struct nlattr *a = (struct nlattr *)(void *)at;
-	size_t size = strlen(text) + 1;
-
-	a->nla_type = type;
-	a->nla_len = (uint16_t)(NLA_HDRLEN + size);
-	memcpy(at + NLA_HDRLEN, text, size);
-	r->head.nlmsg_len = (uint32_t)(NLMSG_ALIGN(r->head.nlmsg_len) +
-				       NLA_ALIGN(a->nla_len));
-}
-
-union reply {
-	struct nlmsghdr head;
-	char bytes[4096];
-};
-
-/* Sends @r on @fd and receives the first answer. Returns its size, or -errno,
- * which may be the answer. */
-static ssize_t talk(int fd, const struct request *r, union reply *reply)
-{
-	const struct nlmsgerr *answer = NLMSG_DATA(&reply->head);
-	ssize_t n;
-
-	if (send(fd, r, r->head.nlmsg_len, 0) < 0)
-		return -errno;
-	n = recv(fd, reply, sizeof(*reply), 0);
-	if (n < 0)
-		return -errno;
-	if ((size_t)n < NLMSG_LENGTH(sizeof(*answer)))
-		return -EPROTO;
-	if (reply->head.nlmsg_type == NLMSG_ERROR && answer->error)
-		return answer->error;
-	return n;
+	nl_put(m, type, text, strlen(text) + 1);
 }
 
 /* Returns the number of the family "vdpa", or -errno. */
-static int find_family(int fd)
+static int find_family(void)
 {
-	struct request r = new_request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
-	union reply reply;
-	ssize_t size, at = NLMSG_LENGTH(GENL_HDRLEN);
+	union nl_message m;
+	const void *found;
 	uint16_t id;
+	int rc;
 
-	r.head.nlmsg_flags = NLM_F_REQUEST;
-	put(&r, CTRL_ATTR_FAMILY_NAME, VDPA_GENL_NAME);
-	size = talk(fd, &r, &reply);
-	if (size < 0)
-		return (int)size;
-	while (at + NLA_HDRLEN <= size) {
-		struct nlattr a;
-
-		memcpy(&a, reply.bytes + at, sizeof(a));
-		if (a.nla_len < NLA_HDRLEN || a.nla_len > size - at)
-			break;
-		if (a.nla_type == CTRL_ATTR_FAMILY_ID &&
-		    a.nla_len >= NLA_HDRLEN + sizeof(id)) {
-			memcpy(&id, reply.bytes + at + NLA_HDRLEN, sizeof(id));
-			return id;
-		}
-		at += NLA_ALIGN(a.nla_len);
-	}
-	return -EPROTO;
+	begin(&m, GENL_ID_CTRL, 0, CTRL_CMD_GETFAMILY);
+	put(&m, CTRL_ATTR_FAMILY_NAME, VDPA_GENL_NAME);
+	rc = nl_ask(NETLINK_GENERIC, &m);
+	if (rc)
+		return rc;
+	found = nl_find(&m, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID, sizeof(id));
+	if (!found)
+		return -EPROTO;
+	memcpy(&id, found, sizeof(id));
+	return id;
 }
 
 /* Stores the first path that matches BUS @name/@pattern, or "". */
@@ -168,24 +117,17 @@ static bool is_in_use(const char *name)
 
 static int ask_kernel(enum vduse_bus_verb verb, const char *name)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
-	int rc = fd < 0 ? -errno : find_family(fd);
-	union reply reply;
-	struct request r;
-	ssize_t n;
+	int family = find_family();
+	union nl_message m;
 
-	if (rc >= 0) {
-		r = new_request((uint16_t)rc, verb == VDUSE_BUS_ADD
-						      ? VDPA_CMD_DEV_NEW
-						      : VDPA_CMD_DEV_DEL);
-		if (verb == VDUSE_BUS_ADD)
-			put(&r, VDPA_ATTR_MGMTDEV_DEV_NAME, "vduse");
-		put(&r, VDPA_ATTR_DEV_NAME, name);
-		n = talk(fd, &r, &reply);
-		rc = n < 0 ? (int)n : 0;
-	}
-	fd_close(&fd);
-	return rc;
+	if (family < 0)
+		return family;
+	begin(&m, (uint16_t)family, NLM_F_ACK,
+	      verb == VDUSE_BUS_ADD ? VDPA_CMD_DEV_NEW : VDPA_CMD_DEV_DEL);
+	if (verb == VDUSE_BUS_ADD)
+		put(&m, VDPA_ATTR_MGMTDEV_DEV_NAME, "vduse");
+	put(&m, VDPA_ATTR_DEV_NAME, name);
+	return nl_ask(NETLINK_GENERIC, &m);
 }
 
 static void *bus_main(void *arg)
