@@ -38,6 +38,7 @@ struct vduse_queue {
 	uint32_t idx;		     /* [const] */
 	int kick_fd;		     /* [const] eventfd */
 	bool is_held;		     /* [ctl] the data path has the ring */
+	bool has_position;	     /* [ctl] @position says where it goes on */
 	bool is_irq_lost;	     /* [worker -> ctl, atomic] */
 	enum vq_fault fault;	     /* [ctl] the fault that was told */
 	struct vq_position position; /* [ctl] while not held */
@@ -62,6 +63,7 @@ struct vduse_port {
 	struct vduse_reader reader;
 	struct loop_watch news_watch, report_watch, bus_watch;
 	struct loop_timer irq_timer;  /* injects lost interrupts again */
+	struct loop_timer mem_timer;  /* starts the rings again */
 	struct loop_timer gone_timer; /* after a reset: is it off the bus? */
 	uint8_t status;		      /* of the virtio device */
 	uint64_t features;	      /* the driver's; with DRIVER_OK */

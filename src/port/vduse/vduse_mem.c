@@ -33,24 +33,38 @@ int vduse_mem_read(int fd, struct gmem **out, struct err *err)
 	struct gmem_desc desc[GMEM_MAX_REGIONS];
 	unsigned count = 0;
 	uint64_t at = 0;
-	int rc;
+	int rc = 0;
 
-	while (count < GMEM_MAX_REGIONS) {
+	do {
 		struct vduse_iotlb_entry e = { .start = at,
 					       .last = UINT64_MAX };
 		int file = ioctl(fd, VDUSE_IOTLB_GET_FD, &e);
 
-		if (file < 0)
+		if (file < 0 && errno == EINVAL)
 			break; /* there is no region from @at on */
+		if (file < 0)
+			rc = err_set(err, -errno,
+				     "the kernel does not show the memory: %s",
+				     strerror(errno));
+		else if (count == GMEM_MAX_REGIONS)
+			rc = err_set(err, -E2BIG,
+				     "the driver shows more than %u regions of "
+				     "memory",
+				     GMEM_MAX_REGIONS);
+		if (rc) {
+			fd_close(&file);
+			break;
+		}
 		if (vduse_mem_describe(&e, file, &desc[count]))
 			count++;
 		else
 			fd_close(&file);
-		if (e.last < at || e.last == UINT64_MAX)
+		if (e.last < at)
 			break;
 		at = e.last + 1;
-	}
-	rc = gmem_create(desc, count, out, err);
+	} while (at); /* 0: that was the last address */
+	if (!rc)
+		rc = gmem_create(desc, count, out, err);
 	for (unsigned i = 0; i < count; i++)
 		fd_close(&desc[i].fd);
 	return rc;

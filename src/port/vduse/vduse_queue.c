@@ -27,7 +27,8 @@
 #include "vduse.h"
 #include "virtio.h"
 
-#define IRQ_RETRY_MS 1
+#define IRQ_RETRY_MS   1
+#define START_RETRY_MS 1000
 
 static void inject(struct vq_notifier *n)
 {
@@ -93,6 +94,8 @@ static int give(struct vduse_port *v, struct vduse_queue *q, bool is_resumed)
 	return rc;
 }
 
+/* A ring that never ran begins where the kernel says, also when others go on.
+ */
 static int start_queue(struct vduse_port *v, struct vduse_queue *q,
 		       bool is_resumed)
 {
@@ -114,6 +117,7 @@ static int start_queue(struct vduse_port *v, struct vduse_queue *q,
 	if (rc)
 		return rc;
 	c.count = info.num;
+	is_resumed &= q->has_position;
 	if (!is_resumed)
 		q->position =
 			vq_position_decode(v->features, info.split.avail_index);
@@ -152,6 +156,13 @@ static int start_all(struct vduse_port *v, bool is_resumed)
 	return rc;
 }
 
+static void on_mem_timer(struct loop_timer *t)
+{
+	struct vduse_port *v = container_of(t, struct vduse_port, mem_timer);
+
+	vduse_queues_start(v, true);
+}
+
 int vduse_queues_start(struct vduse_port *v, bool is_resumed)
 {
 	int rc;
@@ -163,6 +174,10 @@ int vduse_queues_start(struct vduse_port *v, bool is_resumed)
 	log_limited(&v->log, LOG_LEVEL_ERR, "port=%s: %s", v->port.name,
 		    v->reason.msg);
 	vduse_queues_stop(v);
+	/* No event tells when there is memory or a descriptor again. */
+	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)
+		loop_timer_arm(v->loop, &v->mem_timer, START_RETRY_MS,
+			       on_mem_timer);
 	return rc;
 }
 
@@ -171,6 +186,7 @@ void vduse_queues_stop(struct vduse_port *v)
 	unsigned idx[VDUSE_QUEUES], n = 0;
 
 	loop_timer_disarm(&v->irq_timer);
+	loop_timer_disarm(&v->mem_timer);
 	for (unsigned i = 0; i < VDUSE_QUEUES; i++)
 		if (v->queue[i].is_held)
 			idx[n++] = i;
@@ -180,6 +196,7 @@ void vduse_queues_stop(struct vduse_port *v)
 		struct vduse_queue *q = &v->queue[idx[i]];
 
 		q->position = vq_dev_deactivate(&q->vq);
+		q->has_position = true;
 		q->is_held = false;
 	}
 	gmem_put(v->mem);
@@ -189,7 +206,7 @@ void vduse_queues_stop(struct vduse_port *v)
 void vduse_queues_forget(struct vduse_port *v)
 {
 	for (unsigned i = 0; i < VDUSE_QUEUES; i++) {
-		v->queue[i].position = (struct vq_position){ 0 };
+		v->queue[i].has_position = false;
 		v->queue[i].is_irq_lost = false;
 	}
 }
@@ -210,7 +227,8 @@ static void find_memory(struct vduse_port *v, struct vduse_queue *q,
 {
 	struct vduse_iotlb_entry e = { .start = miss->gpa, .last = miss->gpa };
 	int fd = ioctl(v->fd, VDUSE_IOTLB_GET_FD, &e);
-	bool is_there = fd >= 0 && e.perm == VDUSE_ACCESS_RW;
+	/* Other errors than EINVAL say nothing about the address. */
+	bool is_there = fd >= 0 ? e.perm == VDUSE_ACCESS_RW : errno != EINVAL;
 
 	fd_close(&fd);
 	if (!is_there) {
