@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		frame = (struct iovec){ bytes + skip,
 					size - 1 - (unsigned)skip };
 		if (frame.iov_len >= ETH_HLEN)
-			encap_mark_congested(&frame);
+			encap_take_ecn(&frame, data[0] >> 2 & ECN_MASK);
 	}
 	free(bytes);
 	return 0;

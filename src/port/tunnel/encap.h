@@ -33,15 +33,16 @@ struct encap {
 
 extern const struct encap encap_vxlan, encap_geneve, encap_gre;
 
-#define ECN_MASK 3 /* of the type of service; all bits: congestion */
+/* The ECN field of the type of service (RFC 3168, clause 5). */
+enum { ECN_NONE, ECN_ECT1, ECN_ECT0, ECN_CE, ECN_MASK = 3 };
 
 /* Returns the type of service byte of the packet in @f and whether it must not
  * be cut into fragments, as IPv4's DF bit says. */
 uint8_t encap_inner_tos(struct frame *f, bool *df);
 
-/* Marks the packet in a frame of at least ETH_HLEN bytes as one that met
- * congestion (RFC 6040, clause 4.2). Returns false for a packet whose sender
- * does not know such marks: it must be dropped. */
-bool encap_mark_congested(const struct iovec *frame);
+/* Sets the ECN field of the packet in a frame of at least ETH_HLEN bytes that
+ * came in a packet with @outer (RFC 6040, clause 4.2). Returns false when the
+ * frame must be dropped: it met congestion and cannot be marked. */
+bool encap_take_ecn(const struct iovec *frame, uint8_t outer);
 
 #endif

@@ -34,9 +34,20 @@ static void set_tos4(uint8_t *ip, uint8_t tos)
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
 
-bool encap_mark_congested(const struct iovec *frame)
+/* Returns what becomes of the field when @outer arrives around @inner: RFC
+ * 6040, figure 4. */
+static uint8_t combine(uint8_t inner, uint8_t outer)
 {
-	uint8_t *data = frame->iov_base, *ip;
+	if (inner == ECN_NONE)
+		return inner;
+	if (outer == ECN_CE || (inner == ECN_ECT0 && outer == ECN_ECT1))
+		return outer;
+	return inner;
+}
+
+bool encap_take_ecn(const struct iovec *frame, uint8_t outer)
+{
+	uint8_t *data = frame->iov_base, *ip, inner;
 	size_t at = 2 * ETH_ALEN, left;
 	unsigned type = get_be16(data + at);
 
@@ -50,13 +61,15 @@ bool encap_mark_congested(const struct iovec *frame)
 	ip = data + at + 2;
 	left = frame->iov_len - at - 2;
 	if (type == ETHERTYPE_V6 && left >= 40) {
-		if (!(ip[1] >> 4 & ECN_MASK))
-			return false;
-		ip[1] |= ECN_MASK << 4;
+		inner = ip[1] >> 4 & ECN_MASK;
+		ip[1] = (uint8_t)((ip[1] & ~(ECN_MASK << 4)) |
+				  combine(inner, outer) << 4);
 	} else if (type == ETHERTYPE_V4 && left >= 20) {
-		if (!(ip[1] & ECN_MASK))
-			return false;
-		set_tos4(ip, ip[1] | ECN_MASK);
+		inner = ip[1] & ECN_MASK;
+		set_tos4(ip, (uint8_t)((ip[1] & ~ECN_MASK) |
+				       combine(inner, outer)));
+	} else {
+		return true;
 	}
-	return true;
+	return inner != ECN_NONE || outer != ECN_CE;
 }

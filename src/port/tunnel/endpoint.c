@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Endpoints and their tunnels, see tunnel.h. Control thread. */
 #include <errno.h>
-#include <linux/sock_diag.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "fd.h"
+#include "socket.h"
 #include "tunnel.h"
 #include "workers.h"
 
@@ -68,23 +68,29 @@ static int allocate(struct endpoint *e)
 	return 0;
 }
 
-/* Says why the socket of @conf cannot be opened: another type of ours may have
+/* Says why the socket of @conf cannot be opened: another one of ours may have
  * its port. */
 static void explain(const struct endpoint_conf *conf, int rc, struct err *err)
 {
 	const struct endpoint *e = endpoints;
 
-	while (e && (e->conf.encap == conf->encap ||
-		     e->conf.local.in.sin_port != conf->local.in.sin_port))
+	while (e && e->conf.local.in.sin_port != conf->local.in.sin_port)
 		e = e->next;
 	if (rc != -EADDRINUSE || !e)
 		endpoint_fail(conf, rc, err);
-	else
+	else if (e->conf.encap != conf->encap)
 		err_set(err, rc,
 			"dstport=%u: port %s (%s) has it: write another "
 			"dstport=",
 			ntohs(conf->local.in.sin_port), e->tunnels->port.name,
 			e->conf.encap->name);
+	else
+		err_set(err, rc,
+			"local=: port %s has %s: give both ports the same "
+			"local=, or each its own, or another dstport=",
+			e->tunnels->port.name,
+			sock_addr_is_any(&e->conf.local) ? "all addresses"
+							 : "this address");
 }
 
 static int create(struct tunnel *t, const struct port_env *env,
@@ -257,6 +263,15 @@ static int check_raw(const struct tunnel *t, const struct endpoint_conf *conf,
 	return rc;
 }
 
+/* Returns whether @a and @b are one address. A link-local one is on each
+ * interface another. */
+static bool is_same_place(const struct sock_addr *a, const struct sock_addr *b)
+{
+	return sock_addr_equal(a, b) &&
+	       (a->sa.sa_family != AF_INET6 ||
+		a->in6.sin6_scope_id == b->in6.sin6_scope_id);
+}
+
 int endpoint_join(struct tunnel *t, const struct port_env *env,
 		  const struct endpoint_conf *conf, struct err *err)
 {
@@ -264,7 +279,7 @@ int endpoint_join(struct tunnel *t, const struct port_env *env,
 	int rc;
 
 	while (e && (e->sw != env->sw || e->conf.encap != conf->encap ||
-		     !sock_addr_equal(&e->conf.local, &conf->local)))
+		     !is_same_place(&e->conf.local, &conf->local)))
 		e = e->next;
 	rc = check_raw(t, conf, err);
 	if (!rc && !e)
@@ -290,16 +305,6 @@ int endpoint_join(struct tunnel *t, const struct port_env *env,
 	return rc;
 }
 
-/* Shows what the kernel dropped at the socket: what is beyond its buffer. */
-static void show_kernel_drops(const struct endpoint *e, struct show *out)
-{
-	uint32_t info[SK_MEMINFO_VARS] = { 0 };
-	socklen_t size = sizeof(info);
-
-	if (!getsockopt(e->fd, SOL_SOCKET, SO_MEMINFO, info, &size))
-		show_num(out, "socket_drops", info[SK_MEMINFO_DROPS]);
-}
-
 void endpoint_show(const struct endpoint *e, struct show *out)
 {
 	char where[SOCK_ADDR_TEXT];
@@ -308,7 +313,7 @@ void endpoint_show(const struct endpoint *e, struct show *out)
 	show_object(out, "endpoint");
 	show_str(out, "address", where);
 	show_num(out, "ports", e->count);
-	show_kernel_drops(e, out);
+	show_num(out, "socket_drops", sock_drops(e->fd));
 	show_num(out, "calls", stat_read(&e->rx.stats.calls));
 	show_num(out, "waits", stat_read(&e->rx.stats.waits));
 	if (e->rx.worker)

@@ -54,7 +54,7 @@ static void receive(struct endpoint *e, unsigned want)
 
 	want = MIN(want, BATCH);
 	for (unsigned i = 0; i < want; i++) {
-		e->in[i].msg_hdr.msg_namelen = sizeof(e->sender[i]);
+		e->in[i].msg_hdr.msg_namelen = offsetof(struct sock_addr, len);
 		e->in[i].msg_hdr.msg_controllen = TUNNEL_CONTROL;
 	}
 	got = recvmmsg(e->fd, e->in, want, MSG_DONTWAIT, NULL);
@@ -77,13 +77,13 @@ static struct endpoint_message look_at(struct msghdr *m, uint32_t len)
 
 		/* a byte or an int, whose first byte is the same */
 		if (c->cmsg_type == IP_TOS && c->cmsg_level == IPPROTO_IP)
-			what.is_marked = !(~*CMSG_DATA(c) & ECN_MASK);
+			what.ecn = *CMSG_DATA(c) & ECN_MASK;
 		if (c->cmsg_len < CMSG_LEN(sizeof(value)))
 			continue;
 		memcpy(&value, CMSG_DATA(c), sizeof(value));
 		if (c->cmsg_type == IPV6_TCLASS &&
 		    c->cmsg_level == IPPROTO_IPV6)
-			what.is_marked = !(~value & ECN_MASK);
+			what.ecn = (uint8_t)value & ECN_MASK;
 		if (c->cmsg_type == UDP_GRO && c->cmsg_level == SOL_UDP &&
 		    value > 0 && (uint32_t)value < len)
 			what.size = (uint32_t)value;
@@ -162,8 +162,8 @@ static bool cut(struct endpoint *e, unsigned n, uint32_t now)
 	}
 	if (!take(e, n, data, len, from, now))
 		return false;
-	if (likely(!e->message.is_marked) ||
-	    encap_mark_congested(&e->store.raw[n]))
+	if (likely(!(e->message.ecn & ECN_ECT1)) ||
+	    encap_take_ecn(&e->store.raw[n], e->message.ecn))
 		return true;
 	count_drop(e, e->from[n], DROP_RX_CONGESTED);
 	return false;

@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sockets of an endpoint, see tunnel.h. Control thread. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "fd.h"
+#include "socket.h"
 #include "tunnel.h"
 #include "udp_gso.h"
+#include "workers.h"
 
-#define BUFFER	     (4 << 20) /* the kernel may grant less */
 #define PROTOCOL_GRE 47
-
-static void set_buffers(int fd)
-{
-	int size = BUFFER;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-}
 
 static int set_option(int fd, int level, int name, int value)
 {
@@ -40,7 +33,7 @@ static int open_socket(const struct endpoint_conf *c, int *fd)
 		     is_udp ? 0 : PROTOCOL_GRE);
 	if (*fd < 0)
 		return -errno;
-	set_buffers(*fd);
+	sock_set_buffers(*fd);
 	return family == AF_INET6 && is_udp
 		       ? set_option(*fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
 		       : 0;
@@ -66,28 +59,32 @@ int endpoint_fail(const struct endpoint_conf *c, int rc, struct err *err)
 		       strerror(-rc));
 }
 
-int endpoint_open_receiver(struct endpoint *e)
+static int open_receiver(const struct endpoint_conf *c, int *fd)
 {
-	const struct endpoint_conf *c = &e->conf;
 	bool is_v6 = c->local.sa.sa_family == AF_INET6;
 	int level = is_v6 ? IPPROTO_IPV6 : IPPROTO_IP;
-	int rc = open_socket(c, &e->fd);
+	int rc = open_socket(c, fd);
 
 	if (rc)
 		return rc;
 	/* Kernels before 5.0 have no UDP_GRO: datagrams come one by one. */
 	if (c->encap->udp_port)
-		udp_set_gro(e->fd);
+		udp_set_gro(*fd);
 	/* Only what is sent to groups that this socket joins; IPv6 has it since
 	 * 4.20. */
-	set_option(e->fd, level, is_v6 ? IPV6_MULTICAST_ALL : IP_MULTICAST_ALL,
+	set_option(*fd, level, is_v6 ? IPV6_MULTICAST_ALL : IP_MULTICAST_ALL,
 		   0);
-	rc = set_option(e->fd, level, is_v6 ? IPV6_RECVTCLASS : IP_RECVTOS, 1);
+	rc = set_option(*fd, level, is_v6 ? IPV6_RECVTCLASS : IP_RECVTOS, 1);
 	if (!rc && c->zero_csum6)
-		rc = set_option(e->fd, SOL_UDP, UDP_NO_CHECK6_RX, 1);
-	if (!rc && bind(e->fd, &c->local.sa, c->local.len) < 0)
+		rc = set_option(*fd, SOL_UDP, UDP_NO_CHECK6_RX, 1);
+	if (!rc && bind(*fd, &c->local.sa, c->local.len) < 0)
 		rc = -errno;
 	return rc;
+}
+
+int endpoint_open_receiver(struct endpoint *e)
+{
+	return open_receiver(&e->conf, &e->fd);
 }
 
 /* Makes the kernel drop what arrives at a socket that only sends. */
@@ -146,7 +143,7 @@ static int bind_source(const struct endpoint_conf *c, int fd, unsigned *offset)
 static int open_sender(struct endpoint *e, unsigned mode, unsigned *offset)
 {
 	struct senders *s = &e->senders[mode];
-	struct sock_addr a = { .len = sizeof(a) - sizeof(a.len) };
+	struct sock_addr a = { .len = offsetof(struct sock_addr, len) };
 	int *fd = &s->fd[s->count], rc = open_socket(&e->conf, fd);
 
 	if (!rc)
@@ -198,6 +195,58 @@ int endpoint_open_senders(struct endpoint *e, unsigned mode, struct err *err)
 		return endpoint_fail(&e->conf, rc, err);
 	}
 	return 0;
+}
+
+/* Puts @new in the place of the socket @fd, which workers may be using. */
+static void replace(int fd, int *new)
+{
+	dup3(*new, fd, O_CLOEXEC);
+	fd_close(new);
+}
+
+/* Opens senders of mode @mode again, each on its port. */
+static int move_senders(struct endpoint *e, unsigned mode)
+{
+	struct senders *s = &e->senders[mode];
+
+	for (unsigned i = 0; i < s->count; i++) {
+		struct sock_addr a = e->conf.local;
+		int fd, rc = open_socket(&e->conf, &fd);
+
+		a.in.sin_port = htons(s->port[i]);
+		if (!rc)
+			rc = set_mode(&e->conf, fd, mode);
+		if (!rc && bind(fd, &a.sa, a.len) < 0)
+			rc = -errno;
+		if (rc) {
+			fd_close(&fd);
+			return rc;
+		}
+		replace(s->fd[i], &fd);
+	}
+	return 0;
+}
+
+int endpoint_move(struct endpoint *e, unsigned index)
+{
+	struct sock_addr *local = &e->conf.local, old = *local;
+	int fd, rc;
+
+	if (!sock_addr_is_link_local(local) ||
+	    local->in6.sin6_scope_id == index)
+		return 0;
+	local->in6.sin6_scope_id = index;
+	rc = open_receiver(&e->conf, &fd);
+	for (unsigned mode = 0; mode < SEND_MODES && !rc; mode++)
+		rc = move_senders(e, mode);
+	if (rc) { /* the next try begins anew */
+		fd_close(&fd);
+		*local = old;
+		return rc;
+	}
+	rxq_detach(&e->rx);
+	replace(e->fd, &fd);
+	return rxq_attach(&e->rx);
 }
 
 void endpoint_close_sockets(struct endpoint *e)

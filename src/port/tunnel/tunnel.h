@@ -52,8 +52,8 @@ struct endpoint_conf {
 
 /* What the kernel says about a message. */
 struct endpoint_message {
-	uint32_t size;	/* of each datagram that was put together in it */
-	bool is_marked; /* the outer packet met congestion */
+	uint32_t size; /* of each datagram that was put together in it */
+	uint8_t ecn;   /* that of the outer packet */
 };
 
 struct endpoint {
@@ -117,7 +117,7 @@ struct tunnel {
 	bool takes_gso;	    /* [holder of tx.lock] the kernel cuts datagrams */
 	char dev[IFNAMSIZ]; /* [const] "": by the route */
 	int ifindex;	    /* [ctl -> any, atomic] of dev; 0: none */
-	bool is_member;	    /* [ctl] the group is joined */
+	int joined; /* [ctl] interface that is in the group; 0: none is */
 	struct tunnel *next_followed; /* [ctl] in the list of tunnel_dev.c */
 	uint32_t seq;		      /* [holder of tx.lock] GRE: next number */
 	struct tunnel_out *out;	      /* [const] heap */
@@ -149,6 +149,10 @@ int endpoint_fail(const struct endpoint_conf *c, int rc, struct err *err);
  * @err. */
 int endpoint_open_senders(struct endpoint *e, unsigned mode, struct err *err);
 void endpoint_close_sockets(struct endpoint *e);
+/* Gives an endpoint with a link-local address new sockets when the number of
+ * its interface has become @index: the old ones stay with the old number.
+ * Returns 0 or -errno: nothing has changed. [ctl] */
+int endpoint_move(struct endpoint *e, unsigned index);
 
 void endpoint_show(const struct endpoint *e, struct show *out);
 

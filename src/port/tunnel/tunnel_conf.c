@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "link_events.h"
 #include "types.h"
 
 #define VNI_MAX ((1 << 24) - 1)
@@ -99,19 +100,67 @@ static int read_address(const char *key, const char *text,
 	return 0;
 }
 
-/* A link-local address is one of an interface. */
-static int check_scope(const struct tunnel_conf *c, const char *key,
-		       const struct sock_addr *a, const char *text,
-		       struct err *err)
+/* The interface that an address names is what dev= says. Returns 0 or -EINVAL
+ * with @err. */
+static int read_scope(const char *key, struct sock_addr *a, struct tunnel *t,
+		      struct err *err)
 {
-	if (a->sa.sa_family != AF_INET6 || a->in6.sin6_scope_id || c->dev ||
-	    (!IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr) &&
-	     !IN6_IS_ADDR_MC_LINKLOCAL(&a->in6.sin6_addr)))
+	char text[SOCK_ADDR_TEXT];
+
+	if (!*a->scope)
 		return 0;
+	a->in6.sin6_scope_id = 0; /* each packet names it */
+	if (!*t->dev)
+		memcpy(t->dev, a->scope, sizeof(t->dev));
+	if (!strcmp(t->dev, a->scope))
+		return 0;
+	a->in.sin_port = 0;
+	sock_addr_text(a, text);
+	return err_set(err, -EINVAL,
+		       "%s=%s: another interface is given already: %s", key,
+		       text, t->dev);
+}
+
+/* A link-local address is one of an interface. */
+static int check_scope(const char *key, const struct sock_addr *a,
+		       const struct tunnel *t, struct err *err)
+{
+	struct sock_addr shown = *a;
+	char text[SOCK_ADDR_TEXT];
+
+	if (*t->dev || !sock_addr_is_link_local(a))
+		return 0;
+	shown.in.sin_port = 0;
+	sock_addr_text(&shown, text);
 	return err_set(err, -EINVAL,
 		       "%s=%s: is link-local: name its interface, with "
 		       "dev= or as in %s%%eth0",
 		       key, text, text);
+}
+
+/* Returns an error for what cannot be the address of another host. */
+static int check_remote(const struct sock_addr *a, const char *text,
+			struct err *err)
+{
+	const char *what = NULL;
+
+	if (sock_addr_is_multicast(a))
+		return err_set(
+			err, -EINVAL,
+			"remote=%s: is a multicast group: write group=", text);
+	if (sock_addr_is_any(a))
+		what = "stands for all addresses";
+	else if (a->sa.sa_family == AF_INET &&
+		 a->in.sin_addr.s_addr == INADDR_BROADCAST)
+		what = "is the broadcast address";
+	else if (a->sa.sa_family == AF_INET6 &&
+		 IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
+		what = "is an IPv4 address: write it as one";
+	return what ? err_set(err, -EINVAL,
+			      "remote=%s: %s; must be the address of another "
+			      "host",
+			      text, what)
+		    : 0;
 }
 
 static int read_remotes(const struct tunnel_conf *c, struct tunnel *t,
@@ -134,14 +183,10 @@ static int read_remotes(const struct tunnel_conf *c, struct tunnel *t,
 		int rc = read_address("remote", c->remotes.value[i], &first,
 				      port, &a, err);
 
-		if (rc)
-			return rc;
-		if (sock_addr_is_multicast(&a))
-			return err_set(err, -EINVAL,
-				       "remote=%s: is a multicast group: write "
-				       "group=",
-				       c->remotes.value[i]);
-		rc = check_scope(c, "remote", &a, c->remotes.value[i], err);
+		if (!rc)
+			rc = check_remote(&a, c->remotes.value[i], err);
+		if (!rc)
+			rc = read_scope("remote", &a, t, err);
 		if (rc)
 			return rc;
 		if (peers_is_listed(&t->peers, &a))
@@ -156,29 +201,37 @@ static int read_remotes(const struct tunnel_conf *c, struct tunnel *t,
 static int read_group(const struct tunnel_conf *c, struct tunnel *t,
 		      unsigned port, struct err *err)
 {
-	int rc = 0;
+	int rc;
 
-	if (c->group)
-		rc = read_address("group", c->group, &t->group, port, &t->group,
-				  err);
-	if (!rc && c->group && !sock_addr_is_multicast(&t->group))
+	if (!c->group)
+		return 0;
+	rc = read_address("group", c->group, &t->group, port, &t->group, err);
+	if (!rc && !sock_addr_is_multicast(&t->group))
 		rc = err_set(err, -EINVAL,
 			     "group=%s: is no multicast group: write remote=",
 			     c->group);
-	if (!rc && c->group)
-		rc = check_scope(c, "group", &t->group, c->group, err);
-	if (rc || !c->dev)
-		return rc;
-	strncpy(t->dev, c->dev, sizeof(t->dev) - 1);
-	t->ifindex = (int)if_nametoindex(c->dev);
-	if (!t->ifindex)
-		return err_set(err, -ENODEV,
-			       "dev=%.40s: there is no such interface", c->dev);
-	return 0;
+	return rc ? rc : read_scope("group", &t->group, t, err);
 }
 
-/* Reads our address. That of a member of a group is only the source of what it
- * sends: a socket with an address gets nothing that is sent to the group. */
+/* Finds the interface, when all addresses are read. */
+static int find_dev(struct tunnel *t, struct err *err)
+{
+	int index = *t->dev ? link_index(t->dev) : 0, rc;
+
+	if (index < 0)
+		return err_set(err, index, "dev=%s: %s", t->dev,
+			       index == -ENODEV ? "there is no such interface"
+						: strerror(-index));
+	t->ifindex = index;
+	rc = t->group.len ? check_scope("group", &t->group, t, err) : 0;
+	for (unsigned i = 0; i < t->peers.listed && !rc; i++)
+		rc = check_scope("remote", &t->peers.peer[i].addr, t, err);
+	return rc;
+}
+
+/* Reads our address, the last one of all. That of a member of a group is only
+ * the source of what it sends: a socket with an address gets nothing that is
+ * sent to the group. */
 static int read_local(const struct tunnel_conf *c, struct tunnel *t,
 		      unsigned port, struct sock_addr *local, struct err *err)
 {
@@ -188,16 +241,53 @@ static int read_local(const struct tunnel_conf *c, struct tunnel *t,
 	int rc = read_address("local", is_v6 ? "::" : "0.0.0.0", like, port,
 			      local, err);
 
-	if (rc || !c->local)
+	if (rc)
 		return rc;
+	if (!c->local)
+		return find_dev(t, err);
 	rc = read_address("local", c->local, like, port, local, err);
-	if (is_v6) /* link-local ones need it */
+	if (!rc && sock_addr_is_multicast(local))
+		rc = err_set(err, -EINVAL,
+			     "local=%s: is a multicast group: must be an "
+			     "address of this host",
+			     c->local);
+	if (!rc)
+		rc = read_scope("local", local, t, err);
+	if (!rc)
+		rc = find_dev(t, err);
+	if (!rc)
+		rc = check_scope("local", local, t, err);
+	if (sock_addr_is_link_local(local))
 		local->in6.sin6_scope_id = (uint32_t)t->ifindex;
 	if (rc || !t->group.len)
 		return rc;
 	t->source = *local;
 	return read_address("local", is_v6 ? "::" : "0.0.0.0", like, port,
 			    local, err);
+}
+
+/* What is sent to an address of this host comes to the port that sent it, when
+ * that receives at the address: guests would get their own frames back. */
+static int check_own(const struct tunnel *t, const struct sock_addr *local,
+		     struct err *err)
+{
+	for (unsigned i = 0; i < t->peers.listed; i++) {
+		struct sock_addr a = t->peers.peer[i].addr;
+		char text[SOCK_ADDR_TEXT];
+		bool is_own = sock_addr_is_any(local)
+				      ? link_of_address(&a) > 0
+				      : sock_addr_equal(&a, local);
+
+		a.in.sin_port = 0;
+		sock_addr_text(&a, text);
+		if (is_own)
+			return err_set(err, -EINVAL,
+				       "remote=%s: is an address of this host, "
+				       "where the port receives itself: guests "
+				       "would get their own frames back",
+				       text);
+	}
+	return 0;
 }
 
 static int read_range(const char *text, struct endpoint_conf *where,
@@ -266,6 +356,12 @@ int tunnel_conf_read(const struct tunnel_conf *c, struct tunnel *t,
 
 	*where = (struct endpoint_conf){ .encap = t->encap,
 					 .zero_csum6 = c->udp6zerocsumrx };
+	if (c->dev && strlen(c->dev) >= sizeof(t->dev))
+		return err_set(err, -EINVAL,
+			       "dev=%.40s: is too long for an interface's name",
+			       c->dev);
+	if (c->dev)
+		memcpy(t->dev, c->dev, strlen(c->dev) + 1);
 	t->ttl = (int)c->ttl;
 	t->df = (enum tunnel_df)c->df;
 	rc = read_remotes(c, t, port, err);
@@ -273,6 +369,8 @@ int tunnel_conf_read(const struct tunnel_conf *c, struct tunnel *t,
 		rc = read_group(c, t, port, err);
 	if (!rc)
 		rc = read_local(c, t, port, &where->local, err);
+	if (!rc)
+		rc = check_own(t, &where->local, err);
 	if (!rc && c->srcport)
 		rc = read_range(c->srcport, where, err);
 	if (!rc)

@@ -34,8 +34,8 @@ static struct {
 	struct loop *loop;
 } follow = { .follower.look = on_change };
 
-/* Joins the group of @t on interface @index (0: by the route), or leaves it.
- * Returns 0 or -errno. */
+/* Joins the group of @t on interface @index, or leaves it. Returns 0 or -errno.
+ */
 static int membership(const struct tunnel *t, int index, bool is_member)
 {
 	const struct sock_addr *group = &t->group;
@@ -61,10 +61,32 @@ static int membership(const struct tunnel *t, int index, bool is_member)
 static bool is_shared(const struct tunnel *t)
 {
 	for (const struct tunnel *o = follow.first; o; o = o->next_followed)
-		if (o != t && o->ep == t->ep && o->ifindex == t->ifindex &&
+		if (o != t && o->ep == t->ep && o->joined == t->joined &&
 		    sock_addr_equal(&o->group, &t->group))
 			return true;
 	return false;
+}
+
+static void leave_group(struct tunnel *t)
+{
+	if (t->joined && !is_shared(t))
+		membership(t, t->joined, false);
+	t->joined = 0;
+}
+
+/* Makes the endpoint of @t a member of its group on the interface of dev=, or
+ * else of the route. Returns 0 or -errno. */
+static int join_group(struct tunnel *t)
+{
+	int index = *t->dev ? t->ifindex : link_of_route(&t->group), rc;
+
+	if (index != t->joined)
+		leave_group(t);
+	if (index <= 0)
+		return index ? index : -ENODEV;
+	rc = membership(t, index, true);
+	t->joined = rc ? 0 : index;
+	return rc;
 }
 
 /* Looks the interface of @t up. Returns whether that is done. */
@@ -75,27 +97,22 @@ static bool find_dev(struct tunnel *t)
 	if (index < 0 && index != -ENODEV)
 		return false;
 	index = MAX(index, 0);
-	if (index == t->ifindex)
-		return !tunnel_set_link(t, index);
-	if (t->is_member && !is_shared(t))
-		membership(t, t->ifindex, false);
 	/* No worker may send with 0, which means "by the route". */
-	if (!index)
-		tunnel_set_link(t, false);
+	if (!index && tunnel_set_link(t, false))
+		return false;
 	shm_store(&t->ifindex, index);
-	return !tunnel_set_link(t, index);
+	if (!index)
+		return true;
+	return !endpoint_move(t->ep, (unsigned)index) &&
+	       !tunnel_set_link(t, true);
 }
 
-/* Returns whether @t has all it needs, or waits for an event. */
+/* Examines @t. Returns whether it has all it needs, or waits for an event. */
 static bool examine(struct tunnel *t)
 {
 	if (*t->dev && !find_dev(t))
 		return false;
-	if (!t->group.len)
-		return true;
-	t->is_member =
-		(!*t->dev || t->ifindex) && !membership(t, t->ifindex, true);
-	return t->is_member || *t->dev;
+	return !t->group.len || !join_group(t) || *t->dev;
 }
 
 static void look_again(struct loop_timer *timer)
@@ -123,11 +140,10 @@ static void on_change(struct link_follower *f)
 static int join(struct tunnel *t, struct err *err)
 {
 	char group[SOCK_ADDR_TEXT];
-	int rc = membership(t, t->ifindex, true);
+	int rc = join_group(t);
 
-	t->is_member = !rc;
 	sock_addr_text(&t->group, group);
-	if (rc == -ENODEV && !*t->dev)
+	if ((rc == -ENODEV || rc == -ENETUNREACH) && !*t->dev)
 		return err_set(err, rc,
 			       "group=%s: no interface has a route to it: name "
 			       "one with dev=",
@@ -169,8 +185,7 @@ void tunnel_dev_leave(struct tunnel *t)
 	if (!*at)
 		return;
 	*at = t->next_followed;
-	if (t->group.len && !is_shared(t))
-		membership(t, t->ifindex, false);
+	leave_group(t);
 	if (follow.first)
 		return;
 	loop_timer_disarm(&follow.settle);

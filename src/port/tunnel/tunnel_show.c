@@ -25,6 +25,13 @@ static void use_dev(const struct tunnel *t, int fd)
 
 	if (!t->ifindex)
 		return;
+	if (t->ep->conf.local.sa.sa_family == AF_INET6) {
+		setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &t->ifindex,
+			   sizeof(t->ifindex));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_IF, &index,
+			   sizeof(index));
+		return;
+	}
 	setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &in, sizeof(in));
 	setsockopt(fd, IPPROTO_IP, IP_UNICAST_IF, &index, sizeof(index));
 }
@@ -93,18 +100,24 @@ static void show_session(const struct tunnel *t, struct show *out)
 		show_num(out, "okey", t->conf.tx_session);
 }
 
-static void show_sources(const struct tunnel *t, struct show *out)
+static void show_ports(const struct senders *s, struct show *out)
 {
-	unsigned mode = t->mode | (t->df == DF_SET ? SEND_DF : 0);
-	const struct senders *s = &t->ep->senders[mode];
-
-	show_array(out, "source_ports");
 	for (unsigned i = 0; i < s->count; i++) {
 		char text[8];
 
 		snprintf(text, sizeof(text), "%u", s->port[i]);
 		show_str(out, NULL, text);
 	}
+}
+
+/* df=inherit sends by both sets. */
+static void show_sources(const struct tunnel *t, struct show *out)
+{
+	show_array(out, "source_ports");
+	if (t->df != DF_SET)
+		show_ports(&t->ep->senders[t->mode], out);
+	if (t->df != DF_UNSET)
+		show_ports(&t->ep->senders[t->mode | SEND_DF], out);
 	show_end(out);
 }
 
@@ -118,7 +131,7 @@ void tunnel_show(const struct port *p, struct show *out)
 		show_str(out, "state", "dev is gone");
 	else if (t->group.len)
 		show_str(out, "state",
-			 t->is_member ? "member" : "not in the group");
+			 t->joined ? "member" : "not in the group");
 	if (t->group.len) {
 		show_address(out, "group", &t->group);
 		show_mtu(t, &t->group, out);

@@ -284,8 +284,10 @@ static void send_batch(struct tunnel *t, const struct route *r,
 			note_failure(o, reason, b->count - done);
 			return;
 		}
-		note_failure(o, reason, 1);
-		done++;
+		/* what is too big leaves others of its size no hope */
+		note_failure(o, reason,
+			     reason == DROP_TX_TOO_BIG ? b->count - done : 1);
+		done = reason == DROP_TX_TOO_BIG ? b->count : done + 1;
 	}
 }
 
