@@ -2,8 +2,10 @@
 /* File descriptor helpers, see fd.h. Any thread. */
 #include "fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,7 +13,9 @@
 #include "shm.h"
 
 /* Numbers from here on are not remembered. */
-#define INHERITED_MAX 1024
+#define INHERITED_MAX 65536
+
+#define INHERITED_FEW 1024
 
 /* Descriptors that somebody else has, too, and that a port uses. */
 static bool used[INHERITED_MAX]; /* [any, atomic] */
@@ -47,8 +51,21 @@ static bool inherited[INHERITED_MAX];
 /* Standard input, output and error are not for ports. */
 void fd_note_inherited(void)
 {
-	for (int fd = STDERR_FILENO + 1; fd < INHERITED_MAX; fd++)
-		inherited[fd] = fcntl(fd, F_GETFD) >= 0;
+	DIR *all = opendir("/proc/self/fd");
+	const struct dirent *e;
+
+	if (!all) { /* no /proc: those that a shell can name */
+		for (int fd = STDERR_FILENO + 1; fd < INHERITED_FEW; fd++)
+			inherited[fd] = fcntl(fd, F_GETFD) >= 0;
+		return;
+	}
+	while ((e = readdir(all))) {
+		int fd = (int)strtol(e->d_name, NULL, 10);
+
+		if (fd > STDERR_FILENO && fd < INHERITED_MAX)
+			inherited[fd] = fd != dirfd(all);
+	}
+	closedir(all);
 }
 
 static struct fd_named *offered;

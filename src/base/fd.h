@@ -39,7 +39,7 @@ void fd_use_named(int fd);
  * fd_close(). */
 void fd_note_used(int fd);
 /* Returns whether the socket @fd is in use so under another descriptor; not
- * noted are numbers from 1024 on. For sockets: other files share an inode, as
+ * noted are numbers from 65536 on. For sockets: other files share an inode, as
  * all taps do. */
 bool fd_is_used(int fd);
 /* Returns where they come from, as the end of "a socket ". */

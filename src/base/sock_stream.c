@@ -10,8 +10,8 @@
 
 #include "fd.h"
 
-/* TCP gives up a peer that does not answer: probes after so many seconds of
- * silence, so many apart, and so many of them. */
+/* TCP gives up an idle peer that does not answer: probes after so many seconds
+ * of silence, so many apart, and so many of them. */
 #define PROBE_AFTER 10
 #define PROBE_EVERY 5
 #define PROBES	    3
@@ -57,15 +57,18 @@ int sock_stream_error(int fd)
 	return -error;
 }
 
-int sock_stream_connect(const struct sock_addr *a, bool *is_done)
+int sock_stream_connect(const struct sock_addr *to, bool *is_done)
 {
-	int fd = socket(a->sa.sa_family,
-			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int rc;
+	struct sock_addr a = *to;
+	int rc = sock_addr_resolve(&a), fd;
 
+	if (rc)
+		return rc;
+	fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		    0);
 	if (fd < 0)
 		return -errno;
-	*is_done = !connect(fd, &a->sa, a->len);
+	*is_done = !connect(fd, &a.sa, a.len);
 	if (*is_done)
 		return fd;
 	rc = -errno;
@@ -80,7 +83,6 @@ int sock_stream_connect(const struct sock_addr *a, bool *is_done)
 void sock_stream_tune(int fd, int family)
 {
 	int after = PROBE_AFTER, every = PROBE_EVERY, count = PROBES;
-	unsigned limit_ms = 1000 * (PROBE_AFTER + PROBES * PROBE_EVERY);
 	int on = 1, size = UNIX_BUFFER;
 
 	if (family == AF_UNIX) {
@@ -93,6 +95,18 @@ void sock_stream_tune(int fd, int family)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof(after));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms,
-		   sizeof(limit_ms));
+}
+
+/* TCP_USER_TIMEOUT would also end the connection of a peer that answers that it
+ * has no room. */
+bool sock_stream_is_silent(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t size = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return false;
+	return (info.tcpi_unacked || info.tcpi_probes) &&
+	       info.tcpi_last_ack_recv >
+		       1000 * (PROBE_AFTER + PROBES * PROBE_EVERY);
 }

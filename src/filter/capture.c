@@ -25,6 +25,7 @@
 #include <time.h>
 
 #include "capture_stream.h"
+#include "chain.h"
 #include "fd.h"
 #include "log.h"
 #include "mring.h"
@@ -267,12 +268,14 @@ int capture_start(struct port *p, const struct capture_config *config,
 		  struct err *err)
 {
 	struct capture *c;
-	int fd = config->fd, rc;
+	int fd = config->fd, rc = chain_check_port(p, err);
 
-	if (p->capture) {
+	if (!rc && p->capture)
+		rc = err_set(err, -EBUSY, "port %s is being captured already",
+			     p->name);
+	if (rc) {
 		fd_close(&fd);
-		return err_set(err, -EBUSY, "port %s is being captured already",
-			       p->name);
+		return rc;
 	}
 	rc = capture_create(p->name, config, loop, ended, arg, &c, err);
 	if (rc)

@@ -49,8 +49,9 @@ bool capture_stats(const struct port *p, struct capture_stats *out);
  * The same without a port, for owners that have the frames' place themselves.
  * capture_create() makes a capture that records and does not write yet; @name
  * is for log lines. capture_begin() starts the writing. Both return 0 or -errno
- * with @err. capture_destroy() writes the rest and returns the last numbers; no
- * worker has the capture any more.
+ * with @err. After @ended nothing more is written; the descriptor stays open
+ * until capture_destroy(), which writes the rest and returns the last numbers.
+ * No worker has the capture any more then.
  */
 int capture_create(const char *name, const struct capture_config *config,
 		   struct loop *loop, void (*ended)(void *arg), void *arg,

@@ -8,6 +8,8 @@
  */
 #include "chain.h"
 
+#include <errno.h>
+
 #include "filter.h"
 
 /* The filters that a frame passes: positions from @at up to @end, by @step. */
@@ -67,4 +69,14 @@ void chain_see(const struct filter_chain *c, const struct filter *from,
 {
 	if (n)
 		show_to(c, walk_of(c, from, is_rx), is_rx, frames, n);
+}
+
+int chain_check_port(const struct port *p, struct err *err)
+{
+	if (!p->brings)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "port %s only puts %s into a hub, and no frames pass "
+		       "it: name %s instead",
+		       p->name, p->brings->name, p->brings->name);
 }

@@ -35,4 +35,8 @@ bool chain_take(const struct filter_chain *c, const struct filter *from,
 void chain_see(const struct filter_chain *c, const struct filter *from,
 	       bool is_rx, struct frame *const *frames, unsigned n);
 
+/* Returns 0, or -EINVAL with @err for a hubport with netdev=, which no frames
+ * pass: they pass the port that it brings. [ctl] */
+int chain_check_port(const struct port *p, struct err *err);
+
 #endif

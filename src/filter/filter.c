@@ -64,7 +64,10 @@ static int find_place(const struct port *p, const struct filter_conf *c,
 		      unsigned *at, struct err *err)
 {
 	unsigned count = count_of(p);
+	int rc = chain_check_port(p, err);
 
+	if (rc)
+		return rc;
 	if (count == CHAIN_MAX)
 		return err_set(err, -ENOSPC, "port %s has %u filters already",
 			       p->name, count);

@@ -108,7 +108,7 @@ static void accept_peer(struct peer *p)
 static int prepare(struct peer *p, struct pollfd *fd)
 {
 	uint64_t now = clock_ns();
-	bool has_time = false;
+	bool has_time = false, is_tcp;
 
 	*fd = (struct pollfd){ p->fd, 0, 0 };
 	switch (peer_state(p)) {
@@ -125,7 +125,8 @@ static int prepare(struct peer *p, struct pollfd *fd)
 		else
 			fd->events = p->at < p->fill ? POLLOUT | POLLRDHUP
 						     : POLLRDHUP;
-		break;
+		is_tcp = p->device.addr.sa.sa_family != AF_UNIX;
+		return is_tcp ? SOCK_STREAM_CHECK_MS : -1;
 	case PEER_RETRYING:
 		has_time = true;
 		break;
@@ -185,6 +186,8 @@ static void on_event(struct peer *p, short revents)
 	case PEER_CONNECTED:
 		if (revents)
 			on_connection(p, revents);
+		else if (sock_stream_is_silent(p->fd))
+			peer_end(p, ETIMEDOUT);
 		break;
 	case PEER_RETRYING:
 		if (clock_ns() >= p->due)

@@ -148,3 +148,13 @@ def test_move_under_traffic(up, folder):
     n.send(ether(1, 77, 200))
     assert where.recv()[1] == ether(1, 77, 200)
     assert s.link('n')
+
+
+def test_no_frames_pass_a_hubport_with_netdev(up, folder):
+    s = up('null,id=n', 'hubport,id=h,hubid=1,netdev=n')
+    words = 'port h only puts n into a hub, and no frames pass it: name n'
+    for argv in (('filter', 'add',
+                  f'filter-dump,id=f,netdev=h,file={folder}/f'),
+                 ('capture', 'h', '-w', f'{folder}/c')):
+        done = s.command(*argv, check=False)
+        assert words in done.stderr, done.stderr

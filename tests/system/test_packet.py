@@ -144,7 +144,7 @@ def test_without_descriptors_nothing_is_lost(up):
                f'tap,id=t,ifname={name("tap")}',
                'dgram,id=d,remote.type=inet,remote.port=7,remote.host='
                f'{group},local.type=inet,local.host=192.0.2.1',
-               f'vxlan,id=v,vni=1,remote=192.0.2.2,dev={ours}')
+               f'vxlan,id=v,vni=1,remote=192.0.2.9,dev={ours}')
         sh('ip', 'link', 'set', name('tap'), 'up')
         for port in 'ptdv':
             s.wait_link(port)

@@ -398,3 +398,70 @@ def test_what_came_with_no_request(up, line):
     theirs.close()
     ours.settimeout(3)
     assert ours.recv(1) == b''
+
+
+@pytest.mark.root
+def test_a_tap_with_packet_information(up):
+    """Frames of such a tap have four bytes in front."""
+    s = up('null,id=n')
+    fd = os.open('/dev/net/tun', os.O_RDWR)
+    fcntl.ioctl(fd, TUNSETIFF, struct.pack('16sH22x', name('pi').encode(),
+                                           IFF_TAP))
+    done = port_add(s, f'tap,id=t,fd={fd}', [fd])
+    os.close(fd)
+    assert 'must be opened with IFF_TAP and IFF_NO_PI' in done.stderr
+
+
+@pytest.mark.parametrize('server', ['on', 'off'])
+def test_a_socket_that_is_no_such_server(up, server):
+    s = up('null,id=n')
+    a, b = socket.socketpair()
+    with a, b, socket.create_server(('127.0.0.1', 0)) as listener:
+        fd = (a if server == 'on' else listener).fileno()
+        done = port_add(s, f'stream,id=s,addr.type=fd,addr.str={fd},server='
+                        + server, [fd])
+        assert f'server={server}: the socket' in done.stderr
+
+
+def test_a_datagram_socket_and_its_addresses(up):
+    s = up('null,id=n')
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with a, b, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        done = port_add(s, f'dgram,id=d,local.type=fd,local.str={a.fileno()},'
+                        'remote.type=inet,remote.host=127.0.0.1,'
+                        'remote.port=9', [a.fileno()])
+        assert "remote.host: must be an address of the socket's kind, UNIX" \
+            in done.stderr
+        udp.bind(('127.0.0.1', 0))
+        udp.connect(('127.0.0.1', 9))
+        added(s, f'dgram,id=u,local.type=fd,local.str={udp.fileno()}',
+              udp.fileno())
+        state = s.call('port.show', id='u')['state']
+        assert state['local'] == f'127.0.0.1:{udp.getsockname()[1]}'
+        assert state['remote'] == '127.0.0.1:9'
+
+
+def test_a_pair_whose_other_end_is_closed(up):
+    s = up('vhost-user,id=vm')
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    added(s, f'dgram,id=d,local.type=fd,local.str={a.fileno()}', a.fileno())
+    a.close()
+    b.close()
+    front = s.front('vm')
+    for _ in range(3):
+        front.send(ether(1, BROADCAST))
+    lab.wait_until(lambda: s.stats('d')['tx'][0]['drops'] == {'tx-down': 3},
+                   3, 'drops')
+
+
+def test_large_numbers(up):
+    """Shells and programs with many files may pass such ones."""
+    a, b = socket.socketpair()
+    with a, b:
+        fd = fcntl.fcntl(a.fileno(), fcntl.F_DUPFD, 2000)
+        try:
+            s = up('vhost-user,id=vm',
+                   f'stream,id=s,addr.type=fd,addr.str={fd}', pass_fds=[fd])
+        finally:
+            os.close(fd)
+        assert s.link('s')

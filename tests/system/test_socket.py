@@ -473,7 +473,8 @@ LINES = [
     ('dgram,id=a,local.type=fd', 'local.str'),
     ('dgram,id=a,local.type=inet,local.port=1,local.path=/x', 'local.path'),
     ('dgram,id=a,local.type=unix,local.path=/tmp/none,remote.type=inet,'
-     'remote.host=127.0.0.1,remote.port=1', 'one kind'),
+     'remote.host=127.0.0.1,remote.port=1',
+     'remote.host: must be of the same kind as the local address'),
     ('dgram,id=a,remote.type=inet,remote.host=1.2.3.4', 'remote.port'),
     ('dgram,id=a,remote.type=inet,remote.host=230.0.0.1,remote.port=1,'
      'local.type=inet,local.host=::1', 'IPv4'),
@@ -481,9 +482,11 @@ LINES = [
      'find an interface with 192.0.2.99'),
     ('socket,id=a,mcast=230.0.0.1:0,localaddr=127.0.0.1', 'port 0'),
     ('socket,id=a,udp=127.0.0.1:0,localaddr=127.0.0.1:1234', 'port 0'),
-    ('socket,id=a,udp=127.0.0.1:1234,localaddr=127.0.0.1:1234', 'the same'),
+    ('socket,id=a,udp=127.0.0.1:1234,localaddr=127.0.0.1:1234',
+     'udp: must not be the address that the port itself receives at'),
     ('dgram,id=a,local.type=unix,local.path=/tmp/none,remote.type=unix,'
-     'remote.path=/tmp/none', 'the same'),
+     'remote.path=/tmp/none',
+     'remote.path: must not be the address that the port itself'),
 ]
 
 

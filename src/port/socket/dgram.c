@@ -117,6 +117,8 @@ static void dgram_show(const struct port *p, struct show *out)
 	dgram_group_show(d, out);
 	if (!d->link.has_remote)
 		show_str(out, "remote", "none, so all frames are dropped");
+	if (d->link.fd >= 0)
+		show_num(out, "socket_drops", sock_drops(d->link.fd));
 	if (d->link.own.len)
 		show_address(out, "sends_from", &d->link.own);
 	if (d->link.encap && d->link.encap->show)
@@ -245,9 +247,12 @@ static int read_local(const struct dgram_conf *c, struct dgram_setup *setup,
 		setup->remote.len && sock_addr_is_multicast(&setup->remote);
 	int type;
 
-	setup->key = c->local.type == SOCKET_UNIX ? "local.path" : "local.host";
+	setup->key = setup->local_key =
+		c->local.type == SOCKET_UNIX ? "local.path" : "local.host";
+	setup->remote_key =
+		c->remote.type == SOCKET_UNIX ? "remote.path" : "remote.host";
 	if (has_group)
-		setup->key = "remote.host";
+		setup->key = setup->remote_key;
 	if (!c->local.given && has_group)
 		return 0;
 	if (c->local.given && c->local.type == SOCKET_FD) {
@@ -279,7 +284,9 @@ static int create(const struct port_env *env, const struct port_conf *common,
 		  const void *conf_, struct port **out, struct err *err)
 {
 	const struct dgram_conf *c = conf_;
-	struct dgram_setup setup = { .type = &port_dgram_type, .fd = -1 };
+	struct dgram_setup setup = { .type = &port_dgram_type,
+				     .loops = true,
+				     .fd = -1 };
 	int rc = check_end(&c->local, "local", err);
 
 	if (!rc)

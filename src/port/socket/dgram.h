@@ -115,12 +115,10 @@ int dgram_sock_new(int family, int type, int protocol, int *fd);
 int dgram_sock_fail(const struct sock_addr *a, const char *key,
 		    const char *what, int rc, struct err *err);
 
-/* Returns the number of the interface that has address @a, 0 for no address, or
- * -ENODEV, or another -errno when it cannot be found out. [ctl] */
-int dgram_interface_of(const struct sock_addr *a);
 /* Opens the sockets of a port whose remote address is a multicast group.
  * Returns 0 or -errno with @err. [ctl] */
-int dgram_group_open(struct dgram_port *d, const char *key, struct err *err);
+int dgram_group_open(struct dgram_port *d, const struct dgram_setup *setup,
+		     struct err *err);
 /* From now on the port follows its interface, if it is in a group. Returns 0 or
  * -errno. dgram_group_leave() is due in both cases. [ctl] */
 int dgram_group_follow(struct dgram_port *d);

@@ -13,7 +13,6 @@
  * not do.
  */
 #include <errno.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,34 +30,6 @@
 static int scope_of(const struct sock_addr *a)
 {
 	return a->sa.sa_family == AF_INET6 ? (int)a->in6.sin6_scope_id : 0;
-}
-
-int dgram_interface_of(const struct sock_addr *a)
-{
-	struct ifaddrs *all, *i;
-	struct sock_addr one = *a;
-	int found = -ENODEV;
-
-	if (!a->len)
-		return 0;
-	if (scope_of(a))
-		return scope_of(a);
-	if (getifaddrs(&all) < 0)
-		return -errno;
-	one.in.sin_port = 0; /* at the same place in both families */
-	for (i = all; i && found < 0; i = i->ifa_next) {
-		struct sock_addr its = { 0 };
-
-		if (!i->ifa_addr || i->ifa_addr->sa_family != a->sa.sa_family)
-			continue;
-		memcpy(&its.sa, i->ifa_addr,
-		       a->sa.sa_family == AF_INET6 ? sizeof(its.in6)
-						   : sizeof(its.in));
-		if (sock_addr_equal(&its, &one))
-			found = link_index(i->ifa_name);
-	}
-	freeifaddrs(all);
-	return found;
 }
 
 /* Makes @fd a member of the group on interface @index; 0: on the one that the
@@ -108,7 +79,7 @@ static int open_sender(struct dgram_link *l, const struct sock_addr *local,
 				sizeof(in));
 	if (rc < 0 || connect(l->out_fd, &l->remote.sa, l->remote.len) < 0)
 		return -errno;
-	l->own.len = sizeof(l->own) - sizeof(l->own.len);
+	l->own.len = offsetof(struct sock_addr, len);
 	if (getsockname(l->out_fd, &l->own.sa, &l->own.len) < 0)
 		return -errno;
 	l->remote.len = 0; /* the socket is connected */
@@ -157,34 +128,35 @@ static int open_sockets(struct dgram_port *d, int index, struct err *err)
  * -errno when it cannot be found out. */
 static int find_interface(const struct dgram_group *g)
 {
-	int index = *g->name ? link_index(g->name) : dgram_interface_of(&g->at);
+	int index = *g->name ? link_index(g->name) : link_of_address(&g->at);
 
 	return index == -ENODEV ? 0 : index;
 }
 
-int dgram_group_open(struct dgram_port *d, const char *key, struct err *err)
+int dgram_group_open(struct dgram_port *d, const struct dgram_setup *setup,
+		     struct err *err)
 {
 	struct dgram_group *g = &d->group;
-	int index = dgram_interface_of(&d->local), rc;
+	int index = link_of_address(&d->local), rc;
 
-	g->key = key;
+	g->key = setup->remote_key;
 	if (d->local.len && d->local.sa.sa_family != d->remote.sa.sa_family)
 		return err_set(err, -EINVAL,
 			       "%s: the group and the local address must both "
 			       "be IPv4 or both IPv6",
-			       key);
+			       setup->local_key);
 	if (!index)
 		index = scope_of(&d->remote);
 	if (index < 0)
-		return dgram_sock_fail(&d->local, key, "find an interface with",
-				       index, err);
+		return dgram_sock_fail(&d->local, setup->local_key,
+				       "find an interface with", index, err);
 	rc = open_sockets(d, index, err);
 	if (rc)
 		return rc;
 	/* By the route: the interface is that of the sender's address. */
 	g->at = d->local.len ? d->local : d->link.own;
 	if (!index)
-		index = dgram_interface_of(&g->at);
+		index = link_of_address(&g->at);
 	if (scope_of(&g->at) || scope_of(&d->remote))
 		if_indextoname((unsigned)index, g->name);
 	g->index = MAX(index, 0);
@@ -196,6 +168,7 @@ static void take_down(struct dgram_port *d)
 	port_set_txqs(&d->port, NULL, 0, 0);
 	rxq_detach(&d->link.rx);
 	dgram_sock_close(d);
+	d->link.own.len = 0;
 	d->group.index = 0;
 }
 

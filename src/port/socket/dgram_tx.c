@@ -115,6 +115,7 @@ enum drop_reason sock_drop_reason(int error)
 		return DROP_TX_TOO_BIG;
 	case ECONNREFUSED: /* UNIX: nobody has the socket file open */
 	case ENOENT:
+	case ENOTCONN: /* UNIX: the other end of a pair is closed */
 	case ENETUNREACH:
 	case EHOSTUNREACH:
 	case ENETDOWN:

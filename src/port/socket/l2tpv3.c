@@ -209,6 +209,10 @@ static int create(const struct port_env *env, const struct port_conf *common,
 	struct dgram_setup setup = {
 		.type = &port_l2tpv3_type,
 		.key = "src",
+		.local_key = "src",
+		.remote_key = "dst",
+		.loops = c->udp || !c->has_rxsession ||
+			 c->rxsession == c->txsession,
 		.fd = -1,
 		.socket_type = c->udp ? SOCK_DGRAM : SOCK_RAW,
 		.protocol = c->udp ? 0 : PROTOCOL,

@@ -26,7 +26,6 @@
 #include "workers.h"
 
 #define MAX_QUEUES 16
-#define BUFFER	   (4 << 20) /* the kernel may grant less */
 #define TAG_SIZE   4
 /* Kernels before 6.2 do not know UDP segmentation here. */
 #define OFFLOADS (OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_ECN)
@@ -180,7 +179,12 @@ static void packet_show(const struct port *p, struct show *out)
 {
 	const struct packet_port *k = to_packet(p);
 
+	uint64_t drops = 0;
+
 	iface_show(&k->iface, out);
+	for (unsigned i = 0; i < k->count; i++)
+		drops += k->q[i]->fd >= 0 ? sock_drops(k->q[i]->fd) : 0;
+	show_num(out, "socket_drops", drops);
 	show_flag(out, "gro", k->count && k->q[0]->rx.wants_gro);
 }
 
@@ -207,10 +211,9 @@ static int set_up(int fd, unsigned index, bool promisc)
 {
 	struct packet_mreq member = { .mr_ifindex = (int)index,
 				      .mr_type = PACKET_MR_PROMISC };
-	int size = BUFFER, rc;
+	int rc;
 
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	sock_set_buffers(fd);
 	rc = set_option(fd, PACKET_AUXDATA, 1);
 	if (!rc)
 		rc = set_option(fd, PACKET_VNET_HDR, 1);
@@ -232,7 +235,7 @@ static void drain(int fd)
 {
 	char head[VNET_HDR_MAX]; /* with less, the kernel says EINVAL */
 
-	for (unsigned i = 0; i < BUFFER / ETH_HLEN; i++)
+	for (unsigned i = 0; i < SOCK_BUFFER / ETH_HLEN; i++)
 		if (recv(fd, head, sizeof(head), MSG_DONTWAIT) < 0 &&
 		    errno == EAGAIN)
 			break;
@@ -278,6 +281,16 @@ static int open_socket(const struct packet_port *k, int *group, int *out)
 	return rc;
 }
 
+static const char *why(const struct packet_port *k, int rc)
+{
+	if (rc == -EPERM)
+		return "packet sockets need CAP_NET_RAW: run as root";
+	if (rc == -EINVAL && k->count > 1)
+		return "with queues=N this kernel wants the interface up: "
+		       "`ip link set` it up, or leave queues= away";
+	return strerror(-rc);
+}
+
 static int open_sockets(struct iface *i, struct err *err)
 {
 	struct packet_port *k = of_iface(i);
@@ -297,10 +310,7 @@ static int open_sockets(struct iface *i, struct err *err)
 	if (!rc)
 		return 0;
 	close_sockets(i);
-	return err_set(err, rc, "ifname=%s: %s", i->name,
-		       rc == -EPERM ? "packet sockets need CAP_NET_RAW: run as "
-				      "root"
-				    : strerror(-rc));
+	return err_set(err, rc, "ifname=%s: %s", i->name, why(k, rc));
 }
 
 static int set_link(struct iface *i, bool is_up)

@@ -52,8 +52,12 @@ static int create_dgram(const struct port_env *env,
 			const struct socket_conf *c, struct port **out,
 			struct err *err)
 {
+	const char *key = c->udp ? "udp" : "mcast";
 	struct dgram_setup setup = { .type = &port_socket_type,
-				     .key = c->udp ? "udp" : "mcast",
+				     .key = key,
+				     .local_key = "localaddr",
+				     .remote_key = key,
+				     .loops = true,
 				     .fd = -1 };
 	int rc = sock_addr_host_port(&setup.remote, setup.key,
 				     c->udp ? c->udp : c->mcast, err);
@@ -99,6 +103,7 @@ static int create_passed(const struct port_env *env,
 	return dgram_create(env, common,
 			    &(struct dgram_setup){ .type = &port_socket_type,
 						   .key = "fd",
+						   .loops = true,
 						   .fd = fd },
 			    out, err);
 }

@@ -26,7 +26,7 @@ struct stream_setup {
 	const char *key;       /* option that error texts name */
 	struct sock_addr addr; /* where to listen or connect; of an fd: none */
 	int fd;		       /* taken over on success; -1: none */
-	bool server;
+	bool server, server_given;
 	uint32_t reconnect_ms; /* first delay; 0: never */
 };
 
@@ -61,7 +61,9 @@ struct dgram_encap {
 /* What a datagram port shall do; borrowed during dgram_create(). */
 struct dgram_setup {
 	const struct port_type *type;
-	const char *key;	 /* option that error texts name */
+	/* options that error texts name: of the socket, and of addresses */
+	const char *key, *local_key, *remote_key;
+	bool loops; /* the port would take what it sends if that came back */
 	struct sock_addr local;	 /* len 0: none given */
 	struct sock_addr remote; /* receiver of all frames; len 0: the one that
 				  * @fd is connected to, if any */
@@ -75,6 +77,13 @@ struct dgram_setup {
 int dgram_create(const struct port_env *env, const struct port_conf *common,
 		 const struct dgram_setup *setup, struct port **out,
 		 struct err *err);
+
+/* Sets large socket buffers; the kernel may grant less. */
+void sock_set_buffers(int fd);
+#define SOCK_BUFFER (4 << 20)
+/* Returns how many datagrams the kernel has dropped at socket @fd, for which
+ * the buffer had no room. */
+uint32_t sock_drops(int fd);
 
 /* Returns whether the datagram socket @fd has no more datagrams: @got is the
  * result of recvmmsg(), @error its errno. *@errors counts the errors in a row.

@@ -18,7 +18,7 @@ struct stream_conf {
 	bool type_given, server;
 	char *host, *port, *path, *str;
 	uint32_t reconnect, reconnect_ms;
-	bool reconnect_given, reconnect_ms_given;
+	bool server_given, reconnect_given, reconnect_ms_given;
 };
 
 #define AT(member) .offset = offsetof(struct stream_conf, member)
@@ -55,6 +55,7 @@ static const struct opt_row stream_rows[] = {
 	{ .key = "server",
 	  .kind = OPT_BOOL,
 	  AT(server),
+	  .set_offset = offsetof(struct stream_conf, server_given),
 	  .def = "off",
 	  .help = "listen for the peer; off: connect to it" },
 	{ .key = "reconnect",
@@ -131,9 +132,12 @@ int stream_create(const struct port_env *env, const struct port_conf *common,
 	struct stream_port *s = calloc(1, sizeof(*s));
 	int rc;
 
-	if (!s || stream_link_init(&s->link, &s->port)) {
-		free(s);
+	if (!s)
 		return err_set(err, -ENOMEM, "out of memory");
+	rc = stream_link_init(&s->link, &s->port);
+	if (rc) {
+		free(s);
+		return err_set(err, rc, "%s: %s", setup->key, strerror(-rc));
 	}
 	s->loop = env->loop;
 	s->key = setup->key;
@@ -205,6 +209,7 @@ static int create(const struct port_env *env, const struct port_conf *common,
 		.key = "addr.path",
 		.fd = -1,
 		.server = c->server,
+		.server_given = c->server_given,
 		.reconnect_ms = c->reconnect_ms_given ? c->reconnect_ms
 						      : c->reconnect * 1000,
 	};

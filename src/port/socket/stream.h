@@ -89,6 +89,7 @@ struct stream_port {
 	struct unix_listener listener; /* its path is NULL for TCP */
 	struct loop_watch listen_watch, connect_watch, news, writable;
 	struct loop_timer timer;
+	struct loop_timer silence; /* TCP: asks whether the peer answers */
 	struct retry retry;
 	uint64_t since_ms, connections;
 	struct sock_addr peer;

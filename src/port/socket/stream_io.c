@@ -254,6 +254,8 @@ bool stream_link_flush(struct stream_link *l)
 
 int stream_link_init(struct stream_link *l, struct port *p)
 {
+	int rc = 0;
+
 	l->rx = (struct rxq){ .port = p, .can_hold = true, .event_fd = -1 };
 	l->tx = (struct txq){ .port = p };
 	l->fd = -1;
@@ -264,10 +266,13 @@ int stream_link_init(struct stream_link *l, struct port *p)
 		l->room = NULL;
 	l->out = calloc(STREAM_TX_IOV, sizeof(*l->out));
 	l->rest = malloc(STREAM_LEN + FRAME_MAX + FRAME_HEADROOM);
-	if (l->news_fd >= 0 && l->room && l->out && l->rest)
-		return 0;
-	stream_link_fini(l);
-	return -ENOMEM;
+	if (l->news_fd < 0)
+		rc = l->news_fd;
+	else if (!l->room || !l->out || !l->rest)
+		rc = -ENOMEM;
+	if (rc)
+		stream_link_fini(l);
+	return rc;
 }
 
 void stream_link_fini(struct stream_link *l)

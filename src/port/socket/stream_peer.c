@@ -29,7 +29,7 @@
 static bool is_aborted(int fd)
 {
 	struct sock_addr a;
-	socklen_t len = sizeof(a) - sizeof(a.len);
+	socklen_t len = offsetof(struct sock_addr, len);
 
 	return getpeername(fd, &a.sa, &len) < 0 && errno == ENOTCONN;
 }
@@ -69,46 +69,49 @@ static void go_on(struct stream_port *s, bool was_short)
 	wait_ms(s, retry_take(&s->retry));
 }
 
-static void say_end(struct stream_port *s)
-{
-	uint64_t end = shm_load(&s->link.end);
-	uint32_t detail = (uint32_t)(end >> 32);
-
-	switch ((enum stream_end)(uint32_t)end) {
-	case STREAM_ERROR:
-		snprintf(s->reason, sizeof(s->reason), "%s",
-			 strerror((int)detail));
-		return;
-	case STREAM_NONSENSE:
-		snprintf(s->reason, sizeof(s->reason),
-			 "the peer sent a frame length of %u bytes, at most %u "
-			 "is possible",
-			 (unsigned)detail, STREAM_FRAME_MAX);
-		return;
-	default:
-		snprintf(s->reason, sizeof(s->reason), "closed by the peer");
-	}
-}
-
 /* Takes the connection from the workers and closes it. */
 static void disconnect(struct stream_port *s)
 {
 	loop_watch_remove(&s->writable);
+	loop_timer_disarm(&s->silence);
 	port_set_txqs(&s->port, NULL, 0, 0);
 	rxq_detach(&s->link.rx);
 	fd_close(&s->fd);
 	s->peer.len = 0;
 }
 
-static void end_connection(struct stream_port *s)
+static void end_connection(struct stream_port *s, const char *why)
 {
 	bool was_short = retry_ended(&s->retry, loop_now_ms() - s->since_ms);
 
-	say_end(s);
+	snprintf(s->reason, sizeof(s->reason), "%s", why);
 	disconnect(s);
 	log_limited(&s->log, LOG_LEVEL_INFO, "port=%s: disconnected: %s",
 		    s->port.name, s->reason);
 	go_on(s, was_short);
+}
+
+/* A worker has found the end of the connection. */
+static void end_by_worker(struct stream_port *s)
+{
+	char text[sizeof(s->reason)];
+	uint64_t end = shm_load(&s->link.end);
+	uint32_t detail = (uint32_t)(end >> 32);
+
+	switch ((enum stream_end)(uint32_t)end) {
+	case STREAM_ERROR:
+		end_connection(s, strerror((int)detail));
+		return;
+	case STREAM_NONSENSE:
+		snprintf(text, sizeof(text),
+			 "the peer sent a frame length of %u bytes, at most %u "
+			 "is possible",
+			 (unsigned)detail, STREAM_FRAME_MAX);
+		end_connection(s, text);
+		return;
+	default:
+		end_connection(s, "closed by the peer");
+	}
 }
 
 static void on_writable(struct loop_watch *w, uint32_t events)
@@ -130,10 +133,21 @@ static void on_news(struct loop_watch *w, uint32_t events)
 	if (s->state != STREAM_CONNECTED)
 		return;
 	if (shm_load(&s->link.end) != STREAM_OPEN)
-		end_connection(s);
+		end_by_worker(s);
 	else if (!s->writable.loop && !stream_link_flush(&s->link))
 		loop_watch_add(s->loop, &s->writable, s->fd, EPOLLOUT,
 			       on_writable);
+}
+
+static void on_silence_timer(struct loop_timer *t)
+{
+	struct stream_port *s = container_of(t, struct stream_port, silence);
+
+	if (sock_stream_is_silent(s->fd))
+		end_connection(s, strerror(ETIMEDOUT));
+	else
+		loop_timer_arm(s->loop, t, SOCK_STREAM_CHECK_MS,
+			       on_silence_timer);
 }
 
 /* Gives the connection s->fd to the workers. Returns 0 or -errno; s->fd is
@@ -143,7 +157,7 @@ static int begin_connection(struct stream_port *s)
 	struct txq *tx = &s->link.tx;
 	int rc;
 
-	s->peer.len = sizeof(s->peer) - sizeof(s->peer.len);
+	s->peer.len = offsetof(struct sock_addr, len);
 	if (getpeername(s->fd, &s->peer.sa, &s->peer.len) < 0) {
 		rc = -errno;
 		goto fail;
@@ -157,6 +171,9 @@ static int begin_connection(struct stream_port *s)
 		goto fail;
 	s->state = STREAM_CONNECTED;
 	s->since_ms = loop_now_ms();
+	if (s->peer.sa.sa_family != AF_UNIX)
+		loop_timer_arm(s->loop, &s->silence, SOCK_STREAM_CHECK_MS,
+			       on_silence_timer);
 	s->connections++;
 	s->said_waiting = false;
 	log_limited(&s->log, LOG_LEVEL_INFO, "port=%s: connected",
@@ -293,12 +310,17 @@ static int open_client(struct stream_port *s, struct err *err)
 }
 
 /* A listening descriptor makes a server. */
-static int open_passed(struct stream_port *s, int fd, struct err *err)
+static int open_passed(struct stream_port *s, const struct stream_setup *setup,
+		       struct err *err)
 {
-	int listens = 0, rc;
+	int listens = 0, fd = setup->fd, rc;
 	socklen_t size = sizeof(listens);
 
 	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+	if (setup->server_given && setup->server != (listens != 0))
+		return err_set(err, -EINVAL, "server=%s: the socket %s",
+			       setup->server ? "on" : "off",
+			       listens ? "listens" : "does not listen");
 	s->server = listens;
 	if (listens) {
 		fd_use_named(fd);
@@ -330,7 +352,10 @@ int stream_peer_open(struct stream_port *s, const struct stream_setup *setup,
 	if (rc)
 		return err_set(err, rc, "%s: %s", s->key, strerror(-rc));
 	if (setup->fd >= 0)
-		return open_passed(s, setup->fd, err);
+		return open_passed(s, setup, err);
+	rc = sock_addr_check_scope(&setup->addr, s->key, err);
+	if (rc)
+		return rc;
 	return s->server ? open_server(s, err) : open_client(s, err);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "tap.h"
@@ -254,13 +255,25 @@ static const struct port_ops tap_ops = {
 	.show = tap_show,
 };
 
-static int create_scripts(struct tap_port *t, const struct tap_setup *setup)
+static int create_scripts(struct tap_port *t, const struct tap_setup *setup,
+			  struct err *err)
 {
+	const struct {
+		const char *key, *path;
+	} script[] = { { "script", setup->script },
+		       { "downscript", setup->downscript } };
+
 	if (!setup->script && !setup->downscript)
 		return 0;
+	/* When the second one is due there is nobody to tell. */
+	for (unsigned i = 0; i < ARRAY_SIZE(script); i++)
+		if (script[i].path && access(script[i].path, X_OK) < 0)
+			return err_set(err, -errno, "%s=%s: cannot run it: %s",
+				       script[i].key, script[i].path,
+				       strerror(errno));
 	t->scripts = tap_scripts_create(t->loop, t->port.name, setup->script,
 					setup->downscript);
-	return t->scripts ? 0 : -ENOMEM;
+	return t->scripts ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
 /* Starts what the interface waits for, or else the port. */
@@ -272,17 +285,18 @@ static int start(struct tap_port *t, const struct tap_setup *setup,
 	t->follower.concerns = concerns;
 	t->follower.look = examine;
 	rc = link_events_follow(&t->follower, t->loop);
-
-	if (!rc && setup->helper) {
+	if (rc)
+		return err_set(err, rc, "cannot follow interfaces: %s",
+			       strerror(-rc));
+	if (setup->helper) {
 		t->state = TAP_HELPER;
 		return tap_helper_begin(t, setup->helper, setup->bridge, err);
 	}
-	if (!rc && tap_scripts_have_up(t->scripts)) {
+	if (tap_scripts_have_up(t->scripts)) {
 		t->state = TAP_SCRIPT;
 		return tap_scripts_begin(t->scripts, t, err);
 	}
-	if (!rc)
-		rc = tap_start(t);
+	rc = tap_start(t);
 	return rc ? err_set(err, rc, "interface %s: %s", t->tap.name,
 			    strerror(-rc))
 		  : 0;
@@ -305,11 +319,11 @@ int tap_port_create(const struct port_env *env, const struct port_conf *common,
 	rc = port_init(&t->port, env, setup->type, &tap_ops, common, count);
 	if (!rc)
 		rc = create_queues(t, count);
-	if (!rc)
-		rc = create_scripts(t, setup);
-	if (rc) {
+	if (rc)
 		err_set(err, rc, "%s", strerror(-rc));
-	} else {
+	else
+		rc = create_scripts(t, setup, err);
+	if (!rc) {
 		set_gro(t, setup->gro);
 		rc = start(t, setup, err);
 	}

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 
 #include "fd.h"
+#include "link_events.h"
 #include "macvtap.h"
 #include "tap_linux.h"
 
@@ -27,6 +28,37 @@ static bool is_same_address(int a, int b)
 	       !memcmp(x.ifr_hwaddr.sa_data, y.ifr_hwaddr.sa_data, 6);
 }
 
+/* Returns a number that /sys knows of interface @name, or -1. */
+static long read_sys(const char *name, const char *what)
+{
+	char path[80], text[32];
+	bool is_read;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, what);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	is_read = fgets(text, sizeof(text), f) != NULL;
+	fclose(f);
+	return is_read ? strtol(text, NULL, 0) : -1;
+}
+
+/* Returns whether the tap's frames have the kernel's packet information in
+ * front, as far as that can be found out. TUNGETIFF has the bit of IFF_NO_PI
+ * also for IFF_NOFILTER, so the flags in /sys count, if they are of our
+ * interface. */
+static bool has_packet_info(int fd, const char *name)
+{
+	long flags;
+
+	if (!tap_if_is_local(fd, name) ||
+	    read_sys(name, "ifindex") != link_index(name))
+		return false;
+	flags = read_sys(name, "tun_flags");
+	return flags >= 0 && !(flags & IFF_NO_PI);
+}
+
 int tap_if_add_queue(struct tap_if *t, const char *what, int fd,
 		     struct err *err)
 {
@@ -35,7 +67,8 @@ int tap_if_add_queue(struct tap_if *t, const char *what, int fd,
 
 	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
 		return err_set(err, -EINVAL, "%s is no open tap", what);
-	if (!(ifr.ifr_flags & IFF_TAP) || !(ifr.ifr_flags & IFF_NO_PI))
+	if (!(ifr.ifr_flags & IFF_TAP) || !(ifr.ifr_flags & IFF_NO_PI) ||
+	    has_packet_info(fd, ifr.ifr_name))
 		return err_set(err, -EINVAL,
 			       "%s must be opened with IFF_TAP and IFF_NO_PI",
 			       what);
