@@ -15,7 +15,6 @@ static void test_good(void **state)
 	} cases[] = {
 		{ "127.0.0.1:1", "127.0.0.1:1", false },
 		{ "localhost:65535", "127.0.0.1:65535", false },
-		{ ":0", "0.0.0.0:0", false },
 		{ "[::1]:80", "[::1]:80", false },
 		{ "::1:80", "[::1]:80", false },
 		{ "[::]:80", "[::]:80", false },
@@ -75,6 +74,43 @@ static void test_bad(void **state)
 	}
 }
 
+/* With port 0 the host stands alone, as options name it. */
+static void test_without_port(void **state)
+{
+	static const char *const hosts[] = { "0.0.0.0", "192.0.2.1", "::1",
+					     "fe80::1%lo" };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(hosts); i++) {
+		char text[SOCK_ADDR_TEXT];
+		struct sock_addr a;
+		struct err err;
+
+		assert_int_equal(
+			sock_addr_inet(&a, "k", hosts[i], "p", "0", &err), 0);
+		sock_addr_text(&a, text);
+		assert_string_equal(text, hosts[i]);
+	}
+}
+
+/* The interface of a scope is looked up by its name at each use. */
+static void test_resolve(void **state)
+{
+	struct sock_addr a;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(sock_addr_inet(&a, "k", "fe80::1%lo", "p", "1", &err),
+			 0);
+	a.in6.sin6_scope_id = 12345;
+	assert_int_equal(sock_addr_resolve(&a), 0);
+	assert_int_equal(a.in6.sin6_scope_id, 1);
+	strcpy(a.scope, "nowhere0");
+	assert_int_equal(sock_addr_resolve(&a), -ENODEV);
+	assert_int_equal(sock_addr_inet(&a, "k", "::1", "p", "1", &err), 0);
+	assert_int_equal(sock_addr_resolve(&a), 0);
+}
+
 static void test_unix_path(void **state)
 {
 	char path[110], text[SOCK_ADDR_TEXT];
@@ -99,6 +135,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_without_port),
+		cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_unix_path),
 	};
 

@@ -207,6 +207,7 @@ void vduse_queues_forget(struct vduse_port *v)
 {
 	for (unsigned i = 0; i < VDUSE_QUEUES; i++) {
 		v->queue[i].has_position = false;
+		v->queue[i].position = (struct vq_position){ 0 };
 		v->queue[i].is_irq_lost = false;
 	}
 }
