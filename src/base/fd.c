@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -133,6 +135,33 @@ const char *fd_named_from(void)
 {
 	return offered ? "that came along with the request"
 		       : "that `ringway up` was started with";
+}
+
+unsigned fd_of_message(struct msghdr *m, int *fd, unsigned max, bool *is_lost)
+{
+	unsigned count = 0;
+	struct cmsghdr *c;
+
+	*is_lost = m->msg_flags & MSG_CTRUNC;
+	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(*fd);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int one;
+
+			memcpy(&one, CMSG_DATA(c) + i * sizeof(one),
+			       sizeof(one));
+			if (count < max) {
+				fd[count++] = one;
+			} else {
+				close(one);
+				*is_lost = true;
+			}
+		}
+	}
+	return count;
 }
 
 int fd_eventfd(void)

@@ -45,6 +45,12 @@ bool fd_is_used(int fd);
 /* Returns where they come from, as the end of "a socket ". */
 const char *fd_named_from(void);
 
+/* Stores the descriptors that came with @m (SCM_RIGHTS), at most @max, and
+ * returns how many. Closes further ones; *@is_lost is set when there were some,
+ * or when the kernel dropped some. */
+struct msghdr;
+unsigned fd_of_message(struct msghdr *m, int *fd, unsigned max, bool *is_lost);
+
 /* Returns a new eventfd, non-blocking and close-on-exec, or -errno. */
 int fd_eventfd(void);
 

@@ -37,7 +37,7 @@ static void look_at_changed(void)
 	}
 }
 
-/* Marks the followers of interface @index; 0: all. */
+/* Both mark the followers of interface @index; 0: all. */
 static void mark_changed(unsigned index)
 {
 	for (struct link_follower *f = follow.first; f; f = f->next)
@@ -48,7 +48,8 @@ static void mark_changed(unsigned index)
 static void mark_deleted(unsigned index)
 {
 	for (struct link_follower *f = follow.first; f; f = f->next)
-		f->was_deleted |= !f->concerns || f->concerns(f, index);
+		f->was_deleted |=
+			!index || !f->concerns || f->concerns(f, index);
 }
 
 /* Both messages have the number of the interface at the same place. */
@@ -91,9 +92,10 @@ static void on_events(struct loop_watch *w, uint32_t events)
 	while ((n = recv(w->fd, buf, sizeof(buf), 0)) != 0) {
 		if (n > 0)
 			take_messages(buf, (size_t)n);
-		else if (errno == ENOBUFS) /* events were lost */
+		else if (errno == ENOBUFS) { /* events were lost */
+			mark_deleted(0);
 			mark_changed(0);
-		else if (errno != EINTR)
+		} else if (errno != EINTR)
 			break;
 	}
 	look_at_changed();

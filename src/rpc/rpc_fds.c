@@ -20,23 +20,16 @@ static void keep(struct rpc_fds *f, int fd)
 	++*f->total;
 }
 
+/* The kernel passes only as many as RLIMIT_NOFILE leaves room for. */
 void rpc_fds_keep(struct rpc_fds *f, struct msghdr *msg)
 {
-	struct cmsghdr *cm;
+	bool is_lost;
+	int fd[RPC_MAX_FDS];
+	unsigned n = fd_of_message(msg, fd, RPC_MAX_FDS, &is_lost);
 
-	/* The kernel passes only as many as RLIMIT_NOFILE leaves room for. */
-	f->is_lost |= !!(msg->msg_flags & MSG_CTRUNC);
-	for (cm = CMSG_FIRSTHDR(msg); cm; cm = CMSG_NXTHDR(msg, cm)) {
-		size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		int fd;
-
-		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd), sizeof(fd));
-			keep(f, fd);
-		}
-	}
+	f->is_lost |= is_lost;
+	for (unsigned i = 0; i < n; i++)
+		keep(f, fd[i]);
 }
 
 int rpc_fds_take(struct rpc_fds *f)

@@ -100,35 +100,7 @@ int vu_msg_send(int sock, const struct vu_msg *m)
 	return rc == -EAGAIN ? -ETIMEDOUT : rc;
 }
 
-/* Moves the descriptors of @mh into @m. Returns false when @m has no room for
- * all; the others are closed. */
-static bool take_fds(struct msghdr *mh, struct vu_msg *m)
-{
-	struct cmsghdr *c;
-	bool all = true;
-
-	for (c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
-		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int),
-			       sizeof(int));
-			if (m->fd_count < VU_MAX_FDS) {
-				m->fd[m->fd_count++] = fd;
-			} else {
-				fd_close(&fd);
-				all = false;
-			}
-		}
-	}
-	return all;
-}
-
-/* Finds out why the kernel dropped descriptors of a message: too many for @m,
+/* Finds out why descriptors of a message are lost: they were too many for @m,
  * or this process could not get them. Returns -errno with @err. */
 static int explain_lost_fds(const struct vu_msg *m, struct err *err)
 {
@@ -184,6 +156,7 @@ static ssize_t receive(int sock, struct vu_rx *rx, void *to, size_t size,
 		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf),
 	};
+	bool is_lost;
 	ssize_t n;
 
 	do
@@ -192,11 +165,10 @@ static ssize_t receive(int sock, struct vu_rx *rx, void *to, size_t size,
 	if (n < 0)
 		return err_set(err, -errno, "receiving failed: %s",
 			       strerror(errno));
-	if (!take_fds(&mh, &rx->msg))
-		return err_set(err, -EPROTO,
-			       "more than %d descriptors with one message",
-			       VU_MAX_FDS);
-	if (mh.msg_flags & MSG_CTRUNC)
+	rx->msg.fd_count +=
+		fd_of_message(&mh, rx->msg.fd + rx->msg.fd_count,
+			      VU_MAX_FDS - rx->msg.fd_count, &is_lost);
+	if (is_lost)
 		return explain_lost_fds(&rx->msg, err);
 	if (!n && rx->have)
 		return err_set(err, -EPROTO,

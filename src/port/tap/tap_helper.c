@@ -104,14 +104,12 @@ static int explain(const struct tap_helper *h, int rc, struct err *err)
 		       *hint ? " (" : "", hint, *hint ? ")" : "");
 }
 
-#define PASSED_MAX 253 /* in one message: SCM_MAX_FD of the kernel */
-
-/* Receives what the helper passed. Returns how many descriptors that were, with
- * the first in *@out; the others are closed. */
-static unsigned receive(const struct tap_helper *h, int *out)
+/* Receives the descriptor that the helper passed. Returns 0, or -errno with
+ * @err when that were none or several. */
+static int receive(const struct tap_helper *h, int *fd, struct err *err)
 {
 	union {
-		char buf[CMSG_SPACE(PASSED_MAX * sizeof(int))];
+		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	char byte;
@@ -120,47 +118,36 @@ static unsigned receive(const struct tap_helper *h, int *out)
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cm;
+	bool is_lost;
 	unsigned count;
-	int fd;
 
 	if (recvmsg(h->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
-		return 0;
-	cm = CMSG_FIRSTHDR(&msg);
-	if (!cm || cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
-		return 0;
-	count = (unsigned)((cm->cmsg_len - CMSG_LEN(0)) / sizeof(fd));
-	for (unsigned i = 0; i < count; i++) {
-		memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd), sizeof(fd));
-		if (i)
-			close(fd);
-		else
-			*out = fd;
+		msg.msg_controllen = 0;
+	count = fd_of_message(&msg, fd, 1, &is_lost);
+	if (count && is_lost) {
+		fd_close(fd);
+		return err_set(err, -EIO,
+			       "helper=%s: passed several descriptors, and one "
+			       "is needed",
+			       h->path);
 	}
-	return count;
+	if (count)
+		return 0;
+	return explain(h,
+		       err_set(err, -EIO,
+			       "helper=%s: ended without passing a descriptor",
+			       h->path),
+		       err);
 }
 
 /* Gives the port what the helper brought. Returns 0 or -errno with @err. */
 static int hand_over(struct tap_helper *h, struct err *err)
 {
 	char what[120];
-	int fd, rc;
-	unsigned count = receive(h, &fd);
+	int fd, rc = receive(h, &fd, err);
 
-	if (count > 1) {
-		close(fd);
-		return err_set(err, -EIO,
-			       "helper=%s: passed %u descriptors, and one is "
-			       "needed",
-			       h->path, count);
-	}
-	if (!count)
-		return explain(h,
-			       err_set(err, -EIO,
-				       "helper=%s: ended without passing a "
-				       "descriptor",
-				       h->path),
-			       err);
+	if (rc)
+		return rc;
 	snprintf(what, sizeof(what), "helper=%.80s: what it passed", h->path);
 	rc = tap_take(h->port, fd, what, err);
 	if (rc)
