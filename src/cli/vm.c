@@ -30,6 +30,12 @@ static int set_option(struct machine_conf *m, struct config *c,
 		return opt_set(machine_rows, m, arg->key, arg->text, err);
 	if (!strcmp(arg->key, "config"))
 		return config_load(c, arg->text, err);
+	if (!strcmp(arg->key, "netdev")) {
+		int rc = machine_keep_netdev(m, arg->text, err);
+
+		if (rc)
+			return MIN(rc, 0);
+	}
 	return config_set(c, arg->key, arg->text, err);
 }
 

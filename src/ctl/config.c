@@ -164,6 +164,21 @@ static int add_object(struct config *c, const char *text, struct err *err)
 	return 0;
 }
 
+struct netdev *config_take(struct config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->netdev_count; i++) {
+		struct netdev *n = c->netdev[i];
+
+		if (strcmp(n->common.id, id) != 0)
+			continue;
+		c->netdev_count--;
+		memmove(&c->netdev[i], &c->netdev[i + 1],
+			(c->netdev_count - i) * sizeof(struct netdev *));
+		return n;
+	}
+	return NULL;
+}
+
 static int add_chardev(struct config *c, const char *text, struct err *err)
 {
 	struct device *d;

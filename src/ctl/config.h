@@ -49,6 +49,10 @@ int config_set(struct config *c, const char *key, const char *value,
  * -EEXIST or -ENOMEM with @err. */
 int config_add(struct config *c, struct netdev *n, struct err *err);
 
+/* Takes the port @id out of @c; the caller frees it. Returns NULL if there is
+ * none. */
+struct netdev *config_take(struct config *c, const char *id);
+
 /*
  * Reads a file: one option a line, "KEY VALUE"; dashes before the key, empty
  * lines and comments (from # at the start of a word) are ignored. Returns 0 or

@@ -157,13 +157,15 @@ int machine_conf_finish(struct machine_conf *m, struct config *config,
 	if (!rc)
 		rc = read_smp(m, err);
 	if (!rc)
+		rc = machine_vhost_translate(m, config, err);
+	if (!rc)
 		rc = own_networks(config, err);
 	for (unsigned i = 0; i < m->drive.count && !rc; i++)
 		rc = machine_drive_add(m, m->drive.value[i], err);
 	for (unsigned i = 0; i < m->device.count && !rc; i++)
 		rc = machine_device_add(m, config, m->device.value[i], control,
 					err);
-	return rc;
+	return rc ? rc : machine_vhost_take(m, config, err);
 }
 
 void machine_conf_fini(struct machine_conf *m)
@@ -177,5 +179,6 @@ void machine_conf_fini(struct machine_conf *m)
 		free(d);
 	}
 	machine_drives_free(m);
+	machine_cards_free(m);
 	opt_free(machine_rows, m);
 }

@@ -23,6 +23,13 @@ struct machine_drive {
 	struct machine_drive *next;
 };
 
+/* A network card whose rings a vhost back-end serves. */
+struct machine_card {
+	struct netdev *card, *backend;
+	struct vhost_card *vhost; /* NULL: not made yet */
+	struct machine_card *next;
+};
+
 struct machine_conf {
 	char *name;
 	char *kernel, *initrd, *append;
@@ -31,11 +38,13 @@ struct machine_conf {
 	char *serial; /* "stdio", "none", "file:PATH" */
 	bool hugepages, no_reboot, nographic;
 	struct opt_list device, drive; /* as typed */
+	struct opt_list vhost_user;    /* -netdev vhost-user,chardev=ID,... */
 	/* Made of these by machine_conf_finish(): */
 	uint64_t memory_size; /* bytes */
 	unsigned cpus;
 	struct machine_device *devices;
 	struct machine_drive *drives;
+	struct machine_card *cards; /* of vhost back-ends; no ports */
 };
 
 extern const struct opt_row machine_rows[];
@@ -57,7 +66,27 @@ bool machine_device_at(unsigned i, const char **name, const char **help);
 /* Returns the options of the type @name, or NULL. */
 const struct opt_row *machine_device_rows(const char *name);
 
+/* Keeps a -netdev that is QEMU's way to name a vhost-user back-end, and returns
+ * 1; 0 for another one, which a port of the switch is; or -errno with @err. */
+int machine_keep_netdev(struct machine_conf *m, const char *text,
+			struct err *err);
+
+/* Makes the cards of vhost back-ends; the monitor plugs them. Returns 0 or
+ * -errno with @err. machine_cards_close() is due in both cases. */
+int machine_cards_open(struct machine_conf *m, struct loop *loop,
+		       struct err *err);
+void machine_cards_close(struct machine_conf *m);
+
 /* --- for machine_*.c only --- */
+
+/* machine_vhost.c: makes ports of the lines that machine_keep_netdev() kept,
+ * before the cards; and takes cards of vhost back-ends, which are no ports, out
+ * of @config, after them. Return 0 or -errno with @err. */
+int machine_vhost_translate(struct machine_conf *m, struct config *config,
+			    struct err *err);
+int machine_vhost_take(struct machine_conf *m, struct config *config,
+		       struct err *err);
+void machine_cards_free(struct machine_conf *m);
 
 /* machine_device.c: adds the device of a -device line; and one of @type with
  * the options @pairs. Return 0 or -errno with @err. */

@@ -20,6 +20,7 @@
 #include "raw_term.h"
 #include "uart.h"
 #include "vcpu.h"
+#include "vhost_card.h"
 #include "virtio_pci.h"
 
 /* A device on the PCI bus. */
@@ -29,7 +30,7 @@ struct plugged {
 };
 
 struct monitor {
-	const struct machine_conf *conf;
+	struct machine_conf *conf;
 	struct daemon *daemon;
 	enum vm_end end;
 	int serial_in, serial_out; /* -1: none */
@@ -133,6 +134,21 @@ static int plug_cards(struct monitor *m, struct err *err)
 			  c->vectors, err);
 		if (rc)
 			err_prefix(err, rc, "device %s", p->port->name);
+	}
+	return rc;
+}
+
+static int plug_vhost_cards(struct monitor *m, struct err *err)
+{
+	int rc = 0;
+
+	for (struct machine_card *k = m->conf->cards; k && !rc; k = k->next) {
+		const struct card_conf *c = k->card->conf;
+
+		rc = plug(m, vhost_card_device(k->vhost), c->addr,
+			  c->has_vectors, c->vectors, err);
+		if (rc)
+			err_prefix(err, rc, "device %s", k->card->common.id);
 	}
 	return rc;
 }
@@ -247,6 +263,8 @@ static int build(struct monitor *m, struct err *err)
 	if (!rc)
 		rc = plug_cards(m, err);
 	if (!rc)
+		rc = plug_vhost_cards(m, err);
+	if (!rc)
 		rc = plug_devices(m, err);
 	if (!rc)
 		rc = boot(m, err);
@@ -272,7 +290,7 @@ static void on_end(struct vm *vm)
 	loop_stop(m->daemon->loop);
 }
 
-int monitor_create(const struct machine_conf *conf, struct daemon *d,
+int monitor_create(struct machine_conf *conf, struct daemon *d,
 		   struct monitor **out, struct err *err)
 {
 	struct monitor *m = calloc(1, sizeof(*m));
@@ -283,6 +301,8 @@ int monitor_create(const struct machine_conf *conf, struct daemon *d,
 	m->conf = conf;
 	m->daemon = d;
 	rc = open_serial(m, err);
+	if (!rc)
+		rc = machine_cards_open(m->conf, d->loop, err);
 	if (!rc)
 		rc = build(m, err);
 	if (rc) {
@@ -296,6 +316,7 @@ int monitor_create(const struct machine_conf *conf, struct daemon *d,
 void monitor_destroy(struct monitor *m)
 {
 	take_down(m);
+	machine_cards_close(m->conf);
 	close_serial(m);
 	term_restore();
 	free(m);

@@ -20,7 +20,7 @@ int monitor_take_terminal(const struct machine_conf *conf, struct err *err);
 /* Makes the machine that @conf describes and starts its vCPUs. @conf and @d are
  * borrowed. Returns 0 or -errno with @err; nothing is left then. When the
  * machine is over, the daemon's loop stops. */
-int monitor_create(const struct machine_conf *conf, struct daemon *d,
+int monitor_create(struct machine_conf *conf, struct daemon *d,
 		   struct monitor **out, struct err *err);
 /* Stops the vCPUs and frees the machine. Before daemon_destroy(). */
 void monitor_destroy(struct monitor *m);

@@ -116,6 +116,21 @@ struct vu_mem_region {
 	uint64_t mmap_offset;
 };
 
+static inline struct vu_mem_region vu_region_of(const struct gmem_desc *d)
+{
+	return (struct vu_mem_region){ .gpa = d->gpa,
+				       .size = d->size,
+				       .uva = d->uva,
+				       .mmap_offset = d->mmap_offset };
+}
+
+static inline bool vu_region_is(const struct vu_mem_region *r,
+				const struct gmem_desc *d)
+{
+	return r->gpa == d->gpa && r->size == d->size && r->uva == d->uva &&
+	       r->mmap_offset == d->mmap_offset;
+}
+
 struct vu_mem_table {
 	uint32_t count;
 	uint32_t padding;

@@ -67,6 +67,20 @@ struct tap_setup {
 	bool gro;
 };
 
+/* What the options of a tap say about the kernel's vhost-net. Borrowed from
+ * them. */
+struct tap_vhost {
+	bool is_wanted, is_forced;
+	const char *fds; /* "N:N:..." of /dev/vhost-net; NULL: to be opened */
+	uint32_t poll_us;
+};
+
+/* For owners that use a tap without a port. @conf: the options of
+ * port_tap_type. tap_conf_open() opens the interface as its port would, and
+ * returns 0 or -errno with @err; passed descriptors are taken then. [ctl] */
+struct tap_vhost tap_conf_vhost(const void *conf);
+int tap_conf_open(const void *conf, struct tap_if *t, struct err *err);
+
 /* Makes a port and starts it. Returns 0 with the port in *@out; or -errno with
  * @err, and setup->tap is the caller's again. [ctl] */
 int tap_port_create(const struct port_env *env, const struct port_conf *common,

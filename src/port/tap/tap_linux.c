@@ -27,12 +27,6 @@
 #include "macvtap.h"
 #include "vnet_hdr.h"
 
-/* New in kernel 6.2; older headers lack them. */
-#ifndef TUN_F_USO4
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
-
 #define TUN_PATH "/dev/net/tun"
 
 /* Interfaces with open descriptors: no descriptor may be used twice. */

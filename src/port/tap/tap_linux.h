@@ -4,6 +4,7 @@
 #ifndef RW_TAP_LINUX_H
 #define RW_TAP_LINUX_H
 
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,6 +12,12 @@
 #include "err.h"
 
 #define TAP_MAX_QUEUES 64
+
+/* New in kernel 6.2; older headers lack them. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 
 /* The state of a port on a tap. tap.c has the table of states. */
 enum tap_state {
@@ -83,6 +90,12 @@ const struct tap_if *tap_if_find(int fd, const char *name);
 /* Sets header size, offloads and send buffer (0: no bound) of every queue.
  * Returns 0 or -errno. */
 int tap_if_set_up(struct tap_if *t, uint64_t sndbuf, struct err *err);
+
+/* Sets what the kernel may send to us: OFFLOAD_*. Returns 0 or -errno. */
+int tap_if_set_towards(struct tap_if *t, unsigned offloads);
+/* Makes the kernel use the first @count of several queues. Returns 0 or -errno.
+ */
+int tap_if_set_active(struct tap_if *t, unsigned count);
 
 /* Brings an interface up that we created. For another one that is down the log
  * says how. Returns 0 or -errno. */

@@ -28,8 +28,8 @@ struct tap_conf {
 	}
 
 #define NO_VHOST                                                       \
-	"taken from QEMU's command lines, without effect: the switch " \
-	"moves the frames, not vhost-net"
+	"of `ringway vm`, where the kernel's vhost-net can move the " \
+	"frames; without effect for a switch, which moves them itself"
 
 static const struct opt_row tap_rows[] = {
 	OPT(ifname, OPT_PATH, .arg = "NAME",
@@ -122,12 +122,9 @@ static void give_up_interface(struct tap_if *t)
 		tap_if_close(t);
 }
 
-/* The port has the interface now, and with it passed descriptors. */
-static void keep_passed(const struct port *p)
+/* @t has an owner now, and with it passed descriptors. */
+static void keep_passed(const struct tap_if *t)
 {
-	const struct tap_if *t =
-		&container_of(p, const struct tap_port, port)->tap;
-
 	for (unsigned i = 0; i < t->count && t->is_passed; i++)
 		fd_use_named(t->fd[i]);
 }
@@ -153,6 +150,43 @@ static int open_interface(struct tap_if *t, const struct tap_conf *c,
 		rc = tap_if_bring_up(t, err);
 	if (rc)
 		give_up_interface(t);
+	return rc;
+}
+
+struct tap_vhost tap_conf_vhost(const void *conf)
+{
+	const struct tap_conf *c = conf;
+
+	return (struct tap_vhost){
+		.is_wanted =
+			c->vhost || c->vhostforce || c->vhostfd || c->vhostfds,
+		.is_forced = c->vhostforce || c->vhostfd || c->vhostfds,
+		.fds = c->vhostfds ? c->vhostfds : c->vhostfd,
+		.poll_us = c->poll_us,
+	};
+}
+
+int tap_conf_open(const void *conf, struct tap_if *t, struct err *err)
+{
+	const struct tap_conf *c = conf;
+	const char *refused = c->helper			   ? "helper"
+			      : script_path(c->script)	   ? "script"
+			      : script_path(c->downscript) ? "downscript"
+			      : !c->vnet_hdr		   ? "vnet_hdr"
+							   : NULL;
+	int rc = 0;
+
+	*t = (struct tap_if){ 0 };
+	if (refused)
+		return err_set(err, -EINVAL,
+			       "%s: cannot stand together with vhost=on",
+			       refused);
+	if (c->fd || c->fds)
+		rc = check_foreign(c, err);
+	if (!rc)
+		rc = open_interface(t, c, err);
+	if (!rc)
+		keep_passed(t);
 	return rc;
 }
 
@@ -193,7 +227,7 @@ static int tap_create(const struct port_env *env,
 	say_no_vhost(c, common->id);
 	rc = tap_port_create(env, common, &setup, out, err);
 	if (!rc)
-		keep_passed(*out);
+		keep_passed(&container_of(*out, struct tap_port, port)->tap);
 	else if (!c->helper)
 		give_up_interface(&tap);
 	return rc;

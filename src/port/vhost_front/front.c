@@ -2,6 +2,7 @@
 /* The vhost-user-front port: its options, start and end, see front.h. Control
  * thread. */
 #include "front.h"
+#include "front_target.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -55,6 +56,20 @@ static const struct opt_row front_rows[] = {
 	  .help = "the same in milliseconds, instead of reconnect" },
 	{ NULL },
 };
+
+static uint32_t reconnect_of(const struct front_conf *c)
+{
+	return c->reconnect_ms_given ? c->reconnect_ms : c->reconnect * 1000;
+}
+
+struct front_target front_conf_target(const void *conf)
+{
+	const struct front_conf *c = conf;
+
+	return (struct front_target){ .path = c->path,
+				      .pairs = c->queues,
+				      .reconnect_ms = reconnect_of(c) };
+}
 
 static struct front_port *to_front(const struct port *p)
 {
@@ -168,8 +183,7 @@ static int create(const struct port_env *env, const struct port_conf *common,
 	f = create_port(env, common, c);
 	if (!f)
 		return err_set(err, -ENOMEM, "out of memory");
-	retry_init(&f->retry, c->reconnect_ms_given ? c->reconnect_ms
-						    : c->reconnect * 1000);
+	retry_init(&f->retry, reconnect_of(c));
 	rc = front_peer_open(f, err);
 	if (rc) {
 		front_destroy(&f->port);

@@ -9,7 +9,7 @@
  * job enters an empty list. It always runs from the loop, so no outcome is
  * reported inside the request. The first job is the client's own: negotiation.
  */
-#include "vu_client.h"
+#include "vu_client_impl.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,62 +18,6 @@
 #include <string.h>
 
 #include "virtio.h"
-#include "vu_transport.h"
-
-enum client_state { NEGOTIATING, READY, CLOSED };
-
-enum queue_state { IDLE, STARTING, RUNNING, STOPPING };
-
-enum job_kind {
-	JOB_NEGOTIATE,
-	JOB_MEMORY,
-	JOB_ANNOUNCE,
-	JOB_START,
-	JOB_STOP,
-	JOB_ENABLE,
-	JOB_CALL,
-	JOB_COUNT,
-};
-
-#define END				VU_VERB_COUNT
-#define OF_QUEUE(from, meanwhile, then) true, from, meanwhile, then
-
-/* The verbs of a job, in order, and the states of its queue, if it has one. */
-static const struct job_row {
-	const char *name;
-	uint8_t verb[7];
-	bool is_of_queue;
-	enum queue_state from, meanwhile, then;
-} jobs[JOB_COUNT] = {
-	[JOB_NEGOTIATE] = { "negotiated",
-			    { VU_VERB_GET_FEATURES, VU_VERB_PROTOCOL,
-			      VU_VERB_SET_OWNER, VU_VERB_SET_FEATURES, END } },
-	[JOB_MEMORY] = { "given memory", { VU_VERB_SET_MEMORY, END } },
-	[JOB_ANNOUNCE] = { "announced",
-			   { VU_VERB_SET_CALL, END },
-			   OF_QUEUE(IDLE, IDLE, IDLE) },
-	[JOB_START] = { "started",
-			{ VU_VERB_SET_NUM, VU_VERB_SET_BASE, VU_VERB_SET_ADDR,
-			  VU_VERB_SET_CALL, VU_VERB_SET_KICK,
-			  VU_VERB_SET_ENABLE, END },
-			OF_QUEUE(IDLE, STARTING, RUNNING) },
-	[JOB_STOP] = { "stopped",
-		       { VU_VERB_GET_BASE, END },
-		       OF_QUEUE(RUNNING, STOPPING, IDLE) },
-	[JOB_ENABLE] = { "enabled",
-			 { VU_VERB_SET_ENABLE, END },
-			 OF_QUEUE(RUNNING, RUNNING, RUNNING) },
-	[JOB_CALL] = { "given a call descriptor",
-		       { VU_VERB_SET_CALL, END },
-		       OF_QUEUE(RUNNING, RUNNING, RUNNING) },
-};
-
-static const char *const queue_state_names[] = {
-	[IDLE] = "is not started",
-	[STARTING] = "is being started",
-	[RUNNING] = "runs",
-	[STOPPING] = "is being stopped",
-};
 
 /* Names of the protocol's requests, where one exists. */
 static const char *const verb_names[VU_VERB_COUNT] = {
@@ -89,33 +33,6 @@ static const char *const verb_names[VU_VERB_COUNT] = {
 	[VU_VERB_SET_KICK] = "SET_VRING_KICK",
 	[VU_VERB_SET_ENABLE] = "SET_VRING_ENABLE",
 	[VU_VERB_GET_BASE] = "GET_VRING_BASE",
-};
-
-struct job {
-	struct job *next;
-	const struct job_row *row;
-	unsigned idx;		    /* number of the queue */
-	unsigned at;		    /* verbs done */
-	struct vu_client_ring ring; /* the members that its verbs need */
-	struct vu_client_done done;
-	unsigned region_count;
-	struct gmem_desc region[];
-};
-
-struct vu_client {
-	struct loop *loop;
-	struct vu_transport *transport; /* NULL when CLOSED */
-	struct vu_client_config config;
-	const struct vu_client_ops *ops;
-	void *ctx;
-	enum client_state state;
-	uint64_t features;
-	struct job *first, **last;
-	bool is_calling; /* call is in progress for the first job */
-	struct vu_call call;
-	struct loop_timer work;	 /* armed: carries on from the loop */
-	struct loop_timer limit; /* time limit of the current answer */
-	uint8_t queue_state[2 * VU_CLIENT_PAIRS_MAX];
 };
 
 /* Removes the first job from the list and reports its outcome. */
@@ -222,6 +139,7 @@ static bool take_answer(struct vu_client *c)
 		c->features = c->call.value & c->config.features;
 		if (c->config.prune)
 			c->features = c->config.prune(c->features);
+		c->offered = c->features;
 	}
 	if (c->call.verb == VU_VERB_PROTOCOL &&
 	    c->call.value < c->config.queue_pairs) {
@@ -231,7 +149,7 @@ static bool take_answer(struct vu_client *c)
 		end(c, err.msg);
 		return false;
 	}
-	if (job->row->verb[++job->at] != END)
+	if (job->row->verb[++job->at] != VU_JOB_END)
 		return true;
 	finish(c, 0, NULL);
 	if (c->state == NEGOTIATING) {
@@ -259,6 +177,8 @@ void vu_client_wake(struct vu_client *c)
 {
 	struct err err = { "" };
 
+	if (c->state == CLOSED)
+		return;
 	while (c->first) {
 		int rc;
 
@@ -289,118 +209,32 @@ void vu_client_wake(struct vu_client *c)
 		end(c, err.msg);
 }
 
+int vu_client_wait(struct vu_client *c)
+{
+	for (vu_client_wake(c); c->first; vu_client_wake(c)) {
+		const struct vu_transport *t = c->transport;
+
+		if (!t->ops->wait(c->transport, c->config.timeout_ms))
+			on_limit(&c->limit);
+	}
+	return c->state == CLOSED ? -ENOTCONN : 0;
+}
+
 static void on_work(struct loop_timer *t)
 {
 	vu_client_wake(container_of(t, struct vu_client, work));
 }
 
-static void append(struct vu_client *c, struct job *job)
+void vu_client_append(struct vu_client *c, struct job *job)
 {
 	*c->last = job;
 	c->last = &job->next;
 	loop_timer_arm(c->loop, &c->work, 0, on_work);
 }
 
-/* Appends a job of @kind, for the caller to fill in, if the state allows it.
- * Else returns NULL, with *@rc and @err. */
-static struct job *make_job(struct vu_client *c, enum job_kind kind,
-			    unsigned idx, unsigned regions,
-			    struct vu_client_done done, int *rc,
-			    struct err *err)
+uint64_t vu_client_offered(const struct vu_client *c)
 {
-	const struct job_row *row = &jobs[kind];
-	struct job *job;
-
-	*rc = 0;
-	if (c->state != READY)
-		*rc = err_set(err, -ENOTCONN, "%s",
-			      c->state == CLOSED ? "the connection is closed"
-						 : "nothing is agreed yet");
-	else if (row->is_of_queue && idx >= 2 * c->config.queue_pairs)
-		*rc = err_set(err, -EINVAL, "queue %u: there are %u", idx,
-			      2 * c->config.queue_pairs);
-	else if (row->is_of_queue && c->queue_state[idx] != row->from)
-		*rc = err_set(err, -EBUSY, "queue %u %s, it cannot be %s", idx,
-			      queue_state_names[c->queue_state[idx]],
-			      row->name);
-	if (*rc)
-		return NULL;
-	job = calloc(1, sizeof(*job) + regions * sizeof(job->region[0]));
-	if (!job) {
-		*rc = err_set(err, -ENOMEM, "out of memory");
-		return NULL;
-	}
-	job->row = row;
-	job->idx = idx;
-	job->done = done;
-	job->region_count = regions;
-	if (row->is_of_queue)
-		c->queue_state[idx] = (uint8_t)row->meanwhile;
-	append(c, job);
-	return job;
-}
-
-int vu_client_set_memory(struct vu_client *c, const struct gmem_desc *region,
-			 unsigned count, struct vu_client_done done,
-			 struct err *err)
-{
-	struct job *job;
-	int rc;
-
-	job = make_job(c, JOB_MEMORY, 0, count, done, &rc, err);
-	if (job && count)
-		memcpy(job->region, region, count * sizeof(*region));
-	return rc;
-}
-
-/* Appends a job of queue @idx; @ring has the values of its verbs. */
-static int ask_queue(struct vu_client *c, enum job_kind kind, unsigned idx,
-		     const struct vu_client_ring *ring,
-		     struct vu_client_done done, struct err *err)
-{
-	struct job *job;
-	int rc;
-
-	job = make_job(c, kind, idx, 0, done, &rc, err);
-	if (job)
-		job->ring = *ring;
-	return rc;
-}
-
-int vu_client_queue_announce(struct vu_client *c, unsigned idx, int fd,
-			     struct vu_client_done done, struct err *err)
-{
-	return ask_queue(c, JOB_ANNOUNCE, idx,
-			 &(struct vu_client_ring){ .call_fd = fd }, done, err);
-}
-
-int vu_client_queue_start(struct vu_client *c, unsigned idx,
-			  const struct vu_client_ring *ring,
-			  struct vu_client_done done, struct err *err)
-{
-	return ask_queue(c, JOB_START, idx, ring, done, err);
-}
-
-int vu_client_queue_stop(struct vu_client *c, unsigned idx,
-			 struct vu_client_done done, struct err *err)
-{
-	return ask_queue(c, JOB_STOP, idx, &(struct vu_client_ring){ 0 }, done,
-			 err);
-}
-
-int vu_client_queue_enable(struct vu_client *c, unsigned idx, bool enable,
-			   struct vu_client_done done, struct err *err)
-{
-	return ask_queue(c, JOB_ENABLE, idx,
-			 &(struct vu_client_ring){ .enabled = enable }, done,
-			 err);
-}
-
-int vu_client_queue_call(struct vu_client *c, unsigned idx, int fd,
-			 struct vu_client_done done, struct err *err)
-{
-	return ask_queue(c, JOB_CALL, idx,
-			 &(struct vu_client_ring){ .call_fd = fd }, done, err);
+	return c->offered;
 }
 
 uint64_t vu_client_features(const struct vu_client *c)
@@ -432,8 +266,8 @@ struct vu_client *vu_client_create(struct loop *loop, struct vu_transport *t,
 	c->ctx = ctx;
 	c->last = &c->first;
 	t->client = c;
-	job->row = &jobs[JOB_NEGOTIATE];
-	append(c, job);
+	job->row = &vu_jobs[JOB_NEGOTIATE];
+	vu_client_append(c, job);
 	return c;
 }
 

@@ -66,6 +66,22 @@ struct vu_client_done {
 struct vu_transport *vu_sock_create(struct loop *loop, int sock,
 				    uint64_t wanted);
 
+/* What a transport by ioctls of the kernel's vhost-net needs. */
+struct vu_kernel_conf {
+	const int *vhost_fd; /* a descriptor of /dev/vhost-net for each pair of
+			      * queues; owned by the transport afterwards */
+	const int *tap_fd;   /* that of the pair's frames, borrowed */
+	unsigned pairs;
+	uint32_t poll_us; /* time that the kernel polls a ring; 0: not at all */
+	int err_fd;	  /* eventfd that the kernel signals about a bad ring;
+			   * borrowed;       -1: none */
+	/* As ioctl(2), for tests. NULL: ioctl(2). */
+	int (*request)(int fd, unsigned long request, const void *arg);
+};
+/* Returns such a transport, or NULL (out of memory; the descriptors are
+ * closed). */
+struct vu_transport *vu_kernel_create(const struct vu_kernel_conf *conf);
+
 /* Returns a client that starts to negotiate, or NULL when memory is short or @t
  * is NULL. Owns @t, also after a failure. */
 struct vu_client *vu_client_create(struct loop *loop, struct vu_transport *t,
@@ -75,14 +91,26 @@ struct vu_client *vu_client_create(struct loop *loop, struct vu_transport *t,
  * be NULL. */
 void vu_client_destroy(struct vu_client *c);
 
+/* Carries on until nothing is pending, waiting for the back-end, for owners
+ * that cannot wait in the loop. Callbacks are called meanwhile. Returns 0, or
+ * -ENOTCONN: the client is CLOSED. */
+int vu_client_wait(struct vu_client *c);
+
 /* Returns the agreed features; 0 before ops.ready. */
 uint64_t vu_client_features(const struct vu_client *c);
+/* Returns the features agreed when the connection began. */
+uint64_t vu_client_offered(const struct vu_client *c);
 
 /*
  * Requests. Each returns 0 when it is pending, or -errno with @err; @done is
  * not called then. -ENOTCONN: the client is not READY; -EBUSY: the queue's
  * state forbids it; -EINVAL: no such queue; -ENOMEM.
  */
+
+/* Agrees on @features, some of those agreed when the connection began, while
+ * all queues are IDLE: a driver chooses its own at each start. */
+int vu_client_set_features(struct vu_client *c, uint64_t features,
+			   struct vu_client_done done, struct err *err);
 
 /* Replaces the memory that the back-end sees by @region[0..count). A region
  * with the addresses and offset of a previous one is the same region. The array

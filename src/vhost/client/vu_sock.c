@@ -10,6 +10,7 @@
  * asks for an answer, so a refusal is known at its request.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,20 +103,6 @@ static int make_protocol(struct vu_sock *s, struct vu_call *call)
 	return VU_STEP_DONE;
 }
 
-static struct vu_mem_region region_of(const struct gmem_desc *d)
-{
-	return (struct vu_mem_region){ .gpa = d->gpa,
-				       .size = d->size,
-				       .uva = d->uva,
-				       .mmap_offset = d->mmap_offset };
-}
-
-static bool is_same(const struct vu_mem_region *r, const struct gmem_desc *d)
-{
-	return r->gpa == d->gpa && r->size == d->size && r->uva == d->uva &&
-	       r->mmap_offset == d->mmap_offset;
-}
-
 /* Makes one message with the whole table. */
 static int make_table(struct vu_sock *s, const struct vu_call *call)
 {
@@ -127,7 +114,8 @@ static int make_table(struct vu_sock *s, const struct vu_call *call)
 		 (uint32_t)(8 + count * sizeof(struct vu_mem_region)));
 	s->tx.payload.mem.count = count;
 	for (unsigned i = 0; i < count; i++) {
-		s->tx.payload.mem.region[i] = region_of(&call->mem.region[i]);
+		s->tx.payload.mem.region[i] =
+			vu_region_of(&call->mem.region[i]);
 		s->tx.fd[i] = call->mem.region[i].fd;
 	}
 	s->tx.fd_count = count;
@@ -155,17 +143,17 @@ static int make_slots(struct vu_sock *s, const struct vu_call *call)
 
 	for (i = 0; i < s->region_count; i++) {
 		for (k = 0; k < call->mem.count; k++)
-			if (is_same(&s->region[i], &d[k]))
+			if (vu_region_is(&s->region[i], &d[k]))
 				break;
 		if (k == call->mem.count)
 			return make_slot(s, VU_REM_MEM_REG, s->region[i], -1);
 	}
 	for (k = 0; k < call->mem.count; k++) {
 		for (i = 0; i < s->region_count; i++)
-			if (is_same(&s->region[i], &d[k]))
+			if (vu_region_is(&s->region[i], &d[k]))
 				break;
 		if (i == s->region_count)
-			return make_slot(s, VU_ADD_MEM_REG, region_of(&d[k]),
+			return make_slot(s, VU_ADD_MEM_REG, vu_region_of(&d[k]),
 					 d[k].fd);
 	}
 	return VU_STEP_DONE;
@@ -406,6 +394,15 @@ static int sock_idle(struct vu_transport *t, struct err *err)
 		       vu_request_name(s->rx.msg.hdr.request));
 }
 
+static bool sock_wait(struct vu_transport *t, unsigned ms)
+{
+	const struct vu_sock *s = to_sock(t);
+	struct pollfd p = { .fd = s->sock,
+			    .events = s->phase == SENDING ? POLLOUT : POLLIN };
+
+	return poll(&p, 1, (int)ms) > 0;
+}
+
 static void sock_destroy(struct vu_transport *t)
 {
 	struct vu_sock *s = to_sock(t);
@@ -419,6 +416,7 @@ static void sock_destroy(struct vu_transport *t)
 static const struct vu_transport_ops sock_ops = {
 	.step = sock_step,
 	.idle = sock_idle,
+	.wait = sock_wait,
 	.destroy = sock_destroy,
 };
 

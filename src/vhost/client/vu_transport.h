@@ -66,6 +66,9 @@ struct vu_transport_ops {
 	/* Checks the connection while no call is pending. Returns 0, or -errno
 	 * with @err: the connection is unusable. */
 	int (*idle)(struct vu_transport *t, struct err *err);
+	/* Waits until step() can carry on, at most @ms. Returns whether it can.
+	 * NULL: step() answers at once. */
+	bool (*wait)(struct vu_transport *t, unsigned ms);
 	void (*destroy)(struct vu_transport *t);
 };
 

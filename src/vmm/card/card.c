@@ -11,8 +11,7 @@
 #include "ether_text.h"
 #include "virtio.h"
 
-#define STATUS_LINK_UP 1
-#define DUPLEX_FULL    1
+#define DUPLEX_FULL 1
 
 static struct card *to_card(const struct port *p)
 {
@@ -92,7 +91,7 @@ static const struct {
 #undef ALWAYS
 };
 
-static uint64_t features_of(const struct card_conf *conf, unsigned pairs)
+uint64_t card_features(const struct card_conf *conf, unsigned pairs)
 {
 	uint64_t f = 0;
 
@@ -109,7 +108,7 @@ static uint64_t features_of(const struct card_conf *conf, unsigned pairs)
 	return vnet_features_prune(f);
 }
 
-static int check(const struct card_conf *conf, struct err *err)
+int card_check(const struct card_conf *conf, struct err *err)
 {
 	static const char *const keys[] = { "rx_queue_size", "tx_queue_size" };
 	const uint32_t size[] = { conf->rx_queue_size, conf->tx_queue_size };
@@ -127,10 +126,10 @@ static int check(const struct card_conf *conf, struct err *err)
 	return 0;
 }
 
-static void fill_config(struct card_config *cfg, const struct card_conf *conf,
-			unsigned pairs)
+void card_fill_config(struct card_config *cfg, const struct card_conf *conf,
+		      unsigned pairs)
 {
-	cfg->status = cpu_to_le16(STATUS_LINK_UP);
+	cfg->status = cpu_to_le16(CARD_LINK_UP);
 	cfg->max_pairs = cpu_to_le16((uint16_t)pairs);
 	cfg->mtu = cpu_to_le16((uint16_t)conf->host_mtu);
 	cfg->speed = cpu_to_le32(conf->speed ? conf->speed : UINT32_MAX);
@@ -151,13 +150,13 @@ static int start(struct card *c, const struct card_conf *conf, unsigned pairs)
 		.ring_count = 2 * pairs + 1,
 		.ring_size =
 			(uint16_t)MAX(conf->rx_queue_size, conf->tx_queue_size),
-		.features = features_of(conf, pairs),
+		.features = card_features(conf, pairs),
 		.config_size = sizeof(c->config),
 		.loop = c->loop,
 	};
 	c->rx_size = (uint16_t)conf->rx_queue_size;
 	c->tx_size = (uint16_t)conf->tx_queue_size;
-	fill_config(&c->config, conf, pairs);
+	card_fill_config(&c->config, conf, pairs);
 	rc = rings_init(&c->rings, c->loop, &c->dev, c->dev.ring_count);
 	c->rings.broken = card_ring_broken;
 	return rc;
@@ -170,7 +169,7 @@ static int card_create(const struct port_env *env,
 	const struct card_conf *conf = conf_;
 	unsigned pairs = conf->queues;
 	struct card *c;
-	int rc = check(conf, err);
+	int rc = card_check(conf, err);
 
 	if (rc)
 		return rc;

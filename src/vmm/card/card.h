@@ -33,6 +33,9 @@ struct card_conf {
 /* Rows of card_conf. Not in the table of port types: only a machine has one. */
 extern const struct port_type port_card_type;
 
+/* Returns 0, or -EINVAL with @err for options that contradict each other. */
+int card_check(const struct card_conf *conf, struct err *err);
+
 /* Returns the device of the port @p, which is of port_card_type. */
 struct virtio_dev *card_device(struct port *p);
 

@@ -31,6 +31,13 @@ struct card {
 	struct rings rings; /* pairs * 2, and the control queue */
 };
 
+/* card.c: the features that @conf offers with @pairs queue pairs, and the
+ * configuration space but for the address. */
+uint64_t card_features(const struct card_conf *conf, unsigned pairs);
+void card_fill_config(struct card_config *cfg, const struct card_conf *conf,
+		      unsigned pairs);
+#define CARD_LINK_UP 1 /* bit of card_config.status */
+
 /* card_device.c */
 extern const struct virtio_dev_ops card_dev_ops;
 void card_control_changed(struct vnet_ctrl *c);

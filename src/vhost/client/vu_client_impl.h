@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the vhost client: its jobs. vu_client.c does them, vu_client_ask.c
+ * makes them of the owner's requests. Control thread. */
+#ifndef RW_VU_CLIENT_IMPL_H
+#define RW_VU_CLIENT_IMPL_H
+
+#include "vu_client.h"
+#include "vu_transport.h"
+
+enum client_state { NEGOTIATING, READY, CLOSED };
+
+enum queue_state { IDLE, STARTING, RUNNING, STOPPING };
+
+enum job_kind {
+	JOB_NEGOTIATE,
+	JOB_FEATURES,
+	JOB_MEMORY,
+	JOB_ANNOUNCE,
+	JOB_START,
+	JOB_STOP,
+	JOB_ENABLE,
+	JOB_CALL,
+	JOB_COUNT,
+};
+
+#define VU_JOB_END VU_VERB_COUNT
+
+/* The verbs of a job, in order, and the states of its queue, if it has one. */
+struct job_row {
+	const char *name;
+	uint8_t verb[7];
+	bool is_of_queue;
+	enum queue_state from, meanwhile, then;
+};
+extern const struct job_row vu_jobs[JOB_COUNT];
+
+struct job {
+	struct job *next;
+	const struct job_row *row;
+	unsigned idx;		    /* number of the queue */
+	unsigned at;		    /* verbs done */
+	struct vu_client_ring ring; /* the members that its verbs need */
+	struct vu_client_done done;
+	unsigned region_count;
+	struct gmem_desc region[];
+};
+
+struct vu_client {
+	struct loop *loop;
+	struct vu_transport *transport; /* NULL when CLOSED */
+	struct vu_client_config config;
+	const struct vu_client_ops *ops;
+	void *ctx;
+	enum client_state state;
+	uint64_t offered; /* agreed when the connection began */
+	uint64_t features;
+	struct job *first, **last;
+	bool is_calling; /* call is in progress for the first job */
+	struct vu_call call;
+	struct loop_timer work;	 /* armed: carries on from the loop */
+	struct loop_timer limit; /* time limit of the current answer */
+	uint8_t queue_state[2 * VU_CLIENT_PAIRS_MAX];
+};
+
+/* Appends the job to the list; it is done from the loop. */
+void vu_client_append(struct vu_client *c, struct job *job);
+
+#endif

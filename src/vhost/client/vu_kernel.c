@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's vhost-net as the transport of a vhost client, see
+ * vu_transport.h: a verb is one ioctl of linux/vhost.h or one for each
+ * descriptor, answered at once. Control thread; calls the kernel.
+ *
+ * A descriptor of /dev/vhost-net serves one pair of queues, with a kernel
+ * thread of its own. A queue runs while it has a back-end, which is the tap of
+ * its pair (VHOST_NET_SET_BACKEND).
+ */
+#include <errno.h>
+#include <linux/vhost.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "fd.h"
+#include "vu_client.h"
+#include "vu_transport.h"
+
+struct vu_kernel {
+	struct vu_transport transport;
+	unsigned pairs;
+	uint32_t poll_us;
+	int err_fd;
+	int (*request)(int fd, unsigned long request, const void *arg);
+	struct {
+		int vhost, tap;
+	} fd[]; /* by pair */
+};
+
+static struct vu_kernel *to_kernel(struct vu_transport *t)
+{
+	return container_of(t, struct vu_kernel, transport);
+}
+
+/* Makes the ioctl @request on all descriptors. Returns 0 or -errno. */
+static int ask_all(const struct vu_kernel *k, unsigned long request,
+		   const void *arg)
+{
+	for (unsigned i = 0; i < k->pairs; i++)
+		if (k->request(k->fd[i].vhost, request, arg) < 0)
+			return -errno;
+	return 0;
+}
+
+static int get_features(const struct vu_kernel *k, uint64_t *out)
+{
+	uint64_t all = UINT64_MAX, one;
+
+	for (unsigned i = 0; i < k->pairs; i++) {
+		if (k->request(k->fd[i].vhost, VHOST_GET_FEATURES, &one) < 0)
+			return -errno;
+		all &= one;
+	}
+	*out = all;
+	return 0;
+}
+
+/* Becomes the owner, and sets what stays the same for all drivers. */
+static int set_owner(const struct vu_kernel *k)
+{
+	int rc = ask_all(k, VHOST_SET_OWNER, NULL);
+
+	for (unsigned q = 0; q < 2 && !rc; q++) {
+		struct vhost_vring_file file = { q, k->err_fd };
+		struct vhost_vring_state poll = { q, k->poll_us };
+
+		rc = ask_all(k, VHOST_SET_VRING_ERR, &file);
+		if (!rc && k->poll_us)
+			rc = ask_all(k, VHOST_SET_VRING_BUSYLOOP_TIMEOUT,
+				     &poll);
+	}
+	return rc;
+}
+
+static int set_memory(const struct vu_kernel *k, const struct vu_call *call)
+{
+	struct vhost_memory *m =
+		calloc(1, sizeof(*m) + call->mem.count * sizeof(m->regions[0]));
+	int rc;
+
+	if (!m)
+		return -ENOMEM;
+	m->nregions = call->mem.count;
+	for (unsigned i = 0; i < call->mem.count; i++)
+		m->regions[i] = (struct vhost_memory_region){
+			.guest_phys_addr = call->mem.region[i].gpa,
+			.memory_size = call->mem.region[i].size,
+			.userspace_addr = call->mem.region[i].uva,
+		};
+	rc = ask_all(k, VHOST_SET_MEM_TABLE, m);
+	free(m);
+	return rc;
+}
+
+/* Starts or stops queue @idx. */
+static int set_backend(const struct vu_kernel *k, unsigned idx, bool on)
+{
+	struct vhost_vring_file file = { idx & 1,
+					 on ? k->fd[idx / 2].tap : -1 };
+
+	return k->request(k->fd[idx / 2].vhost, VHOST_NET_SET_BACKEND, &file) <
+			       0
+		       ? -errno
+		       : 0;
+}
+
+static int set_file(const struct vu_kernel *k, unsigned long request,
+		    const struct vu_call *call)
+{
+	struct vhost_vring_file file = { call->idx & 1, call->fd };
+
+	return k->request(k->fd[call->idx / 2].vhost, request, &file) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int set_state(const struct vu_kernel *k, unsigned long request,
+		     const struct vu_call *call)
+{
+	struct vhost_vring_state state = { call->idx & 1, (unsigned)call->u64 };
+
+	return k->request(k->fd[call->idx / 2].vhost, request, &state) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int set_addr(const struct vu_kernel *k, const struct vu_call *call)
+{
+	struct vhost_vring_addr addr = {
+		.index = call->idx & 1,
+		.desc_user_addr = call->addr.desc,
+		.used_user_addr = call->addr.used,
+		.avail_user_addr = call->addr.avail,
+	};
+
+	return k->request(k->fd[call->idx / 2].vhost, VHOST_SET_VRING_ADDR,
+			  &addr) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int get_base(const struct vu_kernel *k, struct vu_call *call)
+{
+	struct vhost_vring_state state = { .index = call->idx & 1 };
+	int rc = set_backend(k, call->idx, false);
+
+	if (!rc && k->request(k->fd[call->idx / 2].vhost, VHOST_GET_VRING_BASE,
+			      &state) < 0)
+		rc = -errno;
+	call->value = state.num;
+	return rc;
+}
+
+static int ask(const struct vu_kernel *k, struct vu_call *call)
+{
+	switch (call->verb) {
+	case VU_VERB_GET_FEATURES:
+		return get_features(k, &call->value);
+	case VU_VERB_PROTOCOL:
+		call->value = k->pairs;
+		return 0;
+	case VU_VERB_SET_OWNER:
+		return set_owner(k);
+	case VU_VERB_SET_FEATURES:
+		return ask_all(k, VHOST_SET_FEATURES, &call->u64);
+	case VU_VERB_SET_MEMORY:
+		return set_memory(k, call);
+	case VU_VERB_SET_NUM:
+		return set_state(k, VHOST_SET_VRING_NUM, call);
+	case VU_VERB_SET_BASE:
+		return set_state(k, VHOST_SET_VRING_BASE, call);
+	case VU_VERB_SET_ADDR:
+		return set_addr(k, call);
+	case VU_VERB_SET_CALL:
+		return set_file(k, VHOST_SET_VRING_CALL, call);
+	case VU_VERB_SET_KICK:
+		return set_file(k, VHOST_SET_VRING_KICK, call);
+	case VU_VERB_SET_ENABLE:
+		return set_backend(k, call->idx, call->u64);
+	case VU_VERB_GET_BASE:
+		return get_base(k, call);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static int kernel_step(struct vu_transport *t, struct vu_call *call,
+		       struct err *err)
+{
+	int rc = ask(to_kernel(t), call);
+
+	if (!rc)
+		return VU_STEP_DONE;
+	err_set(err, rc, "vhost-net: %s", strerror(-rc));
+	return VU_STEP_REFUSED;
+}
+
+static int kernel_idle(struct vu_transport *t, struct err *err)
+{
+	(void)t;
+	(void)err;
+	return 0;
+}
+
+static void kernel_destroy(struct vu_transport *t)
+{
+	struct vu_kernel *k = to_kernel(t);
+
+	for (unsigned i = 0; i < k->pairs; i++)
+		fd_close(&k->fd[i].vhost);
+	free(k);
+}
+
+static const struct vu_transport_ops kernel_ops = {
+	.step = kernel_step,
+	.idle = kernel_idle,
+	.destroy = kernel_destroy,
+};
+
+static int real_request(int fd, unsigned long request, const void *arg)
+{
+	return ioctl(fd, request, arg);
+}
+
+struct vu_transport *vu_kernel_create(const struct vu_kernel_conf *conf)
+{
+	struct vu_kernel *k =
+		calloc(1, sizeof(*k) + conf->pairs * sizeof(k->fd[0]));
+
+	for (unsigned i = 0; i < conf->pairs; i++) {
+		int fd = conf->vhost_fd[i];
+
+		if (!k)
+			fd_close(&fd);
+		else
+			k->fd[i].vhost = fd;
+		if (k)
+			k->fd[i].tap = conf->tap_fd[i];
+	}
+	if (!k)
+		return NULL;
+	k->transport.ops = &kernel_ops;
+	k->pairs = conf->pairs;
+	k->poll_us = conf->poll_us;
+	k->err_fd = conf->err_fd;
+	k->request = conf->request ? conf->request : real_request;
+	return &k->transport;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Start and end of a card on a vhost back-end, see vhost_card.h. Control
+ * thread. */
+#include "vhost_card.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ether_text.h"
+#include "fd.h"
+#include "vhost_impl.h"
+#include "virtio.h"
+
+#define DEVICE "/dev/vhost-net"
+
+static int take_passed(const char *fds, unsigned count, int *fd,
+		       struct err *err)
+{
+	char *end = (char *)fds;
+	unsigned n = 0;
+
+	for (const char *p = fds; n < count; p = end + 1) {
+		long number = strtol(p, &end, 10);
+
+		if (end == p || (*end && *end != ':') || number < 0)
+			break;
+		fd[n] = fd_find_named((int)number);
+		if (fd[n] < 0)
+			return err_set(err, -EBADF,
+				       "vhostfds=%s: descriptor %ld must be an "
+				       "open " DEVICE,
+				       fds, number);
+		n++;
+		if (!*end)
+			break;
+	}
+	if (n < count || *end)
+		return err_set(err, -EINVAL,
+			       "vhostfds=%s: must be %u descriptors, one for "
+			       "each queue",
+			       fds, count);
+	for (n = 0; n < count; n++) {
+		fcntl(fd[n], F_SETFD, FD_CLOEXEC);
+		fd_use_named(fd[n]);
+	}
+	return 0;
+}
+
+int vhost_net_open(const char *fds, unsigned count, int *fd, struct err *err)
+{
+	int rc = 0;
+
+	if (fds)
+		return take_passed(fds, count, fd, err);
+	for (unsigned i = 0; i < count && !rc; i++) {
+		fd[i] = open(DEVICE, O_RDWR | O_CLOEXEC);
+		if (fd[i] >= 0)
+			continue;
+		rc = err_set(err, -errno, "vhost: cannot open " DEVICE ": %s%s",
+			     strerror(errno),
+			     errno == ENOENT ? " (modprobe vhost_net)" : "");
+		while (i)
+			fd_close(&fd[--i]);
+	}
+	return rc;
+}
+
+/* The kernel met a bad ring. */
+static void on_err(struct loop_watch *w, uint32_t events)
+{
+	struct vhost_card *v = container_of(w, struct vhost_card, err_watch);
+
+	(void)events;
+	fd_drain(w->fd);
+	if (v->is_live && v->dev.transport)
+		v->dev.transport->needs_reset(
+			&v->dev, "vhost-net stopped at a bad ring");
+}
+
+static void free_card(struct vhost_card *v)
+{
+	vhost_link_end(v);
+	loop_watch_remove(&v->err_watch);
+	fd_close(&v->err_fd);
+	rings_fini(&v->rings);
+	if (v->tap.count)
+		tap_if_close(&v->tap);
+	log_limit_fini(&v->log);
+	free(v->ring);
+	free(v);
+}
+
+static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
+		struct err *err)
+{
+	const struct card_conf *conf = setup->conf;
+	int rc = ether_from_text("mac", conf->mac, v->config.mac, err);
+
+	if (rc)
+		return rc;
+	v->dev = (struct virtio_dev){
+		.ops = &vhost_dev_ops,
+		.name = setup->id,
+		.type = 1,
+		.ring_count = 2 * v->pairs + 1,
+		.ring_size =
+			(uint16_t)MAX(conf->rx_queue_size, conf->tx_queue_size),
+		.config_size = sizeof(v->config),
+		.loop = v->loop,
+	};
+	v->rx_size = (uint16_t)conf->rx_queue_size;
+	v->tx_size = (uint16_t)conf->tx_queue_size;
+	card_fill_config(&v->config, conf, v->pairs);
+	vnet_ctrl_init(&v->control, v->loop, v->pairs, vhost_control_changed);
+	v->ring = calloc(2 * v->pairs, sizeof(*v->ring));
+	v->err_fd = fd_eventfd();
+	rc = v->ring ? MIN(v->err_fd, 0) : -ENOMEM;
+	if (!rc)
+		rc = loop_watch_add(v->loop, &v->err_watch, v->err_fd, EPOLLIN,
+				    on_err);
+	if (!rc)
+		rc = rings_init(&v->rings, v->loop, &v->dev, v->dev.ring_count);
+	return rc ? err_set(err, rc, "%s", strerror(-rc)) : 0;
+}
+
+/* Features that the back-end must know are offered if it does. */
+static void offer(struct vhost_card *v, const struct card_conf *conf)
+{
+	uint64_t must = vhost_backend_features(v);
+	uint64_t has = vu_client_offered(v->client);
+
+	v->dev.features = card_features(conf, v->pairs);
+	if (!v->path && !(v->tap.offloads & OFFLOAD_USO4))
+		must |= feat_bit(VIRTIO_NET_F_HOST_USO) |
+			feat_bit(VIRTIO_NET_F_GUEST_USO4) |
+			feat_bit(VIRTIO_NET_F_GUEST_USO6);
+	v->dev.features = vnet_features_prune(v->dev.features & (~must | has));
+}
+
+int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
+		      struct vhost_card **out, struct err *err)
+{
+	struct vhost_card *v = calloc(1, sizeof(*v));
+	int rc = v ? 0 : err_set(err, -ENOMEM, "out of memory");
+
+	if (v) {
+		v->loop = loop;
+		v->pairs = setup->pairs;
+		v->path = setup->path;
+		v->poll_us = setup->poll_us;
+		v->err_fd = -1;
+		retry_init(&v->retry, setup->reconnect_ms);
+		if (setup->tap)
+			tap_if_move(&v->tap, setup->tap);
+		rc = init(v, setup, err);
+	}
+	if (rc) {
+		for (unsigned i = 0; i < setup->pairs && !setup->path; i++)
+			fd_close(&(int){ setup->vhost_fd[i] });
+	} else {
+		rc = vhost_link_begin(v, setup->vhost_fd);
+		if (rc)
+			err_set(err, rc, "%s%s: %s",
+				v->path ? "path=" : "vhost",
+				v->path ? v->path : "", v->reason.msg);
+	}
+	if (rc) {
+		if (v)
+			free_card(v);
+		return rc;
+	}
+	offer(v, setup->conf);
+	*out = v;
+	return 0;
+}
+
+void vhost_card_destroy(struct vhost_card *v)
+{
+	if (v)
+		free_card(v);
+}
+
+struct virtio_dev *vhost_card_device(struct vhost_card *v)
+{
+	return &v->dev;
+}

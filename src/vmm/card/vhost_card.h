@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A virtio network card whose rings somebody else serves: the kernel's
+ * vhost-net, with a tap, or a vhost-user back-end. The card has the registers,
+ * the configuration space and the control queue; kicks and interrupts pass it
+ * by (ioeventfd, irqfd). It outlives machines, as the card of card.h. Control
+ * thread.
+ */
+#ifndef RW_VMM_VHOST_CARD_H
+#define RW_VMM_VHOST_CARD_H
+
+#include "card.h"
+#include "tap_linux.h"
+
+struct vhost_card;
+
+struct vhost_card_setup {
+	const char *id;		      /* borrowed until destroy() */
+	const struct card_conf *conf; /* borrowed until destroy() */
+	unsigned pairs;
+	/* vhost-user: socket of the back-end (borrowed until destroy()) and
+	 * first delay before the next try to connect; 0: never. NULL: vhost-net
+	 */
+	const char *path;
+	uint32_t reconnect_ms;
+	/* vhost-net: taken over also on failure */
+	struct tap_if *tap; /* a queue for each pair */
+	const int *vhost_fd;
+	uint32_t poll_us;
+};
+
+/* Makes the card and agrees with its back-end on features, for which it waits.
+ * Returns 0 or -errno with @err. */
+int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
+		      struct vhost_card **out, struct err *err);
+void vhost_card_destroy(struct vhost_card *v); /* NULL is fine */
+
+struct virtio_dev *vhost_card_device(struct vhost_card *v);
+
+/* Opens /dev/vhost-net @count times, or takes the descriptors @fds ("N:N:...";
+ * NULL: none). Returns 0, or -errno with @err and nothing open. */
+int vhost_net_open(const char *fds, unsigned count, int *fd, struct err *err);
+
+#endif

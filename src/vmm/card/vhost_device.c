@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The operations of a card on a vhost back-end, see vhost_impl.h. Control
+ * thread, but for config_read(). Requests to the back-end are waited for.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "vhost_impl.h"
+#include "virtio.h"
+#include "vnet.h"
+
+static struct vhost_card *to_card(struct virtio_dev *d)
+{
+	return container_of(d, struct vhost_card, dev);
+}
+
+/* Clause 5.1.2: without MQ the driver knows of one pair only. */
+static unsigned control_index(const struct vhost_card *v)
+{
+	return feat_has(v->dev.driver_features, VIRTIO_NET_F_MQ) ? 2 * v->pairs
+								 : 2;
+}
+
+static void config_read(struct virtio_dev *d, unsigned off, unsigned size,
+			void *data)
+{
+	memcpy(data, (const char *)&to_card(d)->config + off, size);
+}
+
+static uint16_t ring_size(const struct virtio_dev *d, unsigned idx)
+{
+	const struct vhost_card *v =
+		container_of(d, const struct vhost_card, dev);
+
+	return idx & 1 ? v->tx_size : v->rx_size;
+}
+
+static bool set_features(struct virtio_dev *d, uint64_t features)
+{
+	struct vhost_card *v = to_card(d);
+
+	if (vnet_features_prune(features) != features)
+		return false;
+	vnet_ctrl_reset(&v->control.state, features, v->pairs);
+	if (!v->path &&
+	    tap_if_set_towards(&v->tap, vnet_offloads_to_driver(features)))
+		return false;
+	return true;
+}
+
+/* The outcome of a request. A refusal is the end of the connection. */
+static void on_done(void *arg, int rc, uint64_t value, const char *reason)
+{
+	struct vhost_card *v = arg;
+
+	(void)value;
+	if (rc && rc != -ENOTCONN) {
+		err_set(&v->reason, rc, "%s", reason);
+		vhost_link_fail(v);
+	}
+}
+
+static struct vu_client_done done_of(struct vhost_card *v)
+{
+	return (struct vu_client_done){ on_done, v };
+}
+
+/* Waits for what was asked. Returns 0 or -errno with v->reason. */
+static int settle(struct vhost_card *v, int rc)
+{
+	if (!rc)
+		rc = vu_client_wait(v->client);
+	return rc ? rc : vhost_is_up(v) ? 0 : -EREMOTEIO;
+}
+
+static bool is_pair_on(const struct vhost_card *v, unsigned idx)
+{
+	return idx / 2 < v->control.state.pairs;
+}
+
+/* Returns where a split ring goes on that another back-end served before. */
+static uint32_t used_index(const struct vhost_card *v,
+			   const struct virtio_ring *r)
+{
+	const le16 *used = gmem_translate(v->dev.ram, r->device, 4);
+
+	return used ? le16_to_cpu(shm_load(&used[1])) : 0;
+}
+
+static uint64_t address(const struct vhost_card *v, uint64_t gpa, uint64_t size)
+{
+	return (uintptr_t)gmem_translate(v->dev.ram, gpa, size);
+}
+
+static int give(struct vhost_card *v, unsigned idx, bool is_resumed)
+{
+	uint64_t features = v->dev.driver_features;
+	const struct virtio_ring *r = &v->ring[idx].given;
+	const struct vq_position begin = { .avail_wrap = true,
+					   .used_wrap = true };
+	struct vq_area_sizes size;
+	struct vu_client_ring ring;
+	int rc;
+
+	if (!vq_size_is_valid(features, r->size))
+		return err_set(&v->reason, -EINVAL, "queue %u: size %u", idx,
+			       r->size);
+	size = vq_area_sizes(features, r->size);
+	ring = (struct vu_client_ring){
+		.num = r->size,
+		.base = is_resumed ? used_index(v, r)
+				   : vq_position_encode(features, begin),
+		.desc = address(v, r->desc, size.desc),
+		.avail = address(v, r->driver, size.driver),
+		.used = address(v, r->device, size.device),
+		.kick_fd = r->kick_fd,
+		.call_fd = r->call_fd,
+		.enabled = is_pair_on(v, idx),
+	};
+	if (!ring.desc || !ring.avail || !ring.used)
+		return err_set(&v->reason, -EFAULT,
+			       "queue %u: is not in the guest's memory", idx);
+	rc = vu_client_queue_start(v->client, idx, &ring, done_of(v),
+				   &v->reason);
+	v->ring[idx].is_running = !rc;
+	return rc;
+}
+
+/* Tells the back-end the driver's features and the guest's memory, which is
+ * another one after each reset of the machine. */
+static int give_memory(struct vhost_card *v)
+{
+	uint64_t features = v->dev.driver_features & vhost_backend_features(v);
+	const struct gmem *ram = v->dev.ram;
+	struct gmem_desc region[8];
+	int rc;
+
+	features |= vu_client_offered(v->client) &
+		    feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
+	rc = vu_client_set_features(v->client, features, done_of(v),
+				    &v->reason);
+	for (unsigned i = 0; i < ram->count && !rc; i++) {
+		region[i] = gmem_desc_of(ram, i);
+		region[i].uva = (uintptr_t)ram->region[i].host;
+	}
+	return rc ? rc
+		  : vu_client_set_memory(v->client, region, ram->count,
+					 done_of(v), &v->reason);
+}
+
+int vhost_start_all(struct vhost_card *v, bool is_resumed)
+{
+	unsigned count = 2 * v->pairs;
+	int rc = give_memory(v);
+
+	/* All before the first one starts: some back-ends count them then. */
+	for (unsigned i = 0; i < count && !rc; i++)
+		if (v->ring[i].is_enabled)
+			rc = vu_client_queue_announce(v->client, i,
+						      v->ring[i].given.call_fd,
+						      done_of(v), &v->reason);
+	for (unsigned i = 0; i < count && !rc; i++)
+		if (v->ring[i].is_enabled)
+			rc = give(v, i, is_resumed);
+	return settle(v, rc);
+}
+
+static int start_control(struct vhost_card *v, unsigned idx,
+			 const struct virtio_ring *r)
+{
+	int rc = feat_has(v->dev.driver_features, VIRTIO_NET_F_CTRL_VQ)
+			 ? rings_start(&v->rings, idx, r)
+			 : -EINVAL;
+
+	if (!rc)
+		vnet_ctrl_start(&v->control, &v->rings.ring[idx].vq, r->kick_fd,
+				false);
+	return rc;
+}
+
+static int start_ring(struct virtio_dev *d, unsigned idx,
+		      const struct virtio_ring *r)
+{
+	struct vhost_card *v = to_card(d);
+
+	if (idx == control_index(v))
+		return start_control(v, idx, r);
+	if (idx > control_index(v))
+		return -EINVAL;
+	v->ring[idx].given = *r;
+	v->ring[idx].is_enabled = true;
+	/* Before DRIVER_OK the others are not known yet. Without a back-end it
+	 * gets the ring when it comes. */
+	if (!v->is_live || !vhost_is_up(v))
+		return 0;
+	return settle(v, give(v, idx, false));
+}
+
+static void stop_ring(struct virtio_dev *d, unsigned idx)
+{
+	struct vhost_card *v = to_card(d);
+	struct vhost_ring *r;
+
+	if (idx == control_index(v)) {
+		vnet_ctrl_stop(&v->control);
+		rings_stop(&v->rings, idx);
+		return;
+	}
+	r = &v->ring[idx];
+	r->is_enabled = false;
+	if (!r->is_running)
+		return;
+	r->is_running = false;
+	if (!vhost_is_up(v) ||
+	    settle(v, vu_client_queue_stop(v->client, idx, done_of(v),
+					   &v->reason)) == 0)
+		return;
+	/* The back-end does not say that it has let go: the end of the
+	 * connection is. */
+	vhost_link_end(v);
+	vhost_link_fail(v);
+}
+
+static void set_call(struct virtio_dev *d, unsigned idx, int fd)
+{
+	struct vhost_card *v = to_card(d);
+
+	if (idx == control_index(v)) {
+		virtio_dev_set_call(&v->rings.ring[idx].vq, fd);
+		return;
+	}
+	v->ring[idx].given.call_fd = fd;
+	if (v->ring[idx].is_running && vhost_is_up(v))
+		settle(v, vu_client_queue_call(v->client, idx, fd, done_of(v),
+					       &v->reason));
+}
+
+static int driver_ok(struct virtio_dev *d)
+{
+	struct vhost_card *v = to_card(d);
+
+	v->is_live = true;
+	if (vhost_is_up(v) && vhost_start_all(v, false))
+		vhost_link_fail(v);
+	return 0;
+}
+
+/* Switches pairs as the driver's MQ command says. */
+void vhost_control_changed(struct vnet_ctrl *c)
+{
+	struct vhost_card *v = container_of(c, struct vhost_card, control);
+	int rc = 0;
+
+	if (!v->path)
+		rc = tap_if_set_active(&v->tap, c->state.pairs);
+	for (unsigned i = 0; i < 2 * v->pairs && !rc; i++)
+		if (v->ring[i].is_running && vhost_is_up(v))
+			rc = vu_client_queue_enable(v->client, i,
+						    is_pair_on(v, i),
+						    done_of(v), &v->reason);
+	if (vhost_is_up(v) && settle(v, rc))
+		vhost_link_fail(v);
+}
+
+static void reset(struct virtio_dev *d)
+{
+	struct vhost_card *v = to_card(d);
+
+	v->is_live = false;
+	vnet_ctrl_reset(&v->control.state, 0, v->pairs);
+}
+
+static void show(const struct virtio_dev *d, struct show *s)
+{
+	const struct vhost_card *v =
+		container_of(d, const struct vhost_card, dev);
+
+	show_mac(s, "mac", v->config.mac);
+	show_num(s, "queue_pairs", v->pairs);
+	show_str(s, "moved_by",
+		 v->path ? "a vhost-user back-end" : "the kernel's vhost-net");
+	if (v->path)
+		show_str(s, "path", v->path);
+	else
+		show_str(s, "tap", v->tap.name);
+	show_str(s, "back_end", vhost_is_up(v) ? "connected" : "gone");
+	show_num(s, "connections", v->connections);
+	if (*v->reason.msg)
+		show_str(s, "last_disconnect", v->reason.msg);
+	if (v->control.vq)
+		vnet_ctrl_show(&v->control, s);
+}
+
+/* The card stays for the next machine. */
+static void unplugged(struct virtio_dev *d)
+{
+	d->transport = NULL;
+	d->ram = NULL;
+}
+
+const struct virtio_dev_ops vhost_dev_ops = {
+	.config_read = config_read,
+	.ring_size = ring_size,
+	.set_features = set_features,
+	.start_ring = start_ring,
+	.stop_ring = stop_ring,
+	.set_call = set_call,
+	.driver_ok = driver_ok,
+	.reset = reset,
+	.show = show,
+	.destroy = unplugged,
+};
