@@ -75,7 +75,7 @@ take_modules() {
 # In the order of loading.
 take_modules order failover net_failover virtio_ring virtio \
 	virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net llc \
-	stp garp mrp 8021q virtio_blk rng-core virtio-rng virtio_console
+	stp garp mrp 8021q virtio_blk rng-core virtio-rng virtio_console button
 # Loaded by the test that needs them.
 [ "${2:-}" != uml ] || take_modules tunnels crc-ccitt ipv6 udp_tunnel \
 	ip6_udp_tunnel geneve vxlan ip_tunnel gre ip_gre tunnel6 ip6_tunnel \

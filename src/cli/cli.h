@@ -53,6 +53,16 @@ extern const struct opt_row client_rows[];
 /* Options of `up`. */
 extern const struct opt_row *const up_tables[];
 
+/* --- vm_cmd.c: the commands about a machine --- */
+
+/* Options that are not sent: they find the machine. */
+struct vm_own {
+	char *name;
+};
+extern const struct opt_row *const vm_own_tables[];
+int vm_command_run(struct call *call);
+int vm_show_run(struct call *call);
+
 /* --- options.c: a command's row as the command line sees it --- */
 
 #define CLI_MAX_ROWS 16

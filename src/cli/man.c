@@ -128,7 +128,7 @@ static void put_methods(void)
 	    "of the errno as data. Methods:");
 	printf("\n");
 	for (const struct command *m = commands; m->help; m++) {
-		if (!m->method)
+		if (!m->fn)
 			continue;
 		printf(".TP\n.B \"");
 		put(m->method);
@@ -164,7 +164,7 @@ void methods_print(void)
 {
 	printf("| method | parameters | result |\n|---|---|---|\n");
 	for (const struct command *c = commands; c->help; c++) {
-		if (!c->method)
+		if (!c->fn)
 			continue;
 		printf("| `%s` |", c->method);
 		put_params(c);

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "machine_conf.h"
 #include "monitor.h"
+#include "vm_plan.h"
 
 const struct opt_row *const vm_tables[] = { machine_rows, net_rows,
 					    daemon_conf_rows, NULL };
@@ -23,20 +24,33 @@ const struct opt_row *const vm_tables[] = { machine_rows, net_rows,
 	"the card is -device virtio-net-pci,netdev=ID, with the id of " \
 	"the -netdev"
 
+/* What the options fill. */
+struct vm_options {
+	struct machine_conf *machine;
+	struct config *config;
+};
+
+static int set_one(void *arg, const char *key, const char *value,
+		   struct err *err)
+{
+	const struct vm_options *o = arg;
+	int rc = 0;
+
+	if (opt_find(machine_rows, key))
+		return opt_set(machine_rows, o->machine, key, value, err);
+	if (!strcmp(key, "netdev"))
+		rc = machine_keep_netdev(o->machine, value, err);
+	return rc ? MIN(rc, 0) : config_set(o->config, key, value, err);
+}
+
 static int set_option(struct machine_conf *m, struct config *c,
 		      const struct arg *arg, struct err *err)
 {
-	if (opt_find(machine_rows, arg->key))
-		return opt_set(machine_rows, m, arg->key, arg->text, err);
-	if (!strcmp(arg->key, "config"))
-		return config_load(c, arg->text, err);
-	if (!strcmp(arg->key, "netdev")) {
-		int rc = machine_keep_netdev(m, arg->text, err);
+	struct vm_options o = { m, c };
 
-		if (rc)
-			return MIN(rc, 0);
-	}
-	return config_set(c, arg->key, arg->text, err);
+	return strcmp(arg->key, "config")
+		       ? set_one(&o, arg->key, arg->text, err)
+		       : config_load_with(arg->text, set_one, &o, err);
 }
 
 /* Reads the command line. Returns ARG_END when it was read, ARG_HELP when help
@@ -91,11 +105,16 @@ static int run(struct machine_conf *m, struct config *c, struct err *err)
 	log_level = (enum log_level)c->daemon.log_level;
 	snprintf(file, sizeof(file), "vm-%s.sock", m->name);
 	if (!control) {
-		rc = control_path_of(file, path, sizeof(path), true, err);
+		rc = control_path_of(file, path, sizeof(path), !m->dry_run,
+				     err);
 		control = path;
 	}
 	if (!rc)
 		rc = machine_conf_finish(m, c, control, err);
+	if (!rc && m->dry_run) {
+		vm_print_plan(m, c, control);
+		return 0;
+	}
 	if (!rc)
 		rc = monitor_take_terminal(m, err);
 	if (!rc)

@@ -36,6 +36,36 @@ const struct command commands[] = {
 		  "virtio-net-pci,netdev=ID the guest's card on it; \"-device "
 		  "help\" lists the devices. Other commands reach the machine "
 		  "with --control." },
+	{ .name = "vm show",
+	  .method = "vm.show",
+	  .help = "a machine: its vCPUs, threads, devices, and what moves "
+		  "frames",
+	  .more = "Shows rates of the second that it takes to measure them; "
+		  "with --json the counters since the start.",
+	  .result = "`machine`, `vcpus` (`exits` to this process, `kvm`: "
+		    "counters of KVM), `threads` (`cpu_ms`), `descriptors`, "
+		    "`devices`",
+	  .fn = method_vm_show },
+	{ .name = "vm explain",
+	  .method = "vm.show",
+	  .help = "the path of a packet between a guest and its cards",
+	  .more = "With the counts along it, since the start." },
+	{ .name = "vm stop",
+	  .method = "vm.stop",
+	  .help = "halt the vCPUs of a machine",
+	  .fn = method_vm_stop },
+	{ .name = "vm cont",
+	  .method = "vm.cont",
+	  .help = "let them go on",
+	  .fn = method_vm_cont },
+	{ .name = "vm reset",
+	  .method = "vm.reset",
+	  .help = "reset a machine, as its reset button",
+	  .fn = method_vm_reset },
+	{ .name = "vm powerdown",
+	  .method = "vm.powerdown",
+	  .help = "press a machine's power button; the guest decides",
+	  .fn = method_vm_powerdown },
 	{ .name = "show",
 	  .method = "show",
 	  .help = "networks, ports and workers at a glance",

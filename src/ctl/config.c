@@ -263,7 +263,7 @@ static char *strip(char *line)
 	return line;
 }
 
-static int load_line(struct config *c, char *line, struct err *err)
+static int load_line(config_set_fn *set, void *arg, char *line, struct err *err)
 {
 	char *value, *key = strip(line);
 
@@ -276,10 +276,22 @@ static int load_line(struct config *c, char *line, struct err *err)
 		*value++ = '\0';
 		value += strspn(value, " \t");
 	}
-	return config_set(c, key, value, err);
+	return set(arg, key, value, err);
+}
+
+static int set_here(void *arg, const char *key, const char *value,
+		    struct err *err)
+{
+	return config_set(arg, key, value, err);
 }
 
 int config_load(struct config *c, const char *path, struct err *err)
+{
+	return config_load_with(path, set_here, c, err);
+}
+
+int config_load_with(const char *path, config_set_fn *set, void *arg,
+		     struct err *err)
 {
 	FILE *f = fopen(path, "re");
 	char *line = NULL;
@@ -296,7 +308,7 @@ int config_load(struct config *c, const char *path, struct err *err)
 		if (strlen(line) != (size_t)len)
 			rc = err_set(err, -EINVAL, "a zero byte in the line");
 		else
-			rc = load_line(c, line, err);
+			rc = load_line(set, arg, line, err);
 		if (rc)
 			err_prefix(err, rc, "%s:%u", path, n);
 	}

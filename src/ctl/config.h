@@ -59,6 +59,11 @@ struct netdev *config_take(struct config *c, const char *id);
  * -errno with @err, which names file and line.
  */
 int config_load(struct config *c, const char *path, struct err *err);
+/* The same for a command with options of its own: calls @set for each line. */
+typedef int config_set_fn(void *arg, const char *key, const char *value,
+			  struct err *err);
+int config_load_with(const char *path, config_set_fn *set, void *arg,
+		     struct err *err);
 
 /* Reads a list such as "0,2-4" into @cpu. Returns the number of CPUs, or
  * -EINVAL with @err. */

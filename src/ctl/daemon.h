@@ -21,6 +21,20 @@ struct daemon_port {
 	struct daemon_port *next;	/* list in the order of adding */
 };
 
+/* A machine beside the switch: what its commands do. Its owner (monitor/) sets
+ * it. [ctl] */
+enum machine_command {
+	MACHINE_STOP,
+	MACHINE_CONT,
+	MACHINE_RESET,
+	MACHINE_POWERDOWN,
+};
+struct daemon_machine {
+	/* Returns 0 or -errno with @err. */
+	int (*command)(void *arg, enum machine_command c, struct err *err);
+	void (*show)(void *arg, struct show *s);
+};
+
 struct daemon {
 	struct loop *loop;
 	struct vswitch *sw;
@@ -33,6 +47,8 @@ struct daemon {
 	struct loop_watch signals;
 	struct loop_watch log; /* of the number of suppressed log lines */
 	int signal_fd;
+	const struct daemon_machine *machine; /* NULL: none */
+	void *machine_arg;
 	unsigned workers;
 	uint64_t started_ms;
 };

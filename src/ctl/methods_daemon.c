@@ -162,3 +162,54 @@ int method_log_level(struct rpc_call *call)
 			    json_string(log_level_names[log_level]));
 	return 0;
 }
+
+static int check_machine(struct rpc_call *call)
+{
+	const struct daemon *d = call->ctx;
+
+	return d->machine ? 0
+			  : err_set(&call->err, -ENOENT,
+				    "no machine: this is a switch; a machine's "
+				    "control socket is vm-NAME.sock");
+}
+
+int method_vm_show(struct rpc_call *call)
+{
+	const struct daemon *d = call->ctx;
+	int rc = check_machine(call);
+	struct json_show j;
+
+	if (rc)
+		return rc;
+	json_show_init(&j, call->result);
+	d->machine->show(d->machine_arg, &j.show);
+	return 0;
+}
+
+static int do_command(struct rpc_call *call, enum machine_command c)
+{
+	const struct daemon *d = call->ctx;
+	int rc = check_machine(call);
+
+	return rc ? rc : d->machine->command(d->machine_arg, c, &call->err);
+}
+
+int method_vm_stop(struct rpc_call *call)
+{
+	return do_command(call, MACHINE_STOP);
+}
+
+int method_vm_cont(struct rpc_call *call)
+{
+	return do_command(call, MACHINE_CONT);
+}
+
+int method_vm_reset(struct rpc_call *call)
+{
+	return do_command(call, MACHINE_RESET);
+}
+
+int method_vm_powerdown(struct rpc_call *call)
+{
+	return do_command(call, MACHINE_POWERDOWN);
+}

@@ -19,6 +19,11 @@ int method_show(struct rpc_call *call);
 int method_stats(struct rpc_call *call);
 int method_rebalance(struct rpc_call *call);
 int method_down(struct rpc_call *call);
+int method_vm_show(struct rpc_call *call);
+int method_vm_stop(struct rpc_call *call);
+int method_vm_cont(struct rpc_call *call);
+int method_vm_reset(struct rpc_call *call);
+int method_vm_powerdown(struct rpc_call *call);
 
 struct log_level_args {
 	int level;

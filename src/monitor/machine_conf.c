@@ -41,6 +41,8 @@ const struct opt_row machine_rows[] = {
 		    "(default: vm)"),
 	OPT("hugepages", hugepages, OPT_BOOL,
 	    .help = "memory of pages of 2 MiB"),
+	OPT("dry-run", dry_run, OPT_BOOL,
+	    .help = "print what would be set up, and end"),
 	OPT("no-reboot", no_reboot, OPT_BOOL,
 	    .help = "end when the guest resets the machine"),
 	{ NULL },

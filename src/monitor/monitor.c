@@ -4,7 +4,7 @@
  * parts, take_down() undoes that. A reset of the guest is both, one after the
  * other: every device begins anew, while the ports of the switch stay.
  */
-#include "monitor.h"
+#include "monitor_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,28 +22,6 @@
 #include "vcpu.h"
 #include "vhost_card.h"
 #include "virtio_pci.h"
-
-/* A device on the PCI bus. */
-struct plugged {
-	struct virtio_pci *pci;
-	struct plugged *next;
-};
-
-struct monitor {
-	struct machine_conf *conf;
-	struct daemon *daemon;
-	enum vm_end end;
-	int serial_in, serial_out; /* -1: none */
-	bool owns_serial;
-	/* Of the present machine: */
-	struct vm *vm;
-	struct pci_bus *bus;
-	struct uart *uart;
-	struct rtc *rtc;
-	struct i8042 *i8042;
-	struct pm *pm;
-	struct plugged *plugged; /* newest first */
-};
 
 static bool is_on_terminal(const struct machine_conf *conf)
 {
@@ -300,6 +278,7 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 		return err_set(err, -ENOMEM, "out of memory");
 	m->conf = conf;
 	m->daemon = d;
+	m->started_ms = loop_now_ms();
 	rc = open_serial(m, err);
 	if (!rc)
 		rc = machine_cards_open(m->conf, d->loop, err);
@@ -309,12 +288,15 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 		monitor_destroy(m);
 		return rc;
 	}
+	d->machine = &monitor_machine;
+	d->machine_arg = m;
 	*out = m;
 	return 0;
 }
 
 void monitor_destroy(struct monitor *m)
 {
+	m->daemon->machine = NULL;
 	take_down(m);
 	machine_cards_close(m->conf);
 	close_serial(m);

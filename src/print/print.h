@@ -24,6 +24,11 @@ void print_nothing(const json_t *result);
  * being the time between them. */
 void print_rates(const json_t *before, const json_t *now, double seconds);
 
+/* Prints a machine, with the rates of the @seconds since @before; and the path
+ * of packets through its cards. */
+void print_vm(const json_t *before, const json_t *now, double seconds);
+void print_vm_explain(const json_t *result);
+
 /* Prints a notification of `watch` in one line; a second line before it says
  * how many events were lost. */
 void print_event(const json_t *event);

@@ -30,7 +30,8 @@ struct command {
 	bool takes_fd;	    /* the handler takes a descriptor */
 	/* Handler: returns 0, or -errno with call->err. The server answers
 	 * -EINVAL and -ENAMETOOLONG with RPC_BAD_PARAMS, and any other error
-	 * with RPC_REFUSED and the errno's name as data. NULL without method.
+	 * with RPC_REFUSED and the errno's name as data. NULL without method,
+	 * and for a command that shows another row's method in its own way.
 	 */
 	int (*fn)(struct rpc_call *call);
 };

@@ -40,7 +40,7 @@ static const struct command *find_method(const struct command *commands,
 	size_t n = 0;
 
 	for (; commands->help; commands++) {
-		if (!commands->method)
+		if (!commands->fn)
 			continue;
 		if (!strcmp(commands->method, name))
 			return commands;

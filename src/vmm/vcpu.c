@@ -128,6 +128,23 @@ static void do_exit(struct vcpu *c)
 	stat_inc(&c->exits[VCPU_EXIT_OTHER]);
 }
 
+/* Waits while the machine is paused. */
+static void park(struct vcpu *c)
+{
+	struct vm *vm = c->vm;
+
+	/* The guest's clock shall not take the pause for a hang. It fails when
+	 * the guest uses another clock. */
+	kvm_request(c->fd, KVM_KVMCLOCK_CTRL, NULL);
+	pthread_mutex_lock(&vm->lock);
+	while (vm->is_paused && !vm->is_stopping)
+		pthread_cond_wait(&vm->done, &vm->lock);
+	/* vcpu:A  under the lock: the next pause sets it again behind us */
+	if (!vm->is_stopping)
+		shm_store(&c->run->immediate_exit, 0);
+	pthread_mutex_unlock(&vm->lock);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *c = arg;
@@ -137,8 +154,13 @@ static void *vcpu_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	shm_store(&c->tid, gettid());
 	while (!shm_load_acquire(&c->vm->is_stopping)) {
-		int rc = kvm_request(c->fd, KVM_RUN, NULL);
+		int rc;
 
+		if (unlikely(shm_load(&c->vm->is_paused))) {
+			park(c);
+			continue;
+		}
+		rc = kvm_request(c->fd, KVM_RUN, NULL);
 		/* EAGAIN: another vCPU reset this one and did not start it yet.
 		 */
 		if (rc == -EINTR || rc == -EAGAIN) {
@@ -246,12 +268,9 @@ int vcpus_start(struct vm *vm)
 	return rc;
 }
 
-void vcpus_stop(struct vm *vm)
+/* Makes all vCPUs leave the guest, to see what was set. */
+static void kick_all(struct vm *vm)
 {
-	pthread_mutex_lock(&vm->lock);
-	shm_store_release(&vm->is_stopping, true);
-	pthread_cond_broadcast(&vm->done);
-	pthread_mutex_unlock(&vm->lock);
 	for (unsigned i = 0; i < vm->cpu_count; i++) {
 		struct vcpu *c = &vm->cpu[i];
 
@@ -260,6 +279,25 @@ void vcpus_stop(struct vm *vm)
 		shm_store(&c->run->immediate_exit, 1);
 		pthread_kill(c->thread, STOP_SIGNAL);
 	}
+}
+
+void vcpus_pause(struct vm *vm, bool on)
+{
+	pthread_mutex_lock(&vm->lock);
+	shm_store_release(&vm->is_paused, on);
+	pthread_cond_broadcast(&vm->done);
+	pthread_mutex_unlock(&vm->lock);
+	if (on)
+		kick_all(vm);
+}
+
+void vcpus_stop(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	shm_store_release(&vm->is_stopping, true);
+	pthread_cond_broadcast(&vm->done);
+	pthread_mutex_unlock(&vm->lock);
+	kick_all(vm);
 	for (unsigned i = 0; i < vm->cpu_count; i++) {
 		struct vcpu *c = &vm->cpu[i];
 

@@ -38,4 +38,12 @@ void vcpus_destroy(struct vm *vm);
 int vcpus_start(struct vm *vm);
 void vcpus_stop(struct vm *vm);
 
+/* Asks the vCPUs to leave the guest until vcpus_pause(vm, false). Devices go on
+ * with what the guest has given them. */
+void vcpus_pause(struct vm *vm, bool on);
+
+/* Shows KVM's own counters of @c, those that tell why it left the guest: also
+ * exits that KVM dealt with itself. Nothing on kernels before 5.14. */
+void vcpu_show_kvm(const struct vcpu *c, struct show *s);
+
 #endif

@@ -51,6 +51,7 @@ struct vm {
 	pthread_cond_t done;
 	struct vm_call *calls;	 /* [lock] waiting; newest last */
 	bool is_stopping;	 /* [any, atomic] written under @lock */
+	bool is_paused;		 /* [any, atomic] written under @lock */
 	int wake_fd;		 /* eventfd: a call, or the end */
 	struct loop_watch watch; /* of @wake_fd */
 };

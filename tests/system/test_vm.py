@@ -166,6 +166,61 @@ def test_tap(l1):
     assert l1.run('ip link show rwvm0', check=False)[0]
 
 
+@pytest.mark.guests
+def test_commands(l1):
+    """A machine that runs is seen, stopped, reset and switched off."""
+    word = base64.b64encode((
+        NET + 'echo booted; n=0; while :; do ping -q -c 1 -W 1 10.0.2.2 '
+        '>/dev/null; echo "alive $n"; n=$((n+1)); '
+        'grep -q "^ *[1-9]" /sys/firmware/acpi/interrupts/ff_pwr_btn && '
+        'echo pressed && poweroff -f; usleep 200000; done').encode()).decode()
+    l1.run('rm -f /tmp/vm.conf')
+    for line in ('# a machine', 'name cmd', 'm 192', 'smp 2',
+                 'kernel /guest/vmlinuz', 'initrd /guest/initrd.gz',
+                 f'append {APPEND} rw.run={word}', 'netdev user,id=n',
+                 'device virtio-net-pci,netdev=n'):
+        l1.run(f"echo '{line}' >>/tmp/vm.conf")
+    plan = l1.run('ringway vm -config /tmp/vm.conf --dry-run')
+    for words in ('machine cmd: 2 vCPUs, 192 MiB', 'n.card', 'user',
+                  'workers of this process'):
+        assert words in plan, plan
+    l1.run('(XDG_RUNTIME_DIR=/tmp ringway vm -config /tmp/vm.conf </dev/null; '
+           'echo status $?) >/tmp/cmd.log 2>&1 &')
+
+    def ringway(what, check=True):
+        return l1.run(f'XDG_RUNTIME_DIR=/tmp ringway vm {what} --name cmd',
+                      check=check)
+
+    def count(word):
+        return int(l1.run(f'grep -c "{word}" /tmp/cmd.log',
+                          check=False)[1].split()[-1])
+    lab.wait_until(lambda: count('alive') > 2, 60, 'a guest that pings')
+    text = ringway('show')
+    for words in ('machine cmd: running, 2 vCPUs, 192 MiB', 'vcpu1',
+                  'worker0', 'workers of this process', 'driver-ok',
+                  'kvm-vcpu', 'EXITS/S'):
+        assert words in text, text
+    text = ringway('explain')
+    assert 'frames are moved by worker 0' in text and 'irqfd' in text, text
+    ringway('stop')
+    time.sleep(1)
+    before = count('alive')
+    assert '"stopped"' in ringway('show --json')
+    time.sleep(1)
+    assert count('alive') == before
+    ringway('cont')
+    lab.wait_until(lambda: count('alive') > before, 20, 'that it goes on')
+    ringway('stop')
+    ringway('reset')
+    lab.wait_until(lambda: count('booted') == 2, 60, 'a second boot')
+    assert '"running"' in ringway('show --json')
+    ringway('powerdown')
+    lab.wait_until(lambda: count('status 0'), 30, 'an end')
+    assert count('pressed') == 1
+    status, text = ringway('stop', check=False)
+    assert status == 1 and 'vm-cmd.sock: no ringway runs there' in text
+
+
 def host_address(l1, address):
     """Gives rwvm0 an address as soon as it is there."""
     l1.run(f'(for i in $(seq 200); do ip addr add {address}/24 dev rwvm0 '
@@ -439,6 +494,29 @@ def test_help(folder):
         assert key in text
     assert '-kernel' in vm(folder, '--help').stdout or \
         'kernel' in vm(folder, '--help').stdout
+
+
+def test_commands_of_a_machine_need_one(up):
+    s = up('null,id=n')
+    for what in ('show', 'explain', 'stop', 'cont', 'reset', 'powerdown'):
+        done = s.command('vm', what, check=False)
+        assert done.returncode == 1 and 'no machine: this is a switch' in \
+            done.stderr
+
+
+def test_plan(folder):
+    """--dry-run opens nothing."""
+    done = vm(folder, '-kernel', '/nowhere/k', '-m', '1G', '-netdev',
+              'tap,id=t,vhostforce=on', '-device', 'virtio-net-pci,netdev=t',
+              '-chardev', 'socket,id=c,path=/nowhere/s', '-netdev',
+              'vhost-user,id=u,chardev=c,queues=2', '-device',
+              'virtio-net-pci,netdev=u,mq=on,id=second', '-device',
+              'virtio-rng-pci', '--dry-run')
+    assert done.returncode == 0, done.stderr
+    for words in ('1024 MiB', '/nowhere/k', "the kernel's vhost-net",
+                  'a vhost-user back-end', 'second', 'virtio-rng-pci'):
+        assert words in done.stdout, done.stdout
+    assert not os.path.exists(f'{folder}/c.sock')
 
 
 @pytest.mark.skipif(os.path.exists('/dev/kvm'), reason='there is /dev/kvm')

@@ -96,6 +96,9 @@ int tap_if_set_towards(struct tap_if *t, unsigned offloads);
 /* Makes the kernel use the first @count of several queues. Returns 0 or -errno.
  */
 int tap_if_set_active(struct tap_if *t, unsigned count);
+/* Reads how many frames the kernel got of our side and gave to it. Returns 0 or
+ * -errno: /sys does not show the interface. */
+int tap_if_frames(const struct tap_if *t, uint64_t *from_us, uint64_t *to_us);
 
 /* Brings an interface up that we created. For another one that is down the log
  * says how. Returns 0 or -errno. */

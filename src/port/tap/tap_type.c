@@ -27,7 +27,7 @@ struct tap_conf {
 		.offset = offsetof(struct tap_conf, name), __VA_ARGS__ \
 	}
 
-#define NO_VHOST                                                       \
+#define NO_VHOST                                                      \
 	"of `ringway vm`, where the kernel's vhost-net can move the " \
 	"frames; without effect for a switch, which moves them itself"
 

@@ -3,6 +3,8 @@
  * driver takes, and its queues. See tap_linux.h. Control thread. */
 #include <errno.h>
 #include <linux/if_tun.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "offload.h"
@@ -37,4 +39,26 @@ int tap_if_set_active(struct tap_if *t, unsigned count)
 			return -errno;
 	}
 	return 0;
+}
+
+static int read_counter(const char *name, const char *what, uint64_t *out)
+{
+	char path[100], text[32];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/%s", name,
+		 what);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	*out = fgets(text, sizeof(text), f) ? strtoull(text, NULL, 10) : 0;
+	fclose(f);
+	return 0;
+}
+
+int tap_if_frames(const struct tap_if *t, uint64_t *from_us, uint64_t *to_us)
+{
+	int rc = read_counter(t->name, "rx_packets", from_us);
+
+	return rc ? rc : read_counter(t->name, "tx_packets", to_us);
 }

@@ -146,13 +146,41 @@ void card_ring_broken(struct rings *r, unsigned idx, const char *why)
 	port_tell_fault(&container_of(r, struct card, rings)->port, idx, why);
 }
 
+/* Shows which workers serve the queues, and their counters: of the guest's
+ * frames (out) and of those to it (in). */
+static void show_pairs(const struct card *c, struct show *s)
+{
+	uint64_t out = 0, in = 0, kicks = 0, wakeups = 0, bursts = 0;
+
+	show_array(s, "workers");
+	for (unsigned i = 0; i < c->port.rxq_count; i++) {
+		const struct rxq *q = c->port.rxq[i];
+
+		if (q->worker)
+			show_num(s, NULL, q->worker_idx);
+		out += stat_read(&q->stats.frames);
+		kicks += stat_read(&q->stats.kicks);
+		wakeups += stat_read(&q->stats.sleeps);
+		bursts += stat_read(&q->stats.bursts);
+	}
+	show_end(s);
+	for (unsigned i = 0; i < c->port.txq_count; i++)
+		in += stat_read(&c->port.txq[i]->stats.frames);
+	show_num(s, "frames_out", out);
+	show_num(s, "frames_in", in);
+	show_num(s, "kicks", kicks);
+	show_num(s, "wakeups", wakeups);
+	show_num(s, "bursts_out", bursts);
+}
+
 static void show(const struct virtio_dev *d, struct show *s)
 {
 	const struct card *c = container_of(d, const struct card, dev);
 
 	show_mac(s, "mac", c->config.mac);
 	show_num(s, "queue_pairs", c->pairs.count);
-	show_str(s, "moved_by", "this process");
+	show_str(s, "moved_by", "workers of this process");
+	show_pairs(c, s);
 	if (c->control.vq)
 		vnet_ctrl_show(&c->control, s);
 }

@@ -271,6 +271,17 @@ static void reset(struct virtio_dev *d)
 	vnet_ctrl_reset(&v->control.state, 0, v->pairs);
 }
 
+/* The tap counts frames from the guest as received. */
+static void show_tap(const struct vhost_card *v, struct show *s)
+{
+	uint64_t out, in;
+
+	if (!tap_if_frames(&v->tap, &out, &in)) {
+		show_num(s, "frames_out", out);
+		show_num(s, "frames_in", in);
+	}
+}
+
 static void show(const struct virtio_dev *d, struct show *s)
 {
 	const struct vhost_card *v =
@@ -284,6 +295,8 @@ static void show(const struct virtio_dev *d, struct show *s)
 		show_str(s, "path", v->path);
 	else
 		show_str(s, "tap", v->tap.name);
+	if (!v->path)
+		show_tap(v, s);
 	show_str(s, "back_end", vhost_is_up(v) ? "connected" : "gone");
 	show_num(s, "connections", v->connections);
 	if (*v->reason.msg)

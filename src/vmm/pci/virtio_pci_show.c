@@ -67,6 +67,8 @@ void virtio_pci_show(struct virtio_pci *v, struct show *s)
 	const struct virtio_dev *d = v->dev;
 
 	pci_lock(&v->pci);
+	show_str(s, "id", d->name);
+	show_num(s, "virtio_type", d->type);
 	show_num(s, "slot", v->pci.slot);
 	show_status(v, s);
 	show_hex(s, "features", d->features);

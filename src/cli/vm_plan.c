@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `ringway vm` would set up, see vm_plan.h. */
+#include "vm_plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "card.h"
+#include "table.h"
+
+static void print_machine(const struct machine_conf *m, const char *control)
+{
+	printf("machine %s: %u vCPU%s, %" PRIu64 " MiB of memory%s\n", m->name,
+	       m->cpus, m->cpus == 1 ? "" : "s", m->memory_size >> 20,
+	       m->hugepages ? " in pages of 2 MiB" : "");
+	printf("  kernel   %s\n", m->kernel);
+	if (m->initrd)
+		printf("  initrd   %s\n", m->initrd);
+	if (m->append)
+		printf("  append   %s\n", m->append);
+	printf("  serial   %s\n  control  %s\n  reset    %s\n", m->serial,
+	       control, m->no_reboot ? "ends the command" : "boots again");
+}
+
+static void add_card(struct table *t, const struct netdev *n,
+		     const char *backend, const char *net, const char *mover)
+{
+	const struct card_conf *c = n->conf;
+
+	table_row(t);
+	table_add(t, "%s", n->common.id);
+	table_add(t, "%s", c->mac);
+	table_add(t, "%s", c->netdev);
+	table_add(t, "%s", backend);
+	table_add(t, "%s", net);
+	if (c->mq && !c->has_queues && !*net)
+		table_add(t, "as the back-end");
+	else
+		table_add_num(t, c->queues, false);
+	table_add(t, "%s", mover);
+}
+
+static const char *type_of(const struct config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->netdev_count; i++)
+		if (!strcmp(c->netdev[i]->common.id, id))
+			return c->netdev[i]->type->name;
+	return "";
+}
+
+static void print_cards(const struct machine_conf *m, const struct config *c)
+{
+	static const char *const head[] = {
+		"CARD",	   "MAC",    "NETDEV",		"TYPE",
+		"NETWORK", ">PAIRS", "FRAMES MOVED BY", NULL
+	};
+	struct table *t = table_create(head);
+
+	for (unsigned i = 0; i < c->netdev_count; i++) {
+		const struct netdev *n = c->netdev[i];
+
+		if (n->type == &port_card_type)
+			add_card(t, n,
+				 type_of(c, ((const struct card_conf *)n->conf)
+						    ->netdev),
+				 n->common.net, "workers of this process");
+	}
+	for (const struct machine_card *k = m->cards; k; k = k->next)
+		add_card(t, k->card, k->backend->type->name, "",
+			 !strcmp(k->backend->type->name, "tap")
+				 ? "the kernel's vhost-net"
+				 : "a vhost-user back-end");
+	puts("");
+	table_print(t, 0);
+}
+
+static void print_devices(const struct machine_conf *m)
+{
+	static const char *const head[] = { "DEVICE", "TYPE", NULL };
+	struct table *t = table_create(head);
+
+	for (const struct machine_device *d = m->devices; d; d = d->next) {
+		const struct device_conf *c = d->conf;
+
+		table_row(t);
+		table_add(t, "%s", c->id);
+		table_add(t, "%s", d->type->name);
+	}
+	puts("");
+	table_print(t, 0);
+}
+
+void vm_print_plan(const struct machine_conf *m, const struct config *c,
+		   const char *control)
+{
+	print_machine(m, control);
+	print_cards(m, c);
+	if (m->devices)
+		print_devices(m);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `ringway vm --dry-run`. */
+#ifndef RW_VM_PLAN_H
+#define RW_VM_PLAN_H
+
+#include "machine_conf.h"
+
+/* Prints the machine that @m and @c, after machine_conf_finish(), describe. */
+void vm_print_plan(const struct machine_conf *m, const struct config *c,
+		   const char *control);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Internals of the monitor: monitor.c makes the machine, monitor_show.c shows
+ * it and does its commands. Control thread. */
+#ifndef RW_MONITOR_IMPL_H
+#define RW_MONITOR_IMPL_H
+
+#include "monitor.h"
+#include "virtio_pci.h"
+
+/* A device on the PCI bus. */
+struct plugged {
+	struct virtio_pci *pci;
+	struct plugged *next;
+};
+
+struct monitor {
+	struct machine_conf *conf;
+	struct daemon *daemon;
+	enum vm_end end;
+	uint64_t started_ms;
+	int serial_in, serial_out; /* -1: none */
+	bool owns_serial;
+	/* Of the present machine: */
+	struct vm *vm;
+	struct pci_bus *bus;
+	struct uart *uart;
+	struct rtc *rtc;
+	struct i8042 *i8042;
+	struct pm *pm;
+	struct plugged *plugged; /* newest first */
+};
+
+/* monitor_show.c */
+extern const struct daemon_machine monitor_machine;
+
+#endif
