@@ -106,7 +106,9 @@ bool sock_stream_is_silent(int fd)
 
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
 		return false;
-	return (info.tcpi_unacked || info.tcpi_probes) &&
-	       info.tcpi_last_ack_recv >
-		       1000 * (PROBE_AFTER + PROBES * PROBE_EVERY);
+	/* Probes of a closed window are up to two minutes apart. */
+	if (!info.tcpi_unacked)
+		return info.tcpi_probes >= PROBES;
+	return info.tcpi_last_ack_recv >
+	       1000 * (PROBE_AFTER + PROBES * PROBE_EVERY);
 }

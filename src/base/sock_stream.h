@@ -24,10 +24,10 @@ void sock_stream_tune(int fd, int family);
 
 /*
  * Returns whether the peer of a TCP connection owes an answer and has been
- * silent for half a minute. The kernel gives up an idle connection itself, but
- * takes a quarter of an hour when something is on its way. To be asked every
- * SOCK_STREAM_CHECK_MS. A peer that takes nothing for hours is not silent: it
- * answers probes.
+ * silent for half a minute, or for three probes of its closed window. The
+ * kernel gives up an idle connection itself, but takes a quarter of an hour
+ * when something is on its way. To be asked every SOCK_STREAM_CHECK_MS. A peer
+ * that takes nothing for hours is not silent: it answers probes.
  */
 bool sock_stream_is_silent(int fd);
 #define SOCK_STREAM_CHECK_MS 10000

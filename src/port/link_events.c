@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "log.h"
 #include "netlink.h"
 
 static struct {
@@ -93,6 +94,8 @@ static void on_events(struct loop_watch *w, uint32_t events)
 		if (n > 0)
 			take_messages(buf, (size_t)n);
 		else if (errno == ENOBUFS) { /* events were lost */
+			log_info("interfaces: the kernel lost events: ports "
+				 "open their sockets again");
 			mark_deleted(0);
 			mark_changed(0);
 		} else if (errno != EINTR)
@@ -134,6 +137,8 @@ int link_index(const char *name)
 	struct ifreq r = { 0 };
 	int rc;
 
+	if (strlen(name) >= sizeof(r.ifr_name))
+		return -ENODEV;
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
 	rc = link_query(SIOCGIFINDEX, &r);
 	return rc ? rc : r.ifr_ifindex;
@@ -155,7 +160,8 @@ int link_of_address(const struct sock_addr *a)
 	for (i = all; i && found < 0; i = i->ifa_next) {
 		struct sock_addr its = { 0 };
 
-		if (!i->ifa_addr || i->ifa_addr->sa_family != a->sa.sa_family)
+		if (!i->ifa_addr || i->ifa_addr->sa_family != a->sa.sa_family ||
+		    (*a->scope && strcmp(i->ifa_name, a->scope) != 0))
 			continue;
 		memcpy(&its.sa, i->ifa_addr,
 		       a->sa.sa_family == AF_INET6 ? sizeof(its.in6)

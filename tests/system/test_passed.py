@@ -465,3 +465,21 @@ def test_large_numbers(up):
         finally:
             os.close(fd)
         assert s.link('s')
+
+
+@pytest.mark.parametrize('kind', ['udp', 'connected', 'unix'])
+def test_a_socket_that_hears_itself(up, folder, kind):
+    """Each frame would come back, and go out again."""
+    s = up('null,id=n')
+    with socket.socket(socket.AF_UNIX if kind == 'unix' else socket.AF_INET,
+                       socket.SOCK_DGRAM) as sock:
+        sock.bind(f'{folder}/own' if kind == 'unix' else ('127.0.0.1', 0))
+        remote = ''
+        if kind == 'udp':
+            remote = ',remote.type=inet,remote.host=127.0.0.1,remote.port=' \
+                f'{sock.getsockname()[1]}'
+        else:
+            sock.connect(sock.getsockname())
+        done = port_add(s, 'dgram,id=d,local.type=fd,local.str='
+                        f'{sock.fileno()}{remote}', [sock.fileno()])
+        assert 'must not be the address that the port itself' in done.stderr

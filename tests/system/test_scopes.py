@@ -143,6 +143,98 @@ def test_one_link_local_address_on_two_interfaces(inside, wire, namespaces):  # 
         subprocess.run(['ip', 'link', 'del', theirs], capture_output=True)
 
 
+@pytest.fixture
+def other(wire, namespaces):  # noqa: F811
+    """A second interface in the daemon's namespace, which has fe80::bb."""
+    ours, theirs = name('mc'), name('md')
+    sh('ip', 'link', 'add', ours, 'type', 'veth', 'peer', 'name', theirs)
+    sh('ip', 'link', 'set', theirs, 'up')
+    namespaces.take(wire.ns, ours, 'fe80::bb/64')
+    yield ours, theirs
+    subprocess.run(['ip', 'link', 'del', theirs], capture_output=True)
+
+
+@pytest.mark.parametrize('line', [
+    'vxlan,id=v,vni=7,remote=fe80::bb%{0}',
+    'vxlan,id=v,vni=7,remote=fe80::bb,local=fe80::aa,dev={0}',
+    'dgram,id=v,local.type=inet,local.host=::,local.port=4000,'
+    'remote.type=inet,remote.host=fe80::bb%{0},remote.port=4000',
+    'dgram,id=v,local.type=inet,local.host=fe80::bb%{1},local.port=4000,'
+    'remote.type=inet,remote.host=fe80::bb%{0},remote.port=4000',
+    'gre,id=v,ikey=1,okey=2,remote=10.80.1.1'])
+def test_not_our_own_address(inside, wire, other, line):
+    """Our own link-local address may be another host's on another link."""
+    s = inside('null,id=n')
+    s.call('port.add', netdev=line.format(wire.ours, other[0]))
+    assert s.link('v')
+
+
+def test_sender_on_another_interface(inside, wire, other):
+    """The tunnel's remote is fe80::bb of one interface only."""
+    s = inside('vhost-user,id=vm',
+               f'vxlan,id=v,vni=7,remote=fe80::bb%{wire.ours}')
+    wire.set_address(other[1], 'fe80::bc')
+    sh('ip', '-n', wire.ns, 'addr', 'add', 'fe80::ab/64', 'dev', other[0],
+       'nodad')
+    sh('ip', 'addr', 'add', 'fe80::bb/64', 'dev', other[1], 'nodad')
+    front = s.front('vm')
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.bind(socket.getaddrinfo(f'fe80::bb%{other[1]}', 0)[0][4])
+        to = socket.getaddrinfo(f'fe80::ab%{other[1]}', 4789)[0][4]
+        for _ in range(5):
+            sock.sendto(bytes.fromhex('0800000000000700') +
+                        ether(2, BROADCAST, 66), to)
+    lab.wait_until(lambda: s.stats('v')['rx_drops'] == 5, 5, 'drops')
+    check_in(front, wire.theirs, 77)
+    # and the same session on the other interface is another tunnel
+    s.call('port.add', netdev='vxlan,id=w,vni=7,remote=fe80::bd%' + other[0])
+
+
+def test_port_that_comes_right_after_the_interface(inside, wire):
+    """It shares the endpoint that still has the old number."""
+    line = 'vxlan,id={},vni={},remote=fe80::bb,local=fe80::aa,dev=' + wire.ours
+    s = inside('null,id=n', line.format('a', 7))
+    wire.delete()
+    wire.make()
+    s.call('port.add', netdev=line.format('b', 8))
+    for port in 'ab':
+        s.wait_link(port)
+    assert state(s, 'a')['endpoint']['ports'] == 2
+
+
+def test_local_address_that_is_late(inside, wire):
+    """The interface is back, and its address a moment later."""
+    s = inside('vhost-user,id=vm', 'vxlan,id=v,vni=7,remote=fe80::bb,'
+               f'local=fe80::aa,dev={wire.ours}')
+    wire.delete()
+    s.wait_link('v', False)
+    Wire.make(wire)
+    lab.wait_until(lambda: state(s, 'v').get('state') ==
+                   'dev has not the local address', 5, 'the reason')
+    wire.set_address(wire.ours, 'fe80::aa', wire.ns)
+    wire.set_address(wire.theirs, 'fe80::bb')
+    s.wait_link('v')
+    check_in(s.front('vm'), wire.theirs, 70)
+
+
+@pytest.mark.parametrize('port', [
+    'vxlan,id=d,vni=7,group=239.1.1.8,dev={}',
+    'dgram,id=d,remote.type=inet,remote.host=239.1.1.8,remote.port=4000,'
+    'local.type=inet,local.host=10.80.1.1'])
+def test_interface_with_the_same_number(inside, wire, port):
+    """It takes the place of the old one within one look, and is in no group."""
+    inside('null,id=n', port.format(wire.ours))
+    assert members(wire, '239.1.1.8')
+    index = sh('ip', '-n', wire.ns, '-o', 'link', 'show',
+               wire.ours).split(':')[0]
+    batch = f'link del {wire.ours}\nlink add {wire.ours} index {index} ' \
+        f'type veth peer name {wire.theirs}\naddr add 10.80.1.1/24 dev ' \
+        f'{wire.ours}\nlink set {wire.ours} up\n'
+    subprocess.run(['ip', '-n', wire.ns, '-batch', '-'], input=batch,
+                   text=True, check=True)
+    lab.wait_until(lambda: members(wire, '239.1.1.8'), 5, 'a member again')
+
+
 def members(wire, group):
     kind = '-6' if ':' in group else '-4'
     return group in sh('ip', '-n', wire.ns, kind, 'maddr', 'show', 'dev',

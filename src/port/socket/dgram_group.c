@@ -63,9 +63,11 @@ static int open_sender(struct dgram_link *l, const struct sock_addr *local,
 {
 	struct ip_mreqn in = { .imr_ifindex = index };
 	struct sock_addr from = *local;
-	int rc = dgram_sock_new(l->remote.sa.sa_family, SOCK_DGRAM, 0,
-				&l->out_fd);
+	int rc = sock_addr_resolve(&from);
 
+	if (!rc)
+		rc = dgram_sock_new(l->remote.sa.sa_family, SOCK_DGRAM, 0,
+				    &l->out_fd);
 	if (rc)
 		return rc;
 	from.in.sin_port = 0; /* the group's belongs to the receiver */
@@ -188,11 +190,16 @@ static void look_again(struct loop_timer *t)
 	struct dgram_port *d = container_of(t, struct dgram_port, group.settle);
 	struct dgram_group *g = &d->group;
 	int index = find_interface(g);
+	bool was_deleted = g->follower.was_deleted;
 	struct err err = { "" };
 
 	if (index < 0) /* no event tells when there are descriptors again */
 		loop_timer_arm(d->port.loop, t, AGAIN_MS, look_again);
-	if (index < 0 || index == g->index)
+	if (index < 0)
+		return;
+	/* It may be another one with the same number. */
+	g->follower.was_deleted = false;
+	if (index == g->index && !was_deleted)
 		return;
 	if (g->index) {
 		take_down(d);
@@ -205,6 +212,7 @@ static void look_again(struct loop_timer *t)
 	if (open_sockets(d, index, &err) || attach(d)) {
 		take_down(d);
 		g->reason = err;
+		loop_timer_arm(d->port.loop, t, AGAIN_MS, look_again);
 		return;
 	}
 	g->index = index;

@@ -54,13 +54,31 @@ int dgram_sock_fail(const struct sock_addr *a, const char *key,
 		       strerror(-rc));
 }
 
+/* Unnamed sockets have no path; a path may begin with a zero byte. */
+static bool has_path(const struct sock_addr *a)
+{
+	return a->len > offsetof(struct sockaddr_un, sun_path);
+}
+
+static bool is_same_path(const struct sock_addr *a, const struct sock_addr *b)
+{
+	if (!has_path(a) || !has_path(b))
+		return false;
+	if (*a->un.sun_path && *b->un.sun_path)
+		return !strcmp(a->un.sun_path, b->un.sun_path);
+	return a->len == b->len && !memcmp(&a->un, &b->un, a->len);
+}
+
+/* A link-local address is on each interface another. */
 static bool is_same(const struct sock_addr *a, const struct sock_addr *b)
 {
-	if (!b->len)
+	if (!a->len || !b->len)
 		return false;
-	return a->sa.sa_family == AF_UNIX
-		       ? !strcmp(a->un.sun_path, b->un.sun_path)
-		       : sock_addr_equal(a, b);
+	if (a->sa.sa_family == AF_UNIX && b->sa.sa_family == AF_UNIX)
+		return is_same_path(a, b);
+	return sock_addr_equal(a, b) &&
+	       (!sock_addr_is_link_local(a) ||
+		a->in6.sin6_scope_id == b->in6.sin6_scope_id);
 }
 
 static int open_unix(struct dgram_port *d, const char *key, struct err *err)
@@ -93,7 +111,8 @@ static bool is_of_this_host(const struct sock_addr *a)
 static bool reaches_itself(const struct sock_addr *local,
 			   const struct sock_addr *remote)
 {
-	return remote->len && local->sa.sa_family != AF_UNIX &&
+	return local->len && remote->len && local->sa.sa_family != AF_UNIX &&
+	       remote->sa.sa_family != AF_UNIX &&
 	       local->in.sin_port == remote->in.sin_port &&
 	       (sock_addr_is_any(local) || sock_addr_is_any(remote)) &&
 	       is_of_this_host(remote);
@@ -110,7 +129,8 @@ static int check_own(const struct dgram_port *d,
 			       "%s: must not be the address that the port "
 			       "itself receives at: guests would get their own "
 			       "frames back",
-			       setup->remote_key);
+			       setup->remote_key ? setup->remote_key
+						 : setup->key);
 	return 0;
 }
 
@@ -166,13 +186,13 @@ static int use_passed(struct dgram_port *d, const struct dgram_setup *setup,
 	if (getsockname(setup->fd, &d->local.sa, &d->local.len) < 0)
 		d->local.len = 0;
 	if (d->remote.len)
-		return 0;
+		return check_own(d, setup, err);
 	d->remote.len = offsetof(struct sock_addr, len);
 	if (getpeername(setup->fd, &d->remote.sa, &d->remote.len) < 0)
 		d->remote.len = 0;
 	else
 		d->link.has_remote = true;
-	return 0;
+	return check_own(d, setup, err);
 }
 
 /* Checks what is given alone. */

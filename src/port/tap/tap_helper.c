@@ -122,7 +122,7 @@ static int receive(const struct tap_helper *h, int *fd, struct err *err)
 	unsigned count;
 
 	if (recvmsg(h->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
-		msg.msg_controllen = 0;
+		msg.msg_controllen = 0; /* and msg_flags stay 0 */
 	count = fd_of_message(&msg, fd, 1, &is_lost);
 	if (count && is_lost) {
 		fd_close(fd);
@@ -133,6 +133,11 @@ static int receive(const struct tap_helper *h, int *fd, struct err *err)
 	}
 	if (count)
 		return 0;
+	if (is_lost)
+		return err_set(err, -EMFILE,
+			       "helper=%s: its descriptor could not be "
+			       "received: too many are open (ulimit -n)",
+			       h->path);
 	return explain(h,
 		       err_set(err, -EIO,
 			       "helper=%s: ended without passing a descriptor",

@@ -68,13 +68,22 @@ static int allocate(struct endpoint *e)
 	return 0;
 }
 
+/* Returns whether a socket at @a keeps one from @b. */
+static bool is_in_the_way(const struct sock_addr *a, const struct sock_addr *b)
+{
+	return a->sa.sa_family == b->sa.sa_family &&
+	       a->in.sin_port == b->in.sin_port &&
+	       (sock_addr_is_any(a) || sock_addr_is_any(b) ||
+		sock_addr_equal(a, b));
+}
+
 /* Says why the socket of @conf cannot be opened: another one of ours may have
  * its port. */
 static void explain(const struct endpoint_conf *conf, int rc, struct err *err)
 {
 	const struct endpoint *e = endpoints;
 
-	while (e && e->conf.local.in.sin_port != conf->local.in.sin_port)
+	while (e && !is_in_the_way(&e->conf.local, &conf->local))
 		e = e->next;
 	if (rc != -EADDRINUSE || !e)
 		endpoint_fail(conf, rc, err);
@@ -201,6 +210,20 @@ static int add_tunnel(struct endpoint *e, struct tunnel *t)
 	return rc ? rc : rxq_attach(&e->rx);
 }
 
+/* Returns whether link-local addresses of two interfaces keep the tunnels
+ * apart.
+ */
+static bool are_on_two_links(const struct tunnel *a, const struct tunnel *b)
+{
+	const struct sock_addr *x =
+		a->group.len ? &a->group : &a->peers.peer[0].addr;
+	const struct sock_addr *y =
+		b->group.len ? &b->group : &b->peers.peer[0].addr;
+
+	return sock_addr_is_link_local(x) && sock_addr_is_link_local(y) &&
+	       strcmp(a->dev, b->dev) != 0;
+}
+
 /* Returns an error if the frames of @t and of another tunnel of @e could not be
  * told apart. */
 static int check_session(const struct endpoint *e, const struct tunnel *t,
@@ -211,6 +234,8 @@ static int check_session(const struct endpoint *e, const struct tunnel *t,
 	for (const struct tunnel *o = e->tunnels; o; o = o->next) {
 		bool is_same = o->group.len || t->group.len;
 
+		if (are_on_two_links(o, t))
+			continue;
 		for (unsigned i = 0; i < t->peers.listed && !is_same; i++)
 			is_same = peers_is_listed(&o->peers,
 						  &t->peers.peer[i].addr);
@@ -264,12 +289,10 @@ static int check_raw(const struct tunnel *t, const struct endpoint_conf *conf,
 }
 
 /* Returns whether @a and @b are one address. A link-local one is on each
- * interface another. */
+ * interface another; the number of an interface may have changed. */
 static bool is_same_place(const struct sock_addr *a, const struct sock_addr *b)
 {
-	return sock_addr_equal(a, b) &&
-	       (a->sa.sa_family != AF_INET6 ||
-		a->in6.sin6_scope_id == b->in6.sin6_scope_id);
+	return sock_addr_equal(a, b) && !strcmp(a->scope, b->scope);
 }
 
 int endpoint_join(struct tunnel *t, const struct port_env *env,

@@ -18,6 +18,15 @@
 /* Datagrams of a call: of the largest ones, more do not stay in the cache. */
 #define BATCH 32
 
+/* Returns whether a sender with a link-local address is on the tunnel's
+ * interface. */
+static bool is_of_link(const struct tunnel *t, const struct sock_addr *from)
+{
+	return from->sa.sa_family != AF_INET6 || !from->in6.sin6_scope_id ||
+	       !*t->dev ||
+	       from->in6.sin6_scope_id == (unsigned)shm_load(&t->ifindex);
+}
+
 /* Returns the tunnel that a header with @session from @from is of, or NULL, and
  * stores the number of its peer; -1: a member of the group that there is no
  * room for. */
@@ -28,7 +37,7 @@ static struct tunnel *find(struct endpoint *e, uint64_t session,
 	struct tunnel *t = e->bucket[session & e->bucket_mask];
 
 	for (; t; t = t->next_bucket) {
-		if (t->conf.rx_session != session)
+		if (t->conf.rx_session != session || !is_of_link(t, from))
 			continue;
 		*peer = peers_find(&t->peers, from, now);
 		if (*peer >= 0 || t->group.len)

@@ -204,48 +204,69 @@ static void replace(int fd, int *new)
 	fd_close(new);
 }
 
-/* Opens senders of mode @mode again, each on its port. */
-static int move_senders(struct endpoint *e, unsigned mode)
+/* The sockets that take the place of an endpoint's. */
+struct fresh {
+	int receiver;
+	int sender[SEND_MODES][SENDERS];
+};
+
+static void close_fresh(struct fresh *f)
 {
-	struct senders *s = &e->senders[mode];
+	fd_close(&f->receiver);
+	for (unsigned mode = 0; mode < SEND_MODES; mode++)
+		for (unsigned i = 0; i < SENDERS; i++)
+			fd_close(&f->sender[mode][i]);
+}
 
-	for (unsigned i = 0; i < s->count; i++) {
-		struct sock_addr a = e->conf.local;
-		int fd, rc = open_socket(&e->conf, &fd);
+/* Opens a sender on the port of number @i of its mode. */
+static int open_again(const struct endpoint *e, unsigned mode, unsigned i,
+		      int *fd)
+{
+	struct sock_addr a = e->conf.local;
+	int rc = open_socket(&e->conf, fd);
 
-		a.in.sin_port = htons(s->port[i]);
-		if (!rc)
-			rc = set_mode(&e->conf, fd, mode);
-		if (!rc && bind(fd, &a.sa, a.len) < 0)
-			rc = -errno;
-		if (rc) {
-			fd_close(&fd);
-			return rc;
-		}
-		replace(s->fd[i], &fd);
-	}
-	return 0;
+	a.in.sin_port = htons(e->senders[mode].port[i]);
+	if (!rc)
+		rc = set_mode(&e->conf, *fd, mode);
+	if (!rc && bind(*fd, &a.sa, a.len) < 0)
+		rc = -errno;
+	return rc;
+}
+
+static int open_fresh(const struct endpoint *e, struct fresh *f)
+{
+	int rc;
+
+	memset(f, 0xff, sizeof(*f)); /* -1: none */
+	rc = open_receiver(&e->conf, &f->receiver);
+	for (unsigned mode = 0; mode < SEND_MODES; mode++)
+		for (unsigned i = 0; i < e->senders[mode].count && !rc; i++)
+			rc = open_again(e, mode, i, &f->sender[mode][i]);
+	if (rc)
+		close_fresh(f);
+	return rc;
 }
 
 int endpoint_move(struct endpoint *e, unsigned index)
 {
 	struct sock_addr *local = &e->conf.local, old = *local;
-	int fd, rc;
+	struct fresh f;
+	int rc;
 
 	if (!sock_addr_is_link_local(local) ||
 	    local->in6.sin6_scope_id == index)
-		return 0;
+		return e->rx.worker ? 0 : rxq_attach(&e->rx);
 	local->in6.sin6_scope_id = index;
-	rc = open_receiver(&e->conf, &fd);
-	for (unsigned mode = 0; mode < SEND_MODES && !rc; mode++)
-		rc = move_senders(e, mode);
-	if (rc) { /* the next try begins anew */
-		fd_close(&fd);
+	rc = open_fresh(e, &f);
+	if (rc) {
 		*local = old;
 		return rc;
 	}
+	for (unsigned mode = 0; mode < SEND_MODES; mode++)
+		for (unsigned i = 0; i < e->senders[mode].count; i++)
+			replace(e->senders[mode].fd[i], &f.sender[mode][i]);
 	rxq_detach(&e->rx);
-	replace(e->fd, &fd);
+	replace(e->fd, &f.receiver);
 	return rxq_attach(&e->rx);
 }
 

@@ -117,7 +117,8 @@ struct tunnel {
 	bool takes_gso;	    /* [holder of tx.lock] the kernel cuts datagrams */
 	char dev[IFNAMSIZ]; /* [const] "": by the route */
 	int ifindex;	    /* [ctl -> any, atomic] of dev; 0: none */
-	int joined; /* [ctl] interface that is in the group; 0: none is */
+	int trouble; /* [ctl] -errno that keeps it from its dev; 0: none */
+	int joined;  /* [ctl] interface that is in the group; 0: none is */
 	struct tunnel *next_followed; /* [ctl] in the list of tunnel_dev.c */
 	uint32_t seq;		      /* [holder of tx.lock] GRE: next number */
 	struct tunnel_out *out;	      /* [const] heap */

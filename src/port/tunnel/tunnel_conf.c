@@ -138,6 +138,12 @@ static int check_scope(const char *key, const struct sock_addr *a,
 		       key, text, text);
 }
 
+static bool is_broadcast(const struct sock_addr *a)
+{
+	return a->sa.sa_family == AF_INET &&
+	       a->in.sin_addr.s_addr == INADDR_BROADCAST;
+}
+
 /* Returns an error for what cannot be the address of another host. */
 static int check_remote(const struct sock_addr *a, const char *text,
 			struct err *err)
@@ -150,8 +156,7 @@ static int check_remote(const struct sock_addr *a, const char *text,
 			"remote=%s: is a multicast group: write group=", text);
 	if (sock_addr_is_any(a))
 		what = "stands for all addresses";
-	else if (a->sa.sa_family == AF_INET &&
-		 a->in.sin_addr.s_addr == INADDR_BROADCAST)
+	else if (is_broadcast(a))
 		what = "is the broadcast address";
 	else if (a->sa.sa_family == AF_INET6 &&
 		 IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
@@ -246,19 +251,23 @@ static int read_local(const struct tunnel_conf *c, struct tunnel *t,
 	if (!c->local)
 		return find_dev(t, err);
 	rc = read_address("local", c->local, like, port, local, err);
-	if (!rc && sock_addr_is_multicast(local))
+	if (!rc && (sock_addr_is_multicast(local) || is_broadcast(local)))
 		rc = err_set(err, -EINVAL,
-			     "local=%s: is a multicast group: must be an "
-			     "address of this host",
-			     c->local);
+			     "local=%s: is a %s: must be an address of this "
+			     "host",
+			     c->local,
+			     is_broadcast(local) ? "broadcast address"
+						 : "multicast group");
 	if (!rc)
 		rc = read_scope("local", local, t, err);
 	if (!rc)
 		rc = find_dev(t, err);
 	if (!rc)
 		rc = check_scope("local", local, t, err);
-	if (sock_addr_is_link_local(local))
+	if (sock_addr_is_link_local(local)) {
 		local->in6.sin6_scope_id = (uint32_t)t->ifindex;
+		memcpy(local->scope, t->dev, sizeof(t->dev));
+	}
 	if (rc || !t->group.len)
 		return rc;
 	t->source = *local;
@@ -271,13 +280,17 @@ static int read_local(const struct tunnel_conf *c, struct tunnel *t,
 static int check_own(const struct tunnel *t, const struct sock_addr *local,
 		     struct err *err)
 {
+	if (t->conf.rx_session != t->conf.tx_session) /* gre: another key */
+		return 0;
 	for (unsigned i = 0; i < t->peers.listed; i++) {
 		struct sock_addr a = t->peers.peer[i].addr;
 		char text[SOCK_ADDR_TEXT];
-		bool is_own = sock_addr_is_any(local)
-				      ? link_of_address(&a) > 0
-				      : sock_addr_equal(&a, local);
+		bool is_own;
 
+		if (sock_addr_is_link_local(&a))
+			memcpy(a.scope, t->dev, sizeof(t->dev));
+		is_own = sock_addr_is_any(local) ? link_of_address(&a) > 0
+						 : sock_addr_equal(&a, local);
 		a.in.sin_port = 0;
 		sock_addr_text(&a, text);
 		if (is_own)
@@ -369,14 +382,14 @@ int tunnel_conf_read(const struct tunnel_conf *c, struct tunnel *t,
 		rc = read_group(c, t, port, err);
 	if (!rc)
 		rc = read_local(c, t, port, &where->local, err);
-	if (!rc)
-		rc = check_own(t, &where->local, err);
 	if (!rc && c->srcport)
 		rc = read_range(c->srcport, where, err);
 	if (!rc)
 		rc = read_tos(c->tos, t, err);
 	if (!rc)
 		rc = read_session(c, t, err);
+	if (!rc)
+		rc = check_own(t, &where->local, err);
 	if (rc)
 		return rc;
 	t->hdr_size = t->encap->size(&t->conf);

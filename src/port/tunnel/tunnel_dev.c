@@ -103,8 +103,8 @@ static bool find_dev(struct tunnel *t)
 	shm_store(&t->ifindex, index);
 	if (!index)
 		return true;
-	return !endpoint_move(t->ep, (unsigned)index) &&
-	       !tunnel_set_link(t, true);
+	t->trouble = endpoint_move(t->ep, (unsigned)index);
+	return !t->trouble && !tunnel_set_link(t, true);
 }
 
 /* Examines @t. Returns whether it has all it needs, or waits for an event. */
@@ -120,6 +120,12 @@ static void look_again(struct loop_timer *timer)
 	bool is_done = true;
 
 	follow.is_settling = false;
+	/* An interface of the same number may have come, which is in no group:
+	 * joining it would be "done already". */
+	for (struct tunnel *t = follow.first; t && follow.follower.was_deleted;
+	     t = t->next_followed)
+		leave_group(t);
+	follow.follower.was_deleted = false;
 	for (struct tunnel *t = follow.first; t; t = t->next_followed)
 		is_done &= examine(t);
 	if (!is_done)

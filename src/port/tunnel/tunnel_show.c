@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What `port show` tells of a tunnel. Control thread. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -129,6 +131,11 @@ void tunnel_show(const struct port *p, struct show *out)
 	show_num(out, "header_bytes", t->hdr_size);
 	if (*t->dev && !t->ifindex)
 		show_str(out, "state", "dev is gone");
+	else if (t->trouble)
+		show_str(out, "state",
+			 t->trouble == -EADDRNOTAVAIL
+				 ? "dev has not the local address"
+				 : strerror(-t->trouble));
 	else if (t->group.len)
 		show_str(out, "state",
 			 t->joined ? "member" : "not in the group");

@@ -30,7 +30,7 @@ bool vduse_mem_describe(const struct vduse_iotlb_entry *e, int fd,
 
 int vduse_mem_read(int fd, struct gmem **out, struct err *err)
 {
-	struct gmem_desc desc[GMEM_MAX_REGIONS];
+	struct gmem_desc desc[GMEM_MAX_REGIONS], next;
 	unsigned count = 0;
 	uint64_t at = 0;
 	int rc = 0;
@@ -46,7 +46,11 @@ int vduse_mem_read(int fd, struct gmem **out, struct err *err)
 			rc = err_set(err, -errno,
 				     "the kernel does not show the memory: %s",
 				     strerror(errno));
-		else if (count == GMEM_MAX_REGIONS)
+		else if (!vduse_mem_describe(&e, file, &next))
+			fd_close(&file);
+		else if (count < GMEM_MAX_REGIONS)
+			desc[count++] = next;
+		else
 			rc = err_set(err, -E2BIG,
 				     "the driver shows more than %u regions of "
 				     "memory",
@@ -55,10 +59,6 @@ int vduse_mem_read(int fd, struct gmem **out, struct err *err)
 			fd_close(&file);
 			break;
 		}
-		if (vduse_mem_describe(&e, file, &desc[count]))
-			count++;
-		else
-			fd_close(&file);
 		if (e.last < at)
 			break;
 		at = e.last + 1;

@@ -175,10 +175,10 @@ int vduse_queues_start(struct vduse_port *v, bool is_resumed)
 		    v->reason.msg);
 	vduse_queues_stop(v);
 	/* No event tells when there is memory or a descriptor again. */
-	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)
-		loop_timer_arm(v->loop, &v->mem_timer, START_RETRY_MS,
-			       on_mem_timer);
-	return rc;
+	if (rc != -EMFILE && rc != -ENFILE && rc != -ENOMEM)
+		return rc;
+	loop_timer_arm(v->loop, &v->mem_timer, START_RETRY_MS, on_mem_timer);
+	return 0; /* the kernel shall not take it for a failure */
 }
 
 void vduse_queues_stop(struct vduse_port *v)

@@ -14,7 +14,7 @@
 
 #define MEMORY ((size_t)2 * XDP_CHUNKS * XDP_CHUNK)
 /* The kernel frees the queue of a socket that is closed a moment later. */
-#define BUSY_TRIES 20
+#define BUSY_TRIES 10
 #define BUSY_US	   5000
 
 struct xdp_queue *xdp_queue_create(struct xdp_port *x, unsigned idx)
@@ -135,7 +135,10 @@ int xdp_queue_open(struct xdp_port *x, struct xdp_queue *q, struct err *err)
 	unsigned queue = x->conf.start_queue + q->rx.idx;
 	int rc = open_socket(x, q, queue);
 
-	for (unsigned i = 0; rc == -EBUSY && i < BUSY_TRIES; i++) {
+	/* Only while the port is being made: later events come by themselves,
+	 * and control must not wait. */
+	for (unsigned i = 0; rc == -EBUSY && !x->iface.ops && i < BUSY_TRIES;
+	     i++) {
 		usleep(BUSY_US);
 		xdp_queue_close(q);
 		rc = open_socket(x, q, queue);
