@@ -42,6 +42,7 @@ struct machine_conf {
 	/* Made of these by machine_conf_finish(): */
 	uint64_t memory_size; /* bytes */
 	unsigned cpus;
+	unsigned device_count; /* cards and others, each with its order */
 	struct machine_device *devices;
 	struct machine_drive *drives;
 	struct machine_card *cards; /* of vhost back-ends; no ports */

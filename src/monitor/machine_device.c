@@ -130,7 +130,7 @@ static int finish_card(struct netdev *card, const struct machine_conf *m,
 }
 
 /* Adds "id=net0" or so to the pairs of a card without an id. */
-static int card_add(const struct machine_conf *m, struct config *config,
+static int card_add(struct machine_conf *m, struct config *config,
 		    const struct opt_pair *pairs, int count,
 		    const char *control, struct err *err)
 {
@@ -155,6 +155,7 @@ static int card_add(const struct machine_conf *m, struct config *config,
 	free(all);
 	if (rc)
 		return rc;
+	((struct card_conf *)card->conf)->order = m->device_count++;
 	rc = finish_card(card, m, config, control, err);
 	if (!rc)
 		return config_add(config, card, err);
@@ -221,6 +222,7 @@ int machine_device_make(struct machine_conf *m, const struct device_type *type,
 		number += (*at)->type == type;
 	*at = d;
 	rc = opt_defaults(type->rows, d->conf, err);
+	common->order = m->device_count++;
 	for (int i = 0; i < count && !rc; i++)
 		rc = set_option(m, d, &pairs[i], err);
 	if (!rc)

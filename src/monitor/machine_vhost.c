@@ -4,11 +4,12 @@
  * -netdev tap,vhost=on and vhost-user. Control thread.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "fd.h"
 #include "front_target.h"
 #include "log.h"
 #include "machine_conf.h"
@@ -58,11 +59,25 @@ int machine_keep_netdev(struct machine_conf *m, const char *text,
 	return is ? is : 1;
 }
 
+/* Writes ",path=" and @path, whose commas are doubled. */
+static void put_escaped(char *to, size_t size, const char *path)
+{
+	size_t n = (size_t)snprintf(to, size, ",path=");
+
+	for (; *path && n + 3 < size; path++) {
+		to[n++] = *path;
+		if (*path == ',')
+			to[n++] = ',';
+	}
+	to[n] = '\0';
+}
+
 /* Writes what the chardev @id says as options of vhost-user-front. */
 static int put_chardev(const struct config *config, const char *id, char *to,
 		       size_t size, struct err *err)
 {
 	const struct device *d = config->devices;
+	size_t n;
 
 	while (d && strcmp(d->id, id) != 0)
 		d = d->next;
@@ -78,8 +93,9 @@ static int put_chardev(const struct config *config, const char *id, char *to,
 			       "chardev=%s: server=on is not here: let the "
 			       "back-end listen, and leave it away",
 			       id);
-	snprintf(to, size, ",path=%s,reconnect-ms=%u", d->addr.un.sun_path,
-		 d->reconnect_ms);
+	put_escaped(to, size, d->addr.un.sun_path);
+	n = strlen(to);
+	snprintf(to + n, size - n, ",reconnect-ms=%u", d->reconnect_ms);
 	return 0;
 }
 
@@ -126,25 +142,62 @@ int machine_vhost_translate(struct machine_conf *m, struct config *config,
 	return rc;
 }
 
-/* Returns whether a vhost back-end is behind @n. */
-static bool is_vhost(const struct netdev *n)
+/* Returns the id of another port that is in the network of @n, or NULL. Cards
+ * do not count. */
+static const char *find_company(const struct config *config,
+				const struct netdev *n)
 {
+	for (unsigned i = 0; i < config->netdev_count; i++) {
+		const struct netdev *o = config->netdev[i];
+
+		if (o != n && o->type != &port_card_type &&
+		    !strcmp(o->common.net, n->common.net))
+			return o->common.id;
+	}
+	return NULL;
+}
+
+/* Returns why vhost-net cannot be had, or NULL. Only opening it tells. */
+static const char *why_not(void)
+{
+	int fd = open(VHOST_NET, O_RDWR | O_CLOEXEC);
+	const char *why = fd < 0 ? strerror(errno) : NULL;
+
+	fd_close(&fd);
+	return why;
+}
+
+/* Finds out whether a vhost back-end is behind @n: *@is. Returns 0 or -errno
+ * with @err. */
+static int is_vhost(const struct config *config, const struct netdev *n,
+		    bool *is, struct err *err)
+{
+	const char *company = find_company(config, n), *why = NULL;
 	struct tap_vhost v;
 
-	/* With a network of its own name it is the only port there. */
-	if (n->type == &port_vhost_front_type)
-		return !strcmp(n->common.net, n->common.id);
+	*is = n->type == &port_vhost_front_type && !company;
 	if (n->type != &port_tap_type)
-		return false;
+		return 0;
 	v = tap_conf_vhost(n->conf);
 	if (!v.is_wanted)
-		return false;
-	if (v.is_forced || !access(VHOST_NET, R_OK | W_OK))
-		return true;
-	log_warn("netdev %s: vhost=on: %s: %s: this process moves the frames "
-		 "instead",
-		 n->common.id, VHOST_NET, strerror(errno));
-	return false;
+		return 0;
+	if (company && v.is_forced)
+		return err_set(err, -EINVAL,
+			       "netdev %s: vhost: port %s is in its network, "
+			       "%s, too: leave vhost away, or net=",
+			       n->common.id, company, n->common.net);
+	if (!company && !v.is_forced)
+		why = why_not();
+	*is = !company && !why;
+	if (why)
+		log_warn("netdev %s: vhost=on: " VHOST_NET ": %s: this process "
+			 "moves the frames instead",
+			 n->common.id, why);
+	else if (company)
+		log_warn("netdev %s: vhost=on: port %s is in its network, too: "
+			 "this process moves the frames instead",
+			 n->common.id, company);
+	return 0;
 }
 
 static struct netdev *find_netdev(const struct config *c, const char *id)
@@ -179,17 +232,17 @@ int machine_vhost_take(struct machine_conf *m, struct config *config,
 	while (i < config->netdev_count) {
 		const struct netdev *n = config->netdev[i];
 		const struct card_conf *card = n->conf;
-		int rc;
+		bool is = false;
+		int rc = 0;
 
-		if (n->type != &port_card_type ||
-		    !is_vhost(find_netdev(config, card->netdev))) {
-			i++;
-			continue;
-		}
-		rc = take(m, config, n, err);
+		if (n->type == &port_card_type)
+			rc = is_vhost(config, find_netdev(config, card->netdev),
+				      &is, err);
+		if (!rc && is)
+			rc = take(m, config, n, err);
 		if (rc)
 			return rc;
-		i = 0; /* they have moved up */
+		i = is ? 0 : i + 1; /* they have moved up */
 	}
 	return 0;
 }
@@ -229,6 +282,7 @@ static int open_net(struct machine_card *m, struct loop *loop, struct err *err)
 					  .conf = m->card->conf,
 					  .tap = &tap,
 					  .vhost_fd = fd,
+					  .is_passed = v.fds,
 					  .poll_us = v.poll_us };
 	int rc = tap_conf_open(m->backend->conf, &tap, err);
 

@@ -99,58 +99,51 @@ static int plug(struct monitor *m, struct virtio_dev *d, const char *addr,
 	return 0;
 }
 
-static int plug_cards(struct monitor *m, struct err *err)
+/* Plugs the card @dev with the options @c. */
+static int plug_card(struct monitor *m, struct virtio_dev *dev,
+		     const struct card_conf *c, struct err *err)
 {
-	int rc = 0;
+	int rc = plug(m, dev, c->addr, c->has_vectors, c->vectors, err);
 
-	for (struct daemon_port *p = m->daemon->ports; p && !rc; p = p->next) {
+	return rc ? err_prefix(err, rc, "device %s", dev->name) : 0;
+}
+
+static int plug_device(struct monitor *m, const struct machine_device *d,
+		       struct err *err)
+{
+	const struct device_conf *c = d->conf;
+	struct virtio_dev *dev;
+	int rc = d->type->create(d->conf, m->daemon->loop, &dev, err);
+
+	if (!rc) {
+		rc = plug(m, dev, c->addr, c->has_vectors, c->vectors, err);
+		if (rc)
+			dev->ops->destroy(dev);
+	}
+	return rc ? err_prefix(err, rc, "device %s", c->id) : 0;
+}
+
+/* Plugs the device that is number @order on the command line. So the slots do
+ * not depend on what moves the frames of cards. */
+static int plug_nth(struct monitor *m, unsigned order, struct err *err)
+{
+	for (struct daemon_port *p = m->daemon->ports; p; p = p->next) {
 		const struct card_conf *c = p->netdev->conf;
 
-		if (p->port->type != &port_card_type)
-			continue;
-		rc = plug(m, card_device(p->port), c->addr, c->has_vectors,
-			  c->vectors, err);
-		if (rc)
-			err_prefix(err, rc, "device %s", p->port->name);
+		if (p->port->type == &port_card_type && c->order == order)
+			return plug_card(m, card_device(p->port), c, err);
 	}
-	return rc;
-}
-
-static int plug_vhost_cards(struct monitor *m, struct err *err)
-{
-	int rc = 0;
-
-	for (struct machine_card *k = m->conf->cards; k && !rc; k = k->next) {
+	for (struct machine_card *k = m->conf->cards; k; k = k->next) {
 		const struct card_conf *c = k->card->conf;
 
-		rc = plug(m, vhost_card_device(k->vhost), c->addr,
-			  c->has_vectors, c->vectors, err);
-		if (rc)
-			err_prefix(err, rc, "device %s", k->card->common.id);
+		if (c->order == order)
+			return plug_card(m, vhost_card_device(k->vhost), c,
+					 err);
 	}
-	return rc;
-}
-
-static int plug_devices(struct monitor *m, struct err *err)
-{
-	int rc = 0;
-
-	for (const struct machine_device *d = m->conf->devices; d && !rc;
-	     d = d->next) {
-		const struct device_conf *c = d->conf;
-		struct virtio_dev *dev;
-
-		rc = d->type->create(d->conf, m->daemon->loop, &dev, err);
-		if (!rc) {
-			rc = plug(m, dev, c->addr, c->has_vectors, c->vectors,
-				  err);
-			if (rc)
-				dev->ops->destroy(dev);
-		}
-		if (rc)
-			err_prefix(err, rc, "device %s", c->id);
-	}
-	return rc;
+	for (const struct machine_device *d = m->conf->devices; d; d = d->next)
+		if (((const struct device_conf *)d->conf)->order == order)
+			return plug_device(m, d, err);
+	return 0;
 }
 
 static int add_chips(struct monitor *m, struct err *err)
@@ -238,12 +231,8 @@ static int build(struct monitor *m, struct err *err)
 	}
 	if (!rc)
 		rc = add_chips(m, err);
-	if (!rc)
-		rc = plug_cards(m, err);
-	if (!rc)
-		rc = plug_vhost_cards(m, err);
-	if (!rc)
-		rc = plug_devices(m, err);
+	for (unsigned i = 0; i < m->conf->device_count && !rc; i++)
+		rc = plug_nth(m, i, err);
 	if (!rc)
 		rc = boot(m, err);
 	if (rc)

@@ -185,9 +185,15 @@ int tap_conf_open(const void *conf, struct tap_if *t, struct err *err)
 		rc = check_foreign(c, err);
 	if (!rc)
 		rc = open_interface(t, c, err);
-	if (!rc)
-		keep_passed(t);
-	return rc;
+	if (rc)
+		return rc;
+	keep_passed(t);
+	if (t->has_vnet_hdr)
+		return 0;
+	tap_if_close(t);
+	return err_set(err, -EINVAL,
+		       "fd: with vhost=on the tap must be opened with "
+		       "IFF_VNET_HDR");
 }
 
 static void say_no_vhost(const struct tap_conf *c, const char *id)

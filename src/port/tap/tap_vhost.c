@@ -21,6 +21,9 @@ int tap_if_set_towards(struct tap_if *t, unsigned offloads)
 	};
 	unsigned long flags = 0;
 
+	/* The kernel takes both kinds of UDP segmentation or none. */
+	if (!(offloads & OFFLOAD_USO4) || !(offloads & OFFLOAD_USO6))
+		offloads &= ~(unsigned)(OFFLOAD_USO4 | OFFLOAD_USO6);
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
 		if (offloads & rows[i].offload)
 			flags |= rows[i].flag;

@@ -396,11 +396,13 @@ static int sock_idle(struct vu_transport *t, struct err *err)
 
 static bool sock_wait(struct vu_transport *t, unsigned ms)
 {
-	const struct vu_sock *s = to_sock(t);
-	struct pollfd p = { .fd = s->sock,
-			    .events = s->phase == SENDING ? POLLOUT : POLLIN };
+	short events = to_sock(t)->phase == SENDING ? POLLOUT : POLLIN;
+	struct pollfd p = { to_sock(t)->sock, events, 0 };
+	int n;
 
-	return poll(&p, 1, (int)ms) > 0;
+	while ((n = poll(&p, 1, (int)ms)) < 0 && errno == EINTR)
+		;
+	return n > 0;
 }
 
 static void sock_destroy(struct vu_transport *t)

@@ -28,6 +28,7 @@ struct card_conf {
 	bool csum, guest_csum, gso, guest_gso, ctrl_vq;
 	uint32_t host_mtu; /* 0: none is announced */
 	uint32_t speed;	   /* Mbit/s; 0: unknown */
+	unsigned order;	   /* place among the machine's devices; no option */
 };
 
 /* Rows of card_conf. Not in the table of port types: only a machine has one. */

@@ -13,7 +13,8 @@
 #include "vhost_impl.h"
 #include "virtio.h"
 
-#define DEVICE "/dev/vhost-net"
+#define DEVICE		   "/dev/vhost-net"
+#define VHOST_NET_AGAIN_MS 1000
 
 static int take_passed(const char *fds, unsigned count, int *fd,
 		       struct err *err)
@@ -32,6 +33,12 @@ static int take_passed(const char *fds, unsigned count, int *fd,
 				       "vhostfds=%s: descriptor %ld must be an "
 				       "open " DEVICE,
 				       fds, number);
+		for (unsigned i = 0; i < n; i++)
+			if (fd[i] == fd[n])
+				return err_set(err, -EINVAL,
+					       "vhostfds=%s: %ld is given "
+					       "twice",
+					       fds, number);
 		n++;
 		if (!*end)
 			break;
@@ -81,7 +88,7 @@ static void on_err(struct loop_watch *w, uint32_t events)
 
 static void free_card(struct vhost_card *v)
 {
-	vhost_link_end(v);
+	vhost_link_close(v);
 	loop_watch_remove(&v->err_watch);
 	fd_close(&v->err_fd);
 	rings_fini(&v->rings);
@@ -151,7 +158,11 @@ int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 		v->path = setup->path;
 		v->poll_us = setup->poll_us;
 		v->err_fd = -1;
-		retry_init(&v->retry, setup->reconnect_ms);
+		v->is_passed = setup->is_passed;
+		/* The kernel's is there again as soon as it is opened. */
+		retry_init(&v->retry, v->path || v->is_passed
+					      ? setup->reconnect_ms
+					      : VHOST_NET_AGAIN_MS);
 		if (setup->tap)
 			tap_if_move(&v->tap, setup->tap);
 		rc = init(v, setup, err);
@@ -160,11 +171,11 @@ int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 		for (unsigned i = 0; i < setup->pairs && !setup->path; i++)
 			fd_close(&(int){ setup->vhost_fd[i] });
 	} else {
-		rc = vhost_link_begin(v, setup->vhost_fd);
+		rc = vhost_link_open(v, setup->vhost_fd);
 		if (rc)
-			err_set(err, rc, "%s%s: %s",
-				v->path ? "path=" : "vhost",
-				v->path ? v->path : "", v->reason.msg);
+			*err = v->reason;
+		if (rc && v->path && v->client)
+			err_prefix(err, rc, "path=%s", v->path);
 	}
 	if (rc) {
 		if (v)

@@ -26,6 +26,7 @@ struct vhost_card_setup {
 	/* vhost-net: taken over also on failure */
 	struct tap_if *tap; /* a queue for each pair */
 	const int *vhost_fd;
+	bool is_passed; /* the descriptors cannot be opened again */
 	uint32_t poll_us;
 };
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fd.h"
 #include "vhost_impl.h"
 #include "virtio.h"
 #include "vnet.h"
@@ -39,26 +40,30 @@ static uint16_t ring_size(const struct virtio_dev *d, unsigned idx)
 static bool set_features(struct virtio_dev *d, uint64_t features)
 {
 	struct vhost_card *v = to_card(d);
+	int rc;
 
 	if (vnet_features_prune(features) != features)
 		return false;
 	vnet_ctrl_reset(&v->control.state, features, v->pairs);
-	if (!v->path &&
-	    tap_if_set_towards(&v->tap, vnet_offloads_to_driver(features)))
-		return false;
-	return true;
+	rc = v->path ? 0
+		     : tap_if_set_towards(&v->tap,
+					  vnet_offloads_to_driver(features));
+	if (rc)
+		log_err("device %s: tap %s: %s", d->name, v->tap.name,
+			strerror(-rc));
+	return !rc;
 }
 
-/* The outcome of a request. A refusal is the end of the connection. */
+/* The outcome of a request. */
 static void on_done(void *arg, int rc, uint64_t value, const char *reason)
 {
 	struct vhost_card *v = arg;
 
 	(void)value;
-	if (rc && rc != -ENOTCONN) {
-		err_set(&v->reason, rc, "%s", reason);
-		vhost_link_fail(v);
-	}
+	if (!rc || rc == -ENOTCONN)
+		return;
+	err_set(&v->reason, rc, "%s", reason);
+	v->is_refused = true;
 }
 
 static struct vu_client_done done_of(struct vhost_card *v)
@@ -66,12 +71,15 @@ static struct vu_client_done done_of(struct vhost_card *v)
 	return (struct vu_client_done){ on_done, v };
 }
 
-/* Waits for what was asked. Returns 0 or -errno with v->reason. */
+/* Waits for all that was asked; @rc is the outcome of asking. Returns 0 or
+ * -errno with v->reason. */
 static int settle(struct vhost_card *v, int rc)
 {
-	if (!rc)
-		rc = vu_client_wait(v->client);
-	return rc ? rc : vhost_is_up(v) ? 0 : -EREMOTEIO;
+	int waited = vu_client_wait(v->client);
+	bool is_refused = v->is_refused;
+
+	v->is_refused = false;
+	return rc ? rc : waited ? waited : is_refused ? -EREMOTEIO : 0;
 }
 
 static bool is_pair_on(const struct vhost_card *v, unsigned idx)
@@ -123,7 +131,7 @@ static int give(struct vhost_card *v, unsigned idx, bool is_resumed)
 			       "queue %u: is not in the guest's memory", idx);
 	rc = vu_client_queue_start(v->client, idx, &ring, done_of(v),
 				   &v->reason);
-	v->ring[idx].is_running = !rc;
+	v->ring[idx].is_served = !rc;
 	return rc;
 }
 
@@ -136,6 +144,9 @@ static int give_memory(struct vhost_card *v)
 	struct gmem_desc region[8];
 	int rc;
 
+	if (ram->count > ARRAY_SIZE(region))
+		return err_set(&v->reason, -E2BIG, "memory of %u parts",
+			       ram->count);
 	features |= vu_client_offered(v->client) &
 		    feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
 	rc = vu_client_set_features(v->client, features, done_of(v),
@@ -149,21 +160,34 @@ static int give_memory(struct vhost_card *v)
 					 done_of(v), &v->reason);
 }
 
+/* An interrupt that the last back-end owed may be lost. */
+static void wake_driver(const struct vhost_card *v)
+{
+	for (unsigned i = 0; i < 2 * v->pairs; i++)
+		if (v->ring[i].is_in_use && v->ring[i].given.call_fd >= 0)
+			fd_signal(v->ring[i].given.call_fd);
+}
+
 int vhost_start_all(struct vhost_card *v, bool is_resumed)
 {
 	unsigned count = 2 * v->pairs;
 	int rc = give_memory(v);
 
+	v->pairs_told = v->control.state.pairs;
 	/* All before the first one starts: some back-ends count them then. */
 	for (unsigned i = 0; i < count && !rc; i++)
-		if (v->ring[i].is_enabled)
+		if (v->ring[i].is_in_use)
 			rc = vu_client_queue_announce(v->client, i,
 						      v->ring[i].given.call_fd,
 						      done_of(v), &v->reason);
 	for (unsigned i = 0; i < count && !rc; i++)
-		if (v->ring[i].is_enabled)
+		if (v->ring[i].is_in_use)
 			rc = give(v, i, is_resumed);
-	return settle(v, rc);
+	rc = settle(v, rc);
+	v->was_served |= !rc;
+	if (!rc && is_resumed)
+		wake_driver(v);
+	return rc;
 }
 
 static int start_control(struct vhost_card *v, unsigned idx,
@@ -179,47 +203,72 @@ static int start_control(struct vhost_card *v, unsigned idx,
 	return rc;
 }
 
+/* A start has failed with @rc. Without a back-end the rings wait for the next
+ * one; one that refuses what the driver set up makes it reset the card. */
+static int judge(const struct vhost_card *v, int rc)
+{
+	if (!vhost_is_up(v))
+		return 0;
+	log_err("device %s: %s", v->dev.name, v->reason.msg);
+	return rc;
+}
+
 static int start_ring(struct virtio_dev *d, unsigned idx,
 		      const struct virtio_ring *r)
 {
 	struct vhost_card *v = to_card(d);
+	int rc;
 
 	if (idx == control_index(v))
 		return start_control(v, idx, r);
 	if (idx > control_index(v))
 		return -EINVAL;
 	v->ring[idx].given = *r;
-	v->ring[idx].is_enabled = true;
-	/* Before DRIVER_OK the others are not known yet. Without a back-end it
-	 * gets the ring when it comes. */
+	v->ring[idx].is_in_use = true;
+	/* Before DRIVER_OK the others are not known yet. */
 	if (!v->is_live || !vhost_is_up(v))
 		return 0;
-	return settle(v, give(v, idx, false));
+	rc = settle(v, give(v, idx, false));
+	return rc ? judge(v, rc) : 0;
+}
+
+/* The back-end lets go of ring @idx. */
+static void take_back(struct vhost_card *v, unsigned idx)
+{
+	struct vhost_ring *r = &v->ring[idx];
+
+	r->is_in_use = false;
+	if (!r->is_served)
+		return;
+	r->is_served = false;
+	/* If it does not say that it has let go, the end of the connection
+	 * does. */
+	if (vhost_is_up(v) &&
+	    settle(v, vu_client_queue_stop(v->client, idx, done_of(v),
+					   &v->reason)))
+		vhost_link_drop(v);
 }
 
 static void stop_ring(struct virtio_dev *d, unsigned idx)
 {
 	struct vhost_card *v = to_card(d);
-	struct vhost_ring *r;
 
-	if (idx == control_index(v)) {
-		vnet_ctrl_stop(&v->control);
-		rings_stop(&v->rings, idx);
+	if (idx != control_index(v)) {
+		take_back(v, idx);
 		return;
 	}
-	r = &v->ring[idx];
-	r->is_enabled = false;
-	if (!r->is_running)
-		return;
-	r->is_running = false;
-	if (!vhost_is_up(v) ||
-	    settle(v, vu_client_queue_stop(v->client, idx, done_of(v),
-					   &v->reason)) == 0)
-		return;
-	/* The back-end does not say that it has let go: the end of the
-	 * connection is. */
-	vhost_link_end(v);
-	vhost_link_fail(v);
+	vnet_ctrl_stop(&v->control);
+	rings_stop(&v->rings, idx);
+}
+
+/* Forgets the driver: nothing of it may reach the next one, or be in a table of
+ * memory that is gone. */
+static void forget_driver(struct vhost_card *v)
+{
+	v->is_live = v->was_served = false;
+	for (unsigned i = 0; i < 2 * v->pairs; i++)
+		take_back(v, i);
+	vnet_ctrl_reset(&v->control.state, 0, v->pairs);
 }
 
 static void set_call(struct virtio_dev *d, unsigned idx, int fd)
@@ -231,7 +280,7 @@ static void set_call(struct virtio_dev *d, unsigned idx, int fd)
 		return;
 	}
 	v->ring[idx].given.call_fd = fd;
-	if (v->ring[idx].is_running && vhost_is_up(v))
+	if (v->ring[idx].is_served && vhost_is_up(v))
 		settle(v, vu_client_queue_call(v->client, idx, fd, done_of(v),
 					       &v->reason));
 }
@@ -239,36 +288,44 @@ static void set_call(struct virtio_dev *d, unsigned idx, int fd)
 static int driver_ok(struct virtio_dev *d)
 {
 	struct vhost_card *v = to_card(d);
+	int rc;
 
 	v->is_live = true;
-	if (vhost_is_up(v) && vhost_start_all(v, false))
-		vhost_link_fail(v);
-	return 0;
+	if (!vhost_is_up(v))
+		return 0;
+	rc = vhost_start_all(v, false);
+	return rc ? judge(v, rc) : 0;
 }
 
-/* Switches pairs as the driver's MQ command says. */
+/* Switches pairs as the driver's MQ command says. Frames that filters would
+ * drop pass: vhost has none. */
 void vhost_control_changed(struct vnet_ctrl *c)
 {
 	struct vhost_card *v = container_of(c, struct vhost_card, control);
 	int rc = 0;
 
+	if (c->state.pairs == v->pairs_told)
+		return;
+	v->pairs_told = c->state.pairs;
 	if (!v->path)
 		rc = tap_if_set_active(&v->tap, c->state.pairs);
-	for (unsigned i = 0; i < 2 * v->pairs && !rc; i++)
-		if (v->ring[i].is_running && vhost_is_up(v))
-			rc = vu_client_queue_enable(v->client, i,
-						    is_pair_on(v, i),
-						    done_of(v), &v->reason);
-	if (vhost_is_up(v) && settle(v, rc))
-		vhost_link_fail(v);
+	if (rc)
+		log_err("device %s: tap %s: queues: %s", v->dev.name,
+			v->tap.name, strerror(-rc));
+	if (!vhost_is_up(v))
+		return;
+	for (unsigned i = 0, asked = 0; i < 2 * v->pairs && !asked; i++)
+		if (v->ring[i].is_served)
+			asked = vu_client_queue_enable(v->client, i,
+						       is_pair_on(v, i),
+						       done_of(v), &v->reason);
+	if (settle(v, 0) && vhost_is_up(v))
+		log_err("device %s: %s", v->dev.name, v->reason.msg);
 }
 
 static void reset(struct virtio_dev *d)
 {
-	struct vhost_card *v = to_card(d);
-
-	v->is_live = false;
-	vnet_ctrl_reset(&v->control.state, 0, v->pairs);
+	forget_driver(to_card(d));
 }
 
 /* The tap counts frames from the guest as received. */
@@ -309,6 +366,7 @@ static void show(const struct virtio_dev *d, struct show *s)
 static void unplugged(struct virtio_dev *d)
 {
 	d->transport = NULL;
+	forget_driver(to_card(d));
 	d->ram = NULL;
 }
 

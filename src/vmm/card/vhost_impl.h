@@ -14,10 +14,18 @@
 #include "vu_client.h"
 
 struct vhost_ring {
-	struct virtio_ring given; /* by the transport; while is_enabled */
-	bool is_enabled;	  /* the driver uses it */
-	bool is_running;	  /* the back-end has it */
+	struct virtio_ring given; /* by the transport; while is_in_use */
+	bool is_in_use;		  /* the driver uses it */
+	bool is_served;		  /* the back-end has it */
 };
+
+/*   state          is left when
+ *   AWAY           the timer says to try again: CONNECTING
+ *   CONNECTING     features are agreed: UP; else: ENDING
+ *   UP             the connection ends, or the back-end cannot go on: ENDING
+ *   ENDING         the timer, at once, outside the client's callbacks: AWAY
+ */
+enum vhost_state { VHOST_AWAY, VHOST_CONNECTING, VHOST_UP, VHOST_ENDING };
 
 struct vhost_card {
 	struct virtio_dev dev;
@@ -27,39 +35,51 @@ struct vhost_card {
 	unsigned pairs;		   /* [const] */
 	const char *path;	   /* [const] NULL: vhost-net */
 	struct tap_if tap;	   /* vhost-net */
+	bool is_passed;		   /* [const] vhost-net: by descriptors */
 	uint32_t poll_us;	   /* [const] vhost-net */
 	int err_fd;		   /* vhost-net tells of bad rings by it */
 	struct loop_watch err_watch;
-	struct vu_client *client; /* NULL: no connection */
-	bool is_ready;		  /* features are agreed */
+	enum vhost_state state;
+	struct vu_client *client; /* NULL: AWAY */
+	struct loop_timer timer;  /* of CONNECTING: features are agreed */
+	bool is_refused;	  /* the back-end refused a request */
 	bool is_live;		  /* the driver set DRIVER_OK */
+	bool was_served;	  /* since then a back-end had its rings */
+	unsigned pairs_told;	  /* that the driver listens to */
 	struct vhost_ring *ring;  /* heap, 2 * pairs */
 	struct rings rings;	  /* of which the control queue is used */
 	struct vnet_ctrl control;
-	struct loop_timer timer; /* next try to connect, or the end of one */
 	struct retry retry;
 	uint64_t since_ms, connections;
 	struct err reason; /* of the last end; empty: none */
+	struct err told;   /* that the log has */
 	struct log_limit log;
 };
 
-/* Whatever is on, the back-end has to know these itself. */
+/* Features that the back-end has to know: of rings, and with vhost-user of
+ * frames, which for vhost-net the tap has. */
 uint64_t vhost_backend_features(const struct vhost_card *v);
 
 /* vhost_device.c */
 extern const struct virtio_dev_ops vhost_dev_ops;
 void vhost_control_changed(struct vnet_ctrl *c);
-/* Gives the back-end the memory and all enabled rings. @is_resumed: rings go on
+/* Gives the back-end the memory and all rings in use. @is_resumed: they go on
  * where their used index is. Returns 0 or -errno with v->reason. */
 int vhost_start_all(struct vhost_card *v, bool is_resumed);
 
-/* vhost_link.c: begins the connection over @vhost_fd or the socket, and waits
- * until features are agreed. Returns 0 or -errno with v->reason. */
-int vhost_link_begin(struct vhost_card *v, const int *vhost_fd);
-void vhost_link_end(struct vhost_card *v);
-/* The back-end cannot go on for @v->reason: ends the connection from the loop,
- * and arranges the next. */
+/* vhost_link.c: connects for the first time and waits until features are
+ * agreed. @vhost_fd: of vhost-net, owned by the connection. Returns 0 or -errno
+ * with v->reason. */
+int vhost_link_open(struct vhost_card *v, const int *vhost_fd);
+void vhost_link_close(struct vhost_card *v);
+/* The connection cannot go on, for v->reason: it ends soon, from the loop; or
+ * now, outside the client's callbacks. The next try follows. */
 void vhost_link_fail(struct vhost_card *v);
-bool vhost_is_up(const struct vhost_card *v);
+void vhost_link_drop(struct vhost_card *v);
+
+static inline bool vhost_is_up(const struct vhost_card *v)
+{
+	return v->state == VHOST_UP;
+}
 
 #endif

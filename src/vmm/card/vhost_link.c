@@ -27,11 +27,6 @@
 
 static void on_timer(struct loop_timer *t);
 
-bool vhost_is_up(const struct vhost_card *v)
-{
-	return v->client && v->is_ready;
-}
-
 /* Tells the driver whether there is a link. */
 static void set_link(struct vhost_card *v, bool is_up)
 {
@@ -44,9 +39,21 @@ static void set_link(struct vhost_card *v, bool is_up)
 		v->dev.transport->config_changed(&v->dev);
 }
 
+static void run_soon(struct vhost_card *v, uint32_t ms)
+{
+	loop_timer_arm(v->loop, &v->timer, ms, on_timer);
+}
+
+void vhost_link_fail(struct vhost_card *v)
+{
+	v->state = VHOST_ENDING;
+	run_soon(v, 0);
+}
+
+/* What follows asks the back-end, which a callback of the client must not. */
 static void on_ready(void *ctx)
 {
-	((struct vhost_card *)ctx)->is_ready = true;
+	run_soon(ctx, 0);
 }
 
 static void on_closed(void *ctx, const char *reason)
@@ -87,27 +94,35 @@ uint64_t vhost_backend_features(const struct vhost_card *v)
 	return f;
 }
 
+/* Returns NULL with v->reason. */
 static struct vu_transport *make_transport(struct vhost_card *v,
 					   const int *vhost_fd)
 {
-	int fd;
+	int own[TAP_MAX_QUEUES], fd;
 
-	if (!v->path)
-		return vu_kernel_create(
-			&(struct vu_kernel_conf){ .vhost_fd = vhost_fd,
-						  .tap_fd = v->tap.fd,
-						  .pairs = v->pairs,
-						  .poll_us = v->poll_us,
-						  .err_fd = v->err_fd });
-	fd = unix_connect_nowait("path", v->path, &v->reason);
-	return fd < 0 ? NULL
-		      : vu_sock_create(
-				v->loop, fd,
-				feat_bit(VU_PROTOCOL_F_MQ) |
-					feat_bit(VU_PROTOCOL_F_REPLY_ACK));
+	err_set(&v->reason, -ENOMEM, "out of memory");
+	if (v->path) {
+		fd = unix_connect_nowait("path", v->path, &v->reason);
+		return fd < 0 ? NULL
+			      : vu_sock_create(
+					v->loop, fd,
+					feat_bit(VU_PROTOCOL_F_MQ) |
+						feat_bit(
+							VU_PROTOCOL_F_REPLY_ACK));
+	}
+	if (!vhost_fd &&
+	    (v->is_passed || vhost_net_open(NULL, v->pairs, own, &v->reason)))
+		return NULL;
+	return vu_kernel_create(
+		&(struct vu_kernel_conf){ .vhost_fd = vhost_fd ? vhost_fd : own,
+					  .tap_fd = v->tap.fd,
+					  .pairs = v->pairs,
+					  .poll_us = v->poll_us,
+					  .err_fd = v->err_fd });
 }
 
-int vhost_link_begin(struct vhost_card *v, const int *vhost_fd)
+/* Connects and begins to negotiate. Returns 0 or -errno with v->reason. */
+static int begin(struct vhost_card *v, const int *vhost_fd)
 {
 	const struct vu_client_config config = {
 		.features = vhost_backend_features(v) |
@@ -116,89 +131,129 @@ int vhost_link_begin(struct vhost_card *v, const int *vhost_fd)
 		.queue_pairs = v->pairs,
 		.timeout_ms = ANSWER_MS,
 	};
-	struct vu_transport *t;
 
-	err_set(&v->reason, -ENOMEM, "out of memory");
-	v->is_ready = false;
-	t = make_transport(v, vhost_fd);
-	v->client = vu_client_create(v->loop, t, &config, &client_ops, v);
+	v->client = vu_client_create(v->loop, make_transport(v, vhost_fd),
+				     &config, &client_ops, v);
 	if (!v->client)
 		return -EIO;
-	if (vu_client_wait(v->client))
-		return -EIO;
-	if (!feat_has(vu_client_offered(v->client), VIRTIO_F_VERSION_1))
-		return err_set(&v->reason, -EPROTO,
-			       "the back-end lacks VERSION_1, which is needed");
-	v->since_ms = loop_now_ms();
-	v->connections++;
-	v->reason.msg[0] = '\0';
+	v->state = VHOST_CONNECTING;
 	return 0;
 }
 
-void vhost_link_end(struct vhost_card *v)
+/* Returns 0, or -EPROTO with v->reason when the back-end lacks what is needed.
+ */
+static int check_features(struct vhost_card *v)
 {
-	loop_timer_disarm(&v->timer);
-	vu_client_destroy(v->client);
-	v->client = NULL;
-	v->is_ready = false;
-	for (unsigned i = 0; i < 2 * v->pairs; i++)
-		v->ring[i].is_running = false;
-}
+	uint64_t has = vu_client_offered(v->client);
+	uint64_t lacks =
+		v->dev.driver_features & vhost_backend_features(v) & ~has;
 
-void vhost_link_fail(struct vhost_card *v)
-{
-	v->is_ready = false;
-	loop_timer_arm(v->loop, &v->timer, 0, on_timer);
-}
-
-/* Takes the rings up again after a new connection. Returns 0 or -errno with
- * v->reason. */
-static int resume(struct vhost_card *v)
-{
-	uint64_t lacks = v->dev.driver_features & vhost_backend_features(v) &
-			 ~vu_client_offered(v->client);
-
-	if (!v->is_live)
-		return 0;
-	if (lacks)
+	if (!feat_has(has, VIRTIO_F_VERSION_1))
+		return err_set(&v->reason, -EPROTO,
+			       "the back-end lacks VERSION_1, which is needed");
+	if (v->is_live && lacks)
 		return err_set(&v->reason, -EPROTO,
 			       "the back-end lacks features that the driver "
 			       "uses: %#llx",
 			       (unsigned long long)lacks);
-	if (feat_has(v->dev.driver_features, VIRTIO_F_RING_PACKED)) {
-		v->dev.transport->needs_reset(
-			&v->dev, "the back-end went away, and packed rings do "
-				 "not say where they are");
-		return 0;
-	}
-	return vhost_start_all(v, true);
+	return 0;
 }
 
-static void say_end(struct vhost_card *v)
+/* Gives a new back-end what the driver has set up. Returns 0 or -errno with
+ * v->reason. */
+static int resume(struct vhost_card *v)
 {
+	if (!v->is_live)
+		return 0;
+	if (!v->was_served ||
+	    !feat_has(v->dev.driver_features, VIRTIO_F_RING_PACKED))
+		return vhost_start_all(v, v->was_served);
+	v->dev.transport->needs_reset(&v->dev,
+				      "the back-end went away, and packed "
+				      "rings do not say where they are");
+	return 0;
+}
+
+/* Features are agreed. Returns 0 or -errno with v->reason. */
+static int go_up(struct vhost_card *v)
+{
+	int rc = check_features(v);
+
+	if (rc)
+		return rc;
+	v->state = VHOST_UP;
+	v->since_ms = loop_now_ms();
+	rc = resume(v);
+	if (rc)
+		return rc;
+	v->connections++;
+	v->reason.msg[0] = v->told.msg[0] = '\0';
+	set_link(v, true);
+	return 0;
+}
+
+int vhost_link_open(struct vhost_card *v, const int *vhost_fd)
+{
+	int rc = begin(v, vhost_fd);
+
+	if (!rc)
+		rc = vu_client_wait(v->client);
+	loop_timer_disarm(&v->timer);
+	return rc ? rc : go_up(v);
+}
+
+/* Says the reason once, however often the tries fail for it. */
+static void say_reason(struct vhost_card *v)
+{
+	if (!strcmp(v->told.msg, v->reason.msg))
+		return;
+	v->told = v->reason;
 	log_limited(&v->log, LOG_LEVEL_WARN, "device %s: %s: %s", v->dev.name,
 		    v->path ? v->path : "vhost-net", v->reason.msg);
 }
 
-/* The end of a connection, or the next try to make one. */
+void vhost_link_close(struct vhost_card *v)
+{
+	loop_timer_disarm(&v->timer);
+	vu_client_destroy(v->client);
+	v->client = NULL;
+	v->state = VHOST_AWAY;
+	for (unsigned i = 0; v->ring && i < 2 * v->pairs; i++)
+		v->ring[i].is_served = false;
+}
+
+void vhost_link_drop(struct vhost_card *v)
+{
+	vhost_link_close(v);
+	set_link(v, false);
+	say_reason(v);
+	if (v->since_ms)
+		retry_ended(&v->retry, loop_now_ms() - v->since_ms);
+	v->since_ms = 0;
+	if (v->retry.first_ms)
+		run_soon(v, retry_take(&v->retry));
+}
+
 static void on_timer(struct loop_timer *t)
 {
 	struct vhost_card *v = container_of(t, struct vhost_card, timer);
 
-	if (v->client) {
-		vhost_link_end(v);
-		set_link(v, false);
-		say_end(v);
-		retry_ended(&v->retry, loop_now_ms() - v->since_ms);
-	} else if (!vhost_link_begin(v, NULL) && !resume(v)) {
-		log_limited(&v->log, LOG_LEVEL_INFO, "device %s: connected",
-			    v->dev.name);
-		set_link(v, true);
-		return;
-	} else {
-		vhost_link_end(v);
+	switch (v->state) {
+	case VHOST_AWAY:
+		if (begin(v, NULL))
+			vhost_link_drop(v);
+		break;
+	case VHOST_CONNECTING:
+		if (go_up(v))
+			vhost_link_drop(v);
+		else
+			log_limited(&v->log, LOG_LEVEL_INFO,
+				    "device %s: connected", v->dev.name);
+		break;
+	case VHOST_ENDING:
+		vhost_link_drop(v);
+		break;
+	case VHOST_UP:
+		break;
 	}
-	if (v->retry.first_ms)
-		loop_timer_arm(v->loop, &v->timer, retry_take(&v->retry),
-			       on_timer);
 }

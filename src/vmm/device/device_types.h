@@ -13,6 +13,7 @@ struct device_conf {
 	char *addr; /* slot on the PCI bus, hexadecimal; NULL: a free one */
 	uint32_t vectors;
 	bool has_vectors;
+	unsigned order; /* place among the machine's devices; no option */
 };
 /* The rows of these, for the beginning of a type's table: @conf is the type's
  * struct, whose first member is called "common". */
