@@ -2,6 +2,8 @@
 # A thin front for Meson and the scripts, so that one word does each job.
 #   make          build/ringway (installs missing Debian packages first)
 #   make demo     two guests on a switch with a way out
+#   make demo-vm  guests of `ringway vm` and of QEMU, with each kind of card
+#   make lab      a shell in a machine with KVM, emulated if need be
 #   make check    every test; final line: N passed, N failed, N skipped
 #   make bench    forwarding rate beside DPDK testpmd and Open vSwitch
 #                 (BENCH_CLASS=apart: while the processors are so; all bench-*)
@@ -17,7 +19,7 @@ DESTDIR ?=
 BUILD ?= build
 export DESTDIR
 
-.PHONY: all deps demo check bench bench-compare bench-many bench-guests
+.PHONY: all deps demo demo-vm lab check bench bench-compare bench-many bench-guests
 .PHONY: bench-backends bench-scaling install clean
 
 all: $(BUILD)/build.ninja
@@ -33,6 +35,16 @@ demo:
 	@scripts/install-deps.sh demo
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.py --build $(BUILD)
+
+demo-vm:
+	@scripts/install-deps.sh demo
+	@$(MAKE) --no-print-directory all
+	@scripts/demo-vm.py --build $(BUILD)
+
+lab:
+	@scripts/install-deps.sh demo
+	@$(MAKE) --no-print-directory all
+	@tests/lab/run.py
 
 check:
 	@scripts/install-deps.sh check

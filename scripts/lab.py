@@ -222,16 +222,8 @@ class Guest:
     def __init__(self, name, folder, net, memory='192M', cpus=1, images=IMAGES,
                  with_memory=False, cpu_list=None, initrd='initrd.gz'):
         self.prepare(name, folder)
-        argv = ['qemu-system-x86_64', '-nodefaults', '-display', 'none',
-                '-no-reboot', '-smp', str(cpus), '-m', memory,
-                '-kernel', os.path.join(images, 'vmlinuz'),
-                '-initrd', os.path.join(images, initrd),
-                '-append', 'console=ttyS0 quiet mitigations=off tsc=reliable '
-                'no_timer_check panic=-1 rdinit=/init',
-                '-serial', 'stdio']
-        argv += ['-accel', 'kvm', '-cpu', 'host'] if have_kvm() else \
-            ['-accel', 'tcg', '-cpu', 'max']
-        argv += ['-machine', 'q35']
+        argv = self.command(memory, cpus, images, initrd)
+        argv += ['-serial', 'stdio']
         if with_memory:
             argv += ['-object', f'memory-backend-memfd,id=ram,size={memory},'
                      'share=on', '-machine', 'memory-backend=ram']
@@ -239,6 +231,19 @@ class Guest:
         if cpu_list:
             argv = ['taskset', '-c', cpu_list] + argv
         self.start(argv)
+
+    @staticmethod
+    def command(memory, cpus, images, initrd, append=''):
+        """Returns the command line of a guest without serial port."""
+        argv = ['qemu-system-x86_64', '-nodefaults', '-display', 'none',
+                '-no-reboot', '-smp', str(cpus), '-m', memory,
+                '-kernel', os.path.join(images, 'vmlinuz'),
+                '-initrd', os.path.join(images, initrd),
+                '-append', 'console=ttyS0 quiet mitigations=off tsc=reliable '
+                'no_timer_check panic=-1 rdinit=/init' + append]
+        argv += ['-accel', 'kvm', '-cpu', 'host'] if have_kvm() else \
+            ['-accel', 'tcg', '-cpu', 'max']
+        return argv + ['-machine', 'q35']
 
     def prepare(self, name, folder):
         os.makedirs(folder, exist_ok=True)
