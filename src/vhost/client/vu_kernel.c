@@ -46,7 +46,7 @@ static int ask_all(const struct vu_kernel *k, unsigned long request,
 
 static int get_features(const struct vu_kernel *k, uint64_t *out)
 {
-	uint64_t all = UINT64_MAX, one;
+	uint64_t all = UINT64_MAX, one = 0;
 
 	for (unsigned i = 0; i < k->pairs; i++) {
 		if (k->request(k->fd[i].vhost, VHOST_GET_FEATURES, &one) < 0)
