@@ -37,6 +37,7 @@ packages() {
 		;;
 	guest)
 		echo qemu-system-x86 busybox-static iperf3 ethtool kmod
+		echo e2fsprogs	# a disk image for the lab
 		echo user-mode-linux	# a guest without a hypervisor
 		;;
 	demo)

@@ -746,7 +746,8 @@ static void test_show(void **state)
 	virtio_pci_show(s->v, &t.show);
 	assert_string_equal(
 		t.out,
-		"slot=4 status=[ acknowledge driver features-ok "
+		"id=echo virtio_type=1 slot=4 status=[ acknowledge driver "
+		"features-ok "
 		"driver-ok . features=0x10530000020 "
 		"driver_features=0x100000000 vectors=4 msix=true rings=[ "
 		"{ ring=0 size=16 running=true ioeventfd=true vector=1 . "
