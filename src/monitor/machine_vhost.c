@@ -42,20 +42,22 @@ static int is_of_qemu(const char *text, struct err *err)
 	return is;
 }
 
+/* Lines that are kept until all options are read. */
+static const struct opt_row kept_rows[] = {
+	{ .key = "vhost-user",
+	  .kind = OPT_LIST,
+	  .offset = offsetof(struct machine_conf, vhost_user) },
+	{ NULL },
+};
+
 int machine_keep_netdev(struct machine_conf *m, const char *text,
 			struct err *err)
 {
-	static const struct opt_row row[] = {
-		{ .key = "vhost-user",
-		  .kind = OPT_LIST,
-		  .offset = offsetof(struct machine_conf, vhost_user) },
-		{ NULL },
-	};
 	int is = text && *text != '{' ? is_of_qemu(text, err) : 0;
 
 	if (is <= 0)
 		return is;
-	is = opt_set(row, m, "vhost-user", text, err);
+	is = opt_set(kept_rows, m, "vhost-user", text, err);
 	return is ? is : 1;
 }
 
@@ -333,4 +335,5 @@ void machine_cards_free(struct machine_conf *m)
 		netdev_free(c->backend);
 		free(c);
 	}
+	opt_free(kept_rows, m);
 }
