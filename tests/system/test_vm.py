@@ -229,7 +229,7 @@ def host_address(l1, address):
 
 PINGS = 'ip link set eth0 up; ip addr add 10.9.0.2/24 dev eth0; sleep 1; ' \
     'ping -q -c 3 10.9.0.1; ping -q -c 1 -s 30000 10.9.0.1; ' \
-    'wget -q -O - http://10.9.0.1:8080/data | md5sum; '
+    'wget -q -O - http://10.9.0.1:8090/data | md5sum; '
 
 
 @pytest.mark.guests
@@ -239,7 +239,7 @@ PINGS = 'ip link set eth0 up; ip addr add 10.9.0.2/24 dev eth0; sleep 1; ' \
 def test_vhost_net(l1, queues, card):
     """The kernel moves the frames: it has a thread for each pair of queues."""
     l1.run('mkdir -p /tmp/w; dd if=/dev/urandom of=/tmp/w/data bs=1M count=2 '
-           '2>/dev/null; (httpd -p 8080 -h /tmp/w) 2>/dev/null; true')
+           '2>/dev/null; (httpd -p 8090 -h /tmp/w) 2>/dev/null; true')
     want = l1.run('md5sum /tmp/w/data').split()[0]
     host_address(l1, '10.9.0.1')
     l1.run('(sleep 4; cat /proc/[0-9]*/comm /proc/[0-9]*/task/*/comm | '
