@@ -34,7 +34,7 @@ class Lab:
 
     def boot(self, script, options='', net='-netdev user,id=n -device '
              'virtio-net-pci,netdev=n', kernel=KERNEL, append=APPEND,
-             timeout=90):
+             timeout=150):
         """Boots a guest that runs @script, and returns what it printed and the
         status of ringway."""
         word = base64.b64encode(script.encode()).decode()
