@@ -36,6 +36,11 @@ static int find_machine(struct call *call, char *path, size_t size)
 	rc = control_path_of(file, path, size, false, &err);
 	if (rc)
 		return cli_fail(cli_exit_code(rc), "%s", err.msg);
+	if (access(path, F_OK) < 0)
+		return cli_fail(EXIT_REFUSED,
+				"no machine called '%s' runs: there is no %s: "
+				"--name NAME says which one, or --control PATH",
+				own->name, path);
 	call->control = path;
 	return EXIT_DONE;
 }

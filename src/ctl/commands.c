@@ -34,8 +34,9 @@ const struct command commands[] = {
 	  .more = "Boots a Linux kernel, with options as QEMU has them. A "
 		  "-netdev is a port of a switch in this process, and -device "
 		  "virtio-net-pci,netdev=ID the guest's card on it; \"-device "
-		  "help\" lists the devices. Other commands reach the machine "
-		  "with --control." },
+		  "help\" lists the devices. `ringway vm show`, explain, stop, "
+		  "cont, reset and powerdown reach a machine by its --name, "
+		  "other commands with --control." },
 	{ .name = "vm show",
 	  .method = "vm.show",
 	  .help = "a machine: its vCPUs, threads, devices, and what moves "

@@ -276,6 +276,11 @@ static int load_line(config_set_fn *set, void *arg, char *line, struct err *err)
 		*value++ = '\0';
 		value += strspn(value, " \t");
 	}
+	if (!value && strchr(key, '='))
+		return err_set(err, -EINVAL,
+			       "'%.60s': write KEY VALUE, with a blank between "
+			       "them",
+			       key);
 	return set(arg, key, value, err);
 }
 

@@ -36,7 +36,8 @@ struct machine_conf {
 	char *memory; /* as typed: "512" (MiB), "1G", "size=1G" */
 	char *smp;    /* as typed: "2", "cpus=2" */
 	char *serial; /* "stdio", "none", "file:PATH" */
-	bool hugepages, no_reboot, nographic, dry_run;
+	bool hugepages, no_reboot, nographic, dry_run, enable_kvm;
+	int accel, cpu;		       /* one choice each */
 	struct opt_list device, drive; /* as typed */
 	struct opt_list vhost_user;    /* -netdev vhost-user,chardev=ID,... */
 	/* Made of these by machine_conf_finish(): */

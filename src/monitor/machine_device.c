@@ -93,11 +93,6 @@ static int check_card(const struct netdev *card, const struct config *config,
 
 		if (n->type != &port_card_type)
 			continue;
-		if (!strcasecmp(other->mac, c->mac))
-			return err_set(err, -EEXIST,
-				       "mac=%s: is the address of device %s: "
-				       "each card needs its own",
-				       c->mac, n->common.id);
 		if (!strcmp(other->netdev, c->netdev))
 			return err_set(err, -EEXIST,
 				       "netdev=%s: device %s is plugged into "
@@ -105,6 +100,11 @@ static int check_card(const struct netdev *card, const struct config *config,
 				       "give each a -netdev of its own, with "
 				       "the same net=",
 				       c->netdev, n->common.id);
+		if (!strcasecmp(other->mac, c->mac))
+			return err_set(err, -EEXIST,
+				       "mac=%s: is the address of device %s: "
+				       "each card needs its own",
+				       c->mac, n->common.id);
 	}
 	return 0;
 }
@@ -126,6 +126,8 @@ static int finish_card(struct netdev *card, const struct machine_conf *m,
 		rc = make_mac(c, card->common.id, control, err);
 	if (!rc && c->mq && !c->has_queues)
 		c->queues = m->cpus;
+	if (!rc)
+		rc = card_check(c, err);
 	return rc ? rc : check_card(card, config, err);
 }
 

@@ -25,7 +25,8 @@ static const char *const format_names[] = { "raw", NULL };
 	}
 
 static const struct opt_row drive_rows[] = {
-	OPT("file", file, OPT_PATH, .required = true),
+	OPT("file", file, OPT_PATH, .required = true,
+	    .help = "a raw image or a block device"),
 	OPT("id", id, OPT_STRING, .min = 1, .max = 63),
 	OPT("if", interface, OPT_ENUM, .choices = if_names, .def = "virtio"),
 	OPT("format", format, OPT_ENUM, .choices = format_names, .def = "raw"),

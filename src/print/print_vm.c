@@ -149,8 +149,9 @@ static void print_devices(const json_t *before, const json_t *now,
 			  double seconds)
 {
 	static const char *const head[] = {
-		"DEVICE", ">SLOT",    "MOVED BY",   "DRIVER",	 ">OUT/S",
-		">IN/S",  ">KICKS/S", ">WAKEUPS/S", ">BURSTS/S", NULL,
+		"DEVICE",     ">SLOT",	   "MOVED BY", "BACK-END",
+		"DRIVER",     ">OUT/S",	   ">IN/S",    ">KICKS/S",
+		">WAKEUPS/S", ">BURSTS/S", NULL,
 	};
 	static const char *const rates[] = { "frames_out", "frames_in", "kicks",
 					     "wakeups", "bursts_out" };
@@ -168,6 +169,8 @@ static void print_devices(const json_t *before, const json_t *now,
 		table_add_num(t, num(d, "slot"), false);
 		table_add(t, "%s",
 			  *str(d, "moved_by") ? str(d, "moved_by") : "-");
+		table_add(t, "%s",
+			  *str(d, "back_end") ? str(d, "back_end") : "-");
 		table_add(t, "%s",
 			  n ? json_string_value(json_array_get(status, n - 1))
 			    : "none");

@@ -190,6 +190,7 @@ static int create_one(struct vm *vm, struct vcpu *c, unsigned id,
 	c->fd = kvm_request(vm->fd, KVM_CREATE_VCPU, (void *)(unsigned long)id);
 	if (c->fd < 0)
 		return c->fd;
+	c->stats_fd = kvm_request(c->fd, KVM_GET_STATS_FD, NULL);
 	run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd,
 		   0);
 	if (run == MAP_FAILED)
@@ -229,7 +230,7 @@ int vcpus_create(struct vm *vm, struct err *err)
 	if (!vm->cpu)
 		return err_set(err, -ENOMEM, "out of memory");
 	for (unsigned i = 0; i < vm->cpu_count; i++)
-		vm->cpu[i].fd = -1;
+		vm->cpu[i].fd = vm->cpu[i].stats_fd = -1;
 	for (unsigned i = 0; i < vm->cpu_count && !rc; i++)
 		rc = create_one(vm, &vm->cpu[i], i, run_size_of(vm));
 	return rc ? err_set(err, rc, "KVM makes no vCPU: %s", strerror(-rc))
@@ -243,6 +244,7 @@ void vcpus_destroy(struct vm *vm)
 
 		if (c->run)
 			munmap(c->run, run_size_of(vm));
+		fd_close(&c->stats_fd);
 		fd_close(&c->fd);
 	}
 	free(vm->cpu);

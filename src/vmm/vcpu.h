@@ -21,6 +21,8 @@ struct vcpu {
 	struct vm *vm;
 	unsigned id; /* of its local APIC, too */
 	int fd;
+	int stats_fd; /* KVM's counters; -1: none. Opened before the vCPU runs:
+		       * KVM answers requests about one only between two runs */
 	struct kvm_run *run;
 	pthread_t thread;
 	bool is_running;	    /* [ctl] the thread exists */

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fd.h"
 #include "vcpu.h"
 
 /* Those that tell how often a guest left and why, in the order shown. */
@@ -45,10 +44,9 @@ static void show_one(int fd, const struct kvm_stats_header *h, const char *name,
 void vcpu_show_kvm(const struct vcpu *c, struct show *s)
 {
 	struct kvm_stats_header h;
-	int fd = kvm_request(c->fd, KVM_GET_STATS_FD, NULL);
+	int fd = c->stats_fd;
 
 	if (fd >= 0 && read_at(fd, &h, sizeof(h), 0) && h.name_size < 256)
 		for (unsigned i = 0; i < ARRAY_SIZE(shown); i++)
 			show_one(fd, &h, shown[i], s);
-	fd_close(&fd);
 }

@@ -32,6 +32,11 @@ def run(command):
         try:
             status, text = guest.run('export PATH=$PATH:/tools/bin; ' +
                                      command, 600, check=False)
+        except kvm_guest.lab.LabError:
+            print(guest.text.decode(errors='replace'))
+            print('run.py: the command did not end within 600 s',
+                  file=sys.stderr)
+            return 124
         finally:
             guest.stop()
     sys.stdout.write(text)

@@ -218,7 +218,21 @@ def test_commands(l1):
     lab.wait_until(lambda: count('status 0'), 30, 'an end')
     assert count('pressed') == 1
     status, text = ringway('stop', check=False)
-    assert status == 1 and 'vm-cmd.sock: no ringway runs there' in text
+    assert status == 1 and "no machine called 'cmd' runs" in text
+
+
+@pytest.mark.guests
+def test_idle_guest(l1):
+    """KVM answers requests about a vCPU only when it leaves the guest, which an
+    idle one does not do for long: nothing waits for that."""
+    word = base64.b64encode(b'sleep 1000').decode()
+    l1.run(f'XDG_RUNTIME_DIR=/tmp ringway vm -name idle -accel kvm -cpu host '
+           f'-m 192 {KERNEL} -append "{APPEND} nohz=on rw.run={word}" '
+           '</dev/null >/tmp/idle.log 2>&1 & echo $! >/tmp/idle.pid; sleep 8')
+    for _ in range(3):
+        text = l1.run('XDG_RUNTIME_DIR=/tmp ringway vm show --name idle', 20)
+        assert 'machine idle: running' in text and 'EXITS/S' in text, text
+    l1.run('kill $(cat /tmp/idle.pid)')
 
 
 def host_address(l1, address):
@@ -478,6 +492,11 @@ def vm(folder, *options):
     (['-kernel', 'x', '-netdev', 'tap,id=t,vhostforce=on,net=lan', '-netdev',
       'null,id=m,net=lan', '-device', 'virtio-net-pci,netdev=t'],
      'netdev t: vhost: port m is in its network, lan, too'),
+    (['-kernel', 'x', '-drive', 'if=virtio'],
+     'file=PATH is missing: a raw image'),
+    (['-kernel', 'x', '-netdev', 'null,id=n', '-device',
+      'virtio-net-pci,netdev=n,mac=zz', '--dry-run'], 'mac=zz: must be'),
+    (['-kernel', 'x', '-cpu', 'qemu64'], 'cpu=qemu64: must be one of: host'),
     (['-kernel', 'x', '-nic', 'user'], 'write -netdev user,id=user0'),
     (['-kernel', 'x', '-name', ''], 'name'),
     (['x'], "'x' is no option"),

@@ -112,7 +112,11 @@ int card_check(const struct card_conf *conf, struct err *err)
 {
 	static const char *const keys[] = { "rx_queue_size", "tx_queue_size" };
 	const uint32_t size[] = { conf->rx_queue_size, conf->tx_queue_size };
+	uint8_t mac[6];
+	int rc = ether_from_text("mac", conf->mac, mac, err);
 
+	if (rc)
+		return rc;
 	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!is_power_of_two(size[i]))
 			return err_set(err, -EINVAL,

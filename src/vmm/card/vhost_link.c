@@ -208,8 +208,8 @@ static void say_reason(struct vhost_card *v)
 	if (!strcmp(v->told.msg, v->reason.msg))
 		return;
 	v->told = v->reason;
-	log_limited(&v->log, LOG_LEVEL_WARN, "device %s: %s: %s", v->dev.name,
-		    v->path ? v->path : "vhost-net", v->reason.msg);
+	log_limited(&v->log, LOG_LEVEL_WARN, "device %s: %s", v->dev.name,
+		    v->reason.msg);
 }
 
 void vhost_link_close(struct vhost_card *v)
