@@ -17,6 +17,8 @@
 #include "log.h"
 #include "netlink.h"
 
+#define EVENTS_ROOM (4 << 20) /* the kernel may grant less */
+
 static struct {
 	struct link_follower *first;
 	struct loop_watch events; /* watches @fd */
@@ -210,11 +212,17 @@ static int open_events(struct loop *loop)
 				  .nl_groups = RTMGRP_LINK |
 					       RTMGRP_IPV4_IFADDR |
 					       RTMGRP_IPV6_IFADDR };
-	int rc = 0;
+	int room = EVENTS_ROOM, rc = 0;
 
 	follow.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
 			   NETLINK_ROUTE);
 	follow.wake_fd = fd_eventfd();
+	/* A hundred interfaces made at once are two hundred kilobytes of
+	 * events, and lost events cost all ports their sockets. */
+	if (setsockopt(follow.fd, SOL_SOCKET, SO_RCVBUFFORCE, &room,
+		       sizeof(room)) < 0)
+		setsockopt(follow.fd, SOL_SOCKET, SO_RCVBUF, &room,
+			   sizeof(room));
 	if (follow.fd < 0 || follow.wake_fd < 0 ||
 	    bind(follow.fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
 		rc = -errno;
