@@ -292,13 +292,13 @@ def test_silent_and_slow_peers(inside, wire):
         sh('ip', 'link', 'set', name('me'), 'up')
         with socket.create_server(address) as slow, \
                 socket.create_server(('10.80.2.2', address[1])) as silent:
-            s = inside('vhost-user,id=vm', *(
-                f'stream,id={port},addr.type=inet,addr.host={host},addr.port='
-                f'{address[1]}' for port, host in (('slow', '10.80.1.2'),
-                                                   ('silent', '10.80.2.2'))))
+            s = inside('vhost-user,id=vm')
+            for port, host in ('slow', '10.80.1.2'), ('silent', '10.80.2.2'):
+                s.call('port.add', netdev=f'stream,id={port},addr.type=inet,'
+                       f'addr.host={host},addr.port={address[1]}')
             peers = slow.accept(), silent.accept()
-            s.wait_link('slow')
-            s.wait_link('silent')
+            s.wait_link('slow', timeout=15)
+            s.wait_link('silent', timeout=15)
             sh('ip', 'link', 'set', name('me'), 'down')
             front, begin = s.front('vm'), time.monotonic()
 

@@ -21,6 +21,12 @@ KERNEL = '-kernel /guest/vmlinuz -initrd /guest/initrd.gz'
 NET = 'ip link set eth0 up; udhcpc -i eth0 -q -n >/dev/null 2>&1; '
 
 
+def number(text):
+    """Returns the number that a command printed; the kernel may have put lines
+    of its own between."""
+    return int(re.findall(r'^(\d+)$', text.replace('\r', ''), re.M)[-1])
+
+
 class Lab:
     """The guest in which ringway boots others."""
 
@@ -192,8 +198,8 @@ def test_commands(l1):
                       check=check)
 
     def count(word):
-        return int(l1.run(f'grep -c "{word}" /tmp/cmd.log',
-                          check=False)[1].split()[-1])
+        return number(l1.run(f'grep -c "{word}" /tmp/cmd.log',
+                             check=False)[1])
     lab.wait_until(lambda: count('alive') > 2, 60, 'a guest that pings')
     text = ringway('show')
     for words in ('machine cmd: running, 2 vCPUs, 192 MiB', 'vcpu1',
@@ -265,7 +271,7 @@ def test_vhost_net(l1, queues, card):
     assert status == 0 and '3 packets received' in text, text
     assert '1 packets received' in text and want in text, text
     assert ('rx-1' in text) == (queues == 2), text
-    assert int(l1.run('cat /tmp/threads').split()[-1]) >= 1
+    assert number(l1.run('cat /tmp/threads')) >= 1
     assert l1.run('ip link show rwvm0', check=False)[0]
 
 
@@ -331,7 +337,7 @@ def test_back_end_that_restarts(l1, packed):
 
     def alive():
         text = l1.run('grep -c alive /tmp/re.log', check=False)[1]
-        return int(text.split()[-1])
+        return number(text)
     try:
         lab.wait_until(lambda: alive() > 2, 60, 'a guest that pings')
         l1.run('kill -9 $(cat /tmp/sw.pid); sleep 1; ' + SWITCH)
