@@ -82,9 +82,29 @@ static int settle(struct vhost_card *v, int rc)
 	return rc ? rc : waited ? waited : is_refused ? -EREMOTEIO : 0;
 }
 
+/* Returns how many pairs the driver listens to. Frames of a tap must not be
+ * steered to another one. */
+static unsigned pairs_on(const struct vhost_card *v)
+{
+	return feat_has(v->dev.driver_features, VIRTIO_NET_F_MQ)
+		       ? v->control.state.pairs
+		       : 1;
+}
+
 static bool is_pair_on(const struct vhost_card *v, unsigned idx)
 {
-	return idx / 2 < v->control.state.pairs;
+	return idx / 2 < pairs_on(v);
+}
+
+/* Makes the tap use the pairs that are on. */
+static void steer(struct vhost_card *v)
+{
+	int rc = v->path ? 0 : tap_if_set_active(&v->tap, pairs_on(v));
+
+	v->pairs_told = pairs_on(v);
+	if (rc)
+		log_err("device %s: tap %s: queues: %s", v->dev.name,
+			v->tap.name, strerror(-rc));
 }
 
 /* Returns where a split ring goes on that another back-end served before. */
@@ -173,7 +193,7 @@ int vhost_start_all(struct vhost_card *v, bool is_resumed)
 	unsigned count = 2 * v->pairs;
 	int rc = give_memory(v);
 
-	v->pairs_told = v->control.state.pairs;
+	steer(v);
 	/* All before the first one starts: some back-ends count them then. */
 	for (unsigned i = 0; i < count && !rc; i++)
 		if (v->ring[i].is_in_use)
@@ -302,16 +322,10 @@ static int driver_ok(struct virtio_dev *d)
 void vhost_control_changed(struct vnet_ctrl *c)
 {
 	struct vhost_card *v = container_of(c, struct vhost_card, control);
-	int rc = 0;
 
-	if (c->state.pairs == v->pairs_told)
+	if (pairs_on(v) == v->pairs_told)
 		return;
-	v->pairs_told = c->state.pairs;
-	if (!v->path)
-		rc = tap_if_set_active(&v->tap, c->state.pairs);
-	if (rc)
-		log_err("device %s: tap %s: queues: %s", v->dev.name,
-			v->tap.name, strerror(-rc));
+	steer(v);
 	if (!vhost_is_up(v))
 		return;
 	for (unsigned i = 0, asked = 0; i < 2 * v->pairs && !asked; i++)
