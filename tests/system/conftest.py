@@ -21,6 +21,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(TOP, 'scripts'), HERE]
 
 import lab  # noqa: E402
+import vm_lab  # noqa: E402
 import vufront  # noqa: E402
 from testpmd import Testpmd  # noqa: E402
 
@@ -72,7 +73,8 @@ def make_folder(request):
     path = tempfile.mkdtemp(prefix='rw.')
     yield path
     if getattr(request.node, 'has_failed', False):
-        keep_logs(path, request.node.name.replace('/', '-').strip('.py'))
+        name = request.node.name.replace('/', '-').strip('.py')
+        keep_logs(path, name or 'session')
     shutil.rmtree(path, ignore_errors=True)
 
 
@@ -234,6 +236,24 @@ def images():
         if done.returncode:
             pytest.skip(f'no guest image: {done.stderr.strip()[-200:]}')
     return lab.IMAGES
+
+
+session_folder = pytest.fixture(scope='session')(make_folder)
+
+
+@pytest.fixture(scope='session')
+def l1(session_folder, images):
+    """Returns the guest in which ringway boots others."""
+    done = subprocess.run([os.path.join(TOP, 'scripts', 'guest-initrd.sh'),
+                           images, 'lab', BINARY], capture_output=True,
+                          text=True)
+    assert not done.returncode, done.stderr
+    made = vm_lab.Lab(session_folder, images)
+    if made.run('test -e /dev/kvm', check=False)[0]:
+        pytest.skip('no KVM in the guest: this QEMU does not emulate AMD-V, '
+                    'or KVM here is not nested')
+    yield made
+    made.guest.stop()
 
 
 @pytest.fixture

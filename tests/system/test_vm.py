@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ringway vm`: its options, and machines that it boots.
 
-The machines run in a guest of their own (scripts/guest-initrd.sh, lab), which
-has /dev/kvm whether this machine has it or not: QEMU emulates AMD's
-virtualisation.
+The machines run in a guest of their own, see vm_lab.py.
 """
 import base64
 import os
@@ -14,54 +12,7 @@ import time
 import lab
 import pytest
 from conftest import BINARY, TOP
-
-APPEND = 'console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check ' \
-    'panic=-1 rdinit=/init'
-KERNEL = '-kernel /guest/vmlinuz -initrd /guest/initrd.gz'
-NET = 'ip link set eth0 up; udhcpc -i eth0 -q -n >/dev/null 2>&1; '
-
-
-def number(text):
-    """Returns the number that a command printed; the kernel may have put lines
-    of its own between."""
-    return int(re.findall(r'^(\d+)$', text.replace('\r', ''), re.M)[-1])
-
-
-class Lab:
-    """The guest in which ringway boots others."""
-
-    def __init__(self, folder, images):
-        self.guest = lab.Guest('lab', folder, [], memory='1500M',
-                               images=images, initrd='initrd-lab.gz')
-        self.guest.read_until(b'RW READY', 120, 'boot')
-
-    def run(self, command, timeout=60, check=True):
-        return self.guest.run(command, timeout, check)
-
-    def boot(self, script, options='', net='-netdev user,id=n -device '
-             'virtio-net-pci,netdev=n', kernel=KERNEL, append=APPEND,
-             timeout=150):
-        """Boots a guest that runs @script, and returns what it printed and the
-        status of ringway."""
-        word = base64.b64encode(script.encode()).decode()
-        status, text = self.run(
-            f'ringway vm -m 192 {kernel} -append "{append} rw.run={word}" '
-            f'{net} {options} </dev/null', timeout, check=False)
-        return text.replace('\r', ''), status
-
-
-@pytest.fixture(scope='module')
-def l1(module_folder, images):
-    done = subprocess.run([os.path.join(TOP, 'scripts', 'guest-initrd.sh'),
-                           images, 'lab', BINARY], capture_output=True,
-                          text=True)
-    assert not done.returncode, done.stderr
-    made = Lab(module_folder, images)
-    if made.run('test -e /dev/kvm', check=False)[0]:
-        pytest.skip('no KVM in the guest: this QEMU does not emulate AMD-V, '
-                    'or KVM here is not nested')
-    yield made
-    made.guest.stop()
+from vm_lab import APPEND, KERNEL, NET, number
 
 
 @pytest.mark.guests
