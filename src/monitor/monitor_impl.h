@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Internals of the monitor: monitor.c makes the machine, monitor_show.c shows
- * it and does its commands. Control thread. */
+/* Internals of the monitor: monitor.c makes the machine, monitor_plug.c its
+ * devices, monitor_show.c shows it and does its commands. Control thread. */
 #ifndef RW_MONITOR_IMPL_H
 #define RW_MONITOR_IMPL_H
 
@@ -29,6 +29,11 @@ struct monitor {
 	struct pm *pm;
 	struct plugged *plugged; /* newest first */
 };
+
+/* monitor_plug.c: plugs the devices of the configuration into the bus; returns
+ * 0 or -errno with @err. _unplug_all() frees what is plugged; no vCPU runs. */
+int monitor_plug_all(struct monitor *m, struct err *err);
+void monitor_unplug_all(struct monitor *m);
 
 /* monitor_show.c */
 extern const struct daemon_machine monitor_machine;
