@@ -32,6 +32,8 @@ elif [ "${2:-}" = lab ]; then
 	binary=$3
 	out=$dir/initrd-lab.gz
 fi
+exec 9>"$out.lock" # who comes meanwhile waits, and finds it done
+flock 9
 [ "$out" -nt "$self" ] && [ "$out" -nt "$kernel" ] &&
 	[ "$out" -nt "${binary:-$self}" ] && exit 0
 root=$(mktemp -d "$dir/initrd.XXXXXX")

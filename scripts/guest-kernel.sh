@@ -8,6 +8,10 @@ set -eu
 dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")
 [ -s "$dir/vmlinuz" ] && [ -d "$dir/modules" ] && exit 0
 mkdir -p "$dir"
+# Who comes meanwhile waits, and finds it done.
+exec 9>"$dir/.lock"
+flock 9
+[ -s "$dir/vmlinuz" ] && [ -d "$dir/modules" ] && exit 0
 cd "$dir"
 
 # Package lists in DIR, used when the system's are missing or outdated.

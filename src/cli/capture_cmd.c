@@ -72,6 +72,7 @@ static json_t *wait_for_end(struct client *c, const char *id, int signal_fd,
 	json_t *message, *numbers = NULL;
 	int rc = 0;
 
+	client_wait_for_events(c);
 	while (!client_has_line(c) && poll(pfd, 2, -1) < 0 && errno == EINTR)
 		;
 	/* Both sides may end it at once: the notification and the reply both
@@ -176,7 +177,7 @@ int capture_run(struct call *call)
 	struct err err;
 	int rc, code;
 
-	rc = client_open(&c, call->control, &err);
+	rc = client_open(&c, call->control, call->timeout, &err);
 	if (!rc) {
 		rc = run_capture(&c, call, &numbers, &err);
 		client_close(&c);

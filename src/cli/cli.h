@@ -24,6 +24,7 @@ struct call {
 	const struct command *command;
 	char *control; /* NULL: default path */
 	bool json;
+	uint32_t timeout;      /* seconds; 0: no limit */
 	json_t *params;	       /* the request's: an object */
 	struct client_fds fds; /* sent with the request */
 	void *own;	       /* struct that the front's own rows filled */

@@ -58,7 +58,7 @@ static void complete_from(const char *control, const char *method,
 	struct err err;
 	size_t i;
 
-	if (client_open(&c, control, &err))
+	if (client_open(&c, control, 1, &err))
 		return;
 	if (!client_call(&c, method, NULL, &result, &err))
 		json_array_foreach(json_object_get(result, array), i, one)

@@ -126,7 +126,7 @@ static int stats_run(struct call *call)
 
 	if (!own->watch)
 		return call_request_and_print(call);
-	rc = client_open(&c, call->control, &err);
+	rc = client_open(&c, call->control, call->timeout, &err);
 	if (!rc) {
 		rc = watch_stats(call, &c, own->watch, &err);
 		client_close(&c);
@@ -164,20 +164,20 @@ static int down_run(struct call *call)
 	json_t *result = NULL;
 	struct client c;
 	struct err err;
-	int rc = client_open(&c, call->control, &err);
+	int rc = client_open(&c, call->control, call->timeout, &err);
 
 	if (rc)
 		return cli_fail(cli_exit_code(rc), "%s", err.msg);
 	rc = client_call(&c, "down", NULL, &result, &err);
 	if (!rc)
-		json_decref(client_receive(&c, NULL));
+		rc = client_wait_closed(&c, &err);
 	client_close(&c);
 	if (rc)
-		return cli_fail(cli_exit_code(rc), "%s", err.msg);
-	if (call->json)
+		cli_fail(cli_exit_code(rc), "%s", err.msg);
+	else if (call->json)
 		print_json(stdout, result);
 	json_decref(result);
-	return EXIT_DONE;
+	return rc ? cli_exit_code(rc) : EXIT_DONE;
 }
 
 /* Prints this program's version also when no daemon runs, unless --control or
@@ -187,7 +187,7 @@ static int version_run(struct call *call)
 	json_t *result = NULL;
 	struct client c;
 	struct err err;
-	int rc = client_open(&c, call->control, &err);
+	int rc = client_open(&c, call->control, call->timeout, &err);
 
 	if (!rc) {
 		rc = client_call(&c, "version", NULL, &result, &err);
@@ -222,22 +222,22 @@ const struct front fronts[] = {
 	  .own_size = sizeof(struct vm_own) },
 	{ .name = "vm stop",
 	  .run = vm_command_run,
-	  .print = print_nothing,
+	  .print = print_vm_done,
 	  .own = vm_own_tables,
 	  .own_size = sizeof(struct vm_own) },
 	{ .name = "vm cont",
 	  .run = vm_command_run,
-	  .print = print_nothing,
+	  .print = print_vm_done,
 	  .own = vm_own_tables,
 	  .own_size = sizeof(struct vm_own) },
 	{ .name = "vm reset",
 	  .run = vm_command_run,
-	  .print = print_nothing,
+	  .print = print_vm_done,
 	  .own = vm_own_tables,
 	  .own_size = sizeof(struct vm_own) },
 	{ .name = "vm powerdown",
 	  .run = vm_command_run,
-	  .print = print_nothing,
+	  .print = print_vm_done,
 	  .own = vm_own_tables,
 	  .own_size = sizeof(struct vm_own) },
 	{ .name = "show", .print = print_show },

@@ -79,6 +79,40 @@ static void print_letters(const struct opt_row *rows)
 			printf("  -%s is --%s\n", rows->letter, rows->key);
 }
 
+static void print_line(const struct command *c)
+{
+	char synopsis[100];
+	int at;
+
+	cli_synopsis(c, synopsis, sizeof(synopsis));
+	at = printf("  %s%s%s", c->name, *synopsis ? " " : "", synopsis);
+	print_wrapped(c->help, HELP_COLUMN, (unsigned)at);
+}
+
+/* Prints the commands of two words whose first is @word, with @title before the
+ * first of them. Returns whether there are any. */
+static bool print_family(const char *word, const char *title)
+{
+	size_t n = strlen(word);
+	bool is_any = false;
+
+	for (const struct command *c = commands; c->help; c++) {
+		if (!c->name || strncmp(c->name, word, n) != 0 ||
+		    c->name[n] != ' ')
+			continue;
+		if (!is_any)
+			fputs(title, stdout);
+		print_line(c);
+		is_any = true;
+	}
+	return is_any;
+}
+
+bool help_print_family(const char *word)
+{
+	return print_family(word, "");
+}
+
 void help_print_command(const struct command *c)
 {
 	const struct opt_row *const *table;
@@ -106,30 +140,7 @@ void help_print_command(const struct command *c)
 		print_rows(*table, "--", false);
 	for (table = rows.tables; *table; table++)
 		print_letters(*table);
-}
-
-static void print_line(const struct command *c)
-{
-	char synopsis[100];
-	int at;
-
-	cli_synopsis(c, synopsis, sizeof(synopsis));
-	at = printf("  %s%s%s", c->name, *synopsis ? " " : "", synopsis);
-	print_wrapped(c->help, HELP_COLUMN, (unsigned)at);
-}
-
-bool help_print_family(const char *word)
-{
-	size_t n = strlen(word);
-	bool is_any = false;
-
-	for (const struct command *c = commands; c->help; c++)
-		if (c->name && !strncmp(c->name, word, n) &&
-		    c->name[n] == ' ') {
-			print_line(c);
-			is_any = true;
-		}
-	return is_any;
+	print_family(c->name, "\ncommands:\n");
 }
 
 void help_print_overview(void)

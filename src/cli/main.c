@@ -98,7 +98,7 @@ int call_request(const struct call *call, json_t **result)
 {
 	struct client c;
 	struct err err;
-	int rc = client_open(&c, call->control, &err);
+	int rc = client_open(&c, call->control, call->timeout, &err);
 
 	if (!rc) {
 		rc = client_call_with(&c, call->command->method,

@@ -20,6 +20,13 @@ const struct opt_row client_rows[] = {
 	  .kind = OPT_BOOL,
 	  .offset = offsetof(struct call, json),
 	  .help = "print the reply as JSON" },
+	{ .key = "timeout",
+	  .kind = OPT_UINT,
+	  .offset = offsetof(struct call, timeout),
+	  .max = 86400,
+	  .def = "10",
+	  .arg = "SECONDS",
+	  .help = "how long to wait for the reply; 0: without end" },
 	{ NULL },
 };
 
@@ -196,13 +203,12 @@ static int read_all(struct reading *r, int argc, char **argv, struct err *err)
 	const struct opt_row *const *own = front_find(r->call->command)->own;
 	struct args a = { .argc = argc, .argv = argv };
 	struct arg arg;
-	int rc;
+	int rc = opt_defaults(client_rows, r->call, err);
 
-	for (; own && *own; own++) {
+	for (; !rc && own && *own; own++)
 		rc = opt_defaults(*own, r->call->own, err);
-		if (rc)
-			return rc;
-	}
+	if (rc)
+		return rc;
 	for (;;) {
 		rc = args_next(&a, r->rows.tables, &arg, err);
 		if (rc == ARG_OPTION)

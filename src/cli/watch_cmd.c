@@ -25,6 +25,7 @@ static int print_events(struct client *c, bool json, struct err *err)
 {
 	json_t *message;
 
+	client_wait_for_events(c);
 	while ((message = client_receive(c, err))) {
 		const json_t *event = event_in(message);
 
@@ -43,7 +44,7 @@ int watch_run(struct call *call)
 	json_t *result = NULL;
 	struct client c;
 	struct err err;
-	int rc = client_open(&c, call->control, &err);
+	int rc = client_open(&c, call->control, call->timeout, &err);
 
 	if (!rc) {
 		rc = client_call(&c, call->command->method,

@@ -34,9 +34,9 @@ const struct command commands[] = {
 	  .more = "Boots a Linux kernel, with options as QEMU has them. A "
 		  "-netdev is a port of a switch in this process, and -device "
 		  "virtio-net-pci,netdev=ID the guest's card on it; \"-device "
-		  "help\" lists the devices. `ringway vm show`, explain, stop, "
-		  "cont, reset and powerdown reach a machine by its --name, "
-		  "other commands with --control." },
+		  "help\" lists the devices. The commands below reach the "
+		  "machine called \"vm\", or that of --name NAME; every other "
+		  "command of ringway reaches it by --control." },
 	{ .name = "vm show",
 	  .method = "vm.show",
 	  .help = "a machine: its vCPUs, threads, devices, and what moves "
@@ -54,10 +54,12 @@ const struct command commands[] = {
 	{ .name = "vm stop",
 	  .method = "vm.stop",
 	  .help = "halt the vCPUs of a machine",
+	  .result = "[`already`]: \"stopped\" when it was",
 	  .fn = method_vm_stop },
 	{ .name = "vm cont",
 	  .method = "vm.cont",
 	  .help = "let them go on",
+	  .result = "[`already`]: \"running\" when it was",
 	  .fn = method_vm_cont },
 	{ .name = "vm reset",
 	  .method = "vm.reset",

@@ -30,7 +30,8 @@ enum machine_command {
 	MACHINE_POWERDOWN,
 };
 struct daemon_machine {
-	/* Returns 0 or -errno with @err. */
+	/* Returns 0, or 1 when the machine was so already, or -errno with
+	 * @err. */
 	int (*command)(void *arg, enum machine_command c, struct err *err);
 	void (*show)(void *arg, struct show *s);
 };

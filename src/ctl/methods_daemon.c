@@ -191,7 +191,13 @@ static int do_command(struct rpc_call *call, enum machine_command c)
 	const struct daemon *d = call->ctx;
 	int rc = check_machine(call);
 
-	return rc ? rc : d->machine->command(d->machine_arg, c, &call->err);
+	if (!rc)
+		rc = d->machine->command(d->machine_arg, c, &call->err);
+	if (rc > 0)
+		json_object_set_new(
+			call->result, "already",
+			json_string(c == MACHINE_STOP ? "stopped" : "running"));
+	return MIN(rc, 0);
 }
 
 int method_vm_stop(struct rpc_call *call)

@@ -237,14 +237,16 @@ static void show(void *arg, struct show *s)
 static int command(void *arg, enum machine_command c, struct err *err)
 {
 	struct monitor *m = arg;
+	bool was;
 
 	if (!m->vm)
 		return err_set(err, -ENOENT, "the machine is off");
 	switch (c) {
 	case MACHINE_STOP:
 	case MACHINE_CONT:
+		was = shm_load(&m->vm->is_paused);
 		vcpus_pause(m->vm, c == MACHINE_STOP);
-		return 0;
+		return was == (c == MACHINE_STOP);
 	case MACHINE_RESET:
 		vm_end(m->vm, VM_END_RESET);
 		return 0;

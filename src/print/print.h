@@ -24,6 +24,9 @@ void print_nothing(const json_t *result);
  * being the time between them. */
 void print_rates(const json_t *before, const json_t *now, double seconds);
 
+/* Says that a command found a machine as it should be; else nothing. */
+void print_vm_done(const json_t *result);
+
 /* Prints a machine, with the rates of the @seconds since @before; and the path
  * of packets through its cards. */
 void print_vm(const json_t *before, const json_t *now, double seconds);

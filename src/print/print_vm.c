@@ -195,6 +195,12 @@ void print_vm(const json_t *before, const json_t *now, double seconds)
 		      json_object_get(now, "devices"), seconds);
 }
 
+void print_vm_done(const json_t *result)
+{
+	if (*str(result, "already"))
+		printf("the machine is %s already\n", str(result, "already"));
+}
+
 /* The words for whoever has the rings of a card. */
 struct mover {
 	char who[80], how[200], to[80];

@@ -4,28 +4,31 @@
 #include "client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "control_path.h"
 #include "fd.h"
 #include "rpc.h"
 #include "unix_sock.h"
 
-int client_open(struct client *c, const char *control, struct err *err)
+int client_open(struct client *c, const char *control, unsigned timeout_s,
+		struct err *err)
 {
 	char path[256];
 	int rc;
 
-	*c = (struct client){ .fd = -1 };
+	*c = (struct client){ .fd = -1, .timeout_s = timeout_s };
 	if (!control) {
 		rc = control_path_default(path, sizeof(path), false, err);
 		if (rc)
 			return rc;
 		control = path;
 	}
-	c->fd = unix_connect("control", control, err);
+	c->fd = unix_connect_nowait("control", control, err);
 	if (c->fd == -ENOENT || c->fd == -ECONNREFUSED)
 		return err_set(err, c->fd,
 			       "control=%s: no ringway runs there: start it "
@@ -41,9 +44,37 @@ void client_close(struct client *c)
 	buffer_free(&c->in);
 }
 
+void client_wait_for_events(struct client *c)
+{
+	c->deadline_ns = 0;
+}
+
+/* Waits until the socket has one of @events. Returns 0, or -ETIMEDOUT with @err
+ * at the limit. */
+static int wait_for(const struct client *c, short events, struct err *err)
+{
+	struct pollfd p = { .fd = c->fd, .events = events };
+	int64_t left_ms = -1;
+	int rc;
+
+	do {
+		if (c->deadline_ns)
+			left_ms = MAX((int64_t)(c->deadline_ns - clock_ns()) /
+					      1000000,
+				      (int64_t)0);
+		rc = poll(&p, 1, (int)left_ms);
+	} while (rc < 0 && errno == EINTR);
+	if (rc)
+		return 0; /* the call that follows tells of an error */
+	return err_set(err, -ETIMEDOUT,
+		       "no answer within %u s: the process there hangs or is "
+		       "stopped: --timeout SECONDS waits longer",
+		       c->timeout_s);
+}
+
 /* Sends all of @text; @fds travel with its first byte. */
 static int send_all(struct client *c, const char *text, size_t size,
-		    const struct client_fds *fds)
+		    const struct client_fds *fds, struct err *err)
 {
 	size_t fds_size = fds ? fds->count * sizeof(int) : 0;
 	union {
@@ -53,6 +84,7 @@ static int send_all(struct client *c, const char *text, size_t size,
 	struct iovec iov = { (void *)text, size };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *cm;
+	int rc;
 
 	if (fds_size) {
 		msg.msg_control = &control;
@@ -64,9 +96,13 @@ static int send_all(struct client *c, const char *text, size_t size,
 		memcpy(CMSG_DATA(cm), fds->fd, fds_size);
 	}
 	while (iov.iov_len) {
-		ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+		ssize_t n;
 
-		if (n < 0 && errno != EINTR)
+		rc = wait_for(c, POLLOUT, err);
+		if (rc)
+			return rc;
+		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
 		if (n < 0)
 			continue;
@@ -86,8 +122,12 @@ static int read_more(struct client *c, struct err *err)
 	if (!buffer_reserve(in, BUFFER_READ))
 		return err_set(err, -ENOMEM, "out of memory");
 	do {
+		int rc = wait_for(c, POLLIN, err);
+
+		if (rc)
+			return rc;
 		n = recv(c->fd, in->data + in->len, in->size - in->len, 0);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
 	if (n < 0)
 		return err_set(err, -errno, "the daemon went away: %s",
 			       strerror(errno));
@@ -120,6 +160,17 @@ json_t *client_receive(struct client *c, struct err *err)
 		err_set(err, -EPROTO, "the daemon sent no JSON: %s",
 			where.text);
 	return value;
+}
+
+int client_wait_closed(struct client *c, struct err *err)
+{
+	int rc;
+
+	do {
+		c->in.len = 0;
+		rc = read_more(c, err);
+	} while (!rc);
+	return rc == -ETIMEDOUT ? rc : 0;
 }
 
 json_t *client_result(json_t *reply, int *rc, struct err *err)
@@ -169,9 +220,11 @@ int client_send(struct client *c, const char *method, json_t *params,
 		return err_set(err, -EINVAL,
 			       "what was typed is not valid UTF-8");
 	text[n] = '\n'; /* in place of the terminating zero */
-	rc = send_all(c, text, n + 1, fds);
+	c->deadline_ns =
+		c->timeout_s ? clock_ns() + c->timeout_s * 1000000000ull : 0;
+	rc = send_all(c, text, n + 1, fds, err);
 	free(text);
-	return rc ? heed_last_words(c, rc, err) : 0;
+	return rc && rc != -ETIMEDOUT ? heed_last_words(c, rc, err) : rc;
 }
 
 int client_call(struct client *c, const char *method, json_t *params,

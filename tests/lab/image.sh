@@ -9,6 +9,7 @@
 set -eu
 out=$(realpath -m "$1")
 shift
+mkdir -p "$(dirname "$out")"
 programs=()
 for p in "$@"; do
 	programs+=("$(command -v "$p")") || {
@@ -16,6 +17,8 @@ for p in "$@"; do
 		exit 1
 	}
 done
+exec 9>"$out.lock" # who comes meanwhile waits, and finds it done
+flock 9
 is_new=1
 [ "$(cat "$out.list" 2>/dev/null)" = "$*" ] || is_new=
 for p in "${programs[@]}" "$0"; do
@@ -25,7 +28,7 @@ done
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-mkdir -p "$dir"/{bin,real,lib,share/qemu} "$(dirname "$out")"
+mkdir -p "$dir"/{bin,real,lib,share/qemu}
 for p in "${programs[@]}"; do
 	name=$(basename "$p")
 	cp -L "$p" "$dir/real/"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import socket
 import stat
@@ -138,6 +139,34 @@ def test_no_daemon(folder):
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert 'ctl.sock' in done.stderr
+
+
+def test_daemon_that_hangs(up):
+    """No command waits without end for an answer; one that waits for events
+    does."""
+    s = up('null,id=n')
+    watch = subprocess.Popen([BINARY, 'watch', '--timeout', '1', '--control',
+                              s.control], stdout=subprocess.PIPE, text=True)
+    for _ in range(50):  # until it listens, it sees nothing
+        s.call('port.add', netdev='null,id=m')
+        s.call('port.del', id='m')
+        if select.select([watch.stdout], [], [], 0.1)[0]:
+            break
+    os.kill(s.pid, signal.SIGSTOP)
+    try:
+        for words in (['show'], ['port', 'del', 'n'], ['down'], ['watch'],
+                      ['capture', 'n', '-w', '/dev/null']):
+            began = time.monotonic()
+            done = ringway(*words, '--timeout', '1', '--control', s.control)
+            assert done.returncode == 1, (words, done)
+            assert 'no answer within 1 s: ' in done.stderr, (words, done)
+            assert '--timeout SECONDS' in done.stderr
+            assert 0.9 < time.monotonic() - began < 4
+        assert watch.poll() is None
+    finally:
+        os.kill(s.pid, signal.SIGCONT)
+    lab.wait_until(lambda: s.process.poll() is not None, 5, 'an end by down')
+    assert watch.wait(5) == 1
 
 
 def test_stale_sockets_are_replaced_live_ones_not(up, folder):
