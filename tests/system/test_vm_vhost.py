@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards of `ringway vm` on vhost back-ends: the kernel's vhost-net, and
+vhost-user. The machines run in a guest of their own, see vm_lab.py."""
+import base64
+
+import lab
+import pytest
+from vm_lab import APPEND, KERNEL, NET, number
+
+
+def host_address(l1, address):
+    """Gives rwvm0 an address as soon as it is there."""
+    l1.run(f'(for i in $(seq 200); do ip addr add {address}/24 dev rwvm0 '
+           '2>/dev/null && break; usleep 100000; done) >/dev/null 2>&1 &')
+
+
+PINGS = 'ip link set eth0 up; ip addr add 10.9.0.2/24 dev eth0; sleep 1; ' \
+    'ping -q -c 3 10.9.0.1; ping -q -c 1 -s 30000 10.9.0.1; ' \
+    'wget -q -O - http://10.9.0.1:8090/data | md5sum; '
+
+
+@pytest.mark.guests
+@pytest.mark.parametrize('queues,card', [
+    (1, ''), (2, ',mq=on'), (1, ',vectors=0,ctrl_vq=off'),
+    (1, ',csum=off,gso=off,guest_csum=off,guest_gso=off,mrg_rxbuf=off')])
+def test_vhost_net(l1, queues, card):
+    """The kernel moves the frames: it has a thread for each pair of queues."""
+    l1.run('mkdir -p /tmp/w; dd if=/dev/urandom of=/tmp/w/data bs=1M count=2 '
+           '2>/dev/null; (httpd -p 8090 -h /tmp/w) 2>/dev/null; true')
+    want = l1.run('md5sum /tmp/w/data').split()[0]
+    host_address(l1, '10.9.0.1')
+    l1.run('(sleep 4; cat /proc/[0-9]*/comm /proc/[0-9]*/task/*/comm | '
+           'grep ^vhost- | sort -u | wc -l >/tmp/threads) >/dev/null 2>&1 &')
+    text, status = l1.boot(
+        PINGS + 'ls /sys/class/net/eth0/queues', f'-smp {queues}',
+        f'-netdev tap,id=t,ifname=rwvm0,queues={queues},vhost=on,poll-us=20 '
+        f'-device virtio-net-pci,netdev=t{card}')
+    assert status == 0 and '3 packets received' in text, text
+    assert '1 packets received' in text and want in text, text
+    assert ('rx-1' in text) == (queues == 2), text
+    assert number(l1.run('cat /tmp/threads')) >= 1
+    assert l1.run('ip link show rwvm0', check=False)[0]
+
+
+@pytest.mark.guests
+def test_vhost_net_is_not_there(l1):
+    """Then this process moves the frames, unless it must not."""
+    line = '-netdev tap,id=t,ifname=rwvm0,vhost=on{} -device ' \
+        'virtio-net-pci,netdev=t'
+    l1.run('mv /dev/vhost-net /dev/away')
+    try:
+        host_address(l1, '10.9.0.1')
+        text, status = l1.boot(PINGS, net=line.format(''))
+        assert status == 0 and '3 packets received' in text, text
+        assert 'vhost=on: /dev/vhost-net: No such file' in text, text
+        text, status = l1.boot(PINGS, net=line.format(',vhostforce=on'))
+        assert status == 1 and 'modprobe vhost_net' in text, text
+    finally:
+        l1.run('mv /dev/away /dev/vhost-net')
+
+
+SWITCH = 'ringway up --control /tmp/sw.sock -netdev vhost-user,id=vm,path=' \
+    '/tmp/vm.sock,queues=2 -netdev user,id=n >/tmp/sw.log 2>&1 & ' \
+    'echo $! >/tmp/sw.pid; sleep 1'
+TO_SWITCH = '-chardev socket,id=c,path=/tmp/vm.sock,reconnect=1 -netdev ' \
+    'vhost-user,id=n,chardev=c,queues={} -device virtio-net-pci,netdev=n{}'
+
+
+@pytest.mark.guests
+@pytest.mark.parametrize('queues,card', [
+    (1, ''), (2, ',mq=on,packed=on'), (1, ',vectors=0,in_order=on')])
+def test_vhost_user(l1, queues, card):
+    """A switch of its own moves the frames, also after a reset."""
+    l1.run(SWITCH)
+    try:
+        text, status = l1.boot(
+            NET + 'ping -q -c 3 10.0.2.2; ls /sys/class/net/eth0/queues; '
+            'true', f'-smp {queues}',
+            TO_SWITCH.format(queues, card))
+        assert status == 0 and '3 packets received' in text, text
+        assert ('rx-1' in text) == (queues == 2), text
+        assert 'front-end connected' in l1.run('cat /tmp/sw.log')
+        status, text = l1.run('ringway vm -name nobody ' + KERNEL + ' ' +
+                              TO_SWITCH.format(4, ',mq=on') + ' </dev/null',
+                              check=False)
+        assert status == 1 and '4 queue pairs are needed' in text, text
+    finally:
+        l1.run('kill $(cat /tmp/sw.pid); sleep 0.5')
+
+
+@pytest.mark.guests
+@pytest.mark.parametrize('packed', ['off', 'on'])
+def test_back_end_that_restarts(l1, packed):
+    """The guest goes on without a reset: the link goes and comes. Packed rings
+    cannot be taken up; the driver is told."""
+    l1.run(SWITCH)
+    word = base64.b64encode((NET + 'while :; do ping -q -c 1 -W 1 10.0.2.2 '
+                             '>/dev/null && echo alive; sleep 0.2; done'
+                             ).encode()).decode()
+    l1.run(f'XDG_RUNTIME_DIR=/tmp ringway vm -name re -m 192 {KERNEL} -append '
+           f'"{APPEND} rw.run={word}" ' +
+           TO_SWITCH.format(1, f',packed={packed}') +
+           ' </dev/null >/tmp/re.log 2>&1 & echo $! >/tmp/re.pid')
+
+    def alive():
+        text = l1.run('grep -c alive /tmp/re.log', check=False)[1]
+        return number(text)
+    try:
+        lab.wait_until(lambda: alive() > 2, 60, 'a guest that pings')
+        l1.run('kill -9 $(cat /tmp/sw.pid); sleep 1; ' + SWITCH)
+        before = alive()
+        if packed == 'off':
+            lab.wait_until(lambda: alive() > before + 3, 30,
+                           'that it goes on')
+        else:
+            lab.wait_until(lambda: 'packed rings do not say' in
+                           l1.run('cat /tmp/re.log'), 30, 'word of it')
+        log = l1.run('cat /tmp/re.log')
+        assert 'the back-end closed the connection' in log, log
+        assert ': connected' in log, log
+    finally:
+        l1.run('kill $(cat /tmp/re.pid) $(cat /tmp/sw.pid); sleep 0.5')
