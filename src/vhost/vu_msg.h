@@ -84,6 +84,7 @@ enum {
 enum {
 	VU_VRING_IDX_MASK = 0xff, /* in the u64 of SET_VRING_KICK etc. */
 	VU_VRING_NOFD = 1 << 8,
+	VU_VRING_LOG = 1 << 0, /* in the flags of SET_VRING_ADDR */
 };
 
 #define VU_MAX_FDS	 8
@@ -96,13 +97,12 @@ struct vu_header {
 };
 
 struct vu_vring_state {
-	uint32_t idx;
-	uint32_t num;
+	uint32_t idx, num;
 };
 
 struct vu_vring_addr {
 	uint32_t idx;
-	uint32_t flags; /* bit 0: log writes to the used ring */
+	uint32_t flags; /* VU_VRING_LOG: log writes to the used ring */
 	uint64_t desc;	/* a front-end address, as are used and avail */
 	uint64_t used;	/* Device Area */
 	uint64_t avail; /* Driver Area */
@@ -132,14 +132,17 @@ static inline bool vu_region_is(const struct vu_mem_region *r,
 }
 
 struct vu_mem_table {
-	uint32_t count;
-	uint32_t padding;
+	uint32_t count, padding;
 	struct vu_mem_region region[VU_MEM_TABLE_MAX];
 };
 
 struct vu_mem_single {
 	uint64_t padding;
 	struct vu_mem_region region;
+};
+
+struct vu_log {
+	uint64_t mmap_size, mmap_offset;
 };
 
 /* A message with its payload and descriptors. */
@@ -151,6 +154,7 @@ struct vu_msg {
 		struct vu_vring_addr addr;
 		struct vu_mem_table mem;
 		struct vu_mem_single mem_single;
+		struct vu_log log;
 		uint8_t raw[512];
 	} payload;
 	int fd[VU_MAX_FDS]; /* owned by the message until taken */

@@ -23,6 +23,8 @@
 #define OFFER	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_NET_F_MQ | PROTO)
 #define ACKS	(1ull << VU_PROTOCOL_F_REPLY_ACK)
 #define MQ	(1ull << VU_PROTOCOL_F_MQ)
+#define SHMFD	(1ull << VU_PROTOCOL_F_LOG_SHMFD)
+#define LOG_ALL (1ull << VHOST_F_LOG_ALL)
 #define SLOTS	(1ull << VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
 #define LIMIT	300 /* ms, time limit of an answer */
 #define TICK	20  /* ms between ticks of another timer in the loop */
@@ -99,7 +101,7 @@ static void step(struct bed *b)
 
 static void open_with(struct bed *b, struct vu_transport *t)
 {
-	const struct vu_client_config c = { .features = OFFER,
+	const struct vu_client_config c = { .features = OFFER | LOG_ALL,
 					    .queue_pairs = PAIRS,
 					    .timeout_ms = LIMIT };
 
@@ -191,7 +193,9 @@ static void negotiate(struct bed *b, uint64_t protocol)
 {
 	struct vu_msg m;
 
-	serve(b, VU_GET_FEATURES, OFFER | 1ull << VIRTIO_F_RING_PACKED);
+	serve(b, VU_GET_FEATURES,
+	      OFFER | 1ull << VIRTIO_F_RING_PACKED |
+		      (protocol & (ACKS | SHMFD) ? LOG_ALL : 0));
 	serve(b, VU_GET_PROTOCOL_FEATURES,
 	      protocol | 1ull << VU_PROTOCOL_F_RARP);
 	m = serve(b, VU_SET_PROTOCOL_FEATURES, 0);
@@ -276,6 +280,65 @@ static void test_set_up(void **state)
 	assert_int_equal(next(&b).hdr.request, 0);
 	bed_close(&b);
 	leaks_assert_none(before);
+}
+
+/* The log of written pages: given with its file to a queue that runs; a
+ * back-end may answer without content. Without LOG_SHMFD it is refused. */
+static void test_log(void **state)
+{
+	const struct vu_client_log log = { .size = 64, .event_fd = 1 };
+	struct vu_client_ring logged = ring;
+	struct vu_msg m;
+	struct bed b;
+
+	(void)state;
+	logged.log = 0x9000;
+	bed_open(&b, SHMFD | MQ);
+	negotiate(&b, SHMFD | MQ);
+	assert_int_equal(
+		vu_client_queue_start(b.client, 2, &logged, out(&b, 0), NULL),
+		0);
+	assert_int_equal(vu_client_set_log(b.client, &log, out(&b, 1), NULL),
+			 0);
+	serve(&b, VU_SET_VRING_NUM, 0);
+	serve(&b, VU_SET_VRING_BASE, 0);
+	assert_int_equal(serve(&b, VU_SET_VRING_ADDR, 0).payload.addr.flags, 0);
+	serve(&b, VU_SET_VRING_CALL, 0);
+	serve(&b, VU_SET_VRING_KICK, 0);
+	serve(&b, VU_SET_VRING_ENABLE, 0);
+	m = next(&b);
+	assert_int_equal(m.hdr.request, VU_SET_LOG_BASE);
+	assert_int_equal(m.hdr.size, 16);
+	assert_int_equal(m.payload.log.mmap_size, 64);
+	assert_int_equal(m.fd_count, 1);
+	assert_int_equal(next(&b).hdr.request, 0); /* it waits */
+	answer(&b, VU_SET_LOG_BASE, "", 0);
+	assert_int_equal(serve(&b, VU_SET_LOG_FD, 0).fd_count, 1);
+	m = serve(&b, VU_SET_FEATURES, 0);
+	assert_true(m.payload.u64 == (OFFER | LOG_ALL));
+	m = serve(&b, VU_SET_VRING_ADDR, 0);
+	assert_int_equal(m.payload.addr.idx, 2);
+	assert_int_equal(m.payload.addr.flags, VU_VRING_LOG);
+	assert_int_equal(m.payload.addr.used, 0x3000);
+	assert_int_equal(m.payload.addr.log, 0x9000);
+	assert_int_equal(next(&b).hdr.request, 0);
+	assert_int_equal(b.out[1].calls, 1);
+	assert_int_equal(b.out[1].rc, 0);
+	bed_close(&b);
+
+	bed_open(&b, ACKS | MQ);
+	negotiate(&b, ACKS | MQ);
+	assert_int_equal(vu_client_set_log(b.client, &log, out(&b, 1), NULL),
+			 0);
+	assert_int_equal(next(&b).hdr.request, 0);
+	assert_string_equal(b.out[1].reason,
+			    "SET_LOG_BASE: the back-end lacks LOG_SHMFD");
+	bed_close(&b);
+	bed_open(&b, MQ);
+	negotiate(&b, MQ);
+	assert_int_equal(vu_client_set_log(b.client, &log, out(&b, 1), NULL),
+			 -EOPNOTSUPP);
+	bed_close(&b);
 }
 
 /* A refusal ends the request but not the connection. */
@@ -637,6 +700,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set_up),
+		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_silence),

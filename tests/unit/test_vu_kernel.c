@@ -20,13 +20,19 @@
 #define MRG_RXBUF 15
 #define HAS	  (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX)
 #define ERR_FD	  99
+#define LOG_ALL	  (1ull << VHOST_F_LOG_ALL)
+/* Of Linux 6.17, by number: headers may be older. */
+#define GET_ARRAY 0x8008af83ul
+#define SET_ARRAY 0x4008af83ul
 
 static struct {
 	char log[2000];
 	int vhost[PAIRS];
-	unsigned long refuse; /* a request that fails with EFAULT */
+	unsigned long refuse; /* a request that fails, with @error */
+	int error;
 	unsigned regions;
 	uint64_t uva;
+	bool has_array;
 } fake;
 
 static void note(const char *fmt, ...) __printf(1, 2);
@@ -70,6 +76,14 @@ static const char *name_of(unsigned long request)
 		return "backend";
 	case VHOST_GET_VRING_BASE:
 		return "base?";
+	case VHOST_SET_LOG_BASE:
+		return "log";
+	case VHOST_SET_LOG_FD:
+		return "logfd";
+	case GET_ARRAY:
+		return "array?";
+	case SET_ARRAY:
+		return "array";
 	default:
 		return "?";
 	}
@@ -83,8 +97,10 @@ static int request(int fd, unsigned long request, const void *arg)
 	int dev = fd == fake.vhost[1];
 
 	assert_true(fd == fake.vhost[0] || fd == fake.vhost[1]);
-	if (request == fake.refuse) {
-		errno = EFAULT;
+	if (request == fake.refuse ||
+	    (!fake.has_array &&
+	     (request == GET_ARRAY || request == SET_ARRAY))) {
+		errno = request == fake.refuse ? fake.error : ENOBUFS;
 		return -1;
 	}
 	note("%d:%s", dev, name_of(request));
@@ -96,6 +112,26 @@ static int request(int fd, unsigned long request, const void *arg)
 		memcpy((void *)(uintptr_t)arg, &v, sizeof(v));
 		break;
 	}
+	case GET_ARRAY: {
+		/* both words of the second one are less */
+		uint64_t v[3] = { 2, HAS | LOG_ALL, dev ? 2 : 3 };
+
+		assert_int_equal(*(const uint64_t *)arg, 2);
+		memcpy((void *)(uintptr_t)arg, v, sizeof(v));
+		break;
+	}
+	case SET_ARRAY: {
+		const unsigned long long *v = arg;
+
+		note("%llu=%llx,%llx", v[0], v[1], v[2]);
+		break;
+	}
+	case VHOST_SET_LOG_BASE:
+		note("=%llx", *(const unsigned long long *)arg);
+		break;
+	case VHOST_SET_LOG_FD:
+		note("=%d", *(const int *)arg);
+		break;
 	case VHOST_SET_FEATURES:
 		note("=%llx", *(const unsigned long long *)arg);
 		break;
@@ -108,6 +144,8 @@ static int request(int fd, unsigned long request, const void *arg)
 	case VHOST_SET_VRING_ADDR:
 		note("%u=%llx,%llx,%llx", addr->index, addr->desc_user_addr,
 		     addr->avail_user_addr, addr->used_user_addr);
+		if (addr->flags)
+			note(",%x:%llx", addr->flags, addr->log_guest_addr);
 		break;
 	case VHOST_GET_VRING_BASE:
 		note("%u", state->index);
@@ -147,17 +185,21 @@ static void on_done(void *arg, int rc, uint64_t value, const char *reason)
 
 static const struct vu_client_done done = { on_done, NULL };
 
-static struct vu_client *open_client(struct loop *loop, bool *is_ready)
+static struct vu_client *open_with(struct loop *loop, bool *is_ready,
+				   uint64_t features, bool has_array)
 {
 	static const int tap[PAIRS] = { 70, 71 };
 	const struct vu_client_config c = {
-		.features = HAS | 1ull << MRG_RXBUF,
+		.features = features,
+		.features_high = 6,
 		.queue_pairs = PAIRS,
 		.timeout_ms = 100,
 	};
 	struct vu_client *client;
 
 	memset(&fake, 0, sizeof(fake));
+	fake.error = EFAULT;
+	fake.has_array = has_array;
 	for (unsigned i = 0; i < PAIRS; i++)
 		fake.vhost[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	client = vu_client_create(loop,
@@ -171,6 +213,11 @@ static struct vu_client *open_client(struct loop *loop, bool *is_ready)
 				  &c, &ops, is_ready);
 	assert_non_null(client);
 	return client;
+}
+
+static struct vu_client *open_client(struct loop *loop, bool *is_ready)
+{
+	return open_with(loop, is_ready, HAS | 1ull << MRG_RXBUF, false);
 }
 
 static void expect(const char *want)
@@ -252,6 +299,13 @@ static void test_refusals(void **state)
 	assert_int_equal(vu_client_wait(c), 0);
 	assert_string_equal(refusal,
 			    "queue 0: SET_VRING_NUM: vhost-net: Bad address");
+	fake.refuse = VHOST_SET_MEM_TABLE;
+	fake.error = E2BIG;
+	assert_int_equal(vu_client_set_memory(c, NULL, 0, done, &err), 0);
+	assert_int_equal(vu_client_wait(c), 0);
+	assert_non_null(
+		strstr(refusal, "vhost-net: 0 regions, the kernel takes "));
+	assert_int_equal(vu_client_set_log(c, NULL, done, &err), -EOPNOTSUPP);
 	vu_client_destroy(c);
 
 	c = open_client(loop, &is_ready);
@@ -265,11 +319,87 @@ static void test_refusals(void **state)
 	loop_destroy(loop);
 }
 
+/* Features above 63, of a kernel that has them, and of one that does not
+ * take them back. */
+static void test_features_array(void **state)
+{
+	struct loop *loop = loop_create();
+	bool is_ready = false;
+	struct vu_client *c = open_with(loop, &is_ready, HAS, true);
+
+	(void)state;
+	assert_int_equal(vu_client_wait(c), 0);
+	assert_non_null(strstr(fake.log, "0:array? 1:array? 0:owner"));
+	assert_non_null(strstr(fake.log, "0:array2=120000000,2 "
+					 "1:array2=120000000,2 "));
+	assert_null(strstr(fake.log, "features"));
+	assert_int_equal(vu_client_offered(c), HAS);
+	assert_int_equal(vu_client_features_high(c), 2);
+	vu_client_destroy(c);
+
+	c = open_with(loop, &is_ready, HAS, false);
+	assert_int_equal(vu_client_wait(c), 0);
+	assert_int_equal(vu_client_features_high(c), 0);
+	assert_non_null(strstr(fake.log, "0:features=120000000 "));
+	vu_client_destroy(c);
+	loop_destroy(loop);
+}
+
+/* The log is given to rings that run and to those that start later; it goes
+ * with the feature. */
+static void test_log(void **state)
+{
+	static uint8_t bits[8];
+	const struct vu_client_log log = {
+		.fd = 50, .bits = bits, .size = sizeof(bits), .event_fd = 51
+	};
+	const struct vu_client_ring ring = { .num = 8,
+					     .desc = 0x1000,
+					     .avail = 0x2000,
+					     .used = 0x3000,
+					     .log = 0x9000,
+					     .kick_fd = 40,
+					     .call_fd = 41 };
+	struct loop *loop = loop_create();
+	bool is_ready = false;
+	struct vu_client *c = open_with(loop, &is_ready, HAS | LOG_ALL, true);
+	char want[400];
+	struct err err;
+
+	(void)state;
+	assert_int_equal(vu_client_wait(c), 0);
+	/* not before there is a log: the kernel refuses the feature then */
+	assert_null(strstr(fake.log, "array2=124000000"));
+	assert_int_equal(vu_client_queue_start(c, 0, &ring, done, &err), 0);
+	assert_int_equal(vu_client_wait(c), 0);
+	fake.log[0] = '\0';
+	assert_int_equal(vu_client_set_log(c, &log, done, &err), 0);
+	assert_int_equal(vu_client_queue_start(c, 3, &ring, done, &err), 0);
+	assert_int_equal(vu_client_wait(c), 0);
+	snprintf(want, sizeof(want),
+		 "0:log=%llx 1:log=%llx 0:logfd=51 1:logfd=51 "
+		 "0:array2=124000000,2 1:array2=124000000,2 "
+		 "0:addr0=1000,2000,3000,1:9000 "
+		 "1:num1=8 1:base1=0 1:addr1=1000,2000,3000,1:9000 "
+		 "1:call1=41 1:kick1=40 1:backend1=-1 ",
+		 (unsigned long long)(uintptr_t)bits,
+		 (unsigned long long)(uintptr_t)bits);
+	expect(want);
+	assert_int_equal(vu_client_set_log(c, NULL, done, &err), 0);
+	assert_int_equal(vu_client_wait(c), 0);
+	expect("0:array2=120000000,2 1:array2=120000000,2 "
+	       "0:addr0=1000,2000,3000 1:addr1=1000,2000,3000 ");
+	vu_client_destroy(c);
+	loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_features_array),
+		cmocka_unit_test(test_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,7 @@ static const char *const verb_names[VU_VERB_COUNT] = {
 	[VU_VERB_SET_CALL] = "SET_VRING_CALL",
 	[VU_VERB_SET_KICK] = "SET_VRING_KICK",
 	[VU_VERB_SET_ENABLE] = "SET_VRING_ENABLE",
+	[VU_VERB_SET_LOG] = "SET_LOG_BASE",
 	[VU_VERB_GET_BASE] = "GET_VRING_BASE",
 };
 
@@ -101,8 +102,27 @@ static uint64_t call_number(const struct vu_client *c, const struct job *job,
 	case VU_VERB_SET_ENABLE:
 		return job->ring.enabled;
 	default:
-		return c->features;
+		return c->is_logged ? c->features | feat_bit(VHOST_F_LOG_ALL)
+				    : c->features;
 	}
+}
+
+/* Returns the addresses for queue @idx: those of a ring that is being started,
+ * or those that it has. */
+static struct vu_vring_addr call_addr(struct vu_client *c,
+				      const struct job *job)
+{
+	const struct vu_client_ring *r = &job->ring;
+	struct vu_vring_addr *a = &c->addr[job->idx];
+
+	if (job->row->is_of_queue)
+		*a = (struct vu_vring_addr){ .idx = job->idx,
+					     .desc = r->desc,
+					     .used = r->used,
+					     .avail = r->avail,
+					     .log = r->log };
+	a->flags = c->is_logged ? VU_VRING_LOG : 0;
+	return *a;
 }
 
 /* Makes c->call the next verb of @job. */
@@ -111,19 +131,45 @@ static void begin_call(struct vu_client *c, const struct job *job)
 	const struct vu_client_ring *r = &job->ring;
 	enum vu_verb verb = job->row->verb[job->at];
 
+	if (job->row == &vu_jobs[JOB_LOG])
+		c->is_logged = job->log.size;
 	c->call = (struct vu_call){
 		.verb = verb,
 		.idx = job->idx,
 		.u64 = call_number(c, job, verb),
+		.u64_high = c->features_high,
 		.fd = verb == VU_VERB_SET_KICK ? r->kick_fd : r->call_fd,
-		.addr = { .idx = job->idx,
-			  .desc = r->desc,
-			  .used = r->used,
-			  .avail = r->avail },
 		.mem = { job->region, job->region_count },
+		.log = &job->log,
 	};
+	if (verb == VU_VERB_SET_ADDR)
+		c->call.addr = call_addr(c, job);
 	c->is_calling = true;
 	start_limit(c);
+}
+
+/* Makes @job's number that of a running queue, @idx or above. Returns whether
+ * there is one. */
+static bool find_running(const struct vu_client *c, struct job *job,
+			 unsigned idx)
+{
+	while (idx < 2 * c->config.queue_pairs &&
+	       c->queue_state[idx] != RUNNING)
+		idx++;
+	job->idx = idx;
+	return idx < 2 * c->config.queue_pairs;
+}
+
+/* Goes on to the next verb of @job. Returns whether there is one. */
+static bool next_verb(const struct vu_client *c, struct job *job)
+{
+	const uint8_t *verb = job->row->verb;
+
+	if (!job->row->is_for_all)
+		return verb[++job->at] != VU_JOB_END;
+	if (verb[job->at + 1] == VU_JOB_END)
+		return find_running(c, job, job->idx + 1);
+	return verb[++job->at + 1] != VU_JOB_END || find_running(c, job, 0);
 }
 
 /* Takes the answer to the first job's current verb. Returns false if the client
@@ -139,7 +185,10 @@ static bool take_answer(struct vu_client *c)
 		c->features = c->call.value & c->config.features;
 		if (c->config.prune)
 			c->features = c->config.prune(c->features);
+		c->can_log = feat_has(c->features, VHOST_F_LOG_ALL);
+		c->features &= ~feat_bit(VHOST_F_LOG_ALL);
 		c->offered = c->features;
+		c->features_high = c->call.value_high & c->config.features_high;
 	}
 	if (c->call.verb == VU_VERB_PROTOCOL &&
 	    c->call.value < c->config.queue_pairs) {
@@ -149,7 +198,7 @@ static bool take_answer(struct vu_client *c)
 		end(c, err.msg);
 		return false;
 	}
-	if (job->row->verb[++job->at] != VU_JOB_END)
+	if (next_verb(c, job))
 		return true;
 	finish(c, 0, NULL);
 	if (c->state == NEGOTIATING) {
@@ -235,6 +284,11 @@ void vu_client_append(struct vu_client *c, struct job *job)
 uint64_t vu_client_offered(const struct vu_client *c)
 {
 	return c->offered;
+}
+
+uint64_t vu_client_features_high(const struct vu_client *c)
+{
+	return c->features_high;
 }
 
 uint64_t vu_client_features(const struct vu_client *c)

@@ -36,7 +36,10 @@ struct vu_client;
 struct vu_transport;
 
 struct vu_client_config {
-	uint64_t features; /* wanted; the back-end may lack some */
+	uint64_t features;	/* wanted; the back-end may lack some. With
+				 * VHOST_F_LOG_ALL vu_client_set_log() may be used */
+	uint64_t features_high; /* the same of 64 to 127, which only the kernel
+				 * can have */
 	/* Takes out features that cannot stand without a missing one. NULL:
 	 * all may. Pure. */
 	uint64_t (*prune)(uint64_t features);
@@ -100,6 +103,8 @@ int vu_client_wait(struct vu_client *c);
 uint64_t vu_client_features(const struct vu_client *c);
 /* Returns the features agreed when the connection began. */
 uint64_t vu_client_offered(const struct vu_client *c);
+/* Returns those of 64 to 127, which hold for the connection's life. */
+uint64_t vu_client_features_high(const struct vu_client *c);
 
 /*
  * Requests. Each returns 0 when it is pending, or -errno with @err; @done is
@@ -123,6 +128,7 @@ struct vu_client_ring {
 	uint32_t num;		    /* descriptors of the ring */
 	uint32_t base;		    /* position word, see vq.h */
 	uint64_t desc, avail, used; /* addresses as in gmem_desc.uva */
+	uint64_t log;		    /* guest physical address of @used */
 	int kick_fd, call_fd;	    /* borrowed until done; -1: none */
 	bool enabled;
 };
@@ -141,6 +147,24 @@ int vu_client_queue_stop(struct vu_client *c, unsigned idx,
 			 struct vu_client_done done, struct err *err);
 int vu_client_queue_enable(struct vu_client *c, unsigned idx, bool enable,
 			   struct vu_client_done done, struct err *err);
+/* Bits of the pages that a back-end wrote to: page N is bit N % 8 of byte N
+ * / 8. A page has VU_CLIENT_LOG_PAGE bytes of guest physical addresses. */
+#define VU_CLIENT_LOG_PAGE 4096
+struct vu_client_log {
+	int fd;	       /* memfd of the bits, borrowed until done: for another
+			* process */
+	uint8_t *bits; /* its mapping here: for the kernel */
+	uint64_t size; /* bytes: a bit for each page of the memory */
+	int event_fd;  /* signalled when bits were set; -1: not */
+};
+
+/* Makes the back-end set bits of @log for all that it writes to the guest's
+ * memory, buffers and rings, from now on; NULL: no more. The bits stay the
+ * owner's, and stay mapped until it ends. -EOPNOTSUPP: the back-end has no
+ * VHOST_F_LOG_ALL, or the client did not want it. */
+int vu_client_set_log(struct vu_client *c, const struct vu_client_log *log,
+		      struct vu_client_done done, struct err *err);
+
 /* Replaces the call descriptor; @fd is borrowed until @done. */
 int vu_client_queue_call(struct vu_client *c, unsigned idx, int fd,
 			 struct vu_client_done done, struct err *err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "virtio.h"
 #include "vu_client_impl.h"
 
 #define END				VU_JOB_END
@@ -33,6 +34,10 @@ const struct job_row vu_jobs[JOB_COUNT] = {
 	[JOB_CALL] = { "given a call descriptor",
 		       { VU_VERB_SET_CALL, END },
 		       OF_QUEUE(RUNNING, RUNNING, RUNNING) },
+	[JOB_LOG] = { "given a log",
+		      { VU_VERB_SET_LOG, VU_VERB_SET_FEATURES, VU_VERB_SET_ADDR,
+			END },
+		      .is_for_all = true },
 };
 
 static const char *const queue_state_names[] = {
@@ -109,6 +114,22 @@ int vu_client_set_memory(struct vu_client *c, const struct gmem_desc *region,
 	job = make_job(c, JOB_MEMORY, 0, count, done, &rc, err);
 	if (job && count)
 		memcpy(job->region, region, count * sizeof(*region));
+	return rc;
+}
+
+int vu_client_set_log(struct vu_client *c, const struct vu_client_log *log,
+		      struct vu_client_done done, struct err *err)
+{
+	struct job *job;
+	int rc;
+
+	if (c->state == READY && !c->can_log)
+		return err_set(err, -EOPNOTSUPP,
+			       "the back-end cannot note what it writes: it "
+			       "lacks LOG_ALL");
+	job = make_job(c, JOB_LOG, 0, 0, done, &rc, err);
+	if (job && log)
+		job->log = *log;
 	return rc;
 }
 

@@ -20,6 +20,7 @@ enum job_kind {
 	JOB_STOP,
 	JOB_ENABLE,
 	JOB_CALL,
+	JOB_LOG,
 	JOB_COUNT,
 };
 
@@ -31,6 +32,7 @@ struct job_row {
 	uint8_t verb[7];
 	bool is_of_queue;
 	enum queue_state from, meanwhile, then;
+	bool is_for_all; /* the last verb is asked for each queue that runs */
 };
 extern const struct job_row vu_jobs[JOB_COUNT];
 
@@ -40,6 +42,7 @@ struct job {
 	unsigned idx;		    /* number of the queue */
 	unsigned at;		    /* verbs done */
 	struct vu_client_ring ring; /* the members that its verbs need */
+	struct vu_client_log log;   /* of JOB_LOG; size 0: none */
 	struct vu_client_done done;
 	unsigned region_count;
 	struct gmem_desc region[];
@@ -53,13 +56,17 @@ struct vu_client {
 	void *ctx;
 	enum client_state state;
 	uint64_t offered; /* agreed when the connection began */
-	uint64_t features;
+	uint64_t features, features_high;
+	bool can_log;	/* the back-end has VHOST_F_LOG_ALL */
+	bool is_logged; /* it was asked to note what it writes */
 	struct job *first, **last;
 	bool is_calling; /* call is in progress for the first job */
 	struct vu_call call;
 	struct loop_timer work;	 /* armed: carries on from the loop */
 	struct loop_timer limit; /* time limit of the current answer */
 	uint8_t queue_state[2 * VU_CLIENT_PAIRS_MAX];
+	struct vu_vring_addr addr[2 * VU_CLIENT_PAIRS_MAX]; /* that a queue was
+							     * started with */
 };
 
 /* Appends the job to the list; it is done from the loop. */

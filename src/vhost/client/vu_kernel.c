@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <linux/vhost.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,9 +19,23 @@
 #include "vu_client.h"
 #include "vu_transport.h"
 
+/* New in Linux 6.17; older headers lack them. An array of 64 bits each. */
+struct features_array {
+	uint64_t count;
+	uint64_t word[2];
+};
+#ifndef VHOST_GET_FEATURES_ARRAY
+#define VHOST_GET_FEATURES_ARRAY _IOR(VHOST_VIRTIO, 0x83, uint64_t)
+#define VHOST_SET_FEATURES_ARRAY _IOW(VHOST_VIRTIO, 0x83, uint64_t)
+#endif
+
+/* How many regions of memory the kernel takes. */
+#define MAX_REGIONS "/sys/module/vhost/parameters/max_mem_regions"
+
 struct vu_kernel {
 	struct vu_transport transport;
 	unsigned pairs;
+	bool has_array; /* the kernel knows features above 63 */
 	uint32_t poll_us;
 	int err_fd;
 	int (*request)(int fd, unsigned long request, const void *arg);
@@ -44,17 +59,44 @@ static int ask_all(const struct vu_kernel *k, unsigned long request,
 	return 0;
 }
 
-static int get_features(const struct vu_kernel *k, uint64_t *out)
+/* Reads what descriptor @fd knows. A kernel without arrays takes the request
+ * for one about a ring, and fails in one way or another. */
+static int read_features(struct vu_kernel *k, int fd, uint64_t word[2])
 {
-	uint64_t all = UINT64_MAX, one = 0;
+	struct features_array a = { .count = ARRAY_SIZE(a.word) };
 
-	for (unsigned i = 0; i < k->pairs; i++) {
-		if (k->request(k->fd[i].vhost, VHOST_GET_FEATURES, &one) < 0)
-			return -errno;
-		all &= one;
+	if (k->has_array && k->request(fd, VHOST_GET_FEATURES_ARRAY, &a) >= 0) {
+		memcpy(word, a.word, sizeof(a.word));
+		return 0;
 	}
-	*out = all;
-	return 0;
+	k->has_array = false;
+	word[1] = 0;
+	return k->request(fd, VHOST_GET_FEATURES, &word[0]) < 0 ? -errno : 0;
+}
+
+static int get_features(struct vu_kernel *k, struct vu_call *call)
+{
+	uint64_t one[2] = { 0, 0 };
+	int rc = 0;
+
+	call->value = call->value_high = UINT64_MAX;
+	k->has_array = true;
+	for (unsigned i = 0; i < k->pairs && !rc; i++) {
+		rc = read_features(k, k->fd[i].vhost, one);
+		call->value &= one[0];
+		call->value_high &= one[1];
+	}
+	return rc;
+}
+
+static int set_features(const struct vu_kernel *k, const struct vu_call *call)
+{
+	const struct features_array a = { ARRAY_SIZE(a.word),
+					  { call->u64, call->u64_high } };
+
+	if (k->has_array)
+		return ask_all(k, VHOST_SET_FEATURES_ARRAY, &a);
+	return ask_all(k, VHOST_SET_FEATURES, &call->u64);
 }
 
 /* Becomes the owner, and sets what stays the same for all drivers. */
@@ -130,15 +172,33 @@ static int set_addr(const struct vu_kernel *k, const struct vu_call *call)
 {
 	struct vhost_vring_addr addr = {
 		.index = call->idx & 1,
+		.flags = call->addr.flags & VU_VRING_LOG
+				 ? 1u << VHOST_VRING_F_LOG
+				 : 0,
 		.desc_user_addr = call->addr.desc,
 		.used_user_addr = call->addr.used,
 		.avail_user_addr = call->addr.avail,
+		.log_guest_addr = call->addr.log,
 	};
 
 	return k->request(k->fd[call->idx / 2].vhost, VHOST_SET_VRING_ADDR,
 			  &addr) < 0
 		       ? -errno
 		       : 0;
+}
+
+/* Without bits nothing is asked: the feature goes, and with it the log. */
+static int set_log(const struct vu_kernel *k, const struct vu_call *call)
+{
+	const uint64_t base = (uintptr_t)call->log->bits;
+	int rc;
+
+	if (!call->log->size)
+		return 0;
+	rc = ask_all(k, VHOST_SET_LOG_BASE, &base);
+	if (!rc && call->log->event_fd >= 0)
+		rc = ask_all(k, VHOST_SET_LOG_FD, &call->log->event_fd);
+	return rc;
 }
 
 static int get_base(const struct vu_kernel *k, struct vu_call *call)
@@ -153,18 +213,18 @@ static int get_base(const struct vu_kernel *k, struct vu_call *call)
 	return rc;
 }
 
-static int ask(const struct vu_kernel *k, struct vu_call *call)
+static int ask(struct vu_kernel *k, struct vu_call *call)
 {
 	switch (call->verb) {
 	case VU_VERB_GET_FEATURES:
-		return get_features(k, &call->value);
+		return get_features(k, call);
 	case VU_VERB_PROTOCOL:
 		call->value = k->pairs;
 		return 0;
 	case VU_VERB_SET_OWNER:
 		return set_owner(k);
 	case VU_VERB_SET_FEATURES:
-		return ask_all(k, VHOST_SET_FEATURES, &call->u64);
+		return set_features(k, call);
 	case VU_VERB_SET_MEMORY:
 		return set_memory(k, call);
 	case VU_VERB_SET_NUM:
@@ -179,11 +239,25 @@ static int ask(const struct vu_kernel *k, struct vu_call *call)
 		return set_file(k, VHOST_SET_VRING_KICK, call);
 	case VU_VERB_SET_ENABLE:
 		return set_backend(k, call->idx, call->u64);
+	case VU_VERB_SET_LOG:
+		return set_log(k, call);
 	case VU_VERB_GET_BASE:
 		return get_base(k, call);
 	default:
 		return -EOPNOTSUPP;
 	}
+}
+
+/* Returns how many regions of memory the kernel takes; 0: it does not say. */
+static unsigned long read_max_regions(void)
+{
+	FILE *f = fopen(MAX_REGIONS, "re");
+	char text[32];
+	bool is_read = f && fgets(text, sizeof(text), f);
+
+	if (f)
+		fclose(f);
+	return is_read ? strtoul(text, NULL, 10) : 0;
 }
 
 static int kernel_step(struct vu_transport *t, struct vu_call *call,
@@ -193,7 +267,13 @@ static int kernel_step(struct vu_transport *t, struct vu_call *call,
 
 	if (!rc)
 		return VU_STEP_DONE;
-	err_set(err, rc, "vhost-net: %s", strerror(-rc));
+	if (rc == -E2BIG && call->verb == VU_VERB_SET_MEMORY)
+		err_set(err, rc,
+			"vhost-net: %u regions, the kernel takes %lu: raise "
+			"max_mem_regions of the module vhost",
+			call->mem.count, read_max_regions());
+	else
+		err_set(err, rc, "vhost-net: %s", strerror(-rc));
 	return VU_STEP_REFUSED;
 }
 

@@ -12,20 +12,21 @@
 
 #include "err.h"
 #include "gmem.h"
+#include "vu_client.h"
 #include "vu_msg.h"
 
-struct vu_client;
 struct vu_transport;
 
 /* Requests to the back-end. A verb without a request in the transport is done
  * at once. */
 enum vu_verb {
-	VU_VERB_GET_FEATURES, /* -> value: device features */
+	VU_VERB_GET_FEATURES, /* -> value: device features; value_high: 64-127
+			       */
 	VU_VERB_PROTOCOL,     /* u64: features that will be accepted. Negotiates
 			       * what the two sides themselves support. -> value:
 			       * queue pairs */
 	VU_VERB_SET_OWNER,
-	VU_VERB_SET_FEATURES, /* u64 */
+	VU_VERB_SET_FEATURES, /* u64; u64_high, if the back-end has it */
 	VU_VERB_SET_MEMORY,   /* mem: replaces all memory set before */
 	VU_VERB_SET_NUM,      /* idx, u64 */
 	VU_VERB_SET_BASE,     /* idx, u64: position word */
@@ -33,6 +34,7 @@ enum vu_verb {
 	VU_VERB_SET_CALL,     /* idx, fd; -1: no call descriptor */
 	VU_VERB_SET_KICK,     /* idx, fd; -1: the back-end polls */
 	VU_VERB_SET_ENABLE,   /* idx, u64: 0 or 1 */
+	VU_VERB_SET_LOG,      /* log; size 0: nothing is asked */
 	VU_VERB_GET_BASE,     /* idx; stops the queue. -> value: position */
 	VU_VERB_COUNT,
 };
@@ -40,14 +42,15 @@ enum vu_verb {
 struct vu_call {
 	enum vu_verb verb;
 	unsigned idx;
-	uint64_t u64;
+	uint64_t u64, u64_high;
 	int fd; /* borrowed */
 	struct vu_vring_addr addr;
 	struct {
 		const struct gmem_desc *region; /* borrowed, with their fds */
 		unsigned count;
 	} mem;
-	uint64_t value; /* answer */
+	const struct vu_client_log *log; /* borrowed */
+	uint64_t value, value_high;	 /* answer */
 };
 
 enum vu_step {
