@@ -4,6 +4,7 @@
  * thread, but for config_read(). Requests to the back-end are waited for.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fd.h"
@@ -155,29 +156,35 @@ static int give(struct vhost_card *v, unsigned idx, bool is_resumed)
 	return rc;
 }
 
+static int share_memory(struct vhost_card *v, const struct gmem *ram)
+{
+	struct gmem_desc *region = calloc(ram->count, sizeof(*region));
+	int rc;
+
+	if (!region)
+		return err_set(&v->reason, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < ram->count; i++) {
+		region[i] = gmem_desc_of(ram, i);
+		region[i].uva = (uintptr_t)ram->region[i].host;
+	}
+	rc = vu_client_set_memory(v->client, region, ram->count, done_of(v),
+				  &v->reason);
+	free(region);
+	return rc;
+}
+
 /* Tells the back-end the driver's features and the guest's memory, which is
  * another one after each reset of the machine. */
 static int give_memory(struct vhost_card *v)
 {
 	uint64_t features = v->dev.driver_features & vhost_backend_features(v);
-	const struct gmem *ram = v->dev.ram;
-	struct gmem_desc region[8];
 	int rc;
 
-	if (ram->count > ARRAY_SIZE(region))
-		return err_set(&v->reason, -E2BIG, "memory of %u parts",
-			       ram->count);
 	features |= vu_client_offered(v->client) &
 		    feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
 	rc = vu_client_set_features(v->client, features, done_of(v),
 				    &v->reason);
-	for (unsigned i = 0; i < ram->count && !rc; i++) {
-		region[i] = gmem_desc_of(ram, i);
-		region[i].uva = (uintptr_t)ram->region[i].host;
-	}
-	return rc ? rc
-		  : vu_client_set_memory(v->client, region, ram->count,
-					 done_of(v), &v->reason);
+	return rc ? rc : share_memory(v, v->dev.ram);
 }
 
 /* An interrupt that the last back-end owed may be lost. */
@@ -376,11 +383,23 @@ static void show(const struct virtio_dev *d, struct show *s)
 		vnet_ctrl_show(&v->control, s);
 }
 
+/* The memory goes. The kernel would keep addresses of this process, where
+ * something else may be then. A vhost-user back-end has a mapping of its own
+ * until the next table comes; DPDK's takes no empty one. */
+static void forget_memory(struct vhost_card *v)
+{
+	if (!v->path && vhost_is_up(v) &&
+	    settle(v, vu_client_set_memory(v->client, NULL, 0, done_of(v),
+					   &v->reason)))
+		vhost_link_drop(v);
+}
+
 /* The card stays for the next machine. */
 static void unplugged(struct virtio_dev *d)
 {
 	d->transport = NULL;
 	forget_driver(to_card(d));
+	forget_memory(to_card(d));
 	d->ram = NULL;
 }
 
