@@ -597,7 +597,7 @@ static void test_notify(void **state)
 	start(s, feat_bit(VIRTIO_F_VERSION_1), 0);
 	assert_int_equal(r->ioeventfd_count, 1);
 	assert_int_equal(r->ioeventfd[0].addr, s->notify);
-	rig_config_write(r, SLOT, PCI_BASE_ADDRESS_0, 4, 0xd0000000);
+	rig_config_write(r, SLOT, PCI_BASE_ADDRESS_4, 4, 0xd0000000);
 	assert_int_equal(r->ioeventfd_count, 1);
 	find_parts(s);
 	assert_int_equal(r->ioeventfd[0].addr, s->notify);
@@ -621,8 +621,8 @@ static uint64_t through(struct state *s, uint64_t addr, unsigned size,
 	struct vmm_rig *r = &s->rig;
 	unsigned w = s->window;
 
-	rig_config_write(r, SLOT, w + 4, 1, 0);
-	rig_config_write(r, SLOT, w + 8, 4, addr - rig_bar(r, SLOT, 0));
+	rig_config_write(r, SLOT, w + 4, 1, 4);
+	rig_config_write(r, SLOT, w + 8, 4, addr - rig_bar(r, SLOT, 4));
 	rig_config_write(r, SLOT, w + 12, 4, size);
 	if (is_write)
 		rig_config_write(r, SLOT, w + 16, size, value);
@@ -746,7 +746,8 @@ static void test_show(void **state)
 	virtio_pci_show(s->v, &t.show);
 	assert_string_equal(
 		t.out,
-		"id=echo virtio_type=1 slot=4 status=[ acknowledge driver "
+		"id=echo virtio_type=1 slot=4 registers=modern status=[ "
+		"acknowledge driver "
 		"features-ok "
 		"driver-ok . features=0x10530000020 "
 		"driver_features=0x100000000 vectors=4 msix=true rings=[ "
@@ -824,7 +825,7 @@ static void test_fuzz(void **state)
 		act(s, &rng);
 	assert_true(s->model.starts > 100);
 	/* after all that it works */
-	rig_config_write(&s->rig, SLOT, PCI_BASE_ADDRESS_0, 4, 0xd0000000);
+	rig_config_write(&s->rig, SLOT, PCI_BASE_ADDRESS_4, 4, 0xd0000000);
 	rig_config_write(&s->rig, SLOT, PCI_BASE_ADDRESS_1, 4, 0xd0100000);
 	rig_config_write(&s->rig, SLOT, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	find_parts(s);

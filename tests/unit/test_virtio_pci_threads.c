@@ -223,7 +223,7 @@ static void check(uint64_t features)
 	echo_dev_init(&s->echo);
 	assert_int_equal(
 		virtio_pci_create(s->bus, &s->echo.dev, &c, &s->v, &err), 0);
-	rig_config_write(&s->rig, SLOT, PCI_BASE_ADDRESS_0, 4, BAR);
+	rig_config_write(&s->rig, SLOT, PCI_BASE_ADDRESS_4, 4, BAR);
 	rig_config_write(&s->rig, SLOT, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	loop_timer_arm(s->rig.vm.loop, &s->timer, 1, on_timer);
 	for (unsigned i = 0; i < CPUS; i++)

@@ -59,9 +59,13 @@ static int set_irqfd(struct vmm_rig *r, const struct kvm_irqfd *f)
 
 static int set_ioeventfd(struct vmm_rig *r, const struct kvm_ioeventfd *e)
 {
+	const uint32_t kind = e->flags & ~(uint32_t)KVM_IOEVENTFD_FLAG_DEASSIGN;
 	unsigned i = 0;
 
-	while (i < r->ioeventfd_count && r->ioeventfd[i].addr != e->addr)
+	while (i < r->ioeventfd_count &&
+	       (r->ioeventfd[i].addr != e->addr ||
+		r->ioeventfd[i].flags != kind ||
+		r->ioeventfd[i].datamatch != e->datamatch))
 		i++;
 	if (e->flags & KVM_IOEVENTFD_FLAG_DEASSIGN) {
 		if (i == r->ioeventfd_count || r->ioeventfd[i].fd != e->fd)
@@ -75,6 +79,9 @@ static int set_ioeventfd(struct vmm_rig *r, const struct kvm_ioeventfd *e)
 		return -EEXIST;
 	r->ioeventfd[i].addr = e->addr;
 	r->ioeventfd[i].fd = e->fd;
+	r->ioeventfd[i].flags = kind;
+	r->ioeventfd[i].len = e->len;
+	r->ioeventfd[i].datamatch = e->datamatch;
 	r->ioeventfd_count++;
 	return 0;
 }
@@ -185,15 +192,31 @@ uint64_t rig_read(struct vmm_rig *r, uint64_t addr, unsigned size)
 	return bus_read(&r->vm.memory, addr, size);
 }
 
-void rig_write(struct vmm_rig *r, uint64_t addr, unsigned size, uint64_t value)
+/* Returns the ioeventfd that takes a write, or -1. */
+static int find_ioeventfd(struct vmm_rig *r, bool is_port, uint64_t addr,
+			  unsigned size, uint64_t value)
 {
 	int fd = -1;
 
 	pthread_mutex_lock(&r->lock);
-	for (unsigned i = 0; i < r->ioeventfd_count; i++)
-		if (r->ioeventfd[i].addr == addr)
+	for (unsigned i = 0; i < r->ioeventfd_count; i++) {
+		uint32_t flags = r->ioeventfd[i].flags;
+
+		if (r->ioeventfd[i].addr == addr &&
+		    is_port == !!(flags & KVM_IOEVENTFD_FLAG_PIO) &&
+		    (!r->ioeventfd[i].len || r->ioeventfd[i].len == size) &&
+		    (!(flags & KVM_IOEVENTFD_FLAG_DATAMATCH) ||
+		     r->ioeventfd[i].datamatch == value))
 			fd = r->ioeventfd[i].fd;
+	}
 	pthread_mutex_unlock(&r->lock);
+	return fd;
+}
+
+void rig_write(struct vmm_rig *r, uint64_t addr, unsigned size, uint64_t value)
+{
+	int fd = find_ioeventfd(r, false, addr, size, value);
+
 	if (fd >= 0)
 		fd_signal(fd);
 	else
@@ -207,7 +230,12 @@ uint64_t rig_in(struct vmm_rig *r, uint16_t port, unsigned size)
 
 void rig_out(struct vmm_rig *r, uint16_t port, unsigned size, uint64_t value)
 {
-	bus_write(&r->vm.ports, port, size, value);
+	int fd = find_ioeventfd(r, true, port, size, value);
+
+	if (fd >= 0)
+		fd_signal(fd);
+	else
+		bus_write(&r->vm.ports, port, size, value);
 }
 
 static uint64_t ecam(unsigned slot, unsigned off)

@@ -35,6 +35,9 @@ struct vmm_rig {
 	struct {
 		uint64_t addr;
 		int fd;
+		uint32_t flags;	    /* KVM_IOEVENTFD_FLAG_PIO and _DATAMATCH */
+		uint32_t len;	    /* of ports */
+		uint64_t datamatch; /* of ports */
 	} ioeventfd[RIG_MAX];
 	unsigned ioeventfd_count;
 	struct vmm_rig_msi route[RIG_MAX]; /* index: GSI */
@@ -47,8 +50,7 @@ struct vmm_rig {
 void vmm_rig_init(struct vmm_rig *r);
 void vmm_rig_fini(struct vmm_rig *r);
 
-/* The guest's accesses. Writes to memory go to an ioeventfd, if one is there.
- */
+/* The guest's accesses. Writes go to an ioeventfd, if one is there. */
 uint64_t rig_read(struct vmm_rig *r, uint64_t addr, unsigned size);
 void rig_write(struct vmm_rig *r, uint64_t addr, unsigned size, uint64_t value);
 uint64_t rig_in(struct vmm_rig *r, uint16_t port, unsigned size);

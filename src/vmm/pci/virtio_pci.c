@@ -16,8 +16,8 @@
 #include "virtio_pci_impl.h"
 
 #define VENDOR		0x1af4
-#define FIRST_DEVICE	0x1040
-#define FIRST_SUBSYSTEM 0x40 /* at least, for modern devices */
+#define FIRST_DEVICE	0x1040 /* modern; those of transitional ones: below */
+#define FIRST_SUBSYSTEM 0x40   /* at least, for modern devices */
 #define VECTORS_MAX	2048
 
 /* struct virtio_pci_cap */
@@ -77,7 +77,7 @@ static bool find_window(const struct virtio_pci *v, unsigned off, unsigned size,
 
 	*at = pci_get32(d, v->window + CAP_OFFSET);
 	*length = pci_get32(d, v->window + CAP_LENGTH);
-	return pci_touches(off, size, v->window + CAP_DATA, 4) &&
+	return v->window && pci_touches(off, size, v->window + CAP_DATA, 4) &&
 	       d->config[v->window + CAP_BAR] == VPCI_BAR_REGS &&
 	       (*length == 1 || *length == 2 || *length == 4) &&
 	       !(*at & (*length - 1)) &&
@@ -109,12 +109,12 @@ static void config_after(struct pci_dev *d, unsigned off, unsigned size)
 	if (is_window)
 		vpci_write(v, at, length, data);
 	if (is_update)
-		vpci_change(v, &(struct vpci_change){ VPCI_UPDATE_CALLS });
+		vpci_change(v, &(struct vpci_change){ VPCI_SWITCH_CALLS });
 }
 
 static void bar_changed(struct pci_dev *d, unsigned bar)
 {
-	if (bar == VPCI_BAR_REGS)
+	if (bar == VPCI_BAR_REGS || bar == VPCI_BAR_LEGACY)
 		vpci_rings_wire(to_virtio(d));
 }
 
@@ -165,26 +165,67 @@ static uint32_t class_of(unsigned type)
 	}
 }
 
+/* Returns the PCI id of a type that has legacy registers (clause 4.1.2.1), or
+ * 0. */
+static uint16_t legacy_id(unsigned type)
+{
+	static const uint16_t ids[] = {
+		[1] = 0x1000, /* network */
+		[2] = 0x1001, /* block */
+		[3] = 0x1003, /* console */
+		[4] = 0x1005, /* entropy */
+		[5] = 0x1002, /* balloon */
+		[8] = 0x1004, /* SCSI */
+		[9] = 0x1009, /* 9P */
+	};
+
+	return type < ARRAY_SIZE(ids) ? ids[type] : 0;
+}
+
+/* Clauses 4.1.2.1 and 4.1.2.3. */
+static int identify(const struct virtio_pci *v, struct pci_id *id,
+		    struct err *err)
+{
+	unsigned type = v->dev->type;
+
+	*id = (struct pci_id){ .vendor = VENDOR,
+			       .subvendor = VENDOR,
+			       .class = class_of(type) };
+	if (v->kind == VIRTIO_PCI_MODERN) {
+		id->device = (uint16_t)(FIRST_DEVICE + type);
+		id->subdevice = (uint16_t)(FIRST_SUBSYSTEM + type);
+		id->revision = 1;
+		return 0;
+	}
+	id->device = legacy_id(type);
+	id->subdevice = (uint16_t)type;
+	return id->device ? 0
+			  : err_set(err, -EINVAL,
+				    "disable-legacy=off: a device of this type "
+				    "has no legacy interface");
+}
+
 static int plug(struct virtio_pci *v, struct pci_bus *bus, int slot,
 		struct err *err)
 {
 	struct virtio_dev *d = v->dev;
-	struct pci_id id = { .vendor = VENDOR,
-			     .device = (uint16_t)(FIRST_DEVICE + d->type),
-			     .subvendor = VENDOR,
-			     .subdevice = (uint16_t)(FIRST_SUBSYSTEM + d->type),
-			     .revision = 1,
-			     .class = class_of(d->type) };
+	struct pci_id id;
+	int rc = identify(v, &id, err);
 
+	if (rc)
+		return rc;
 	v->pci.name = d->name;
 	v->pci.config_reading = config_reading;
 	v->pci.config_after = config_after;
 	v->pci.bar_changed = bar_changed;
-	v->pci.bar[VPCI_BAR_REGS] =
-		(struct pci_bar){ .kind = PCI_BAR_MEM32,
-				  .size = VPCI_BAR_SIZE,
-				  .range = { .read = read_bar,
-					     .write = write_bar } };
+	if (v->kind != VIRTIO_PCI_MODERN)
+		vpci_legacy_init(v);
+	if (v->kind != VIRTIO_PCI_LEGACY)
+		v->pci.bar[VPCI_BAR_REGS] =
+			(struct pci_bar){ .kind = PCI_BAR_MEM32,
+					  .size = VPCI_BAR_SIZE,
+					  .range = { .read = read_bar,
+						     .write = write_bar } };
 	return pci_add(bus, &v->pci, &id, slot, err);
 }
 
@@ -234,7 +275,8 @@ static int init(struct virtio_pci *v, struct pci_bus *bus,
 	rc = plug(v, bus, c->slot, err);
 	if (rc)
 		return rc;
-	add_caps(v);
+	if (v->kind != VIRTIO_PCI_LEGACY)
+		add_caps(v);
 	return vectors ? msix_create(&v->pci, vectors, VPCI_BAR_MSIX, err) : 0;
 }
 
@@ -246,11 +288,13 @@ int virtio_pci_create(struct pci_bus *bus, struct virtio_dev *d,
 	int rc;
 
 	assert(d->ring_count && d->ring_count <= VIRTIO_DEV_RINGS &&
-	       is_power_of_two(d->ring_size) && d->config_size <= VPCI_PART);
+	       is_power_of_two(d->ring_size) &&
+	       d->config_size <= VPCI_CONFIG_MAX);
 	if (!v)
 		return err_set(err, -ENOMEM, "out of memory");
 	v->vm = bus->vm;
 	v->dev = d;
+	v->kind = c->kind;
 	d->features |= feat_bit(VIRTIO_F_VERSION_1);
 	d->transport = &vpci_transport;
 	d->transport_arg = v;

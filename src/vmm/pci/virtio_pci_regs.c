@@ -54,8 +54,7 @@ void vpci_regs_reset(struct virtio_pci *v)
 	shm_store_release(&v->status, 0);
 }
 
-/* Returns the ring that the driver selected, or NULL. */
-static struct vpci_ring *selected(struct virtio_pci *v)
+struct vpci_ring *vpci_selected(struct virtio_pci *v)
 {
 	return v->queue_select < v->dev->ring_count ? &v->ring[v->queue_select]
 						    : NULL;
@@ -80,9 +79,26 @@ static void fill_queue(const struct vpci_ring *r, uint8_t *image)
 	pci_put(image, QUEUE_NOTIFY_DATA, 2, r->idx);
 }
 
+/* Clause 4.1.4.3.1: the driver sees another generation whenever the
+ * configuration is not what it was. The model may have changed it and not told
+ * us yet, so it is compared. */
+static uint8_t read_generation(struct virtio_pci *v)
+{
+	uint8_t now[VPCI_CONFIG_MAX];
+	unsigned size = v->dev->config_size;
+
+	if (size)
+		v->dev->ops->config_read(v->dev, 0, size, now);
+	if (memcmp(now, v->config_seen, size) != 0) {
+		memcpy(v->config_seen, now, size);
+		shm_fetch_add_release(&v->generation, 1);
+	}
+	return shm_load_acquire(&v->generation);
+}
+
 static void fill_common(struct virtio_pci *v, uint8_t *image)
 {
-	const struct vpci_ring *r = selected(v);
+	const struct vpci_ring *r = vpci_selected(v);
 
 	pci_put(image, DEVICE_SELECT, 4, v->device_select);
 	pci_put(image, DEVICE_FEATURE, 4,
@@ -93,7 +109,6 @@ static void fill_common(struct virtio_pci *v, uint8_t *image)
 	pci_put(image, CONFIG_VECTOR, 2, v->config_vector);
 	pci_put(image, NUM_QUEUES, 2, v->dev->ring_count);
 	pci_put(image, STATUS, 1, shm_load_acquire(&v->status));
-	pci_put(image, GENERATION, 1, shm_load_acquire(&v->generation));
 	pci_put(image, QUEUE_SELECT, 2, v->queue_select);
 	if (r)
 		fill_queue(r, image);
@@ -101,13 +116,15 @@ static void fill_common(struct virtio_pci *v, uint8_t *image)
 		pci_put(image, QUEUE_VECTOR, 2, VPCI_NO_VECTOR);
 }
 
-static void read_device(struct virtio_pci *v, unsigned off, unsigned size,
-			uint8_t *to)
+uint64_t vpci_read_config(struct virtio_pci *v, unsigned off, unsigned size)
 {
 	unsigned end = v->dev->config_size;
+	le64 value = 0;
 
 	if (off < end)
-		v->dev->ops->config_read(v->dev, off, MIN(size, end - off), to);
+		v->dev->ops->config_read(v->dev, off, MIN(size, end - off),
+					 &value);
+	return le64_to_cpu(value);
 }
 
 uint64_t vpci_read_locked(struct virtio_pci *v, uint64_t off, unsigned size)
@@ -119,6 +136,8 @@ uint64_t vpci_read_locked(struct virtio_pci *v, uint64_t off, unsigned size)
 	switch (off & ~(uint64_t)(VPCI_PART - 1)) {
 	case VPCI_COMMON:
 		fill_common(v, image);
+		if (pci_touches(at, size, GENERATION, 1))
+			image[GENERATION] = read_generation(v);
 		if (at < sizeof(image))
 			memcpy(&value, image + at,
 			       MIN(size, sizeof(image) - at));
@@ -128,8 +147,7 @@ uint64_t vpci_read_locked(struct virtio_pci *v, uint64_t off, unsigned size)
 			value = cpu_to_le64(vpci_read_isr(v));
 		break;
 	case VPCI_DEVICE:
-		read_device(v, at, size, (uint8_t *)&value);
-		break;
+		return vpci_read_config(v, at, size);
 	}
 	return le64_to_cpu(value);
 }
@@ -141,7 +159,7 @@ static void write_driver_feature(struct virtio_pci *v, uint32_t value)
 	unsigned shift = 32 * v->driver_select;
 
 	/* Clause 3.1.1: no more after FEATURES_OK. */
-	if (shm_load(&v->status) & VIRTIO_STATUS_FEATURES_OK)
+	if (v->is_live || shm_load(&v->status) & VIRTIO_STATUS_FEATURES_OK)
 		return;
 	if (v->driver_select > 1) {
 		v->wants_more |= value != 0;
@@ -155,6 +173,24 @@ static void write_driver_feature(struct virtio_pci *v, uint32_t value)
 static uint16_t take_vector(const struct virtio_pci *v, uint32_t value)
 {
 	return value < msix_count(&v->pci) ? (uint16_t)value : VPCI_NO_VECTOR;
+}
+
+void vpci_write_config_vector(struct virtio_pci *v, uint32_t value)
+{
+	shm_store(&v->config_vector, take_vector(v, value));
+}
+
+struct vpci_change vpci_write_ring_vector(struct virtio_pci *v, uint32_t value)
+{
+	struct vpci_ring *r = vpci_selected(v);
+	struct vpci_change c = { VPCI_NOTHING, 0, 0 };
+
+	if (!r)
+		return c;
+	shm_store(&r->vector, take_vector(v, value));
+	if (r->is_running)
+		c.verb = VPCI_UPDATE_CALLS;
+	return c;
 }
 
 static void set_half(uint64_t *reg, unsigned shift, uint32_t value)
@@ -191,17 +227,14 @@ static void write_ring(struct vpci_ring *r, unsigned off, uint32_t value)
 static struct vpci_change write_queue(struct virtio_pci *v, unsigned off,
 				      unsigned size, uint32_t value)
 {
-	struct vpci_ring *r = selected(v);
+	struct vpci_ring *r = vpci_selected(v);
 	struct vpci_change c = { VPCI_NOTHING, v->queue_select, 0 };
 
 	if (!r)
 		return c;
 	switch (REG(off, size)) {
 	case REG(QUEUE_VECTOR, 2):
-		shm_store(&r->vector, take_vector(v, value));
-		if (r->is_running)
-			c.verb = VPCI_UPDATE_CALLS;
-		break;
+		return vpci_write_ring_vector(v, value);
 	case REG(QUEUE_ENABLE, 2):
 		if (value == 1)
 			c.verb = VPCI_ENABLE_RING;
@@ -239,7 +272,7 @@ static struct vpci_change write_common(struct virtio_pci *v, unsigned off,
 		write_driver_feature(v, value);
 		break;
 	case REG(CONFIG_VECTOR, 2):
-		shm_store(&v->config_vector, take_vector(v, value));
+		vpci_write_config_vector(v, value);
 		break;
 	case REG(STATUS, 1):
 		c.verb = VPCI_SET_STATUS;
@@ -253,8 +286,8 @@ static struct vpci_change write_common(struct virtio_pci *v, unsigned off,
 	return c;
 }
 
-static void write_device(struct virtio_pci *v, unsigned off, unsigned size,
-			 uint64_t value)
+void vpci_write_config(struct virtio_pci *v, unsigned off, unsigned size,
+		       uint64_t value)
 {
 	unsigned end = v->dev->config_size;
 	le64 data = cpu_to_le64(value);
@@ -276,7 +309,7 @@ static void write_part(struct virtio_pci *v, uint64_t off, unsigned size,
 		c = write_common(v, at, size, (uint32_t)value);
 		break;
 	case VPCI_DEVICE:
-		write_device(v, at, size, value);
+		vpci_write_config(v, at, size, value);
 		break;
 	case VPCI_NOTIFY:
 		if (at / VPCI_NOTIFY_SIZE < v->dev->ring_count)

@@ -17,26 +17,40 @@
 #include "virtio.h"
 #include "virtio_pci_impl.h"
 
-/* An access of any length counts: KVM then need not decode the instruction. */
-static int request(struct vpci_ring *r, uint32_t flags)
+static const struct pci_bar *bar_of(const struct virtio_pci *v,
+				    enum vpci_way way)
 {
-	const struct pci_bar *bar = &r->v->pci.bar[VPCI_BAR_REGS];
-	struct vm *vm = r->v->vm;
-	struct kvm_ioeventfd e = {
-		.addr = bar->range.base + VPCI_NOTIFY +
-			(uint64_t)r->idx * VPCI_NOTIFY_SIZE,
-		.fd = r->kick_fd,
-		.flags = flags,
-	};
+	return &v->pci.bar[way == VPCI_WAY_LEGACY ? VPCI_BAR_LEGACY
+						  : VPCI_BAR_REGS];
+}
 
+/* A ring has an address of its own in the modern registers. There an access of
+ * any length counts: KVM then need not decode the instruction. The legacy
+ * register is one for all, and the value says which ring. */
+static int request(struct vpci_ring *r, enum vpci_way way, uint32_t flags)
+{
+	uint64_t base = bar_of(r->v, way)->range.base;
+	struct vm *vm = r->v->vm;
+	struct kvm_ioeventfd e = { .fd = r->kick_fd, .flags = flags };
+
+	if (way == VPCI_WAY_LEGACY) {
+		e.addr = base + VPCI_LEGACY_NOTIFY;
+		e.len = 2;
+		e.datamatch = r->idx;
+		e.flags |=
+			KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DATAMATCH;
+	} else {
+		e.addr = base + VPCI_NOTIFY +
+			 (uint64_t)r->idx * VPCI_NOTIFY_SIZE;
+	}
 	return vm->irqs.request(vm->fd, KVM_IOEVENTFD, &e);
 }
 
-static void wire(struct vpci_ring *r)
+static void wire(struct vpci_ring *r, enum vpci_way way)
 {
-	int rc = request(r, 0);
+	int rc = request(r, way, 0);
 
-	r->is_wired = !rc;
+	r->is_wired[way] = !rc;
 	if (rc)
 		log_limited(&r->v->log, LOG_LEVEL_WARN,
 			    "device=%s: notifications of ring %u are slow: "
@@ -44,20 +58,23 @@ static void wire(struct vpci_ring *r)
 			    r->v->pci.name, r->idx, strerror(-rc));
 }
 
+static void update_wire(struct vpci_ring *r, enum vpci_way way)
+{
+	bool is_mapped = bar_of(r->v, way)->is_mapped;
+
+	if (is_mapped && r->kick_fd >= 0 && !r->is_wired[way])
+		wire(r, way);
+	if (is_mapped || !r->is_wired[way])
+		return;
+	request(r, way, KVM_IOEVENTFD_FLAG_DEASSIGN);
+	r->is_wired[way] = false;
+}
+
 void vpci_rings_wire(struct virtio_pci *v)
 {
-	bool is_mapped = v->pci.bar[VPCI_BAR_REGS].is_mapped;
-
-	for (unsigned i = 0; i < v->dev->ring_count; i++) {
-		struct vpci_ring *r = &v->ring[i];
-
-		if (is_mapped && r->kick_fd >= 0 && !r->is_wired)
-			wire(r);
-		if (is_mapped || !r->is_wired)
-			continue;
-		request(r, KVM_IOEVENTFD_FLAG_DEASSIGN);
-		r->is_wired = false;
-	}
+	for (unsigned i = 0; i < v->dev->ring_count; i++)
+		for (unsigned way = 0; way < VPCI_WAYS; way++)
+			update_wire(&v->ring[i], way);
 }
 
 void vpci_ring_kick(struct vpci_ring *r)
@@ -82,8 +99,8 @@ static int prepare(struct vpci_ring *r)
 		return r->kick_fd;
 	/* A kick from before this start is not for it. */
 	fd_drain(r->kick_fd);
-	if (!r->is_wired && r->v->pci.bar[VPCI_BAR_REGS].is_mapped)
-		wire(r);
+	for (unsigned way = 0; way < VPCI_WAYS; way++)
+		update_wire(r, way);
 	r->given = (struct virtio_ring){
 		.size = r->size,
 		.desc = r->desc,
@@ -142,4 +159,10 @@ void vpci_ring_update_call(struct vpci_ring *r)
 	r->given.call_fd = fd;
 	if (v->dev->ops->set_call)
 		v->dev->ops->set_call(v->dev, r->idx, fd);
+}
+
+void vpci_ring_call(struct vpci_ring *r)
+{
+	if (r->is_running && r->given.call_fd >= 0)
+		fd_signal(r->given.call_fd);
 }

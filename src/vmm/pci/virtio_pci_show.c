@@ -55,11 +55,26 @@ static void show_rings(const struct virtio_pci *v, struct show *s)
 		show_num(s, "ring", i);
 		show_num(s, "size", r->size);
 		show_flag(s, "running", r->is_running);
-		show_flag(s, "ioeventfd", r->is_wired);
+		show_flag(s, "ioeventfd",
+			  r->is_wired[VPCI_WAY_MODERN] ||
+				  r->is_wired[VPCI_WAY_LEGACY]);
 		show_vector(s, "vector", r->vector);
 		show_end(s);
 	}
 	show_end(s);
+}
+
+static const char *kind_name(enum virtio_pci_kind kind)
+{
+	switch (kind) {
+	case VIRTIO_PCI_MODERN:
+		break;
+	case VIRTIO_PCI_TRANSITIONAL:
+		return "transitional";
+	case VIRTIO_PCI_LEGACY:
+		return "legacy";
+	}
+	return "modern";
 }
 
 void virtio_pci_show(struct virtio_pci *v, struct show *s)
@@ -70,6 +85,7 @@ void virtio_pci_show(struct virtio_pci *v, struct show *s)
 	show_str(s, "id", d->name);
 	show_num(s, "virtio_type", d->type);
 	show_num(s, "slot", v->pci.slot);
+	show_str(s, "registers", kind_name(v->kind));
 	show_status(v, s);
 	show_hex(s, "features", d->features);
 	show_hex(s, "driver_features", v->driver_features);

@@ -12,10 +12,10 @@
 #include "virtio_pci_impl.h"
 
 /* Bits that a driver may set. It clears bits by a reset only (clause 2.1.1). */
-#define DRIVERS_BITS                                           \
-	(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |    \
-	 VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FEATURES_OK | \
-	 VIRTIO_STATUS_FAILED)
+#define LEGACY_BITS                                         \
+	(VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | \
+	 VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FAILED)
+#define MODERN_BITS (LEGACY_BITS | VIRTIO_STATUS_FEATURES_OK)
 
 static bool has_status(const struct virtio_pci *v, uint8_t bit)
 {
@@ -34,10 +34,19 @@ static void start(struct vpci_ring *r)
 	vpci_needs_reset(r->v, why);
 }
 
+static bool set_features(struct virtio_pci *v, uint64_t features)
+{
+	struct virtio_dev *d = v->dev;
+
+	if (d->ops->set_features && !d->ops->set_features(d, features))
+		return false;
+	d->driver_features = features;
+	return true;
+}
+
 /* Returns whether the device takes the driver's features, and keeps them. */
 static bool take_features(struct virtio_pci *v)
 {
-	struct virtio_dev *d = v->dev;
 	uint64_t features;
 	bool wants_more;
 
@@ -45,18 +54,41 @@ static bool take_features(struct virtio_pci *v)
 	features = v->driver_features;
 	wants_more = v->wants_more;
 	pci_unlock(&v->pci);
-	if (wants_more || features & ~d->features ||
-	    !feat_has(features, VIRTIO_F_VERSION_1) ||
-	    (d->ops->set_features && !d->ops->set_features(d, features)))
-		return false;
-	d->driver_features = features;
-	return true;
+	return !wants_more && !(features & ~v->dev->features) &&
+	       feat_has(features, VIRTIO_F_VERSION_1) &&
+	       set_features(v, features);
 }
 
-/* The driver set DRIVER_OK: from now on it uses the rings. */
+/* The same for a legacy driver, which has no way to hear of a refusal. Bits
+ * that it was not offered count for nothing, as with others' devices. That
+ * buffers have any layout (ANY_LAYOUT) is true of all models. */
+static bool take_legacy_features(struct virtio_pci *v)
+{
+	uint64_t features;
+
+	pci_lock(&v->pci);
+	features = v->driver_features & vpci_legacy_features(v);
+	pci_unlock(&v->pci);
+	return set_features(v, features & ~feat_bit(VIRTIO_F_ANY_LAYOUT));
+}
+
+/* The driver set DRIVER_OK: from now on it uses the rings. A legacy driver may
+ * have begun before that. */
 static void go(struct virtio_pci *v)
 {
 	int rc = 0;
+
+	if (v->is_live)
+		return;
+	pci_lock(&v->pci);
+	v->is_live = true;
+	pci_unlock(&v->pci);
+	if (!has_status(v, VIRTIO_STATUS_FEATURES_OK) &&
+	    !take_legacy_features(v)) {
+		vpci_needs_reset(v,
+				 "the driver's features do not fit together");
+		return;
+	}
 
 	for (unsigned i = 0; i < v->dev->ring_count; i++)
 		if (v->ring[i].is_enabled &&
@@ -80,12 +112,13 @@ void vpci_reset(struct virtio_pci *v)
 		d->ops->reset(d);
 	d->driver_features = 0;
 	pci_lock(&v->pci);
+	v->is_live = false;
 	vpci_regs_reset(v);
 	pci_unlock(&v->pci);
 	vpci_irq_reset(v);
 }
 
-static void set_status(struct virtio_pci *v, uint8_t value)
+static void set_status(struct virtio_pci *v, uint8_t value, bool is_legacy)
 {
 	uint8_t add;
 
@@ -93,11 +126,14 @@ static void set_status(struct virtio_pci *v, uint8_t value)
 		vpci_reset(v);
 		return;
 	}
-	add = value & DRIVERS_BITS & ~shm_load(&v->status);
-	if (add & VIRTIO_STATUS_FEATURES_OK && !take_features(v))
+	add = value & (is_legacy ? LEGACY_BITS : MODERN_BITS) &
+	      ~shm_load(&v->status);
+	if (add & VIRTIO_STATUS_FEATURES_OK &&
+	    (v->is_live || !take_features(v)))
 		add &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
 	/* A driver without VERSION_1 would skip that step. */
-	if (!((shm_load(&v->status) | add) & VIRTIO_STATUS_FEATURES_OK))
+	if (!is_legacy &&
+	    !((shm_load(&v->status) | add) & VIRTIO_STATUS_FEATURES_OK))
 		add &= (uint8_t)~VIRTIO_STATUS_DRIVER_OK;
 	shm_fetch_or(&v->status, add);
 	if (add & VIRTIO_STATUS_DRIVER_OK)
@@ -113,8 +149,7 @@ static void enable_ring(struct virtio_pci *v, unsigned idx)
 	is_new = !r->is_enabled;
 	r->is_enabled = true;
 	pci_unlock(&v->pci);
-	if (is_new && has_status(v, VIRTIO_STATUS_DRIVER_OK) &&
-	    !has_status(v, VIRTIO_STATUS_NEEDS_RESET))
+	if (is_new && v->is_live && !has_status(v, VIRTIO_STATUS_NEEDS_RESET))
 		start(r);
 }
 
@@ -122,12 +157,20 @@ static void reset_ring(struct virtio_pci *v, unsigned idx)
 {
 	struct vpci_ring *r = &v->ring[idx];
 
-	if (!feat_has(v->dev->driver_features, VIRTIO_F_RING_RESET))
-		return;
 	vpci_ring_stop(r);
 	pci_lock(&v->pci);
 	vpci_ring_regs_reset(r);
 	pci_unlock(&v->pci);
+}
+
+static void update_calls(struct virtio_pci *v, bool is_switched)
+{
+	for (unsigned i = 0; i < v->dev->ring_count; i++) {
+		vpci_ring_update_call(&v->ring[i]);
+		/* One that was made the other way may have been lost. */
+		if (is_switched)
+			vpci_ring_call(&v->ring[i]);
+	}
 }
 
 static void make_change(struct virtio_pci *v, const struct vpci_change *c)
@@ -136,17 +179,25 @@ static void make_change(struct virtio_pci *v, const struct vpci_change *c)
 	case VPCI_NOTHING:
 		break;
 	case VPCI_SET_STATUS:
-		set_status(v, c->value);
+	case VPCI_LEGACY_STATUS:
+		set_status(v, c->value, c->verb == VPCI_LEGACY_STATUS);
 		break;
 	case VPCI_ENABLE_RING:
 		enable_ring(v, c->idx);
 		break;
 	case VPCI_RESET_RING:
-		reset_ring(v, c->idx);
+		if (feat_has(v->dev->driver_features, VIRTIO_F_RING_RESET))
+			reset_ring(v, c->idx);
 		break;
 	case VPCI_UPDATE_CALLS:
-		for (unsigned i = 0; i < v->dev->ring_count; i++)
-			vpci_ring_update_call(&v->ring[i]);
+	case VPCI_SWITCH_CALLS:
+		update_calls(v, c->verb == VPCI_SWITCH_CALLS);
+		break;
+	case VPCI_LEGACY_START:
+		go(v);
+		break;
+	case VPCI_LEGACY_REMOVE:
+		reset_ring(v, c->idx);
 		break;
 	}
 }
