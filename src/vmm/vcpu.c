@@ -139,8 +139,18 @@ static void park(struct vcpu *c)
 	pthread_mutex_lock(&vm->lock);
 	while (vm->is_paused && !vm->is_stopping)
 		pthread_cond_wait(&vm->done, &vm->lock);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* Lets the vCPU into the guest again after it was asked to leave, also when the
+ * pause was over before it looked. */
+static void let_in(struct vcpu *c)
+{
+	struct vm *vm = c->vm;
+
 	/* vcpu:A  under the lock: the next pause sets it again behind us */
-	if (!vm->is_stopping)
+	pthread_mutex_lock(&vm->lock);
+	if (!vm->is_paused && !vm->is_stopping && !shm_load(&vm->end))
 		shm_store(&c->run->immediate_exit, 0);
 	pthread_mutex_unlock(&vm->lock);
 }
@@ -158,6 +168,7 @@ static void *vcpu_main(void *arg)
 
 		if (unlikely(shm_load(&c->vm->is_paused))) {
 			park(c);
+			let_in(c);
 			continue;
 		}
 		rc = kvm_request(c->fd, KVM_RUN, NULL);
@@ -165,6 +176,7 @@ static void *vcpu_main(void *arg)
 		 */
 		if (rc == -EINTR || rc == -EAGAIN) {
 			stat_inc(&c->exits[VCPU_EXIT_SIGNAL]);
+			let_in(c);
 			continue;
 		}
 		if (rc < 0) {
