@@ -33,6 +33,8 @@
 #define PORT_RTC    0x70
 #define PORT_COM1   0x3f8
 #define PORT_PM	    0x600  /* ACPI: event block 4, control 2, timer at +8 */
+#define PORT_GPE    0x60c  /* ACPI: general-purpose events, 2 */
+#define PORT_PLUG   0x620  /* slots of the PCI bus that come and go, 12 */
 #define PORT_PCI    0xcf8  /* address; +1 is the reset register, +4 data */
 #define PCI_IO_BASE 0x1000 /* I/O BARs */
 #define PCI_IO_SIZE 0xe000
@@ -43,5 +45,8 @@
 #define IRQ_SCI	      9
 #define IRQ_PCI_FIRST 16 /* INTA to INTD of slot n: 16 + (n + pin) % 8 */
 #define IRQ_PCI_COUNT 8
+
+/* General-purpose events of ACPI */
+#define GPE_PLUG 1
 
 #endif

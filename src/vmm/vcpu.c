@@ -128,6 +128,17 @@ static void do_exit(struct vcpu *c)
 	stat_inc(&c->exits[VCPU_EXIT_OTHER]);
 }
 
+/* vcpu:B  A handler is found under the lock of a bus or of the slots. If that
+ * is before the device was taken away there, under the same lock, the odd
+ * number is seen by vcpus_leave(), which comes after; else nothing is found.
+ * The release is for what the handler did. */
+static void visit(struct vcpu *c)
+{
+	shm_store(&c->visits, c->visits + 1);
+	do_exit(c);
+	shm_store_release(&c->visits, c->visits + 1);
+}
+
 /* Waits while the machine is paused. */
 static void park(struct vcpu *c)
 {
@@ -183,7 +194,7 @@ static void *vcpu_main(void *arg)
 			fail(c, strerror(-rc), 0);
 			break;
 		}
-		do_exit(c);
+		visit(c);
 		/* After the end the machine must not go on: a reset that did
 		 * not happen would let the guest run into its own remains. */
 		if (shm_load(&c->vm->end))
@@ -303,6 +314,39 @@ void vcpus_pause(struct vm *vm, bool on)
 	pthread_mutex_unlock(&vm->lock);
 	if (on)
 		kick_all(vm);
+}
+
+#define LOOK_AGAIN_MS 1
+
+static void look(struct loop_timer *t)
+{
+	struct vcpus_wait *w = container_of(t, struct vcpus_wait, timer);
+
+	for (unsigned i = 0; i < w->vm->cpu_count; i++) {
+		/* vcpu:B */
+		uint32_t now = shm_load_acquire(&w->vm->cpu[i].visits);
+
+		if (w->seen[i] & 1 && w->seen[i] == now) {
+			loop_timer_arm(w->vm->loop, t, LOOK_AGAIN_MS, look);
+			return;
+		}
+	}
+	w->fn(w);
+}
+
+void vcpus_leave(struct vm *vm, struct vcpus_wait *w,
+		 void (*fn)(struct vcpus_wait *w))
+{
+	w->vm = vm;
+	w->fn = fn;
+	for (unsigned i = 0; i < vm->cpu_count; i++)
+		w->seen[i] = shm_load_acquire(&vm->cpu[i].visits); /* vcpu:B */
+	loop_timer_arm(vm->loop, &w->timer, 0, look);
+}
+
+void vcpus_leave_cancel(struct vcpus_wait *w)
+{
+	loop_timer_disarm(&w->timer);
 }
 
 void vcpus_stop(struct vm *vm)

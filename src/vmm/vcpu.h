@@ -28,6 +28,8 @@ struct vcpu {
 	bool is_running;	    /* [ctl] the thread exists */
 	int tid;		    /* [vcpu -> any, atomic] 0: not yet known */
 	uint64_t exits[VCPU_EXITS]; /* [vcpu -> any] */
+	uint32_t visits; /* [vcpu -> any, atomic] odd: it may be in a handler of
+			  * a device */
 };
 
 /* Makes all vCPUs of @vm; the first is to be given an entry with
@@ -43,6 +45,22 @@ void vcpus_stop(struct vm *vm);
 /* Asks the vCPUs to leave the guest until vcpus_pause(vm, false). Devices go on
  * with what the guest has given them. */
 void vcpus_pause(struct vm *vm, bool on);
+
+/* A wait for vCPUs. Embedded in who waits. */
+struct vcpus_wait {
+	struct vm *vm;
+	struct loop_timer timer;
+	uint32_t seen[VM_CPUS_MAX]; /* visits that have to end */
+	void (*fn)(struct vcpus_wait *w);
+};
+
+/* Calls @fn on the control thread, from its loop, when each vCPU that is in a
+ * handler of a device now has left it. No vCPU is held up, and those that wait
+ * in vm_call() may go on. Whoever cannot be found any more, neither on a bus
+ * nor in a slot, is used by no vCPU then. */
+void vcpus_leave(struct vm *vm, struct vcpus_wait *w,
+		 void (*fn)(struct vcpus_wait *w));
+void vcpus_leave_cancel(struct vcpus_wait *w); /* also after the call of fn */
 
 /* Shows KVM's own counters of @c, those that tell why it left the guest: also
  * exits that KVM dealt with itself. Nothing on kernels before 5.14. */

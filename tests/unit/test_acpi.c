@@ -53,6 +53,26 @@ static void test_aml(void **state)
 			 "\x22\x10\x00\x79\x00");
 	aml_memory32(&a, 0xe0000000, 0x10000000);
 	assert_bytes(&a, "\x86\x09\x00\x01\x00\x00\x00\xe0\x00\x00\x00\x10");
+	aml_region(&a, "PLUG", 0x620, 12);
+	assert_bytes(&a, "\x5b\x80PLUG\x01\x0b\x20\x06\x0a\x0c");
+	aml_open_fields(&a, "PLUG");
+	aml_field32(&a, "ASK");
+	aml_close(&a);
+	assert_bytes(&a, "\x5b\x81\x0bPLUG\x43"
+			 "ASK_\x20");
+	aml_open_method(&a, "TELL", 2);
+	aml_open_if_bits(&a, 0, 2);
+	aml_notify(&a, "S01", 1);
+	aml_close(&a);
+	aml_store(&a, 4, "EJCT");
+	aml_use(&a, "A.B");
+	aml_use(&a, "\\_SB.PCI0.EVNT");
+	aml_close(&a);
+	assert_bytes(&a, "\x14\x32TELL\x02\xa0\x0c\x7b\x68\x0a\x02\x00\x86"
+			 "S01_\x69\x70\x0a\x04"
+			 "EJCT\x2e"
+			 "A___B___"
+			 "\\\x2f\x03_SB_PCI0EVNT");
 	aml_window(&a, AML_IO, 0x1000, 0xe000);
 	assert_bytes(&a, "\x88\x0d\x00\x01\x0c\x03\x00\x00\x00\x10\xff\xef"
 			 "\x00\x00\x00\xe0");
@@ -191,6 +211,9 @@ static void test_fadt(void **state)
 	assert_memory_equal(p + 148, "\1\x20\0\3\x00\x06\0\0\0\0\0\0", 12);
 	assert_memory_equal(p + 172, "\1\x10\0\2\x04\x06\0\0\0\0\0\0", 12);
 	assert_memory_equal(p + 208, "\1\x20\0\3\x08\x06\0\0\0\0\0\0", 12);
+	assert_int_equal(get(p + 80, 4), 0x60c);
+	assert_int_equal(p[92], 2);
+	assert_memory_equal(p + 220, "\1\x10\0\2\x0c\x06\0\0\0\0\0\0", 12);
 	gmem_put(ram);
 }
 

@@ -545,6 +545,43 @@ static void test_button(void **state)
 	rig_free(r);
 }
 
+/* Eight events; the SCI is up as long as an enabled one is there. */
+static void test_events(void **state)
+{
+	struct chip_rig *r = rig_new();
+	struct pm *p = new_pm(r);
+
+	(void)state;
+	assert_int_equal(PORT_GPE, PORT_PM + 12);
+	assert_int_equal(rig_in(r, PORT_GPE, 2), 0);
+	pm_raise_event(p, 1);
+	pm_raise_event(p, 7);
+	assert_int_equal(rig_in(r, PORT_GPE, 2), 0x82);
+	assert_false(rig_line(r, IRQ_SCI));
+	assert_false(pm_event_is_known(p, 1));
+	outb(r, PORT_GPE + 1, 2);
+	assert_true(rig_line(r, IRQ_SCI));
+	assert_true(pm_event_is_known(p, 1) && !pm_event_is_known(p, 7));
+	outb(r, PORT_GPE, 1); /* another bit */
+	assert_true(rig_line(r, IRQ_SCI));
+	outb(r, PORT_GPE, 2);
+	assert_false(rig_line(r, IRQ_SCI));
+	/* Together with a fixed event */
+	rig_out(r, ENABLE, 2, 0x100);
+	pm_press_button(p);
+	pm_raise_event(p, 1);
+	outb(r, PORT_GPE + 1, 0);
+	assert_true(rig_line(r, IRQ_SCI));
+	rig_out(r, STATUS, 2, 0x100);
+	assert_false(rig_line(r, IRQ_SCI));
+	assert_true(pm_event_is_known(p, 1));
+	/* Both registers at once: the status is that of before. */
+	rig_out(r, PORT_GPE, 2, 0x8080);
+	assert_int_equal(rig_in(r, PORT_GPE, 2), 0x8002);
+	pm_destroy(p);
+	rig_free(r);
+}
+
 static void test_control(void **state)
 {
 	struct chip_rig *r = rig_new();
@@ -634,6 +671,7 @@ int main(void)
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_no_keyboard),
 		cmocka_unit_test(test_button),
+		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_control),
 		cmocka_unit_test(test_pm_timer),
 		cmocka_unit_test(test_refusals),

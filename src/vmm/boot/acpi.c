@@ -144,9 +144,11 @@ static uint64_t add_fadt(struct tables *t, uint64_t dsdt, uint64_t facs)
 	put(p + 56, PORT_PM, 4);     /* PM1a_EVT_BLK */
 	put(p + 64, PORT_PM + 4, 4); /* PM1a_CNT_BLK */
 	put(p + 76, PORT_PM + 8, 4); /* PM_TMR_BLK */
+	put(p + 80, PORT_GPE, 4);    /* GPE0_BLK */
 	p[88] = 4;
 	p[89] = 2;
 	p[91] = 4;
+	p[92] = 2;
 	put(p + 96, 0xffff, 2); /* no C2 */
 	put(p + 98, 0xffff, 2); /* no C3 */
 	put(p + 109, BOOT_LEGACY | BOOT_NO_VGA, 2);
@@ -161,6 +163,7 @@ static uint64_t add_fadt(struct tables *t, uint64_t dsdt, uint64_t facs)
 	put_port(p + 148, PORT_PM, 32);
 	put_port(p + 172, PORT_PM + 4, 16);
 	put_port(p + 208, PORT_PM + 8, 32);
+	put_port(p + 220, PORT_GPE, 16);
 	return close_table(t);
 }
 

@@ -19,8 +19,19 @@ enum {
 	OP_SCOPE = 0x10,
 	OP_BUFFER = 0x11,
 	OP_PACKAGE = 0x12,
+	OP_METHOD = 0x14,
+	OP_DUAL_NAME = 0x2e,
+	OP_MULTI_NAME = 0x2f,
 	OP_EXT = 0x5b,
-	OP_EXT_DEVICE = 0x82,
+	OP_ARG0 = 0x68,
+	OP_STORE = 0x70,
+	OP_AND = 0x7b,
+	OP_NOTIFY = 0x86,
+	OP_IF = 0xa0,
+	/* behind OP_EXT */
+	OP_REGION = 0x80,
+	OP_FIELD = 0x81,
+	OP_DEVICE = 0x82,
 };
 
 void aml_init(struct aml *a, void *data, size_t room)
@@ -102,16 +113,28 @@ void aml_eisa_id(struct aml *a, const char *id)
 
 static void add_name(struct aml *a, const char *name)
 {
-	size_t size;
+	unsigned parts = 1;
 
 	if (*name == '\\') {
 		add_byte(a, '\\');
 		name++;
 	}
-	size = strlen(name);
-	assert(size && size <= 4);
-	add(a, name, size);
-	add(a, "___", 4 - size);
+	for (const char *c = name; *c; c++)
+		parts += *c == '.';
+	if (parts == 2) {
+		add_byte(a, OP_DUAL_NAME);
+	} else if (parts > 2) {
+		add_byte(a, OP_MULTI_NAME);
+		add_byte(a, parts);
+	}
+	while (parts--) {
+		size_t size = strcspn(name, ".");
+
+		assert(size && size <= 4);
+		add(a, name, size);
+		add(a, "___", 4 - size);
+		name += size + 1;
+	}
 }
 
 void aml_name(struct aml *a, const char *name)
@@ -175,7 +198,7 @@ void aml_open_scope(struct aml *a, const char *name)
 void aml_open_device(struct aml *a, const char *name)
 {
 	add_byte(a, OP_EXT);
-	add_byte(a, OP_EXT_DEVICE);
+	add_byte(a, OP_DEVICE);
 	open_body(a);
 	add_name(a, name);
 }
@@ -185,6 +208,75 @@ void aml_open_package(struct aml *a, uint8_t count)
 	add_byte(a, OP_PACKAGE);
 	open_body(a);
 	add_byte(a, count);
+}
+
+/* 20.2.5.2: accessed as double words; bits beside a field do not exist */
+void aml_region(struct aml *a, const char *name, uint16_t port, uint8_t size)
+{
+	enum { SYSTEM_IO = 1 };
+
+	add_byte(a, OP_EXT);
+	add_byte(a, OP_REGION);
+	add_name(a, name);
+	add_byte(a, SYSTEM_IO);
+	aml_int(a, port);
+	aml_int(a, size);
+}
+
+void aml_open_fields(struct aml *a, const char *region)
+{
+	enum { DWORD_ACCESS = 3, WRITE_AS_ZEROS = 2 << 5 };
+
+	add_byte(a, OP_EXT);
+	add_byte(a, OP_FIELD);
+	open_body(a);
+	add_name(a, region);
+	add_byte(a, DWORD_ACCESS | WRITE_AS_ZEROS);
+}
+
+void aml_field32(struct aml *a, const char *name)
+{
+	add_name(a, name);
+	add_byte(a, 32);
+}
+
+/* Not serialized: the interpreter runs one method at a time, except while it
+ * waits, which ours do not. */
+void aml_open_method(struct aml *a, const char *name, unsigned args)
+{
+	add_byte(a, OP_METHOD);
+	open_body(a);
+	add_name(a, name);
+	add_byte(a, args);
+}
+
+void aml_open_if_bits(struct aml *a, unsigned arg, uint64_t mask)
+{
+	add_byte(a, OP_IF);
+	open_body(a);
+	add_byte(a, OP_AND);
+	add_byte(a, OP_ARG0 + arg);
+	aml_int(a, mask);
+	add_byte(a, OP_ZERO); /* the result goes nowhere else */
+}
+
+void aml_notify(struct aml *a, const char *device, unsigned arg)
+{
+	add_byte(a, OP_NOTIFY);
+	add_name(a, device);
+	add_byte(a, OP_ARG0 + arg);
+}
+
+void aml_store(struct aml *a, uint64_t v, const char *to)
+{
+	add_byte(a, OP_STORE);
+	aml_int(a, v);
+	add_name(a, to);
+}
+
+void aml_use(struct aml *a, const char *name)
+{
+	add_name(a, name);
 }
 
 void aml_open_resources(struct aml *a)

@@ -27,8 +27,9 @@ void aml_init(struct aml *a, void *data, size_t room);
 void aml_int(struct aml *a, uint64_t v);
 void aml_eisa_id(struct aml *a, const char *id); /* "PNP0A08" */
 
-/* Name(@name, ...): the value follows. @name has at most four characters, a
- * backslash in front not counted. */
+/* Name(@name, ...): the value follows. A name has at most four characters, a
+ * backslash in front not counted; that of aml_use() may be a path of several,
+ * with dots. */
 void aml_name(struct aml *a, const char *name);
 void aml_name_int(struct aml *a, const char *name, uint64_t v);
 void aml_name_eisa_id(struct aml *a, const char *name, const char *id);
@@ -36,7 +37,21 @@ void aml_name_eisa_id(struct aml *a, const char *name, const char *id);
 void aml_open_scope(struct aml *a, const char *name);
 void aml_open_device(struct aml *a, const char *name);
 void aml_open_package(struct aml *a, uint8_t count);
-void aml_close(struct aml *a); /* any of the three */
+void aml_close(struct aml *a); /* any of these, and those below */
+
+/* OperationRegion(@name, SystemIO, ...), and Field() of such a region, whose
+ * fields are written and read whole: 32 bits each, from its beginning on */
+void aml_region(struct aml *a, const char *name, uint16_t port, uint8_t size);
+void aml_open_fields(struct aml *a, const char *region);
+void aml_field32(struct aml *a, const char *name);
+
+/* Methods with @args arguments, and statements of theirs */
+void aml_open_method(struct aml *a, const char *name, unsigned args);
+void aml_open_if_bits(struct aml *a, unsigned arg, uint64_t mask); /* Arg & M */
+void aml_notify(struct aml *a, const char *device, unsigned arg);
+void aml_store(struct aml *a, uint64_t v, const char *to);
+/* A method, whose arguments follow, or the value of a field */
+void aml_use(struct aml *a, const char *name);
 
 /* ResourceTemplate(), and what may be in it (ACPI 6.5, clause 6.4) */
 void aml_open_resources(struct aml *a);

@@ -45,6 +45,7 @@ static void add_pci(struct aml *a, uint64_t mmio64)
 	aml_window(a, AML_MEMORY, mmio64, PCI_MMIO64_SIZE);
 	aml_close_resources(a);
 	add_routes(a);
+	dsdt_add_slots(a);
 	aml_close(a);
 }
 
@@ -91,4 +92,5 @@ void dsdt_write(struct aml *a, uint64_t mmio64)
 	add_isa(a, "COM1", "PNP0501", PORT_COM1, 8, IRQ_COM1);
 	add_isa(a, "RTC", "PNP0B00", PORT_RTC, 2, IRQ_RTC);
 	aml_close(a);
+	dsdt_add_plug_event(a);
 }

@@ -8,4 +8,8 @@
 /* @mmio64: where the window of 64-bit BARs begins. */
 void dsdt_write(struct aml *a, uint64_t mmio64);
 
+/* dsdt_plug.c: inside of the host bridge PCI0; and in the root */
+void dsdt_add_slots(struct aml *a);
+void dsdt_add_plug_event(struct aml *a);
+
 #endif

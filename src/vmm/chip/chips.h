@@ -2,7 +2,7 @@
 /*
  * The small chips that a PC kernel expects: real-time clock with CMOS RAM, the
  * keyboard controller as far as it resets the machine, and ACPI's power
- * management registers.
+ * management registers and those of hot plug.
  */
 #ifndef RW_VMM_CHIPS_H
 #define RW_VMM_CHIPS_H
@@ -23,5 +23,27 @@ int pm_create(struct vm *vm, struct pm **out, struct err *err);
 void pm_destroy(struct pm *p);
 /* Presses the power button: the guest gets an SCI. [ctl] */
 void pm_press_button(struct pm *p);
+/* Raises the general-purpose event @n, 0 to 7: the guest gets an SCI as soon as
+ * it enables the event. Any thread. */
+void pm_raise_event(struct pm *p, unsigned n);
+/* Returns whether the guest has ever enabled event @n: it disables one for the
+ * time that it deals with it. Any thread. */
+bool pm_event_is_known(struct pm *p, unsigned n);
+
+/*
+ * The registers by which the guest's ACPI methods (boot/dsdt_plug.c) learn
+ * which slots of the PCI bus have something new, or should be let go, and by
+ * which they let go. @eject is called on the control thread, for any of the 32
+ * slots, with a device in it or not.
+ */
+struct hotplug;
+int hotplug_create(struct vm *vm, struct pm *pm,
+		   void (*eject)(void *arg, unsigned slot), void *arg,
+		   struct hotplug **out, struct err *err);
+void hotplug_destroy(struct hotplug *h);
+/* Tell the guest that @slot is to be looked at: something came, or is gone; and
+ * that it should let go of what is there. [ctl] */
+void hotplug_look(struct hotplug *h, unsigned slot);
+void hotplug_ask(struct hotplug *h, unsigned slot);
 
 #endif

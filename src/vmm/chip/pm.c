@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ACPI's fixed hardware (ACPI 6.4, clause 4.8): the PM1a event and control
- * blocks and the power management timer. ACPI mode is always on. The power
- * button is the only event, beside the timer's.
+ * blocks, the power management timer and eight general-purpose events. ACPI
+ * mode is always on. The power button is the only fixed event, beside the
+ * timer's.
  *
  * Registers are accessed in pieces of any size, so all of them are one array of
  * bytes that is made for a read, and a write is applied byte by byte.
@@ -23,7 +24,9 @@ enum {
 	REG_ENABLE = 2,
 	REG_CONTROL = 4,
 	REG_TIMER = 8,
-	REGS = 12,
+	REG_GPE_STATUS = PORT_GPE - PORT_PM, /* a byte each (4.8.4.1) */
+	REG_GPE_ENABLE,
+	REGS,
 
 	/* Of status and enable (4.8.3.1) */
 	PM1_TIMER = 1 << 0,
@@ -53,8 +56,10 @@ struct pm {
 	uint64_t start_ns;
 	pthread_mutex_t lock;
 	uint16_t status, enable, control; /* [under the lock] */
-	uint64_t halves; /* [under the lock] changes of the high bit seen */
-	bool line;	 /* [under the lock] */
+	uint8_t gpe_status, gpe_enable;	  /* [under the lock] */
+	uint8_t gpe_known; /* [under the lock] enabled once, at least */
+	uint64_t halves;   /* [under the lock] changes of the high bit seen */
+	bool line;	   /* [under the lock] */
 };
 
 /* Returns the timer with all the bits that it would have. */
@@ -98,7 +103,7 @@ static void update_timer(struct pm *p)
 /* The SCI is a level: there as long as an enabled event is. */
 static void update_line(struct pm *p)
 {
-	bool line = p->status & p->enable;
+	bool line = p->status & p->enable || p->gpe_status & p->gpe_enable;
 
 	if (line == p->line)
 		return;
@@ -125,6 +130,8 @@ static uint64_t on_read(struct bus_range *r, uint64_t off, unsigned size)
 	put(regs, REG_ENABLE, 2, p->enable);
 	put(regs, REG_CONTROL, 2, p->control | CTL_SCI);
 	put(regs, REG_TIMER, 4, ticks(p));
+	regs[REG_GPE_STATUS] = p->gpe_status;
+	regs[REG_GPE_ENABLE] = p->gpe_enable;
 	pthread_mutex_unlock(&p->lock);
 	for (unsigned i = 0; i < size; i++)
 		v |= (uint64_t)regs[off + i] << 8 * i;
@@ -138,6 +145,12 @@ static void write_enable(struct pm *p, uint16_t v)
 	p->enable = v & PM1_ENABLES;
 	if (was_on != (bool)(p->enable & PM1_TIMER))
 		set_timer(p, !was_on);
+}
+
+static void write_gpe_enable(struct pm *p, uint8_t v)
+{
+	p->gpe_enable = v;
+	p->gpe_known |= v;
 }
 
 /* Applies one byte. */
@@ -160,6 +173,12 @@ static void write_byte(struct pm *p, unsigned reg, uint8_t byte)
 		/* SLP_EN is write-only. */
 		if (v & CTL_SLEEP && (v & CTL_TYPE) == TYPE_S5)
 			vm_end(p->vm, VM_END_POWEROFF);
+		break;
+	case REG_GPE_STATUS:
+		if (reg == REG_GPE_STATUS)
+			p->gpe_status &= (uint8_t)~byte;
+		else
+			write_gpe_enable(p, byte);
 		break;
 	default: /* the timer is read-only */
 		break;
@@ -198,6 +217,24 @@ void pm_press_button(struct pm *p)
 	p->status |= PM1_BUTTON;
 	update_line(p);
 	pthread_mutex_unlock(&p->lock);
+}
+
+void pm_raise_event(struct pm *p, unsigned n)
+{
+	pthread_mutex_lock(&p->lock);
+	p->gpe_status |= (uint8_t)(1u << n);
+	update_line(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+bool pm_event_is_known(struct pm *p, unsigned n)
+{
+	bool is;
+
+	pthread_mutex_lock(&p->lock);
+	is = p->gpe_known >> n & 1;
+	pthread_mutex_unlock(&p->lock);
+	return is;
 }
 
 int pm_create(struct vm *vm, struct pm **out, struct err *err)

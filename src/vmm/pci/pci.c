@@ -31,6 +31,8 @@ static struct pci_dev *find(struct pci_bus *b, unsigned bdf)
 		return NULL;
 	pthread_mutex_lock(&b->lock);
 	d = b->slot[bdf >> 3];
+	if (d && shm_load(&d->is_hidden))
+		d = NULL;
 	pthread_mutex_unlock(&b->lock);
 	return d;
 }
@@ -221,6 +223,25 @@ void pci_remove(struct pci_dev *d)
 	pci_set_intx(d, false);
 	pthread_mutex_destroy(&d->lock);
 	d->bus = NULL;
+}
+
+void pci_show(struct pci_dev *d)
+{
+	pthread_mutex_lock(&d->bus->lock);
+	shm_store(&d->is_hidden, false);
+	pthread_mutex_unlock(&d->bus->lock);
+}
+
+/* A handler that found @d before may map a BAR until we have the function's
+ * lock, and sees is_hidden after that. */
+void pci_hide(struct pci_dev *d)
+{
+	pthread_mutex_lock(&d->bus->lock);
+	shm_store(&d->is_hidden, true);
+	pthread_mutex_unlock(&d->bus->lock);
+	pci_lock(d);
+	pci_bars_unmap(d);
+	pci_unlock(d);
 }
 
 /* --- The bus */

@@ -6,7 +6,9 @@
  *
  * Threads: registers are accessed on vCPU threads. Each function has a lock,
  * which its handlers of BARs take themselves (pci_lock()). Functions are added
- * and removed by the control thread, removed only while no vCPU runs.
+ * and removed by the control thread. While vCPUs run, one is hidden until all
+ * of it is there, and hidden before it is removed: a vCPU that is in a handler
+ * of it then must have left (vcpus_leave()) before pci_remove().
  */
 #ifndef RW_VMM_PCI_H
 #define RW_VMM_PCI_H
@@ -42,6 +44,9 @@ struct pci_dev {
 	const char *name; /* id, for messages; borrowed */
 	struct pci_bus *bus;
 	unsigned slot;
+	bool is_hot;	/* [const] it comes while the guest runs */
+	bool is_hidden; /* [any, atomic] the guest finds nothing in the slot;
+			 * set by the owner before pci_add(), or pci_hide() */
 	pthread_mutex_t lock;
 	uint8_t config[4096];
 	uint8_t writable[4096]; /* bits that the guest may write */
@@ -69,15 +74,21 @@ struct pci_dev {
 int pci_bus_create(struct vm *vm, struct pci_bus **out, struct err *err);
 void pci_bus_destroy(struct pci_bus *b); /* its devices are gone */
 
-/* Puts a function with @id, zeroed but for name, bar[] (kind, size, handlers)
- * and the callbacks, into @slot (-1: the first free one). Its BARs get
- * addresses, as firmware would give them, and decoding is off. Returns 0, or
- * -EEXIST with @err, which names who has the slot, or -ENOSPC, or -EINVAL for a
- * slot that a bus does not have. pci_remove() may be called for a function that
- * was not added. */
+/* Puts a function with @id, zeroed but for name, bar[] (kind, size, handlers),
+ * is_hot, is_hidden and the callbacks, into @slot (-1: the first free one). Its
+ * BARs get addresses, as firmware would give them (is_hot: none, the guest
+ * gives them), and decoding is off. Returns 0, or -EEXIST with @err, which
+ * names who has the slot, or -ENOSPC, or -EINVAL for a slot that a bus does not
+ * have. pci_remove() may be called for a function that was not added. */
 int pci_add(struct pci_bus *b, struct pci_dev *d, const struct pci_id *id,
 	    int slot, struct err *err);
 void pci_remove(struct pci_dev *d);
+
+/* Lets the guest find @d, which is complete. */
+void pci_show(struct pci_dev *d);
+/* Takes @d off the guest's bus, as if its slot was empty, and its BARs with it.
+ * It keeps the slot until pci_remove(). Handlers that run go on. */
+void pci_hide(struct pci_dev *d);
 
 /* Adds a capability of @size bytes (its header included), with @id. Returns its
  * offset, where the rest is zero and read-only. Before the vCPUs run. */

@@ -15,6 +15,7 @@
 
 #include "log.h"
 #include "pci_impl.h"
+#include "shm.h"
 
 #define BAR_REG(i) (PCI_BASE_ADDRESS_0 + 4 * (i))
 /* A page of its own: a monitor in the guest may pass a BAR on. */
@@ -53,10 +54,11 @@ static uint64_t assign(struct pci_bus *b, const struct pci_bar *bar)
 int pci_bar_init(struct pci_dev *d, unsigned i, struct err *err)
 {
 	struct pci_bar *bar = &d->bar[i];
-	uint64_t mask = ~(bar->size - 1), at = assign(d->bus, bar);
+	uint64_t mask = ~(bar->size - 1);
+	uint64_t at = d->is_hot ? 0 : assign(d->bus, bar);
 
 	assert(is_power_of_two(bar->size));
-	if (!at)
+	if (!at && !d->is_hot)
 		return err_set(err, -ENOSPC,
 			       "no addresses are left for BAR %u of 0x%" PRIx64
 			       " bytes",
@@ -155,6 +157,8 @@ void pci_bars_update(struct pci_dev *d)
 {
 	uint64_t base[PCI_BARS];
 
+	if (shm_load(&d->is_hidden))
+		return;
 	for (unsigned i = 0; i < PCI_BARS; i++) {
 		base[i] = wanted_base(d, i);
 		if (d->bar[i].is_mapped && base[i] != d->bar[i].range.base)

@@ -205,8 +205,8 @@ static int identify(const struct virtio_pci *v, struct pci_id *id,
 				    "has no legacy interface");
 }
 
-static int plug(struct virtio_pci *v, struct pci_bus *bus, int slot,
-		struct err *err)
+static int plug(struct virtio_pci *v, struct pci_bus *bus,
+		const struct virtio_pci_conf *c, struct err *err)
 {
 	struct virtio_dev *d = v->dev;
 	struct pci_id id;
@@ -215,6 +215,8 @@ static int plug(struct virtio_pci *v, struct pci_bus *bus, int slot,
 	if (rc)
 		return rc;
 	v->pci.name = d->name;
+	v->pci.is_hot = c->is_hot;
+	v->pci.is_hidden = true;
 	v->pci.config_reading = config_reading;
 	v->pci.config_after = config_after;
 	v->pci.bar_changed = bar_changed;
@@ -226,7 +228,7 @@ static int plug(struct virtio_pci *v, struct pci_bus *bus, int slot,
 					  .size = VPCI_BAR_SIZE,
 					  .range = { .read = read_bar,
 						     .write = write_bar } };
-	return pci_add(bus, &v->pci, &id, slot, err);
+	return pci_add(bus, &v->pci, &id, c->slot, err);
 }
 
 static int init_rings(struct virtio_pci *v)
@@ -272,12 +274,15 @@ static int init(struct virtio_pci *v, struct pci_bus *bus,
 		return err_set(err, -EINVAL,
 			       "%u MSI-X vectors are too many: 0 to %u",
 			       vectors, VECTORS_MAX);
-	rc = plug(v, bus, c->slot, err);
+	rc = plug(v, bus, c, err);
 	if (rc)
 		return rc;
 	if (v->kind != VIRTIO_PCI_LEGACY)
 		add_caps(v);
-	return vectors ? msix_create(&v->pci, vectors, VPCI_BAR_MSIX, err) : 0;
+	rc = vectors ? msix_create(&v->pci, vectors, VPCI_BAR_MSIX, err) : 0;
+	if (!rc)
+		pci_show(&v->pci);
+	return rc;
 }
 
 int virtio_pci_create(struct pci_bus *bus, struct virtio_dev *d,
@@ -308,6 +313,16 @@ int virtio_pci_create(struct pci_bus *bus, struct virtio_dev *d,
 	}
 	*out = v;
 	return 0;
+}
+
+void virtio_pci_hide(struct virtio_pci *v)
+{
+	pci_hide(&v->pci);
+}
+
+unsigned virtio_pci_slot(const struct virtio_pci *v)
+{
+	return v->pci.slot;
 }
 
 void virtio_pci_destroy(struct virtio_pci *v)

@@ -18,6 +18,7 @@ struct virtio_pci_conf {
 	int slot;    /* -1: the first free one */
 	int vectors; /* MSI-X vectors; 0: INTx only; -1: one a ring, and
 		      * one for the configuration */
+	bool is_hot; /* the guest runs; it is to be told */
 };
 
 struct virtio_pci;
@@ -30,7 +31,14 @@ struct virtio_pci;
 int virtio_pci_create(struct pci_bus *bus, struct virtio_dev *d,
 		      const struct virtio_pci_conf *c, struct virtio_pci **out,
 		      struct err *err);
+/* No vCPU is in a handler of it: either none runs, or all left since
+ * virtio_pci_hide(). */
 void virtio_pci_destroy(struct virtio_pci *v);
+
+/* Takes it off the guest's bus, as pci_hide(). Its rings go on. */
+void virtio_pci_hide(struct virtio_pci *v);
+/* Returns the slot that it is in. */
+unsigned virtio_pci_slot(const struct virtio_pci *v);
 
 void virtio_pci_show(struct virtio_pci *v, struct show *s);
 
