@@ -364,6 +364,29 @@ static void test_refused(void **state)
 	bed_close(&b);
 }
 
+/* Features are agreed when the back-end took them; refused ones are not. */
+static void test_features(void **state)
+{
+	const uint64_t first = OFFER & ~(1ull << VIRTIO_NET_F_MQ);
+	struct bed b;
+
+	(void)state;
+	bed_open(&b, ACKS | MQ);
+	negotiate(&b, ACKS | MQ);
+	assert_int_equal(
+		vu_client_set_features(b.client, first, out(&b, 0), NULL), 0);
+	assert_int_equal(
+		vu_client_set_features(b.client, PROTO, out(&b, 1), NULL), 0);
+	assert_true(vu_client_features(b.client) == OFFER);
+	assert_true(serve(&b, VU_SET_FEATURES, 0).payload.u64 == first);
+	assert_int_equal(b.out[0].rc, 0);
+	assert_true(vu_client_features(b.client) == first);
+	assert_true(serve(&b, VU_SET_FEATURES, 1).payload.u64 == PROTO);
+	assert_int_equal(b.out[1].rc, -EREMOTEIO);
+	assert_true(vu_client_features(b.client) == first);
+	bed_close(&b);
+}
+
 /* Memory as one table, and region by region. */
 static void test_memory(void **state)
 {
@@ -702,6 +725,7 @@ int main(void)
 		cmocka_unit_test(test_set_up),
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_features),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_full_socket),

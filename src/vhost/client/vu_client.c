@@ -91,6 +91,15 @@ static void start_limit(struct vu_client *c)
 	loop_timer_arm(c->loop, &c->limit, c->config.timeout_ms, on_limit);
 }
 
+/* Returns the features that @job is about, and LOG_ALL if writes are noted. */
+static uint64_t call_features(const struct vu_client *c, const struct job *job)
+{
+	uint64_t features = job->row == &vu_jobs[JOB_FEATURES] ? job->features
+							       : c->features;
+
+	return c->is_logged ? features | feat_bit(VHOST_F_LOG_ALL) : features;
+}
+
 static uint64_t call_number(const struct vu_client *c, const struct job *job,
 			    enum vu_verb verb)
 {
@@ -102,8 +111,7 @@ static uint64_t call_number(const struct vu_client *c, const struct job *job,
 	case VU_VERB_SET_ENABLE:
 		return job->ring.enabled;
 	default:
-		return c->is_logged ? c->features | feat_bit(VHOST_F_LOG_ALL)
-				    : c->features;
+		return call_features(c, job);
 	}
 }
 
@@ -200,6 +208,8 @@ static bool take_answer(struct vu_client *c)
 	}
 	if (next_verb(c, job))
 		return true;
+	if (job->row == &vu_jobs[JOB_FEATURES])
+		c->features = job->features;
 	finish(c, 0, NULL);
 	if (c->state == NEGOTIATING) {
 		c->state = READY;

@@ -89,6 +89,7 @@ static struct job *make_job(struct vu_client *c, enum job_kind kind,
 int vu_client_set_features(struct vu_client *c, uint64_t features,
 			   struct vu_client_done done, struct err *err)
 {
+	struct job *job;
 	int rc;
 
 	if (features & ~c->offered)
@@ -99,8 +100,9 @@ int vu_client_set_features(struct vu_client *c, uint64_t features,
 		if (c->queue_state[i] != IDLE)
 			return err_set(err, -EBUSY, "queue %u %s", i,
 				       queue_state_names[c->queue_state[i]]);
-	if (make_job(c, JOB_FEATURES, 0, 0, done, &rc, err))
-		c->features = features;
+	job = make_job(c, JOB_FEATURES, 0, 0, done, &rc, err);
+	if (job)
+		job->features = features;
 	return rc;
 }
 

@@ -43,6 +43,7 @@ struct job {
 	unsigned at;		    /* verbs done */
 	struct vu_client_ring ring; /* the members that its verbs need */
 	struct vu_client_log log;   /* of JOB_LOG; size 0: none */
+	uint64_t features;	    /* of JOB_FEATURES: agreed if it is done */
 	struct vu_client_done done;
 	unsigned region_count;
 	struct gmem_desc region[];
