@@ -11,8 +11,6 @@
 #include "ether_text.h"
 #include "virtio.h"
 
-#define DUPLEX_FULL 1
-
 static struct card *to_card(const struct port *p)
 {
 	return container_of(p, struct card, port);
@@ -20,7 +18,7 @@ static struct card *to_card(const struct port *p)
 
 struct virtio_dev *card_device(struct port *p)
 {
-	return &to_card(p)->dev;
+	return &to_card(p)->face.dev;
 }
 
 static void card_destroy(struct port *p)
@@ -37,7 +35,7 @@ static void card_show(const struct port *p, struct show *s)
 {
 	const struct card *c = to_card(p);
 
-	show_mac(s, "mac", c->config.mac);
+	show_mac(s, "mac", c->face.config.mac);
 	show_num(s, "queue_pairs", c->pairs.count);
 	if (c->control.vq)
 		vnet_ctrl_show(&c->control, s);
@@ -130,16 +128,6 @@ int card_check(const struct card_conf *conf, struct err *err)
 	return 0;
 }
 
-void card_fill_config(struct card_config *cfg, const struct card_conf *conf,
-		      unsigned pairs)
-{
-	cfg->status = cpu_to_le16(CARD_LINK_UP);
-	cfg->max_pairs = cpu_to_le16((uint16_t)pairs);
-	cfg->mtu = cpu_to_le16((uint16_t)conf->host_mtu);
-	cfg->speed = cpu_to_le32(conf->speed ? conf->speed : UINT32_MAX);
-	cfg->duplex = conf->speed ? DUPLEX_FULL : UINT8_MAX;
-}
-
 static int start(struct card *c, const struct card_conf *conf, unsigned pairs)
 {
 	int rc;
@@ -147,21 +135,11 @@ static int start(struct card *c, const struct card_conf *conf, unsigned pairs)
 	vnet_pairs_init(&c->pairs, &c->port, c->pair, pairs);
 	vnet_pairs_set_mtu(&c->pairs, conf->host_mtu);
 	vnet_ctrl_init(&c->control, c->loop, pairs, card_control_changed);
-	c->dev = (struct virtio_dev){
-		.ops = &card_dev_ops,
-		.name = c->port.name,
-		.type = 1,
-		.ring_count = 2 * pairs + 1,
-		.ring_size =
-			(uint16_t)MAX(conf->rx_queue_size, conf->tx_queue_size),
-		.features = card_features(conf, pairs),
-		.config_size = sizeof(c->config),
-		.loop = c->loop,
-	};
-	c->rx_size = (uint16_t)conf->rx_queue_size;
-	c->tx_size = (uint16_t)conf->tx_queue_size;
-	card_fill_config(&c->config, conf, pairs);
-	rc = rings_init(&c->rings, c->loop, &c->dev, c->dev.ring_count);
+	c->face.pairs = pairs;
+	card_face_init(&c->face, c->port.name, &card_dev_ops, c->loop, conf);
+	c->face.dev.features = card_features(conf, pairs);
+	rc = rings_init(&c->rings, c->loop, &c->face.dev,
+			c->face.dev.ring_count);
 	c->rings.broken = card_ring_broken;
 	return rc;
 }
@@ -181,7 +159,7 @@ static int card_create(const struct port_env *env,
 	if (!c)
 		return err_set(err, -ENOMEM, "out of memory");
 	c->loop = env->loop;
-	rc = ether_from_text("mac", conf->mac, c->config.mac, err);
+	rc = ether_from_text("mac", conf->mac, c->face.config.mac, err);
 	if (rc)
 		goto err_free;
 	c->pair = aligned_alloc(CACHE_LINE, pairs * sizeof(*c->pair));

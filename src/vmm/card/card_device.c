@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The card as a virtio device: its configuration space, and its rings, which
- * are given to the queue pairs of vnet/ and taken back. Control thread, but for
- * card_config_read(), which vCPUs call and which reads what does not change.
+ * The card as a virtio device: its rings are given to the queue pairs of vnet/
+ * and taken back. Control thread.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,30 +12,7 @@
 
 static struct card *to_card(struct virtio_dev *d)
 {
-	return container_of(d, struct card, dev);
-}
-
-unsigned card_control_index(const struct card *c)
-{
-	/* Clause 5.1.2: without MQ the driver knows of one pair only. */
-	return feat_has(c->dev.driver_features, VIRTIO_NET_F_MQ)
-		       ? 2 * c->pairs.count
-		       : 2;
-}
-
-static void config_read(struct virtio_dev *d, unsigned off, unsigned size,
-			void *data)
-{
-	memcpy(data, (const char *)&to_card(d)->config + off, size);
-}
-
-/* The index of the control queue depends on the driver's features, which it has
- * not set when it asks. That queue is small, so any of the two sizes fits. */
-static uint16_t ring_size(const struct virtio_dev *d, unsigned idx)
-{
-	const struct card *c = container_of(d, const struct card, dev);
-
-	return idx & 1 ? c->tx_size : c->rx_size;
+	return container_of(d, struct card, face.dev);
 }
 
 static bool set_features(struct virtio_dev *d, uint64_t features)
@@ -67,11 +43,11 @@ void card_control_changed(struct vnet_ctrl *ctrl)
  * that it did not negotiate. */
 static bool is_legal(const struct card *c, unsigned idx)
 {
-	uint64_t features = c->dev.driver_features;
+	uint64_t features = c->face.dev.driver_features;
 
-	if (idx == card_control_index(c))
+	if (idx == card_control_index(&c->face))
 		return feat_has(features, VIRTIO_NET_F_CTRL_VQ);
-	return idx < card_control_index(c);
+	return idx < card_control_index(&c->face);
 }
 
 static int give(struct card *c, unsigned idx, const struct virtio_ring *r)
@@ -82,7 +58,7 @@ static int give(struct card *c, unsigned idx, const struct virtio_ring *r)
 					   .enabled = true };
 	int rc;
 
-	if (idx == card_control_index(c)) {
+	if (idx == card_control_index(&c->face)) {
 		vnet_ctrl_start(&c->control, vq, r->kick_fd, false);
 		return 0;
 	}
@@ -98,7 +74,7 @@ static void stop_ring(struct virtio_dev *d, unsigned idx)
 
 	if (!c->rings.ring[idx].is_held)
 		return;
-	if (idx == card_control_index(c))
+	if (idx == card_control_index(&c->face))
 		vnet_ctrl_stop(&c->control);
 	else
 		say_down(c, vnet_pairs_stop(&c->pairs, &idx, 1));
@@ -175,9 +151,9 @@ static void show_pairs(const struct card *c, struct show *s)
 
 static void show(const struct virtio_dev *d, struct show *s)
 {
-	const struct card *c = container_of(d, const struct card, dev);
+	const struct card *c = container_of(d, const struct card, face.dev);
 
-	show_mac(s, "mac", c->config.mac);
+	show_mac(s, "mac", c->face.config.mac);
 	show_num(s, "queue_pairs", c->pairs.count);
 	show_str(s, "moved_by", "workers of this process");
 	show_pairs(c, s);
@@ -193,8 +169,8 @@ static void unplugged(struct virtio_dev *d)
 }
 
 const struct virtio_dev_ops card_dev_ops = {
-	.config_read = config_read,
-	.ring_size = ring_size,
+	.config_read = card_config_read,
+	.ring_size = card_ring_size,
 	.set_features = set_features,
 	.start_ring = start_ring,
 	.stop_ring = stop_ring,

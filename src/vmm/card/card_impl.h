@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Internals of the network card, for card*.c only. */
+/* Internals of the network cards, for this folder only. */
 #ifndef RW_VMM_CARD_IMPL_H
 #define RW_VMM_CARD_IMPL_H
 
@@ -18,31 +18,46 @@ struct card_config {
 	uint8_t duplex;
 } __attribute__((packed));
 
-struct card {
-	struct port port;
+/* What the driver sees of any card. */
+struct card_face {
 	struct virtio_dev dev;
-	struct loop *loop;
 	struct card_config config;
 	uint16_t rx_size, tx_size; /* [const] descriptors of rings */
-	bool is_live;		   /* [ctl] the driver set DRIVER_OK */
+	unsigned pairs;		   /* [const] queue pairs */
+};
+
+struct card {
+	struct port port;
+	struct card_face face;
+	struct loop *loop;
+	bool is_live; /* [ctl] the driver set DRIVER_OK */
 	struct vnet_pairs pairs;
 	struct vnet_pair *pair; /* heap: cache lines */
 	struct vnet_ctrl control;
 	struct rings rings; /* pairs * 2, and the control queue */
 };
 
-/* card.c: the features that @conf offers with @pairs queue pairs, and the
- * configuration space but for the address. */
+/* card.c: returns the features that @conf offers with @pairs queue pairs. */
 uint64_t card_features(const struct card_conf *conf, unsigned pairs);
-void card_fill_config(struct card_config *cfg, const struct card_conf *conf,
-		      unsigned pairs);
+
+/* card_face.c */
 #define CARD_LINK_UP 1 /* bit of card_config.status */
+/* Fills in @f, but for the address and what the caller adds to f->dev: a device
+ * called @name with the operations @ops, f->pairs queue pairs, and the options
+ * @conf. */
+void card_face_init(struct card_face *f, const char *name,
+		    const struct virtio_dev_ops *ops, struct loop *loop,
+		    const struct card_conf *conf);
+/* Returns the index of the control queue with the present features. */
+unsigned card_control_index(const struct card_face *f);
+/* These operations of the device are the same for all cards. */
+void card_config_read(struct virtio_dev *d, unsigned off, unsigned size,
+		      void *data);
+uint16_t card_ring_size(const struct virtio_dev *d, unsigned idx);
 
 /* card_device.c */
 extern const struct virtio_dev_ops card_dev_ops;
 void card_control_changed(struct vnet_ctrl *c);
 void card_ring_broken(struct rings *r, unsigned idx, const char *why);
-/* Returns the index of the control queue with the present features. */
-unsigned card_control_index(const struct card *c);
 
 #endif

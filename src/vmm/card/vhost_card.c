@@ -81,9 +81,9 @@ static void on_err(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	fd_drain(w->fd);
-	if (v->is_live && v->dev.transport)
-		v->dev.transport->needs_reset(
-			&v->dev, "vhost-net stopped at a bad ring");
+	if (v->is_live && v->face.dev.transport)
+		v->face.dev.transport->needs_reset(
+			&v->face.dev, "vhost-net stopped at a bad ring");
 }
 
 static void free_card(struct vhost_card *v)
@@ -103,32 +103,22 @@ static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
 		struct err *err)
 {
 	const struct card_conf *conf = setup->conf;
-	int rc = ether_from_text("mac", conf->mac, v->config.mac, err);
+	int rc = ether_from_text("mac", conf->mac, v->face.config.mac, err);
 
 	if (rc)
 		return rc;
-	v->dev = (struct virtio_dev){
-		.ops = &vhost_dev_ops,
-		.name = setup->id,
-		.type = 1,
-		.ring_count = 2 * v->pairs + 1,
-		.ring_size =
-			(uint16_t)MAX(conf->rx_queue_size, conf->tx_queue_size),
-		.config_size = sizeof(v->config),
-		.loop = v->loop,
-	};
-	v->rx_size = (uint16_t)conf->rx_queue_size;
-	v->tx_size = (uint16_t)conf->tx_queue_size;
-	card_fill_config(&v->config, conf, v->pairs);
-	vnet_ctrl_init(&v->control, v->loop, v->pairs, vhost_control_changed);
-	v->ring = calloc(2 * v->pairs, sizeof(*v->ring));
+	card_face_init(&v->face, setup->id, &vhost_dev_ops, v->loop, conf);
+	vnet_ctrl_init(&v->control, v->loop, v->face.pairs,
+		       vhost_control_changed);
+	v->ring = calloc(2 * v->face.pairs, sizeof(*v->ring));
 	v->err_fd = fd_eventfd();
 	rc = v->ring ? MIN(v->err_fd, 0) : -ENOMEM;
 	if (!rc)
 		rc = loop_watch_add(v->loop, &v->err_watch, v->err_fd, EPOLLIN,
 				    on_err);
 	if (!rc)
-		rc = rings_init(&v->rings, v->loop, &v->dev, v->dev.ring_count);
+		rc = rings_init(&v->rings, v->loop, &v->face.dev,
+				v->face.dev.ring_count);
 	return rc ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
@@ -138,12 +128,13 @@ static void offer(struct vhost_card *v, const struct card_conf *conf)
 	uint64_t must = vhost_backend_features(v);
 	uint64_t has = vu_client_offered(v->client);
 
-	v->dev.features = card_features(conf, v->pairs);
+	v->face.dev.features = card_features(conf, v->face.pairs);
 	if (!v->path && !(v->tap.offloads & OFFLOAD_USO4))
 		must |= feat_bit(VIRTIO_NET_F_HOST_USO) |
 			feat_bit(VIRTIO_NET_F_GUEST_USO4) |
 			feat_bit(VIRTIO_NET_F_GUEST_USO6);
-	v->dev.features = vnet_features_prune(v->dev.features & (~must | has));
+	v->face.dev.features =
+		vnet_features_prune(v->face.dev.features & (~must | has));
 }
 
 int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
@@ -154,7 +145,7 @@ int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 
 	if (v) {
 		v->loop = loop;
-		v->pairs = setup->pairs;
+		v->face.pairs = setup->pairs;
 		v->path = setup->path;
 		v->poll_us = setup->poll_us;
 		v->err_fd = -1;
@@ -195,5 +186,5 @@ void vhost_card_destroy(struct vhost_card *v)
 
 struct virtio_dev *vhost_card_device(struct vhost_card *v)
 {
-	return &v->dev;
+	return &v->face.dev;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The operations of a card on a vhost back-end, see vhost_impl.h. Control
- * thread, but for config_read(). Requests to the back-end are waited for.
+ * thread. Requests to the back-end are waited for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,28 +14,7 @@
 
 static struct vhost_card *to_card(struct virtio_dev *d)
 {
-	return container_of(d, struct vhost_card, dev);
-}
-
-/* Clause 5.1.2: without MQ the driver knows of one pair only. */
-static unsigned control_index(const struct vhost_card *v)
-{
-	return feat_has(v->dev.driver_features, VIRTIO_NET_F_MQ) ? 2 * v->pairs
-								 : 2;
-}
-
-static void config_read(struct virtio_dev *d, unsigned off, unsigned size,
-			void *data)
-{
-	memcpy(data, (const char *)&to_card(d)->config + off, size);
-}
-
-static uint16_t ring_size(const struct virtio_dev *d, unsigned idx)
-{
-	const struct vhost_card *v =
-		container_of(d, const struct vhost_card, dev);
-
-	return idx & 1 ? v->tx_size : v->rx_size;
+	return container_of(d, struct vhost_card, face.dev);
 }
 
 static bool set_features(struct virtio_dev *d, uint64_t features)
@@ -45,7 +24,7 @@ static bool set_features(struct virtio_dev *d, uint64_t features)
 
 	if (vnet_features_prune(features) != features)
 		return false;
-	vnet_ctrl_reset(&v->control.state, features, v->pairs);
+	vnet_ctrl_reset(&v->control.state, features, v->face.pairs);
 	rc = v->path ? 0
 		     : tap_if_set_towards(&v->tap,
 					  vnet_offloads_to_driver(features));
@@ -87,7 +66,7 @@ static int settle(struct vhost_card *v, int rc)
  * steered to another one. */
 static unsigned pairs_on(const struct vhost_card *v)
 {
-	return feat_has(v->dev.driver_features, VIRTIO_NET_F_MQ)
+	return feat_has(v->face.dev.driver_features, VIRTIO_NET_F_MQ)
 		       ? v->control.state.pairs
 		       : 1;
 }
@@ -104,7 +83,7 @@ static void steer(struct vhost_card *v)
 
 	v->pairs_told = pairs_on(v);
 	if (rc)
-		log_err("device %s: tap %s: queues: %s", v->dev.name,
+		log_err("device %s: tap %s: queues: %s", v->face.dev.name,
 			v->tap.name, strerror(-rc));
 }
 
@@ -112,19 +91,19 @@ static void steer(struct vhost_card *v)
 static uint32_t used_index(const struct vhost_card *v,
 			   const struct virtio_ring *r)
 {
-	const le16 *used = gmem_translate(v->dev.ram, r->device, 4);
+	const le16 *used = gmem_translate(v->face.dev.ram, r->device, 4);
 
 	return used ? le16_to_cpu(shm_load(&used[1])) : 0;
 }
 
 static uint64_t address(const struct vhost_card *v, uint64_t gpa, uint64_t size)
 {
-	return (uintptr_t)gmem_translate(v->dev.ram, gpa, size);
+	return (uintptr_t)gmem_translate(v->face.dev.ram, gpa, size);
 }
 
 static int give(struct vhost_card *v, unsigned idx, bool is_resumed)
 {
-	uint64_t features = v->dev.driver_features;
+	uint64_t features = v->face.dev.driver_features;
 	const struct virtio_ring *r = &v->ring[idx].given;
 	const struct vq_position begin = { .avail_wrap = true,
 					   .used_wrap = true };
@@ -177,27 +156,28 @@ static int share_memory(struct vhost_card *v, const struct gmem *ram)
  * another one after each reset of the machine. */
 static int give_memory(struct vhost_card *v)
 {
-	uint64_t features = v->dev.driver_features & vhost_backend_features(v);
+	uint64_t features =
+		v->face.dev.driver_features & vhost_backend_features(v);
 	int rc;
 
 	features |= vu_client_offered(v->client) &
 		    feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
 	rc = vu_client_set_features(v->client, features, done_of(v),
 				    &v->reason);
-	return rc ? rc : share_memory(v, v->dev.ram);
+	return rc ? rc : share_memory(v, v->face.dev.ram);
 }
 
 /* An interrupt that the last back-end owed may be lost. */
 static void wake_driver(const struct vhost_card *v)
 {
-	for (unsigned i = 0; i < 2 * v->pairs; i++)
+	for (unsigned i = 0; i < 2 * v->face.pairs; i++)
 		if (v->ring[i].is_in_use && v->ring[i].given.call_fd >= 0)
 			fd_signal(v->ring[i].given.call_fd);
 }
 
 int vhost_start_all(struct vhost_card *v, bool is_resumed)
 {
-	unsigned count = 2 * v->pairs;
+	unsigned count = 2 * v->face.pairs;
 	int rc = give_memory(v);
 
 	steer(v);
@@ -220,7 +200,7 @@ int vhost_start_all(struct vhost_card *v, bool is_resumed)
 static int start_control(struct vhost_card *v, unsigned idx,
 			 const struct virtio_ring *r)
 {
-	int rc = feat_has(v->dev.driver_features, VIRTIO_NET_F_CTRL_VQ)
+	int rc = feat_has(v->face.dev.driver_features, VIRTIO_NET_F_CTRL_VQ)
 			 ? rings_start(&v->rings, idx, r)
 			 : -EINVAL;
 
@@ -236,7 +216,7 @@ static int judge(const struct vhost_card *v, int rc)
 {
 	if (!vhost_is_up(v))
 		return 0;
-	log_err("device %s: %s", v->dev.name, v->reason.msg);
+	log_err("device %s: %s", v->face.dev.name, v->reason.msg);
 	return rc;
 }
 
@@ -246,9 +226,9 @@ static int start_ring(struct virtio_dev *d, unsigned idx,
 	struct vhost_card *v = to_card(d);
 	int rc;
 
-	if (idx == control_index(v))
+	if (idx == card_control_index(&v->face))
 		return start_control(v, idx, r);
-	if (idx > control_index(v))
+	if (idx > card_control_index(&v->face))
 		return -EINVAL;
 	v->ring[idx].given = *r;
 	v->ring[idx].is_in_use = true;
@@ -280,7 +260,7 @@ static void stop_ring(struct virtio_dev *d, unsigned idx)
 {
 	struct vhost_card *v = to_card(d);
 
-	if (idx != control_index(v)) {
+	if (idx != card_control_index(&v->face)) {
 		take_back(v, idx);
 		return;
 	}
@@ -293,16 +273,16 @@ static void stop_ring(struct virtio_dev *d, unsigned idx)
 static void forget_driver(struct vhost_card *v)
 {
 	v->is_live = v->was_served = false;
-	for (unsigned i = 0; i < 2 * v->pairs; i++)
+	for (unsigned i = 0; i < 2 * v->face.pairs; i++)
 		take_back(v, i);
-	vnet_ctrl_reset(&v->control.state, 0, v->pairs);
+	vnet_ctrl_reset(&v->control.state, 0, v->face.pairs);
 }
 
 static void set_call(struct virtio_dev *d, unsigned idx, int fd)
 {
 	struct vhost_card *v = to_card(d);
 
-	if (idx == control_index(v)) {
+	if (idx == card_control_index(&v->face)) {
 		virtio_dev_set_call(&v->rings.ring[idx].vq, fd);
 		return;
 	}
@@ -335,13 +315,13 @@ void vhost_control_changed(struct vnet_ctrl *c)
 	steer(v);
 	if (!vhost_is_up(v))
 		return;
-	for (unsigned i = 0, asked = 0; i < 2 * v->pairs && !asked; i++)
+	for (unsigned i = 0, asked = 0; i < 2 * v->face.pairs && !asked; i++)
 		if (v->ring[i].is_served)
 			asked = vu_client_queue_enable(v->client, i,
 						       is_pair_on(v, i),
 						       done_of(v), &v->reason);
 	if (settle(v, 0) && vhost_is_up(v))
-		log_err("device %s: %s", v->dev.name, v->reason.msg);
+		log_err("device %s: %s", v->face.dev.name, v->reason.msg);
 }
 
 static void reset(struct virtio_dev *d)
@@ -363,10 +343,10 @@ static void show_tap(const struct vhost_card *v, struct show *s)
 static void show(const struct virtio_dev *d, struct show *s)
 {
 	const struct vhost_card *v =
-		container_of(d, const struct vhost_card, dev);
+		container_of(d, const struct vhost_card, face.dev);
 
-	show_mac(s, "mac", v->config.mac);
-	show_num(s, "queue_pairs", v->pairs);
+	show_mac(s, "mac", v->face.config.mac);
+	show_num(s, "queue_pairs", v->face.pairs);
 	show_str(s, "moved_by",
 		 v->path ? "a vhost-user back-end" : "the kernel's vhost-net");
 	if (v->path)
@@ -404,8 +384,8 @@ static void unplugged(struct virtio_dev *d)
 }
 
 const struct virtio_dev_ops vhost_dev_ops = {
-	.config_read = config_read,
-	.ring_size = ring_size,
+	.config_read = card_config_read,
+	.ring_size = card_ring_size,
 	.set_features = set_features,
 	.start_ring = start_ring,
 	.stop_ring = stop_ring,

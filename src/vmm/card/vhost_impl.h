@@ -28,16 +28,13 @@ struct vhost_ring {
 enum vhost_state { VHOST_AWAY, VHOST_CONNECTING, VHOST_UP, VHOST_ENDING };
 
 struct vhost_card {
-	struct virtio_dev dev;
+	struct card_face face;
 	struct loop *loop;
-	struct card_config config;
-	uint16_t rx_size, tx_size; /* [const] */
-	unsigned pairs;		   /* [const] */
-	const char *path;	   /* [const] NULL: vhost-net */
-	struct tap_if tap;	   /* vhost-net */
-	bool is_passed;		   /* [const] vhost-net: by descriptors */
-	uint32_t poll_us;	   /* [const] vhost-net */
-	int err_fd;		   /* vhost-net tells of bad rings by it */
+	const char *path;  /* [const] NULL: vhost-net */
+	struct tap_if tap; /* vhost-net */
+	bool is_passed;	   /* [const] vhost-net: by descriptors */
+	uint32_t poll_us;  /* [const] vhost-net */
+	int err_fd;	   /* vhost-net tells of bad rings by it */
 	struct loop_watch err_watch;
 	enum vhost_state state;
 	struct vu_client *client; /* NULL: AWAY */

@@ -32,11 +32,11 @@ static void set_link(struct vhost_card *v, bool is_up)
 {
 	le16 status = cpu_to_le16(is_up ? CARD_LINK_UP : 0);
 
-	if (v->config.status == status)
+	if (v->face.config.status == status)
 		return;
-	v->config.status = status;
-	if (v->dev.transport)
-		v->dev.transport->config_changed(&v->dev);
+	v->face.config.status = status;
+	if (v->face.dev.transport)
+		v->face.dev.transport->config_changed(&v->face.dev);
 }
 
 static void run_soon(struct vhost_card *v, uint32_t ms)
@@ -110,13 +110,13 @@ static struct vu_transport *make_transport(struct vhost_card *v,
 						feat_bit(
 							VU_PROTOCOL_F_REPLY_ACK));
 	}
-	if (!vhost_fd &&
-	    (v->is_passed || vhost_net_open(NULL, v->pairs, own, &v->reason)))
+	if (!vhost_fd && (v->is_passed ||
+			  vhost_net_open(NULL, v->face.pairs, own, &v->reason)))
 		return NULL;
 	return vu_kernel_create(
 		&(struct vu_kernel_conf){ .vhost_fd = vhost_fd ? vhost_fd : own,
 					  .tap_fd = v->tap.fd,
-					  .pairs = v->pairs,
+					  .pairs = v->face.pairs,
 					  .poll_us = v->poll_us,
 					  .err_fd = v->err_fd });
 }
@@ -128,7 +128,7 @@ static int begin(struct vhost_card *v, const int *vhost_fd)
 		.features = vhost_backend_features(v) |
 			    feat_bit(VHOST_USER_F_PROTOCOL_FEATURES),
 		.prune = vnet_features_prune,
-		.queue_pairs = v->pairs,
+		.queue_pairs = v->face.pairs,
 		.timeout_ms = ANSWER_MS,
 	};
 
@@ -146,7 +146,7 @@ static int check_features(struct vhost_card *v)
 {
 	uint64_t has = vu_client_offered(v->client);
 	uint64_t lacks =
-		v->dev.driver_features & vhost_backend_features(v) & ~has;
+		v->face.dev.driver_features & vhost_backend_features(v) & ~has;
 
 	if (!feat_has(has, VIRTIO_F_VERSION_1))
 		return err_set(&v->reason, -EPROTO,
@@ -166,11 +166,11 @@ static int resume(struct vhost_card *v)
 	if (!v->is_live)
 		return 0;
 	if (!v->was_served ||
-	    !feat_has(v->dev.driver_features, VIRTIO_F_RING_PACKED))
+	    !feat_has(v->face.dev.driver_features, VIRTIO_F_RING_PACKED))
 		return vhost_start_all(v, v->was_served);
-	v->dev.transport->needs_reset(&v->dev,
-				      "the back-end went away, and packed "
-				      "rings do not say where they are");
+	v->face.dev.transport->needs_reset(&v->face.dev,
+					   "the back-end went away, and packed "
+					   "rings do not say where they are");
 	return 0;
 }
 
@@ -208,7 +208,7 @@ static void say_reason(struct vhost_card *v)
 	if (!strcmp(v->told.msg, v->reason.msg))
 		return;
 	v->told = v->reason;
-	log_limited(&v->log, LOG_LEVEL_WARN, "device %s: %s", v->dev.name,
+	log_limited(&v->log, LOG_LEVEL_WARN, "device %s: %s", v->face.dev.name,
 		    v->reason.msg);
 }
 
@@ -218,7 +218,7 @@ void vhost_link_close(struct vhost_card *v)
 	vu_client_destroy(v->client);
 	v->client = NULL;
 	v->state = VHOST_AWAY;
-	for (unsigned i = 0; v->ring && i < 2 * v->pairs; i++)
+	for (unsigned i = 0; v->ring && i < 2 * v->face.pairs; i++)
 		v->ring[i].is_served = false;
 }
 
@@ -248,7 +248,7 @@ static void on_timer(struct loop_timer *t)
 			vhost_link_drop(v);
 		else
 			log_limited(&v->log, LOG_LEVEL_INFO,
-				    "device %s: connected", v->dev.name);
+				    "device %s: connected", v->face.dev.name);
 		break;
 	case VHOST_ENDING:
 		vhost_link_drop(v);

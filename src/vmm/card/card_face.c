@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the driver sees of any network card: its configuration space, and the
+ * number and sizes of its queues. Control thread, but for card_config_read()
+ * and card_ring_size(), which vCPUs call.
+ */
+#include <string.h>
+
+#include "card_impl.h"
+#include "virtio.h"
+
+#define TYPE_NET    1 /* virtio 1.2, clause 5 */
+#define DUPLEX_FULL 1
+
+static const struct card_face *to_face(const struct virtio_dev *d)
+{
+	return container_of(d, const struct card_face, dev);
+}
+
+void card_face_init(struct card_face *f, const char *name,
+		    const struct virtio_dev_ops *ops, struct loop *loop,
+		    const struct card_conf *conf)
+{
+	struct card_config *cfg = &f->config;
+
+	f->rx_size = (uint16_t)conf->rx_queue_size;
+	f->tx_size = (uint16_t)conf->tx_queue_size;
+	f->dev = (struct virtio_dev){
+		.ops = ops,
+		.name = name,
+		.type = TYPE_NET,
+		.ring_count = 2 * f->pairs + 1,
+		.ring_size = MAX(f->rx_size, f->tx_size),
+		.config_size = sizeof(f->config),
+		.loop = loop,
+	};
+	cfg->status = cpu_to_le16(CARD_LINK_UP);
+	cfg->max_pairs = cpu_to_le16((uint16_t)f->pairs);
+	cfg->mtu = cpu_to_le16((uint16_t)conf->host_mtu);
+	cfg->speed = cpu_to_le32(conf->speed ? conf->speed : UINT32_MAX);
+	cfg->duplex = conf->speed ? DUPLEX_FULL : UINT8_MAX;
+}
+
+unsigned card_control_index(const struct card_face *f)
+{
+	/* Clause 5.1.2: without MQ the driver knows of one pair only. */
+	return feat_has(f->dev.driver_features, VIRTIO_NET_F_MQ) ? 2 * f->pairs
+								 : 2;
+}
+
+void card_config_read(struct virtio_dev *d, unsigned off, unsigned size,
+		      void *data)
+{
+	memcpy(data, (const char *)&to_face(d)->config + off, size);
+}
+
+/* The index of the control queue depends on the driver's features, which it has
+ * not set when it asks. That queue is small, so any of the two sizes fits. */
+uint16_t card_ring_size(const struct virtio_dev *d, unsigned idx)
+{
+	return idx & 1 ? to_face(d)->tx_size : to_face(d)->rx_size;
+}
