@@ -31,6 +31,7 @@ uint64_t vnet_features_prune(uint64_t features)
 		ROW(HOST_UFO, CSUM, CSUM),
 		ROW(HOST_USO, CSUM, CSUM),
 		ROW(HOST_ECN, HOST_TSO4, HOST_TSO6),
+		ROW(CTRL_GUEST_OFFLOADS, CTRL_VQ, CTRL_VQ),
 #undef ROW
 	};
 
@@ -40,6 +41,12 @@ uint64_t vnet_features_prune(uint64_t features)
 			features &= ~feat_bit(rows[i].bit);
 	return features;
 }
+
+#define BIT(name) (1ull << VIRTIO_NET_F_##name)
+const uint64_t vnet_features_to_driver =
+	BIT(GUEST_CSUM) | BIT(GUEST_TSO4) | BIT(GUEST_TSO6) | BIT(GUEST_ECN) |
+	BIT(GUEST_UFO) | BIT(GUEST_USO4) | BIT(GUEST_USO6);
+#undef BIT
 
 /* UFO has no row: it is never offered, and offload_is_valid() refuses it. */
 unsigned vnet_offloads_from_driver(uint64_t features)

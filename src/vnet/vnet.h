@@ -24,6 +24,10 @@ unsigned vnet_hdr_size(uint64_t features);
  * (clause 5.1.3.1): a driver must not accept them. */
 uint64_t vnet_features_prune(uint64_t features);
 
+/* The features of offloads towards the guest, which its driver may switch at
+ * run time with CTRL_GUEST_OFFLOADS. */
+extern const uint64_t vnet_features_to_driver;
+
 /* Return the OFFLOAD_* that the guest may send (HOST_* features) and that it
  * takes (GUEST_* features). Dependent bits without their base bit count as
  * absent (clause 5.1.3.1). */

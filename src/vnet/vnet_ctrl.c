@@ -12,12 +12,20 @@
 #include "le.h"
 #include "virtio.h"
 
-enum { CLASS_RX, CLASS_MAC, CLASS_VLAN, CLASS_ANNOUNCE, CLASS_MQ };
+enum {
+	CLASS_RX,
+	CLASS_MAC,
+	CLASS_VLAN,
+	CLASS_ANNOUNCE,
+	CLASS_MQ,
+	CLASS_GUEST_OFFLOADS
+};
 
 enum { MAC_TABLE_SET, MAC_ADDR_SET };
 enum { VLAN_ADD, VLAN_DEL };
 enum { ANNOUNCE_ACK };
 enum { MQ_PAIRS_SET };
+enum { GUEST_OFFLOADS_SET };
 
 /* The RX class: each command sets or clears one mode. */
 static const struct {
@@ -168,6 +176,24 @@ static bool do_mq(struct vnet_ctrl_state *s, uint8_t command, struct reader *r)
 	return true;
 }
 
+/* Clause 5.1.6.5.7. An offload whose base is off counts as off. */
+static bool do_offloads(struct vnet_ctrl_state *s, uint8_t command,
+			struct reader *r)
+{
+	uint64_t may = s->features & vnet_features_to_driver, on;
+	le64 raw;
+
+	if (command != GUEST_OFFLOADS_SET ||
+	    !feat_has(s->features, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) ||
+	    !take_last(r, &raw, sizeof(raw)))
+		return false;
+	on = le64_to_cpu(raw);
+	if (on & ~may)
+		return false;
+	s->off = may & ~on;
+	return true;
+}
+
 static bool do_command(struct vnet_ctrl_state *s, const struct vq_chain *chain)
 {
 	struct reader r = { .iov = chain->iov, .left = chain->readable_size };
@@ -189,6 +215,8 @@ static bool do_command(struct vnet_ctrl_state *s, const struct vq_chain *chain)
 		       feat_has(s->features, VIRTIO_NET_F_GUEST_ANNOUNCE);
 	case CLASS_MQ:
 		return do_mq(s, head[1], &r);
+	case CLASS_GUEST_OFFLOADS:
+		return do_offloads(s, head[1], &r);
 	default:
 		return false;
 	}

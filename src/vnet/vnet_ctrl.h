@@ -4,9 +4,8 @@
  * drivers whose front-end passes it to the back-end: the state that the driver
  * set, and serving the queue.
  *
- * Served: RX, MAC, VLAN, ANNOUNCE and MQ, each if its feature was negotiated.
- * Any other command is answered with VIRTIO_NET_ERR; offloads and RSS are not
- * offered.
+ * Served: RX, MAC, VLAN, ANNOUNCE, MQ and GUEST_OFFLOADS, each if its feature
+ * was negotiated. Any other command is answered with VIRTIO_NET_ERR.
  *
  * vnet_ctrl_reset() and vnet_ctrl_serve() are pure; the other functions run on
  * the control thread.
@@ -27,6 +26,8 @@ struct vnet_ctrl_state {
 	uint64_t features;
 	unsigned pairs_max; /* queue pairs of the device */
 	unsigned pairs;	    /* the driver listens to the first @pairs of them */
+	uint64_t off;	    /* negotiated offloads (GUEST_* features) that the
+			     * driver switched off */
 	struct vnet_filter filter;
 	uint64_t commands; /* commands done */
 	uint64_t refused;

@@ -127,7 +127,30 @@ int vnet_ctrl_apply(const struct vnet_ctrl *c, struct vnet_pairs *p)
 		filter = NULL;
 	vnet_pairs_set_filter(p, filter);
 	vnet_pairs_set_active(p, c->state.pairs);
+	vnet_pairs_set_off(p, c->state.off);
 	return vnet_pairs_publish(p);
+}
+
+/* Shows the offloads that the driver switched off, @off. */
+static void show_offloads(struct show *s, uint64_t off)
+{
+	static const struct {
+		uint8_t bit;
+		const char *name;
+	} rows[] = {
+		{ VIRTIO_NET_F_GUEST_CSUM, "csum" },
+		{ VIRTIO_NET_F_GUEST_TSO4, "tso4" },
+		{ VIRTIO_NET_F_GUEST_TSO6, "tso6" },
+		{ VIRTIO_NET_F_GUEST_ECN, "ecn" },
+		{ VIRTIO_NET_F_GUEST_USO4, "uso4" },
+		{ VIRTIO_NET_F_GUEST_USO6, "uso6" },
+	};
+
+	show_array(s, "offloads_off");
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+		if (feat_has(off, rows[i].bit))
+			show_str(s, NULL, rows[i].name);
+	show_end(s);
 }
 
 void vnet_ctrl_show(const struct vnet_ctrl *c, struct show *s)
@@ -151,6 +174,8 @@ void vnet_ctrl_show(const struct vnet_ctrl *c, struct show *s)
 		show_mac(s, "mac", f->mac);
 	show_num(s, "unicast_addresses", f->uni.count);
 	show_num(s, "multicast_addresses", f->multi.count);
+	if (c->state.off)
+		show_offloads(s, c->state.off);
 	if (f->modes & VNET_FILTER_VLANS)
 		show_num(s, "vlans", vlans);
 	show_end(s);

@@ -202,7 +202,7 @@ int vnet_pairs_publish(struct vnet_pairs *p)
 		if (q->state != VNET_QUEUE_RUNNING)
 			continue;
 		/* all rings of a device have the same features */
-		offloads = vnet_offloads_to_driver(q->vq->features);
+		offloads = vnet_offloads_to_driver(q->vq->features & ~p->off);
 		running[n++] = &q->txq;
 	}
 	rc = port_set_txqs(p->port, running, n, offloads);
@@ -289,6 +289,12 @@ void vnet_pairs_set_active(struct vnet_pairs *p, unsigned active)
 {
 	p->is_changed |= p->active != active;
 	p->active = active;
+}
+
+void vnet_pairs_set_off(struct vnet_pairs *p, uint64_t off)
+{
+	p->is_changed |= p->off != off;
+	p->off = off;
 }
 
 void vnet_pairs_set_filter(struct vnet_pairs *p,

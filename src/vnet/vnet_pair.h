@@ -69,6 +69,7 @@ struct vnet_pairs {
 	struct vnet_pair *pair; /* [ctl] array of the owner */
 	unsigned count;
 	unsigned active; /* [ctl] the guest listens to the first @active */
+	uint64_t off;	 /* [ctl] GUEST_* features that are switched off */
 	struct vnet_filter filter[2]; /* [ctl] at most one is published, and is
 				       * immutable then */
 	bool is_changed; /* [ctl] vnet_pairs_publish() has work to do */
@@ -121,6 +122,10 @@ void vnet_pairs_set_mtu(struct vnet_pairs *p, uint32_t mtu);
 /* Sends on the first @active (1..count) pairs only, from the next
  * vnet_pairs_publish() on. Initially all pairs are active. */
 void vnet_pairs_set_active(struct vnet_pairs *p, unsigned active);
+
+/* Does as if the driver had not negotiated the GUEST_* features in @off, from
+ * the next vnet_pairs_publish() on. Initially none are off. */
+void vnet_pairs_set_off(struct vnet_pairs *p, uint64_t off);
 
 /* Sends only frames that pass @filter, which is copied; NULL: all frames. Takes
  * effect before the return. */

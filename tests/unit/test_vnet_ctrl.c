@@ -17,7 +17,11 @@
 #define ALL                                                           \
 	(BIT(F_VERSION_1) | BIT(NET_F_CTRL_VQ) | BIT(NET_F_CTRL_RX) | \
 	 BIT(NET_F_CTRL_RX_EXTRA) | BIT(NET_F_CTRL_VLAN) |            \
-	 BIT(NET_F_CTRL_MAC_ADDR) | BIT(NET_F_MQ) | BIT(NET_F_GUEST_ANNOUNCE))
+	 BIT(NET_F_CTRL_MAC_ADDR) | BIT(NET_F_MQ) |                   \
+	 BIT(NET_F_GUEST_ANNOUNCE) | OFFLOADS)
+#define OFFLOADS                                                  \
+	(BIT(NET_F_CTRL_GUEST_OFFLOADS) | BIT(NET_F_GUEST_CSUM) | \
+	 BIT(NET_F_GUEST_TSO4) | BIT(NET_F_GUEST_USO6))
 #define PAIRS 4
 
 /* A command as it lies in memory, the feature that it needs, and the answer
@@ -69,8 +73,16 @@ static const struct command commands[] = {
 	{ C("\4\0\0\0"), 0, 1 },
 	{ C("\4\0\5\0"), 0, 1 },
 	{ C("\4\0\1"), 0, 1 },
-	{ C("\4\1\1\0"), 0, 1 },	     /* RSS: not offered */
-	{ C("\5\0\0\0\0\0\0\0\0\0"), 0, 1 }, /* offloads: not offered */
+	{ C("\4\1\1\0"), 0, 1 }, /* RSS: not offered */
+	{ C("\5\0\0\0\0\0\0\0\0\0"), BIT(NET_F_CTRL_GUEST_OFFLOADS), 0 },
+	{ C("\5\0\202\0\0\0\0\0\200\0"), BIT(NET_F_CTRL_GUEST_OFFLOADS), 0 },
+	{ C("\5\0\2\0\0\0\0\0\0\0"), BIT(NET_F_GUEST_CSUM), 0 },
+	{ C("\5\0\2\1\0\0\0\0\0\0"), 0, 1 }, /* TSO6: not negotiated */
+	{ C("\5\0\3\0\0\0\0\0\0\0"), 0, 1 }, /* CSUM: not one of them */
+	{ C("\5\0\377\377\377\377\377\377\377\377"), 0, 1 },
+	{ C("\5\0\0\0\0\0\0\0\0"), 0, 1 },
+	{ C("\5\0\0\0\0\0\0\0\0\0\0"), 0, 1 },
+	{ C("\5\1\0\0\0\0\0\0\0\0"), 0, 1 },
 	{ C("\6\0"), 0, 1 },
 	{ C("\0"), 0, 1 },
 	{ C(""), 0, 1 },
@@ -161,6 +173,11 @@ static void test_effects(void **state)
 	assert_true(s.filter.vlan[63] == 0);
 	ok(&s, C("\4\0\3\0"));
 	assert_int_equal(s.pairs, 3);
+	assert_true(s.off == 0);
+	ok(&s, C("\5\0\2\0\0\0\0\0\0\0"));
+	assert_true(s.off == (BIT(NET_F_GUEST_TSO4) | BIT(NET_F_GUEST_USO6)));
+	ok(&s, C("\5\0\202\0\0\0\0\0\200\0"));
+	assert_true(s.off == 0);
 }
 
 /* A table longer than the filter's is accepted, and lets everything pass. */

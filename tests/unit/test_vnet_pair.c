@@ -502,6 +502,30 @@ static void test_active(void **state)
 	stop(&w);
 }
 
+/* What the driver switched off is as if it had not been negotiated. */
+static void test_offloads(void **state)
+{
+	const uint64_t guest = BIT(NET_F_GUEST_CSUM) | BIT(NET_F_GUEST_TSO4);
+	struct world w = start(1);
+	struct card *a = card_add(&w, "a", SPLIT | guest, 1000000);
+
+	(void)state;
+	start_pair(a, 0);
+	assert_int_equal(a->port.tx_offloads, OFFLOAD_CSUM | OFFLOAD_TSO4);
+	vnet_pairs_set_off(&a->pairs, BIT(NET_F_GUEST_TSO4));
+	assert_int_equal(vnet_pairs_publish(&a->pairs), 0);
+	assert_int_equal(a->port.tx_offloads, OFFLOAD_CSUM);
+	vnet_pairs_set_off(&a->pairs, BIT(NET_F_GUEST_CSUM));
+	assert_int_equal(vnet_pairs_publish(&a->pairs), 0);
+	assert_int_equal(a->port.tx_offloads, 0);
+	assert_true(port_link_is_up(&a->port));
+	vnet_pairs_set_off(&a->pairs, 0);
+	assert_int_equal(vnet_pairs_publish(&a->pairs), 0);
+	assert_int_equal(a->port.tx_offloads, OFFLOAD_CSUM | OFFLOAD_TSO4);
+	card_remove(&w, a);
+	stop(&w);
+}
+
 /* A filter drops and counts unwanted frames at any place in a burst; waiting
  * for buffers works as without a filter. */
 static void test_filter(void **state)
@@ -583,10 +607,11 @@ static void test_no_kick(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cross),  cmocka_unit_test(test_states),
-		cmocka_unit_test(test_held),   cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_active), cmocka_unit_test(test_filter),
-		cmocka_unit_test(test_mtu),    cmocka_unit_test(test_no_kick),
+		cmocka_unit_test(test_cross),	 cmocka_unit_test(test_states),
+		cmocka_unit_test(test_held),	 cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_active),	 cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_offloads), cmocka_unit_test(test_mtu),
+		cmocka_unit_test(test_no_kick),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,7 @@ static const struct {
 	OFFER(VIRTIO_NET_F_CTRL_RX_EXTRA, ctrl_vq),
 	OFFER(VIRTIO_NET_F_CTRL_VLAN, ctrl_vq),
 	OFFER(VIRTIO_NET_F_CTRL_MAC_ADDR, ctrl_vq),
+	OFFER(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, ctrl_guest_offloads),
 #undef OFFER
 #undef ALWAYS
 };
@@ -219,6 +220,8 @@ static const struct opt_row card_rows[] = {
 	ON(guest_csum, "give the guest frames without checksums"),
 	ON(guest_gso, "give the guest large frames"),
 	ON(ctrl_vq, "offer the control queue"),
+	ON(ctrl_guest_offloads,
+	   "offer to switch offloads while the card is in use"),
 	OPT("host_mtu", host_mtu, OPT_UINT, .min = 0, .max = 65535, .def = "0",
 	    .arg = "BYTES", .help = "MTU that the guest is told; 0: none"),
 	OPT("speed", speed, OPT_UINT, .min = 0, .max = 1000000, .def = "0",

@@ -122,13 +122,17 @@ static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
 	return rc ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
-/* Features that the back-end must know are offered if it does. */
+/* Features that the back-end must know are offered if it does. One behind a
+ * socket cannot be told of offloads that change at run time. */
 static void offer(struct vhost_card *v, const struct card_conf *conf)
 {
 	uint64_t must = vhost_backend_features(v);
 	uint64_t has = vu_client_offered(v->client);
 
 	v->face.dev.features = card_features(conf, v->face.pairs);
+	if (v->path)
+		v->face.dev.features &=
+			~feat_bit(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
 	if (!v->path && !(v->tap.offloads & OFFLOAD_USO4))
 		must |= feat_bit(VIRTIO_NET_F_HOST_USO) |
 			feat_bit(VIRTIO_NET_F_GUEST_USO4) |

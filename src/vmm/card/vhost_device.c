@@ -4,6 +4,7 @@
  * thread. Requests to the back-end are waited for.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,26 +13,41 @@
 #include "virtio.h"
 #include "vnet.h"
 
+/* No set of OFFLOAD_*. */
+#define OFFLOADS_UNKNOWN UINT_MAX
+
 static struct vhost_card *to_card(struct virtio_dev *d)
 {
 	return container_of(d, struct vhost_card, face.dev);
 }
 
+/* Makes the tap send the offloads that are on. Returns 0 or -errno. */
+static int set_offloads(struct vhost_card *v)
+{
+	const struct vnet_ctrl_state *s = &v->control.state;
+	unsigned offloads = vnet_offloads_to_driver(s->features & ~s->off);
+	int rc;
+
+	if (v->path || offloads == v->offloads_told)
+		return 0;
+	rc = tap_if_set_towards(&v->tap, offloads);
+	if (rc)
+		log_err("device %s: tap %s: offloads: %s", v->face.dev.name,
+			v->tap.name, strerror(-rc));
+	else
+		v->offloads_told = offloads;
+	return rc;
+}
+
 static bool set_features(struct virtio_dev *d, uint64_t features)
 {
 	struct vhost_card *v = to_card(d);
-	int rc;
 
 	if (vnet_features_prune(features) != features)
 		return false;
 	vnet_ctrl_reset(&v->control.state, features, v->face.pairs);
-	rc = v->path ? 0
-		     : tap_if_set_towards(&v->tap,
-					  vnet_offloads_to_driver(features));
-	if (rc)
-		log_err("device %s: tap %s: %s", d->name, v->tap.name,
-			strerror(-rc));
-	return !rc;
+	v->offloads_told = OFFLOADS_UNKNOWN;
+	return !set_offloads(v);
 }
 
 /* The outcome of a request. */
@@ -304,12 +320,13 @@ static int driver_ok(struct virtio_dev *d)
 	return rc ? judge(v, rc) : 0;
 }
 
-/* Switches pairs as the driver's MQ command says. Frames that filters would
- * drop pass: vhost has none. */
+/* Switches pairs and offloads as the driver's commands say. Frames that filters
+ * would drop pass: vhost has none. */
 void vhost_control_changed(struct vnet_ctrl *c)
 {
 	struct vhost_card *v = container_of(c, struct vhost_card, control);
 
+	set_offloads(v);
 	if (pairs_on(v) == v->pairs_told)
 		return;
 	steer(v);

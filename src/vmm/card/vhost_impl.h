@@ -43,6 +43,7 @@ struct vhost_card {
 	bool is_live;		  /* the driver set DRIVER_OK */
 	bool was_served;	  /* since then a back-end had its rings */
 	unsigned pairs_told;	  /* that the driver listens to */
+	unsigned offloads_told;	  /* vhost-net: OFFLOAD_* that the tap sends */
 	struct vhost_ring *ring;  /* heap, 2 * pairs */
 	struct rings rings;	  /* of which the control queue is used */
 	struct vnet_ctrl control;
