@@ -165,14 +165,17 @@ void port_fini(struct port *p)
 	p->flows = NULL;
 }
 
-static struct txq_set *txq_set_create(struct txq *const *txqs, unsigned count)
+static struct txq_set *txq_set_create(struct port *p, struct txq *const *txqs,
+				      unsigned count, const struct rss *rss)
 {
 	struct txq_set *set =
 		malloc(sizeof(*set) + count * sizeof(struct txq *));
 
 	if (!set)
 		return NULL;
-	set->count = count;
+	set->count = rss ? 0 : count;
+	set->port = p;
+	set->rss = rss;
 	memcpy(set->txq, txqs, count * sizeof(struct txq *));
 	return set;
 }
@@ -244,13 +247,20 @@ void port_tell_fault(const struct port *p, unsigned queue, const char *text)
 int port_set_txqs(struct port *p, struct txq *const *txqs, unsigned count,
 		  unsigned offloads)
 {
+	return port_set_steered_txqs(p, txqs, count, offloads, NULL);
+}
+
+int port_set_steered_txqs(struct port *p, struct txq *const *txqs,
+			  unsigned count, unsigned offloads,
+			  const struct rss *rss)
+{
 	struct txq_set *old = p->txqs, *set = NULL;
 	bool same_offloads = offloads == p->tx_offloads;
 
 	if (!old && !count)
 		return 0;
 	if (count) {
-		set = txq_set_create(txqs, count);
+		set = txq_set_create(p, txqs, count, rss);
 		if (!set)
 			return -ENOMEM;
 	}

@@ -13,6 +13,7 @@
 #include "shm.h"
 
 struct port;
+struct rss;
 struct worker;
 struct filter_entry;
 
@@ -125,9 +126,21 @@ struct txq {
 
 /* The transmit queues in use; immutable, published with RCU. */
 struct txq_set {
-	unsigned count; /* >= 1 */
+	unsigned count; /* queues that flows are spread over; 0: rss chooses */
+	struct port *port;
+	/* NULL, or the receiver's rule: its queue numbers are indexes of txq,
+	 * where queues that are not in use are NULL. Borrowed of the port */
+	const struct rss *rss;
 	struct txq *txq[];
 };
+
+/* Does the work of port_set_txqs() for a receiver that chooses the queue of
+ * each frame with @rss, which it keeps until the next call and a wait for all
+ * workers. @txqs are @count (at least 1) queues, by the numbers that @rss has;
+ * frames for one that is NULL are dropped. */
+int port_set_steered_txqs(struct port *p, struct txq *const *txqs,
+			  unsigned count, unsigned offloads,
+			  const struct rss *rss);
 
 /* Updates q->snap from the needs of the port's network and of merging. Call it
  * before @q is attached and after a change of these needs. [ctl] */

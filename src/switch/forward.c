@@ -17,6 +17,7 @@
 #include "net.h"
 #include "key.h"
 #include "rcu.h"
+#include "rss.h"
 
 /* Destinations of a frame that are no single queue. */
 static struct txq flood_mark, drop_mark;
@@ -28,16 +29,30 @@ static void count_drop(struct queue_stats *s, enum drop_reason r, unsigned n)
 	stat_add(&s->drops[r], n);
 }
 
+/* Returns the queue of @set that the receiver's rule names for @f. */
+static __attribute__((noinline)) struct txq *pick_by_rss(
+	const struct txq_set *set, struct frame *f)
+{
+	struct txq *q = set->txq[rss_queue(set->rss, f)];
+
+	if (likely(q))
+		return q;
+	shm_fetch_add(&set->port->down_drops, 1);
+	return TO_NOBODY;
+}
+
 /* Returns the queue of @set for the flow of @f: the one that the receiver sends
- * the flow on, or one chosen by the hash. */
+ * the flow on, or one chosen by the hash or the receiver's rule. */
 static struct txq *pick_txq(const struct txq_set *set, struct frame *f)
 {
 	uint32_t hash, queue;
 
 	if (likely(set->count == 1))
 		return set->txq[0];
+	if (unlikely(!set->count))
+		return pick_by_rss(set, f);
 	hash = frame_flow_hash(f);
-	queue = flow_queue(set->txq[0]->port->flows, hash);
+	queue = flow_queue(set->port->flows, hash);
 	if (queue < set->count && set->txq[queue]->idx == queue)
 		return set->txq[queue];
 	return set->txq[(uint64_t)hash * set->count >> 32];

@@ -21,7 +21,7 @@ static void learn_flows(const struct rxq *q, struct frame *frames, unsigned n)
 	const unsigned idx = q->idx;
 	uint8_t tick;
 
-	if (!set || set->count == 1)
+	if (!set || set->count <= 1)
 		return;
 	tick = flow_tick();
 	for (struct frame *f = frames; f < frames + n; f++)

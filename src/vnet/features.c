@@ -7,6 +7,8 @@
 
 unsigned vnet_hdr_size(uint64_t features)
 {
+	if (feat_has(features, VIRTIO_NET_F_HASH_REPORT))
+		return VNET_HDR_HASH;
 	if (feat_has(features, VIRTIO_F_VERSION_1) ||
 	    feat_has(features, VIRTIO_NET_F_MRG_RXBUF))
 		return VNET_HDR_MAX;
@@ -32,6 +34,8 @@ uint64_t vnet_features_prune(uint64_t features)
 		ROW(HOST_USO, CSUM, CSUM),
 		ROW(HOST_ECN, HOST_TSO4, HOST_TSO6),
 		ROW(CTRL_GUEST_OFFLOADS, CTRL_VQ, CTRL_VQ),
+		ROW(RSS, CTRL_VQ, CTRL_VQ),
+		ROW(HASH_REPORT, CTRL_VQ, CTRL_VQ),
 #undef ROW
 	};
 

@@ -16,8 +16,11 @@
 #include "virtio.h"
 #include "waiting.h"
 
-/* Returns the size of the header in front of each frame: 12 with VERSION_1 or
- * MRG_RXBUF, else 10 (legacy, clause 5.1.6.1). */
+struct rss;
+
+/* Returns the size of the header in front of each frame, both ways: 20 with
+ * HASH_REPORT, else 12 with VERSION_1 or MRG_RXBUF, else 10 (legacy, clause
+ * 5.1.6.1). */
 unsigned vnet_hdr_size(uint64_t features);
 
 /* Returns @features without those that need another one which is missing
@@ -86,8 +89,25 @@ struct vnet_tx_result {
  * frame. Headers get num_buffers with MRG_RXBUF or VERSION_1. @choice belongs
  * to the queue; zero it when the queue is created.
  */
-struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
-				    struct copy_choice *choice,
-				    struct frame *const *frames, unsigned n);
+static inline struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
+						  struct copy_choice *choice,
+						  struct frame *const *frames,
+						  unsigned n);
+
+/* As vnet_tx_burst(); with HASH_REPORT the headers also get the frames' hashes
+ * by @rss. NULL: there is none. */
+struct vnet_tx_result vnet_tx_hashed_burst(struct vq_dev *vq,
+					   struct copy_choice *choice,
+					   const struct rss *rss,
+					   struct frame *const *frames,
+					   unsigned n);
+
+static inline struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
+						  struct copy_choice *choice,
+						  struct frame *const *frames,
+						  unsigned n)
+{
+	return vnet_tx_hashed_burst(vq, choice, NULL, frames, n);
+}
 
 #endif

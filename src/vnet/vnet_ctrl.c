@@ -24,7 +24,7 @@ enum {
 enum { MAC_TABLE_SET, MAC_ADDR_SET };
 enum { VLAN_ADD, VLAN_DEL };
 enum { ANNOUNCE_ACK };
-enum { MQ_PAIRS_SET };
+enum { MQ_PAIRS_SET, MQ_RSS_CONFIG, MQ_HASH_CONFIG };
 enum { GUEST_OFFLOADS_SET };
 
 /* The RX class: each command sets or clears one mode. */
@@ -160,20 +160,110 @@ static bool do_vlan(struct vnet_ctrl_state *s, uint8_t command,
 	return true;
 }
 
-static bool do_mq(struct vnet_ctrl_state *s, uint8_t command, struct reader *r)
+static bool take_u16(struct reader *r, uint16_t *v)
 {
-	uint16_t pairs;
 	le16 raw;
 
-	if (command != MQ_PAIRS_SET ||
-	    !feat_has(s->features, VIRTIO_NET_F_MQ) ||
-	    !take_last(r, &raw, sizeof(raw)))
+	if (!take(r, &raw, sizeof(raw)))
 		return false;
-	pairs = le16_to_cpu(raw);
-	if (pairs < 1 || pairs > s->pairs_max)
+	*v = le16_to_cpu(raw);
+	return true;
+}
+
+/* Takes the number of pairs that the driver uses. */
+static bool take_pairs(const struct vnet_ctrl_state *s, struct reader *r,
+		       uint16_t *pairs)
+{
+	return take_u16(r, pairs) && *pairs >= 1 && *pairs <= s->pairs_max;
+}
+
+/* Clause 5.1.6.5.5; the last mode of several queues that the driver sets is in
+ * force, so this ends RSS. Hashes are still reported as they were. */
+static bool do_pairs(struct vnet_ctrl_state *s, struct reader *r)
+{
+	uint16_t pairs;
+
+	if (!feat_has(s->features, VIRTIO_NET_F_MQ) ||
+	    !take_pairs(s, r, &pairs) || r->left)
 		return false;
 	s->pairs = pairs;
+	s->rss.steers = false;
 	return true;
+}
+
+static bool take_types(struct reader *r, struct rss_conf *c)
+{
+	le32 raw;
+
+	if (!take(r, &raw, sizeof(raw)))
+		return false;
+	c->types = le32_to_cpu(raw);
+	return !(c->types & ~(uint32_t)RSS_TYPES);
+}
+
+/* Takes the key with its length, which end the command. Without a key nothing
+ * can be hashed. */
+static bool take_key(struct reader *r, struct rss_conf *c)
+{
+	uint8_t size;
+
+	return take(r, &size, sizeof(size)) && size <= sizeof(c->key) &&
+	       (size || !c->types) && take_last(r, c->key, size);
+}
+
+/* Takes the number of a receive queue; all pairs may get frames. */
+static bool take_queue(const struct vnet_ctrl_state *s, struct reader *r,
+		       uint16_t *queue)
+{
+	return take_u16(r, queue) && *queue < s->pairs_max;
+}
+
+/* Clause 5.1.6.5.6 */
+static bool do_rss(struct vnet_ctrl_state *s, struct reader *r)
+{
+	struct rss_conf c = { .steers = true };
+	uint16_t pairs;
+
+	if (!feat_has(s->features, VIRTIO_NET_F_RSS) || !take_types(r, &c) ||
+	    !take_u16(r, &c.mask) || c.mask >= RSS_TABLE_MAX ||
+	    !is_power_of_two(c.mask + 1u) || !take_queue(s, r, &c.unclassified))
+		return false;
+	for (unsigned i = 0; i <= c.mask; i++)
+		if (!take_queue(s, r, &c.table[i]))
+			return false;
+	if (!take_pairs(s, r, &pairs) || !take_key(r, &c))
+		return false;
+	s->rss = c;
+	s->pairs = pairs;
+	return true;
+}
+
+/* Clause 5.1.6.5.5: hashes for reports only. The four reserved words are not
+ * looked at. */
+static bool do_hash(struct vnet_ctrl_state *s, struct reader *r)
+{
+	struct rss_conf c = { .types = 0 };
+
+	if (!feat_has(s->features, VIRTIO_NET_F_HASH_REPORT) ||
+	    !take_types(r, &c) || !take(r, NULL, 4 * sizeof(le16)) ||
+	    !take_key(r, &c))
+		return false;
+	s->rss = c;
+	return true;
+}
+
+static bool do_mq(struct vnet_ctrl_state *s, uint8_t command, struct reader *r)
+{
+	switch (command) {
+	case MQ_PAIRS_SET:
+		return do_pairs(s, r);
+	case MQ_RSS_CONFIG:
+		return do_rss(s, r);
+	case MQ_HASH_CONFIG:
+		return do_hash(s, r);
+	default:
+		return false;
+	}
 }
 
 /* Clause 5.1.6.5.7. An offload whose base is off counts as off. */

@@ -4,8 +4,9 @@
  * drivers whose front-end passes it to the back-end: the state that the driver
  * set, and serving the queue.
  *
- * Served: RX, MAC, VLAN, ANNOUNCE, MQ and GUEST_OFFLOADS, each if its feature
- * was negotiated. Any other command is answered with VIRTIO_NET_ERR.
+ * Served: RX, MAC, VLAN, ANNOUNCE, MQ with RSS and hashes, and GUEST_OFFLOADS,
+ * each if its feature was negotiated. Any other command is answered with
+ * VIRTIO_NET_ERR.
  *
  * vnet_ctrl_reset() and vnet_ctrl_serve() are pure; the other functions run on
  * the control thread.
@@ -29,7 +30,8 @@ struct vnet_ctrl_state {
 	uint64_t off;	    /* negotiated offloads (GUEST_* features) that the
 			     * driver switched off */
 	struct vnet_filter filter;
-	uint64_t commands; /* commands done */
+	struct rss_conf rss; /* as the driver set it; zeroed: no hashes */
+	uint64_t commands;   /* commands done */
 	uint64_t refused;
 };
 

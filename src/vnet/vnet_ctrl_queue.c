@@ -118,6 +118,12 @@ void vnet_ctrl_stop(struct vnet_ctrl *c)
 	c->vq = NULL;
 }
 
+/* Returns NULL if no frame needs a hash. */
+static const struct rss_conf *rss_wanted(const struct vnet_ctrl_state *s)
+{
+	return s->rss.steers || s->rss.types ? &s->rss : NULL;
+}
+
 int vnet_ctrl_apply(const struct vnet_ctrl *c, struct vnet_pairs *p)
 {
 	const struct vnet_filter *filter = &c->state.filter;
@@ -128,6 +134,8 @@ int vnet_ctrl_apply(const struct vnet_ctrl *c, struct vnet_pairs *p)
 	vnet_pairs_set_filter(p, filter);
 	vnet_pairs_set_active(p, c->state.pairs);
 	vnet_pairs_set_off(p, c->state.off);
+	if (p->rss_memory)
+		vnet_pairs_set_rss(p, rss_wanted(&c->state));
 	return vnet_pairs_publish(p);
 }
 
@@ -174,6 +182,10 @@ void vnet_ctrl_show(const struct vnet_ctrl *c, struct show *s)
 		show_mac(s, "mac", f->mac);
 	show_num(s, "unicast_addresses", f->uni.count);
 	show_num(s, "multicast_addresses", f->multi.count);
+	if (c->state.rss.steers)
+		show_num(s, "rss_table", c->state.rss.mask + 1u);
+	if (c->state.rss.types)
+		show_num(s, "hash_types", c->state.rss.types);
 	if (c->state.off)
 		show_offloads(s, c->state.off);
 	if (f->modes & VNET_FILTER_VLANS)

@@ -8,9 +8,11 @@
 
 #include "frame.h"
 #include "le.h"
+#include "rss.h"
 
-#define VNET_HDR_MAX	12 /* with num_buffers */
+#define VNET_HDR_MAX	12 /* with num_buffers; the longest without a hash */
 #define VNET_HDR_LEGACY 10 /* without num_buffers */
+#define VNET_HDR_HASH	20 /* with num_buffers and hash (HASH_REPORT) */
 
 /* The two forms have the same layout and differ at most in byte order. */
 _Static_assert(sizeof(struct vnet_hdr) == VNET_HDR_LEGACY, "layout");
@@ -82,7 +84,8 @@ static inline struct vnet_hdr vnet_raw_decode(struct vnet_raw raw)
 	return vnet_hdr_swap(h);
 }
 
-/* Writes the header in @size bytes, 12 or 10. @mask is from vnet_raw_mask(). */
+/* Writes the header in @size bytes, 12 or 10; of 20 the first 12. @mask is from
+ * vnet_raw_mask(). */
 static inline void vnet_hdr_store(uint8_t *dst, const struct vnet_hdr *h,
 				  uint64_t mask, uint16_t num_buffers,
 				  unsigned size)
@@ -92,10 +95,26 @@ static inline void vnet_hdr_store(uint8_t *dst, const struct vnet_hdr *h,
 
 	memcpy(dst, &first, sizeof(first));
 	memcpy(dst + 8, &csum_offset, sizeof(csum_offset));
-	if (likely(size == VNET_HDR_MAX)) {
+	if (likely(size >= VNET_HDR_MAX)) {
 		num_buffers = cpu_to_le16(num_buffers);
 		memcpy(dst + 10, &num_buffers, sizeof(num_buffers));
 	}
+}
+
+/* Writes the rest of a header of 20 bytes (clause 5.1.6.4.4): the hash of @f by
+ * @rss; NULL: none. */
+static inline void vnet_hdr_store_hash(uint8_t *dst, const struct rss *rss,
+				       struct frame *f)
+{
+	uint32_t hash = 0;
+	unsigned type = rss ? rss_hash(rss, f, &hash) : 0;
+	/* VIRTIO_NET_HASH_REPORT_*: the number of the type's bit, from 1 on */
+	le16 report = cpu_to_le16((uint16_t)__builtin_ffs((int)type));
+
+	hash = cpu_to_le32(hash);
+	memcpy(dst + 12, &hash, sizeof(hash));
+	memcpy(dst + 16, &report, sizeof(report));
+	memset(dst + 18, 0, 2);
 }
 
 /* Returns whether a header of @size bytes at @dst ends with a cache line, so

@@ -134,6 +134,7 @@ unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
 {
 	struct vnet_txq *q = container_of(txq, struct vnet_txq, txq);
 	const struct vnet_filter *filter = rcu_read(q->filter);
+	const struct rss *rss = rcu_read(q->rss);
 	uint32_t max = shm_load(&q->frame_max);
 	bool is_picky = filter || max;
 	struct vnet_tx_result r;
@@ -141,9 +142,10 @@ unsigned vnet_pair_tx_burst(struct txq *txq, struct frame *const *frames,
 
 	if (unlikely(is_picky)) {
 		pick_wanted(&w, filter, max, frames, n);
-		r = vnet_tx_burst(q->vq, &q->choice, w.frame, w.count);
+		r = vnet_tx_hashed_burst(q->vq, &q->choice, rss, w.frame,
+					 w.count);
 	} else {
-		r = vnet_tx_burst(q->vq, &q->choice, frames, n);
+		r = vnet_tx_hashed_burst(q->vq, &q->choice, rss, frames, n);
 	}
 	stat_add(&txq->stats.copies, r.taken - r.too_big);
 	if (r.notified) {
@@ -187,15 +189,30 @@ void vnet_pairs_init(struct vnet_pairs *p, struct port *port,
 	}
 }
 
-int vnet_pairs_publish(struct vnet_pairs *p)
+/* Does the work of vnet_pairs_publish() for a driver that names the queues. */
+static int publish_steered(struct vnet_pairs *p)
+{
+	struct txq *txq[VNET_PAIRS_MAX] = { NULL };
+	unsigned running = 0, offloads = 0;
+
+	for (unsigned i = 0; i < p->count; i++) {
+		struct vnet_txq *q = &p->pair[i].tx;
+
+		if (q->state != VNET_QUEUE_RUNNING)
+			continue;
+		offloads = vnet_offloads_to_driver(q->vq->features & ~p->off);
+		txq[i] = &q->txq;
+		running++;
+	}
+	return port_set_steered_txqs(p->port, txq, running ? p->count : 0,
+				     offloads, p->rss);
+}
+
+static int publish(struct vnet_pairs *p)
 {
 	struct txq *running[VNET_PAIRS_MAX];
 	unsigned n = 0, offloads = 0;
-	int rc;
 
-	if (!p->is_changed)
-		return 0;
-	p->is_changed = false;
 	for (unsigned i = 0; i < p->active; i++) {
 		struct vnet_txq *q = &p->pair[i].tx;
 
@@ -205,7 +222,21 @@ int vnet_pairs_publish(struct vnet_pairs *p)
 		offloads = vnet_offloads_to_driver(q->vq->features & ~p->off);
 		running[n++] = &q->txq;
 	}
-	rc = port_set_txqs(p->port, running, n, offloads);
+	return port_set_txqs(p->port, running, n, offloads);
+}
+
+int vnet_pairs_publish(struct vnet_pairs *p)
+{
+	int rc;
+
+	if (!p->is_changed)
+		return 0;
+	p->is_changed = false;
+	for (unsigned i = 0; i < p->count; i++)
+		rcu_publish(p->pair[i].tx.rss, p->rss);
+	/* Waits for the workers that use the set before, and so for those that
+	 * use an rss before. */
+	rc = p->rss && p->rss->conf.steers ? publish_steered(p) : publish(p);
 	/* After a failure sets no queues, which needs no memory: the queue that
 	 * is about to go must not stay in the set. */
 	if (rc)
@@ -295,6 +326,20 @@ void vnet_pairs_set_off(struct vnet_pairs *p, uint64_t off)
 {
 	p->is_changed |= p->off != off;
 	p->off = off;
+}
+
+void vnet_pairs_set_rss(struct vnet_pairs *p, const struct rss_conf *conf)
+{
+	if (!conf) {
+		p->is_changed |= p->rss != NULL;
+		p->rss = NULL;
+		return;
+	}
+	if (p->rss && !memcmp(&p->rss->conf, conf, sizeof(*conf)))
+		return;
+	p->rss = &p->rss_memory[p->pair[0].tx.rss == &p->rss_memory[0]];
+	rss_init(p->rss, conf);
+	p->is_changed = true;
 }
 
 void vnet_pairs_set_filter(struct vnet_pairs *p,

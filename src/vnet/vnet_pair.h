@@ -15,6 +15,7 @@
 #define RW_VNET_PAIR_H
 
 #include "port.h"
+#include "rss.h"
 #include "vnet.h"
 #include "vnet_filter.h"
 
@@ -56,6 +57,7 @@ struct vnet_txq {
 	uint32_t frame_max; /* [ctl -> worker, atomic] most bytes of a frame
 			     * without a segmentation type; 0: any */
 	const struct vnet_filter *filter; /* [rcu] NULL: every frame passes */
+	const struct rss *rss; /* [rcu] of hashes in headers; NULL: none */
 };
 
 struct vnet_pair {
@@ -72,6 +74,10 @@ struct vnet_pairs {
 	uint64_t off;	 /* [ctl] GUEST_* features that are switched off */
 	struct vnet_filter filter[2]; /* [ctl] at most one is published, and is
 				       * immutable then */
+	/* [ctl] two of them, of the owner; at most one is in force, and is
+	 * immutable then. NULL: the port has no RSS and no hashes */
+	struct rss *rss_memory;
+	struct rss *rss; /* [ctl] the one in force, or NULL */
 	bool is_changed; /* [ctl] vnet_pairs_publish() has work to do */
 };
 
@@ -126,6 +132,12 @@ void vnet_pairs_set_active(struct vnet_pairs *p, unsigned active);
 /* Does as if the driver had not negotiated the GUEST_* features in @off, from
  * the next vnet_pairs_publish() on. Initially none are off. */
 void vnet_pairs_set_off(struct vnet_pairs *p, uint64_t off);
+
+/* Hashes frames by @conf from the next vnet_pairs_publish() on, which has to
+ * come before the next call of this; NULL: no frame has a hash, and the port
+ * chooses the queue of a flow. With conf->steers the hash chooses it, out of
+ * all pairs. Only for owners that gave p->rss_memory. */
+void vnet_pairs_set_rss(struct vnet_pairs *p, const struct rss_conf *conf);
 
 /* Sends only frames that pass @filter, which is copied; NULL: all frames. Takes
  * effect before the return. */

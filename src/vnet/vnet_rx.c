@@ -35,7 +35,7 @@ static __attribute__((noinline)) struct vnet_raw gather_hdr(struct iovec **iov,
 							    unsigned *count,
 							    unsigned hdr_size)
 {
-	uint8_t raw[VNET_HDR_MAX];
+	uint8_t raw[VNET_HDR_HASH];
 	struct iovec *v = *iov;
 	unsigned done = 0;
 

@@ -28,10 +28,12 @@ struct window {
 	struct vq_dev *vq;
 	unsigned hdr_size;
 	bool is_mergeable;
-	bool is_full;	   /* more chains fit only after a flush */
-	bool is_streaming; /* whole lines are stored past the caches */
-	uint64_t hdr_mask; /* bits of a header that the guest may see */
-	unsigned popped;   /* chains popped */
+	bool is_full;	       /* more chains fit only after a flush */
+	bool is_streaming;     /* whole lines are stored past the caches */
+	bool is_plain;	       /* neither that nor hashes in the headers */
+	uint64_t hdr_mask;     /* bits of a header that the guest may see */
+	const struct rss *rss; /* of hashes in the headers, or NULL */
+	unsigned popped;       /* chains popped */
 	unsigned filled; /* popped chains that hold frames, from the first on */
 	unsigned iov_used;
 	copy_large_fn *copy; /* for large pieces */
@@ -201,14 +203,16 @@ static void put(struct writer *w, const void *src, size_t size)
 }
 
 /* Writes @f to the next @count chains, which have room for it. */
-static void put_frame(struct window *w, const struct frame *f, unsigned count)
+static void put_frame(struct window *w, struct frame *f, unsigned count)
 {
 	struct vq_chain *c = &w->chain[w->filled];
 	uint32_t left = w->hdr_size + f->len;
 	struct writer to = { .copy = w->copy, .next = c, .end = c + count };
-	uint8_t hdr[VNET_HDR_MAX];
+	uint8_t hdr[VNET_HDR_HASH];
 
 	vnet_hdr_store(hdr, &f->hdr, w->hdr_mask, count, w->hdr_size);
+	if (unlikely(w->hdr_size == VNET_HDR_HASH))
+		vnet_hdr_store_hash(hdr, w->rss, f);
 	put(&to, hdr, w->hdr_size);
 	put(&to, frame_head_const(f), f->head_len);
 	for (unsigned i = 0; i < f->iov_count; i++)
@@ -255,8 +259,7 @@ static enum fit find_chains(struct window *w, uint32_t size, unsigned behind,
 /* Places a frame outside the simple case. Returns false when @f has to wait for
  * buffers. */
 static __attribute__((noinline)) bool put_slow(struct window *w,
-					       const struct frame *f,
-					       unsigned behind,
+					       struct frame *f, unsigned behind,
 					       struct vnet_tx_result *res)
 {
 	unsigned count;
@@ -342,10 +345,14 @@ static inline __attribute__((always_inline)) unsigned fill_simple(
 	return i;
 }
 
-static __attribute__((noinline)) unsigned fill_streaming(
+/* Does the work of fill_simple() outside the usual case. Frames whose header
+ * gets a hash are none of the simple ones. */
+static __attribute__((noinline)) unsigned fill_unusual(
 	struct window *w, struct frame *const *frames, unsigned n,
 	uint64_t *bytes)
 {
+	if (w->hdr_size == VNET_HDR_HASH)
+		return 0;
 	return fill_simple(w, frames, n, bytes, true);
 }
 
@@ -359,10 +366,10 @@ static void fill(struct window *w, struct frame *const *frames, unsigned n,
 	w->is_full = false;
 	pop_more(w, n);
 	for (;;) {
-		i += w->is_streaming
-			     ? fill_streaming(w, frames + i, n - i, &res->bytes)
-			     : fill_simple(w, frames + i, n - i, &res->bytes,
-					   false);
+		i += w->is_plain
+			     ? fill_simple(w, frames + i, n - i, &res->bytes,
+					   false)
+			     : fill_unusual(w, frames + i, n - i, &res->bytes);
 		if (i == n || !put_slow(w, frames[i], n - i - 1, res))
 			break;
 		i++;
@@ -370,9 +377,11 @@ static void fill(struct window *w, struct frame *const *frames, unsigned n,
 	res->taken += i;
 }
 
-struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
-				    struct copy_choice *choice,
-				    struct frame *const *frames, unsigned n)
+struct vnet_tx_result vnet_tx_hashed_burst(struct vq_dev *vq,
+					   struct copy_choice *choice,
+					   const struct rss *rss,
+					   struct frame *const *frames,
+					   unsigned n)
 {
 	struct vnet_tx_result res = { 0 };
 	bool is_pushed = false;
@@ -385,7 +394,9 @@ struct vnet_tx_result vnet_tx_burst(struct vq_dev *vq,
 	w.is_streaming =
 		method == COPY_STREAM && n && frames[0]->len >= COPY_LARGE;
 	w.vq = vq;
+	w.rss = rss;
 	w.hdr_size = vnet_hdr_size(vq->features);
+	w.is_plain = !w.is_streaming && w.hdr_size != VNET_HDR_HASH;
 	w.is_mergeable = feat_has(vq->features, VIRTIO_NET_F_MRG_RXBUF);
 	/* without the feature the guest's flags must be zero (clause
 	 * 5.1.6.4.1) */

@@ -271,12 +271,12 @@ static uint32_t receive_list(struct bed *b, uint8_t *data)
 
 static void receive_frame(struct bed *b, const struct sent *s)
 {
-	static uint8_t data[FRAME_MAX + 16];
+	static uint8_t data[FRAME_MAX + 20];
 	uint32_t size = receive_list(b, data);
 	uint16_t num_buffers = 1;
 
 	assert_memory_equal(data, &s->hdr, sizeof(s->hdr));
-	if (b->to.hdr_size == 12) {
+	if (b->to.hdr_size >= 12) {
 		memcpy(&num_buffers, data + 10, 2);
 		num_buffers = le16toh(num_buffers);
 		assert_true(b->is_mergeable ? num_buffers > 0
@@ -375,6 +375,8 @@ static const struct {
 	{ PACKED | BIT(F_IN_ORDER) | TABLES, 256, 1, 70000 },
 	{ V1 | MRG | BIT(F_IN_ORDER), 256, 1, 200 },
 	{ V1 | MRG, 512, 1, 40 },
+	{ V1 | MRG | OFFLOADS | BIT(NET_F_HASH_REPORT), 1024, 3, 1600 },
+	{ PACKED | OFFLOADS | BIT(NET_F_HASH_REPORT), 256, 1, 70000 },
 };
 
 static void run_bed(struct bed *b, unsigned i)

@@ -14,11 +14,12 @@
 #include "vq_rig.h"
 
 #define BIT(name) (1ull << VIRTIO_##name)
-#define ALL                                                           \
-	(BIT(F_VERSION_1) | BIT(NET_F_CTRL_VQ) | BIT(NET_F_CTRL_RX) | \
-	 BIT(NET_F_CTRL_RX_EXTRA) | BIT(NET_F_CTRL_VLAN) |            \
-	 BIT(NET_F_CTRL_MAC_ADDR) | BIT(NET_F_MQ) |                   \
-	 BIT(NET_F_GUEST_ANNOUNCE) | OFFLOADS)
+#define ALL                                                                    \
+	(BIT(F_VERSION_1) | BIT(NET_F_CTRL_VQ) | BIT(NET_F_CTRL_RX) |          \
+	 BIT(NET_F_CTRL_RX_EXTRA) | BIT(NET_F_CTRL_VLAN) |                     \
+	 BIT(NET_F_CTRL_MAC_ADDR) | BIT(NET_F_MQ) |                            \
+	 BIT(NET_F_GUEST_ANNOUNCE) | BIT(NET_F_RSS) | BIT(NET_F_HASH_REPORT) | \
+	 OFFLOADS)
 #define OFFLOADS                                                  \
 	(BIT(NET_F_CTRL_GUEST_OFFLOADS) | BIT(NET_F_GUEST_CSUM) | \
 	 BIT(NET_F_GUEST_TSO4) | BIT(NET_F_GUEST_USO6))
@@ -33,6 +34,7 @@ struct command {
 	uint8_t ack;
 };
 #define C(bytes) bytes, sizeof(bytes) - 1
+#define KEY40	 "KEY-OF-TWENTY-BYTESKEY-OF-TWENTY-BYTES!!"
 
 static const struct command commands[] = {
 	{ C("\0\0\0"), BIT(NET_F_CTRL_RX), 0 },
@@ -73,7 +75,38 @@ static const struct command commands[] = {
 	{ C("\4\0\0\0"), 0, 1 },
 	{ C("\4\0\5\0"), 0, 1 },
 	{ C("\4\0\1"), 0, 1 },
-	{ C("\4\1\1\0"), 0, 1 }, /* RSS: not offered */
+	{ C("\4\3\1\0"), 0, 1 },
+	/* RSS: types, mask, unclassified, table, pairs, length of key, key */
+	{ C("\4\1\77\0\0\0\1\0\3\0\1\0\2\0\4\0\2KK"), BIT(NET_F_RSS), 0 },
+	{ C("\4\1\77\0\0\0\0\0\3\0\0\0\1\0\50" KEY40), BIT(NET_F_RSS), 0 },
+	{ C("\4\1\0\0\0\0\0\0\0\0\0\0\4\0\0"), BIT(NET_F_RSS), 0 },
+	{ C("\4\1\100\0\0\0\0\0\0\0\0\0\4\0\1K"), 0, 1 }, /* a type */
+	{ C("\4\1\1\0\0\200\0\0\0\0\0\0\4\0\1K"), 0, 1 },
+	{ C("\4\1\1\0\0\0\2\0\0\0\0\0\1\0\1\0\4\0\1K"), 0, 1 }, /* mask */
+	{ C("\4\1\1\0\0\0\377\0\0\0" KEY40 KEY40), 0, 1 },
+	{ C("\4\1\1\0\0\0\377\377\0\0\0\0\4\0\1K"), 0, 1 },
+	{ C("\4\1\1\0\0\0\0\0\4\0\0\0\4\0\1K"), 0, 1 }, /* queues */
+	{ C("\4\1\1\0\0\0\1\0\0\0\0\0\4\0\4\0\1K"), 0, 1 },
+	{ C("\4\1\1\0\0\0\0\0\0\0\0\200\4\0\1K"), 0, 1 },
+	{ C("\4\1\1\0\0\0\0\0\0\0\0\0\0\0\1K"), 0, 1 }, /* pairs */
+	{ C("\4\1\1\0\0\0\0\0\0\0\0\0\5\0\1K"), 0, 1 },
+	{ C("\4\1\1\0\0\0\0\0\0\0\0\0\4\0\0"), 0, 1 }, /* key */
+	{ C("\4\1\1\0\0\0\0\0\0\0\0\0\4\0\51" KEY40 "K"), 0, 1 },
+	{ C("\4\1\1\0\0\0\0\0\0\0\0\0\4\0\2K"), 0, 1 },
+	{ C("\4\1\1\0\0\0\0\0\0\0\0\0\4\0\1KK"), 0, 1 },
+	{ C("\4\1\1\0\0\0\0\0\0\0\0\0\4\0"), 0, 1 }, /* cut short */
+	{ C("\4\1\1\0\0\0\177\0\0\0\0\0"), 0, 1 },
+	{ C("\4\1\1\0\0\0\0"), 0, 1 },
+	{ C("\4\1\1\0\0"), 0, 1 },
+	{ C("\4\1"), 0, 1 },
+	{ C("\4\2\77\0\0\0\0\0\0\0\0\0\0\0\50" KEY40), BIT(NET_F_HASH_REPORT),
+	  0 },
+	{ C("\4\2\0\0\0\0\0\0\0\0\0\0\0\0\0"), BIT(NET_F_HASH_REPORT), 0 },
+	{ C("\4\2\1\0\0\0\0\0\0\0\0\0\0\0\0"), 0, 1 },
+	{ C("\4\2\0\1\0\0\0\0\0\0\0\0\0\0\1K"), 0, 1 },
+	{ C("\4\2\1\0\0\0\0\0\0\0\0\0\0\0\1KK"), 0, 1 },
+	{ C("\4\2\1\0\0\0\0\0\0\0\0\0\0"), 0, 1 },
+	{ C("\4\2\1\0\0\0"), 0, 1 },
 	{ C("\5\0\0\0\0\0\0\0\0\0"), BIT(NET_F_CTRL_GUEST_OFFLOADS), 0 },
 	{ C("\5\0\202\0\0\0\0\0\200\0"), BIT(NET_F_CTRL_GUEST_OFFLOADS), 0 },
 	{ C("\5\0\2\0\0\0\0\0\0\0"), BIT(NET_F_GUEST_CSUM), 0 },
@@ -172,6 +205,22 @@ static void test_effects(void **state)
 	ok(&s, C("\2\1\377\17"));
 	assert_true(s.filter.vlan[63] == 0);
 	ok(&s, C("\4\0\3\0"));
+	assert_int_equal(s.pairs, 3);
+	ok(&s, C("\4\1\77\0\0\0\1\0\3\0\1\0\2\0\4\0\2KX"));
+	assert_int_equal(s.pairs, 4);
+	assert_true(s.rss.steers);
+	assert_int_equal(s.rss.types, 63);
+	assert_int_equal(s.rss.mask, 1);
+	assert_int_equal(s.rss.unclassified, 3);
+	assert_int_equal(s.rss.table[1], 2);
+	assert_memory_equal(s.rss.key, "KX\0\0", 4);
+	ok(&s, C("\4\0\3\0"));
+	assert_false(s.rss.steers);
+	assert_int_equal(s.rss.types, 63);
+	ok(&s, C("\4\2\2\0\0\0\0\0\0\0\0\0\0\0\1Y"));
+	assert_false(s.rss.steers);
+	assert_int_equal(s.rss.types, 2);
+	assert_memory_equal(s.rss.key, "Y\0", 2);
 	assert_int_equal(s.pairs, 3);
 	assert_true(s.off == 0);
 	ok(&s, C("\5\0\2\0\0\0\0\0\0\0"));

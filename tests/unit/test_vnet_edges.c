@@ -27,6 +27,7 @@ static void test_features(void **state)
 	assert_int_equal(vnet_hdr_size(0), 10);
 	assert_int_equal(vnet_hdr_size(MRG), 12);
 	assert_int_equal(vnet_hdr_size(V1), 12);
+	assert_int_equal(vnet_hdr_size(V1 | MRG | BIT(NET_F_HASH_REPORT)), 20);
 	assert_int_equal(vnet_offloads_from_driver(HOST_ALL), NO_UFO);
 	assert_int_equal(vnet_offloads_from_driver(GUEST_ALL), 0);
 	assert_int_equal(vnet_offloads_to_driver(GUEST_ALL), NO_UFO);
