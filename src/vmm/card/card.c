@@ -27,6 +27,7 @@ static void card_destroy(struct port *p)
 
 	rings_fini(&c->rings);
 	port_fini(p);
+	free(c->pairs.rss_memory);
 	free(c->pair);
 	free(c);
 }
@@ -86,6 +87,8 @@ static const struct {
 	OFFER(VIRTIO_NET_F_CTRL_VLAN, ctrl_vq),
 	OFFER(VIRTIO_NET_F_CTRL_MAC_ADDR, ctrl_vq),
 	OFFER(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, ctrl_guest_offloads),
+	OFFER(VIRTIO_NET_F_RSS, rss),
+	OFFER(VIRTIO_NET_F_HASH_REPORT, hash),
 #undef OFFER
 #undef ALWAYS
 };
@@ -126,6 +129,11 @@ int card_check(const struct card_conf *conf, struct err *err)
 			       "queues=%u: a driver switches more than one "
 			       "pair on by the control queue: needs ctrl_vq=on",
 			       conf->queues);
+	if ((conf->rss || conf->hash) && !conf->ctrl_vq)
+		return err_set(err, -EINVAL,
+			       "%s=on: the driver sets it up by the control "
+			       "queue: needs ctrl_vq=on",
+			       conf->rss ? "rss" : "hash");
 	return 0;
 }
 
@@ -134,6 +142,11 @@ static int start(struct card *c, const struct card_conf *conf, unsigned pairs)
 	int rc;
 
 	vnet_pairs_init(&c->pairs, &c->port, c->pair, pairs);
+	if (conf->rss || conf->hash) {
+		c->pairs.rss_memory = calloc(2, sizeof(struct rss));
+		if (!c->pairs.rss_memory)
+			return -ENOMEM;
+	}
 	vnet_pairs_set_mtu(&c->pairs, conf->host_mtu);
 	vnet_ctrl_init(&c->control, c->loop, pairs, card_control_changed);
 	c->face.pairs = pairs;
@@ -222,6 +235,9 @@ static const struct opt_row card_rows[] = {
 	ON(ctrl_vq, "offer the control queue"),
 	ON(ctrl_guest_offloads,
 	   "offer to switch offloads while the card is in use"),
+	OFF(rss,
+	    "offer receive side scaling: the guest's table chooses queues"),
+	OFF(hash, "offer to report a hash with each frame"),
 	OPT("host_mtu", host_mtu, OPT_UINT, .min = 0, .max = 65535, .def = "0",
 	    .arg = "BYTES", .help = "MTU that the guest is told; 0: none"),
 	OPT("speed", speed, OPT_UINT, .min = 0, .max = 1000000, .def = "0",

@@ -26,6 +26,7 @@ struct card_conf {
 	uint32_t rx_queue_size, tx_queue_size;
 	bool packed, in_order, indirect_desc, event_idx, mrg_rxbuf;
 	bool csum, guest_csum, gso, guest_gso, ctrl_vq, ctrl_guest_offloads;
+	bool rss, hash;
 	uint32_t host_mtu; /* 0: none is announced */
 	uint32_t speed;	   /* Mbit/s; 0: unknown */
 	unsigned order;	   /* place among the machine's devices; no option */

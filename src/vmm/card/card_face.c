@@ -39,13 +39,20 @@ void card_face_init(struct card_face *f, const char *name,
 	cfg->mtu = cpu_to_le16((uint16_t)conf->host_mtu);
 	cfg->speed = cpu_to_le32(conf->speed ? conf->speed : UINT32_MAX);
 	cfg->duplex = conf->speed ? DUPLEX_FULL : UINT8_MAX;
+	cfg->rss_key_max = TOEPLITZ_KEY_SIZE;
+	cfg->rss_table_max = cpu_to_le16(RSS_TABLE_MAX);
+	cfg->hash_types = cpu_to_le32(RSS_TYPES);
 }
 
 unsigned card_control_index(const struct card_face *f)
 {
-	/* Clause 5.1.2: without MQ the driver knows of one pair only. */
-	return feat_has(f->dev.driver_features, VIRTIO_NET_F_MQ) ? 2 * f->pairs
-								 : 2;
+	uint64_t features = f->dev.driver_features;
+
+	/* Clause 5.1.2: without these the driver knows of one pair only. */
+	return feat_has(features, VIRTIO_NET_F_MQ) ||
+			       feat_has(features, VIRTIO_NET_F_RSS)
+		       ? 2 * f->pairs
+		       : 2;
 }
 
 void card_config_read(struct virtio_dev *d, unsigned off, unsigned size,

@@ -3,6 +3,8 @@
 #ifndef RW_VMM_CARD_IMPL_H
 #define RW_VMM_CARD_IMPL_H
 
+#include <assert.h>
+
 #include "card.h"
 #include "rings.h"
 #include "vnet_ctrl.h"
@@ -16,7 +18,11 @@ struct card_config {
 	le16 mtu;
 	le32 speed;
 	uint8_t duplex;
-} __attribute__((packed));
+	uint8_t rss_key_max;
+	le16 rss_table_max;
+	le32 hash_types;
+};
+static_assert(sizeof(struct card_config) == 24, "no padding");
 
 /* What the driver sees of any card. */
 struct card_face {

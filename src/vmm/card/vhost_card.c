@@ -99,12 +99,25 @@ static void free_card(struct vhost_card *v)
 	free(v);
 }
 
+/* Returns 0, or -EINVAL with @err for options that no vhost back-end has. */
+static int check(const struct card_conf *conf, struct err *err)
+{
+	if (!conf->rss && !conf->hash)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "%s=on: works where this process moves the frames: "
+		       "leave it off, or vhost",
+		       conf->rss ? "rss" : "hash");
+}
+
 static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
 		struct err *err)
 {
 	const struct card_conf *conf = setup->conf;
-	int rc = ether_from_text("mac", conf->mac, v->face.config.mac, err);
+	int rc = check(conf, err);
 
+	if (!rc)
+		rc = ether_from_text("mac", conf->mac, v->face.config.mac, err);
 	if (rc)
 		return rc;
 	card_face_init(&v->face, setup->id, &vhost_dev_ops, v->loop, conf);
