@@ -8,6 +8,10 @@
  * socket, else into a backlog of BACKLOG bytes, else it is dropped and counted.
  * Input is read from the socket only into a chain of the guest's: without one
  * the socket is not watched for input, and the client's sends block.
+ *
+ * A client that goes may have written before: its input is read to the end,
+ * as the guest takes it. Until then it is not watched, since epoll would tell
+ * of its end again and again, and output is dropped.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +25,7 @@
 #include "rings.h"
 #include "serve.h"
 #include "shm.h"
-#include "unix_sock.h"
+#include "sock_server.h"
 #include "virtio.h"
 
 #define TURN_CHAINS 16
@@ -29,7 +33,6 @@
 #define RING_SIZE   64
 #define BACKLOG	    (256 * 1024)
 #define SOCKET_MODE 0600
-#define REST_MS	    1000
 
 enum { RING_IN, RING_OUT, RINGS }; /* clause 5.3.2 */
 
@@ -52,16 +55,14 @@ struct console {
 	struct rings rings;
 	struct serve in, out;
 	struct loop *loop;
-	struct unix_listener listener;
-	struct loop_watch accept_watch;
-	struct loop_timer rest;	  /* until the next try to accept */
-	struct loop_watch client; /* the client's socket; its loop is NULL
-				   * without a client */
-	bool has_input;		  /* the socket may have bytes to read */
-	char *backlog;		  /* ring of BACKLOG bytes */
-	size_t first, kept;	  /* first byte in @backlog, and how many */
-	uint64_t dropped;	  /* bytes of output */
-	uint64_t sent, received;  /* bytes to and from clients */
+	struct sock_server server;
+	struct loop_watch watch; /* of the client; its loop is NULL without one,
+				  * and after it went */
+	bool has_input;		 /* the socket may have bytes to read */
+	char *backlog;		 /* ring of BACKLOG bytes */
+	size_t first, kept;	 /* first byte in @backlog, and how many */
+	uint64_t dropped;	 /* bytes of output */
+	uint64_t sent, received; /* bytes to and from clients */
 };
 
 static struct console *to_console(struct virtio_dev *d)
@@ -71,36 +72,51 @@ static struct console *to_console(struct virtio_dev *d)
 
 static bool has_client(const struct console *c)
 {
-	return c->client.loop;
+	return c->server.client >= 0;
 }
 
-static void drop_client(struct console *c)
+/* Returns whether there is a client that takes output. */
+static bool has_listener(const struct console *c)
 {
-	int fd = c->client.fd;
+	return c->watch.loop;
+}
 
-	loop_watch_remove(&c->client);
-	close(fd);
-	c->has_input = false;
+/* The client takes no more output; it may have left input. */
+static void stop_output(struct console *c)
+{
+	loop_watch_remove(&c->watch);
+	c->has_input = true;
 	c->dropped += c->kept;
 	c->kept = 0;
 }
 
+static void drop_client(struct console *c)
+{
+	stop_output(c);
+	c->has_input = false;
+	sock_server_drop(&c->server);
+}
+
 static void watch_client(struct console *c)
 {
+	if (!has_listener(c))
+		return;
 	/* Without has_input the guest has room, or the service of its ring
 	 * would have set it. */
-	loop_watch_set(&c->client,
+	loop_watch_set(&c->watch,
 		       (c->has_input ? 0 : EPOLLIN) | (c->kept ? EPOLLOUT : 0));
 }
 
-/* Returns the bytes that the client took; 0 also when it is gone. */
+/* Returns the bytes that the client took; 0 also when it takes none any more.
+ */
 static size_t send_some(struct console *c, struct iovec *iov, size_t count)
 {
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = count };
-	ssize_t n = sendmsg(c->client.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n =
+		sendmsg(c->server.client, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		drop_client(c);
+		stop_output(c);
 	if (n <= 0)
 		return 0;
 	c->sent += (uint64_t)n;
@@ -127,7 +143,7 @@ static void send_backlog(struct console *c)
 	size_t n = send_some(c, iov, 2);
 
 	/* A client that went has taken the backlog along. */
-	if (!has_client(c))
+	if (!has_listener(c))
 		return;
 	c->first = (c->first + n) & (BACKLOG - 1);
 	c->kept -= n;
@@ -139,14 +155,14 @@ static void print_chain(struct console *c, const struct vq_chain *chain)
 	unsigned count = chain->readable_count;
 	size_t n = 0;
 
-	if (has_client(c) && !c->kept && count)
+	if (has_listener(c) && !c->kept && count)
 		n = send_some(c, iov, count);
 	for (unsigned i = 0; i < count; i++) {
 		size_t skip = MIN(n, iov[i].iov_len);
 		size_t left = iov[i].iov_len - skip;
 
 		n -= skip;
-		if (has_client(c))
+		if (has_listener(c))
 			keep(c, (char *)iov[i].iov_base + skip, left);
 		else
 			c->dropped += left;
@@ -167,8 +183,7 @@ static enum serve_result output_turn(struct serve *s)
 			(struct vq_done){ chain[i].id, chain[i].slot_count, 0 };
 	}
 	serve_push(s->vq, done, n);
-	if (has_client(c))
-		watch_client(c);
+	watch_client(c);
 	return SERVE_EMPTY;
 }
 
@@ -179,7 +194,7 @@ static uint32_t receive(struct console *c, const struct vq_chain *chain)
 	struct iovec *iov = chain->iov + chain->readable_count;
 	struct msghdr msg = { .msg_iov = iov,
 			      .msg_iovlen = chain->writable_count };
-	ssize_t n = recvmsg(c->client.fd, &msg, MSG_DONTWAIT);
+	ssize_t n = recvmsg(c->server.client, &msg, MSG_DONTWAIT);
 
 	if (n > 0) {
 		c->received += (uint64_t)n;
@@ -187,9 +202,10 @@ static uint32_t receive(struct console *c, const struct vq_chain *chain)
 	}
 	if (n < 0 && errno == EINTR)
 		return 0;
-	c->has_input = false;
-	if (!n || errno != EAGAIN)
+	/* Without a watch nobody would tell of more. */
+	if (!n || errno != EAGAIN || !has_listener(c))
 		drop_client(c);
+	c->has_input = false;
 	return 0;
 }
 
@@ -219,62 +235,38 @@ static enum serve_result input_turn(struct serve *s)
 	}
 	if (c->has_input)
 		result = SERVE_AGAIN;
-	if (has_client(c))
-		watch_client(c);
+	watch_client(c);
 	return result;
 }
 
 static void on_client(struct loop_watch *w, uint32_t events)
 {
-	struct console *c = container_of(w, struct console, client);
+	struct console *c = container_of(w, struct console, watch);
 
 	if (events & EPOLLOUT)
 		send_backlog(c);
-	if (has_client(c) && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
-		if (events & EPOLLIN)
-			c->has_input = true;
-		else /* gone, while its input is not watched */
-			drop_client(c);
+	if (events & (EPOLLHUP | EPOLLERR) && has_listener(c))
+		stop_output(c);
+	if (events & EPOLLIN)
+		c->has_input = true;
+	if (c->has_input)
 		serve_now(&c->in);
-	}
-	if (has_client(c))
-		watch_client(c);
+	watch_client(c);
 }
 
-static void on_accept(struct loop_watch *w, uint32_t events);
-
-static void on_rest(struct loop_timer *t)
+static void on_replaced(struct sock_server *s)
 {
-	struct console *c = container_of(t, struct console, rest);
-
-	loop_watch_add(c->loop, &c->accept_watch, c->listener.fd, EPOLLIN,
-		       on_accept);
+	drop_client(container_of(s, struct console, server));
 }
 
-static void on_accept(struct loop_watch *w, uint32_t events)
+static void on_came(struct sock_server *s)
 {
-	struct console *c = container_of(w, struct console, accept_watch);
-	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct console *c = container_of(s, struct console, server);
 
-	(void)events;
-	if (fd < 0) {
-		/* Without descriptors the event would come again at once. */
-		if (errno == EMFILE || errno == ENFILE) {
-			loop_watch_remove(w);
-			loop_timer_arm(c->loop, &c->rest, REST_MS, on_rest);
-		}
-		return;
-	}
-	if (has_client(c)) {
-		static const char busy[] = "another client is connected\r\n";
-
-		send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-		close(fd);
-		return;
-	}
 	c->first = c->kept = 0;
-	if (loop_watch_add(c->loop, &c->client, fd, EPOLLIN, on_client))
-		close(fd);
+	c->has_input = false;
+	if (loop_watch_add(c->loop, &c->watch, s->client, EPOLLIN, on_client))
+		sock_server_drop(s);
 }
 
 static void config_read(struct virtio_dev *d, unsigned off, unsigned size,
@@ -321,7 +313,7 @@ static void show(const struct virtio_dev *d, struct show *s)
 {
 	const struct console *c = container_of(d, const struct console, dev);
 
-	show_str(s, "path", c->listener.path);
+	show_str(s, "path", c->server.listener.path);
 	show_flag(s, "client", has_client(c));
 	show_num(s, "sent", c->sent);
 	show_num(s, "dropped", c->dropped);
@@ -336,9 +328,7 @@ static void destroy(struct virtio_dev *d)
 		stop_ring(d, i);
 	if (has_client(c))
 		drop_client(c);
-	loop_watch_remove(&c->accept_watch);
-	loop_timer_disarm(&c->rest);
-	unix_unlisten(&c->listener);
+	sock_server_stop(&c->server);
 	rings_fini(&c->rings);
 	free(c->backlog);
 	free(c);
@@ -363,7 +353,10 @@ static int create(const void *conf_, struct loop *loop, struct virtio_dev **out,
 	if (!c)
 		return err_set(err, -ENOMEM, "out of memory");
 	c->loop = loop;
-	c->client.fd = c->listener.fd = -1;
+	c->server = (struct sock_server){ .came = on_came,
+					  .replaced = on_replaced,
+					  .listener.fd = -1,
+					  .client = -1 };
 	c->dev = (struct virtio_dev){
 		.ops = &console_ops,
 		.name = conf->common.id,
@@ -380,11 +373,11 @@ static int create(const void *conf_, struct loop *loop, struct virtio_dev **out,
 		err_set(err, rc, "%s", strerror(-rc));
 		goto err_destroy;
 	}
-	rc = unix_listen(&c->listener, "path", conf->path, SOCKET_MODE, err);
+	rc = unix_listen(&c->server.listener, "path", conf->path, SOCKET_MODE,
+			 err);
 	if (rc)
 		goto err_destroy;
-	rc = loop_watch_add(loop, &c->accept_watch, c->listener.fd, EPOLLIN,
-			    on_accept);
+	rc = sock_server_start(&c->server, loop);
 	if (rc) {
 		err_set(err, rc, "%s", strerror(-rc));
 		goto err_destroy;
