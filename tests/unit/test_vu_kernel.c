@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vhost/client over the ioctls of vhost-net: a fake kernel records them, and
- * what they carry. */
+/* vhost/client over the ioctls of vhost-net and vhost-vsock: a fake kernel
+ * records them, and what they carry. */
 #include "test.h"
 
 #include <errno.h>
@@ -74,6 +74,8 @@ static const char *name_of(unsigned long request)
 		return "poll";
 	case VHOST_NET_SET_BACKEND:
 		return "backend";
+	case VHOST_VSOCK_SET_RUNNING:
+		return "running";
 	case VHOST_GET_VRING_BASE:
 		return "base?";
 	case VHOST_SET_LOG_BASE:
@@ -150,6 +152,9 @@ static int request(int fd, unsigned long request, const void *arg)
 	case VHOST_GET_VRING_BASE:
 		note("%u", state->index);
 		state->num = 77;
+		break;
+	case VHOST_VSOCK_SET_RUNNING:
+		note("=%d", *(const int *)arg);
 		break;
 	default: /* a number or a descriptor of a ring */
 		note("%u=%d", state->index, (int)state->num);
@@ -292,6 +297,7 @@ static void test_refusals(void **state)
 
 	(void)state;
 	fake.refuse = VHOST_SET_VRING_NUM;
+	fake.error = EFAULT;
 	assert_int_equal(vu_client_queue_start(c, 0, &ring, done, &err),
 			 -ENOTCONN);
 	assert_int_equal(vu_client_wait(c), 0);
@@ -310,6 +316,7 @@ static void test_refusals(void **state)
 
 	c = open_client(loop, &is_ready);
 	fake.refuse = VHOST_SET_OWNER;
+	fake.error = EFAULT;
 	is_ready = true;
 	assert_int_equal(vu_client_wait(c), -ENOTCONN);
 	assert_false(is_ready);
@@ -393,6 +400,58 @@ static void test_log(void **state)
 	loop_destroy(loop);
 }
 
+/* The queues of vhost-vsock run when both are set up, and stop with the first
+ * that does. Its descriptor may have an owner already: this process. */
+static void test_vsock(void **state)
+{
+	const struct vu_client_config config = { .features = HAS,
+						 .queue_pairs = 1,
+						 .timeout_ms = 100 };
+	struct vu_client_ring ring = {
+		.num = 16, .kick_fd = 40, .call_fd = 41, .enabled = true
+	};
+	struct loop *loop = loop_create();
+	struct vu_client *c;
+	bool is_ready = false;
+	struct err err;
+
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	fake.vhost[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	fake.refuse = VHOST_SET_OWNER;
+	fake.error = EBUSY;
+	c = vu_client_create(loop,
+			     vu_kernel_create(&(struct vu_kernel_conf){
+				     .vhost_fd = fake.vhost,
+				     .pairs = 1,
+				     .err_fd = ERR_FD,
+				     .request = request }),
+			     &config, &ops, &is_ready);
+	assert_int_equal(vu_client_wait(c), 0);
+	assert_true(is_ready);
+	expect("0:features? 0:err0=99 0:err1=99 0:features=120000000 ");
+	assert_int_equal(vu_client_queue_start(c, 1, &ring, done, &err), 0);
+	assert_int_equal(vu_client_wait(c), 0);
+	expect("0:num1=16 0:base1=0 0:addr1=0,0,0 0:call1=41 0:kick1=40 ");
+	assert_int_equal(vu_client_queue_start(c, 0, &ring, done, &err), 0);
+	assert_int_equal(vu_client_wait(c), 0);
+	expect("0:num0=16 0:base0=0 0:addr0=0,0,0 0:call0=41 0:kick0=40 "
+	       "0:running=1 ");
+	assert_int_equal(vu_client_queue_stop(c, 0, done, &err), 0);
+	assert_int_equal(vu_client_queue_stop(c, 1, done, &err), 0);
+	assert_int_equal(vu_client_wait(c), 0);
+	expect("0:running=0 0:base?0 0:base?1 ");
+
+	fake.refuse = VHOST_SET_VRING_KICK;
+	fake.error = EPERM;
+	assert_int_equal(vu_client_queue_start(c, 0, &ring, done, &err), 0);
+	assert_int_equal(vu_client_wait(c), 0);
+	assert_string_equal(refusal, "queue 0: SET_VRING_KICK: vhost-vsock: "
+				     "Operation not permitted");
+	vu_client_destroy(c);
+	loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_features_array),
 		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_vsock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

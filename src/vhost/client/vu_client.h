@@ -69,11 +69,12 @@ struct vu_client_done {
 struct vu_transport *vu_sock_create(struct loop *loop, int sock,
 				    uint64_t wanted);
 
-/* What a transport by ioctls of the kernel's vhost-net needs. */
+/* What a transport by ioctls of the kernel's vhost-net or vhost-vsock needs. */
 struct vu_kernel_conf {
-	const int *vhost_fd; /* a descriptor of /dev/vhost-net for each pair of
+	const int *vhost_fd; /* a descriptor of the device for each pair of
 			      * queues; owned by the transport afterwards */
-	const int *tap_fd;   /* that of the pair's frames, borrowed */
+	const int *tap_fd;   /* that of the pair's frames, borrowed. NULL: the
+			      * device is /dev/vhost-vsock, with one pair */
 	unsigned pairs;
 	uint32_t poll_us; /* time that the kernel polls a ring; 0: not at all */
 	int err_fd;	  /* eventfd that the kernel signals about a bad ring;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel's vhost-net as the transport of a vhost client, see
+ * The kernel's vhost-net and vhost-vsock as transports of a vhost client, see
  * vu_transport.h: a verb is one ioctl of linux/vhost.h or one for each
  * descriptor, answered at once. Control thread; calls the kernel.
  *
- * A descriptor of /dev/vhost-net serves one pair of queues, with a kernel
- * thread of its own. A queue runs while it has a back-end, which is the tap of
- * its pair (VHOST_NET_SET_BACKEND).
+ * A descriptor serves one pair of queues, with a kernel thread of its own. They
+ * differ in what makes queues run: one of vhost-net does while it has a
+ * back-end, which is the tap of its pair (VHOST_NET_SET_BACKEND); those of
+ * vhost-vsock run together (VHOST_VSOCK_SET_RUNNING), so both have to be set
+ * up.
  */
 #include <errno.h>
 #include <linux/vhost.h>
@@ -34,6 +36,9 @@ struct features_array {
 
 struct vu_kernel {
 	struct vu_transport transport;
+	const char *name;
+	bool is_vsock;
+	unsigned vsock_on; /* bit for each queue that shall run */
 	unsigned pairs;
 	bool has_array; /* the kernel knows features above 63 */
 	uint32_t poll_us;
@@ -104,6 +109,10 @@ static int set_owner(const struct vu_kernel *k)
 {
 	int rc = ask_all(k, VHOST_SET_OWNER, NULL);
 
+	/* A descriptor that was passed may have served a machine before. If
+	 * the owner is another process, the next request is refused. */
+	if (rc == -EBUSY && k->is_vsock)
+		rc = 0;
 	for (unsigned q = 0; q < 2 && !rc; q++) {
 		struct vhost_vring_file file = { q, k->err_fd };
 		struct vhost_vring_state poll = { q, k->poll_us };
@@ -136,7 +145,20 @@ static int set_memory(const struct vu_kernel *k, const struct vu_call *call)
 	return rc;
 }
 
-/* Starts or stops queue @idx. */
+static int set_running(struct vu_kernel *k, unsigned idx, bool on)
+{
+	unsigned want =
+		on ? k->vsock_on | 1u << idx : k->vsock_on & ~(1u << idx);
+	int is_running = want == 3;
+
+	if (is_running != (k->vsock_on == 3) &&
+	    k->request(k->fd[0].vhost, VHOST_VSOCK_SET_RUNNING, &is_running) <
+		    0)
+		return -errno;
+	k->vsock_on = want;
+	return 0;
+}
+
 static int set_backend(const struct vu_kernel *k, unsigned idx, bool on)
 {
 	struct vhost_vring_file file = { idx & 1,
@@ -146,6 +168,12 @@ static int set_backend(const struct vu_kernel *k, unsigned idx, bool on)
 			       0
 		       ? -errno
 		       : 0;
+}
+
+/* Starts or stops queue @idx. */
+static int run(struct vu_kernel *k, unsigned idx, bool on)
+{
+	return k->is_vsock ? set_running(k, idx, on) : set_backend(k, idx, on);
 }
 
 static int set_file(const struct vu_kernel *k, unsigned long request,
@@ -201,10 +229,10 @@ static int set_log(const struct vu_kernel *k, const struct vu_call *call)
 	return rc;
 }
 
-static int get_base(const struct vu_kernel *k, struct vu_call *call)
+static int get_base(struct vu_kernel *k, struct vu_call *call)
 {
 	struct vhost_vring_state state = { .index = call->idx & 1 };
-	int rc = set_backend(k, call->idx, false);
+	int rc = run(k, call->idx, false);
 
 	if (!rc && k->request(k->fd[call->idx / 2].vhost, VHOST_GET_VRING_BASE,
 			      &state) < 0)
@@ -238,7 +266,7 @@ static int ask(struct vu_kernel *k, struct vu_call *call)
 	case VU_VERB_SET_KICK:
 		return set_file(k, VHOST_SET_VRING_KICK, call);
 	case VU_VERB_SET_ENABLE:
-		return set_backend(k, call->idx, call->u64);
+		return run(k, call->idx, call->u64);
 	case VU_VERB_SET_LOG:
 		return set_log(k, call);
 	case VU_VERB_GET_BASE:
@@ -269,11 +297,12 @@ static int kernel_step(struct vu_transport *t, struct vu_call *call,
 		return VU_STEP_DONE;
 	if (rc == -E2BIG && call->verb == VU_VERB_SET_MEMORY)
 		err_set(err, rc,
-			"vhost-net: %u regions, the kernel takes %lu: raise "
+			"%s: %u regions, the kernel takes %lu: raise "
 			"max_mem_regions of the module vhost",
-			call->mem.count, read_max_regions());
+			to_kernel(t)->name, call->mem.count,
+			read_max_regions());
 	else
-		err_set(err, rc, "vhost-net: %s", strerror(-rc));
+		err_set(err, rc, "%s: %s", to_kernel(t)->name, strerror(-rc));
 	return VU_STEP_REFUSED;
 }
 
@@ -317,11 +346,13 @@ struct vu_transport *vu_kernel_create(const struct vu_kernel_conf *conf)
 		else
 			k->fd[i].vhost = fd;
 		if (k)
-			k->fd[i].tap = conf->tap_fd[i];
+			k->fd[i].tap = conf->tap_fd ? conf->tap_fd[i] : -1;
 	}
 	if (!k)
 		return NULL;
 	k->transport.ops = &kernel_ops;
+	k->is_vsock = !conf->tap_fd;
+	k->name = k->is_vsock ? "vhost-vsock" : "vhost-net";
 	k->pairs = conf->pairs;
 	k->poll_us = conf->poll_us;
 	k->err_fd = conf->err_fd;
