@@ -502,6 +502,27 @@ static void test_silence(void **state)
 	leaks_assert_none(before);
 }
 
+/* An owner that waits does so for all answers together. */
+static void test_wait(void **state)
+{
+	uint64_t begun_ms;
+	struct bed b;
+
+	(void)state;
+	bed_open(&b, ACKS | MQ);
+	negotiate(&b, ACKS | MQ);
+	begun_ms = loop_now_ms();
+	assert_int_equal(vu_client_wait_within(b.client, LIMIT), 0);
+	assert_int_equal(
+		vu_client_set_memory(b.client, NULL, 0, out(&b, 0), NULL), 0);
+	assert_int_equal(vu_client_wait_within(b.client, 40), -ENOTCONN);
+	assert_true(loop_now_ms() - begun_ms >= 40);
+	assert_int_equal(b.out[0].rc, -ENOTCONN);
+	assert_string_equal(b.reason, "sharing memory: no answer within 40 ms");
+	assert_int_equal(vu_client_wait_within(b.client, 40), -ENOTCONN);
+	bed_close(&b);
+}
+
 /* A back-end that does not read: the rest of a message waits, the loop does
  * not, and the message is complete once it is read. */
 static void test_full_socket(void **state)
@@ -728,6 +749,7 @@ int main(void)
 		cmocka_unit_test(test_features),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_full_socket),
 		cmocka_unit_test(test_bad_peers),
 		cmocka_unit_test(test_states),

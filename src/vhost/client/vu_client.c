@@ -76,14 +76,20 @@ static void name_call(const struct vu_client *c, struct err *err)
 		err_prefix(err, 0, "%s", verb);
 }
 
+static void end_late(struct vu_client *c, unsigned ms)
+{
+	struct err err;
+
+	err_set(&err, 0, "no answer within %u ms", ms);
+	name_call(c, &err);
+	end(c, err.msg);
+}
+
 static void on_limit(struct loop_timer *t)
 {
 	struct vu_client *c = container_of(t, struct vu_client, limit);
-	struct err err;
 
-	err_set(&err, 0, "no answer within %u ms", c->config.timeout_ms);
-	name_call(c, &err);
-	end(c, err.msg);
+	end_late(c, c->config.timeout_ms);
 }
 
 static void start_limit(struct vu_client *c)
@@ -268,15 +274,24 @@ void vu_client_wake(struct vu_client *c)
 		end(c, err.msg);
 }
 
-int vu_client_wait(struct vu_client *c)
+int vu_client_wait_within(struct vu_client *c, unsigned ms)
 {
+	const uint64_t end_ms = loop_now_ms() + ms;
+
 	for (vu_client_wake(c); c->first; vu_client_wake(c)) {
 		const struct vu_transport *t = c->transport;
+		uint64_t now = loop_now_ms();
 
-		if (!t->ops->wait(c->transport, c->config.timeout_ms))
-			on_limit(&c->limit);
+		if (now >= end_ms ||
+		    !t->ops->wait(c->transport, (unsigned)(end_ms - now)))
+			end_late(c, ms);
 	}
 	return c->state == CLOSED ? -ENOTCONN : 0;
+}
+
+int vu_client_wait(struct vu_client *c)
+{
+	return vu_client_wait_within(c, c->config.timeout_ms);
 }
 
 static void on_work(struct loop_timer *t)

@@ -97,7 +97,10 @@ void vu_client_destroy(struct vu_client *c);
 
 /* Carries on until nothing is pending, waiting for the back-end, for owners
  * that cannot wait in the loop. Callbacks are called meanwhile. Returns 0, or
- * -ENOTCONN: the client is CLOSED. */
+ * -ENOTCONN: the client is CLOSED, perhaps because @ms were not enough for all
+ * that was pending. */
+int vu_client_wait_within(struct vu_client *c, unsigned ms);
+/* The same with the time limit of an answer for all of them. */
 int vu_client_wait(struct vu_client *c);
 
 /* Returns the agreed features; 0 before ops.ready. */
