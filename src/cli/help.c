@@ -218,6 +218,23 @@ bool help_print_device(const char *text)
 	return true;
 }
 
+bool help_print_machine(const char *key, const char *text)
+{
+	if (!text || !asks_for_types(text))
+		return false;
+	if (!strcmp(key, "machine"))
+		puts("There is one machine: PCI with ECAM, a serial port, "
+		     "virtio. q35, pc and microvm are taken\nfor it, and "
+		     "accel=kvm, kernel-irqchip=on or split.");
+	else if (!strcmp(key, "accel"))
+		puts("kvm        kernel-irqchip=on or split");
+	else if (!strcmp(key, "cpu"))
+		puts("host, max  what KVM offers");
+	else
+		return false;
+	return true;
+}
+
 bool help_print_object(const char *text)
 {
 	const struct filter_type *type;

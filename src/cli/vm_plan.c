@@ -10,9 +10,17 @@
 
 static void print_machine(const struct machine_conf *m, const char *control)
 {
-	printf("machine %s: %u vCPU%s, %" PRIu64 " MiB of memory%s\n", m->name,
-	       m->cpus, m->cpus == 1 ? "" : "s", m->memory_size >> 20,
-	       m->hugepages ? " in pages of 2 MiB" : "");
+	printf("machine %s: %u vCPU%s, %" PRIu64 " MiB of memory", m->name,
+	       m->cpus, m->cpus == 1 ? "" : "s", m->memory_size >> 20);
+	if (m->page_size)
+		printf(" in pages of %" PRIu64 " MiB", m->page_size >> 20);
+	puts("");
+	if (m->topology.sockets > 1 || m->topology.threads > 1)
+		printf("  vCPUs    %u sockets of %u cores of %u threads\n",
+		       m->topology.sockets, m->topology.cores,
+		       m->topology.threads);
+	if (m->split_irqchip)
+		puts("  irqchip  split: KVM's local APICs, an I/O APIC here");
 	printf("  kernel   %s\n", m->kernel);
 	if (m->initrd)
 		printf("  initrd   %s\n", m->initrd);

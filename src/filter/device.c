@@ -196,8 +196,8 @@ int device_take(struct device *list, const char *key, const char *text,
 	}
 	if (list->used_by)
 		return err_set(err, -EBUSY,
-			       "%s=%.64s: filter %.64s has this chardev: each "
-			       "needs its own",
+			       "%s=%.64s: %.64s has this chardev: each needs "
+			       "its own",
 			       key, text, list->used_by);
 	*out = *list;
 	out->id = NULL;

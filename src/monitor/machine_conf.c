@@ -23,7 +23,13 @@ const struct opt_row machine_rows[] = {
 	    .help = "command line of the kernel"),
 	OPT("m", memory, OPT_STRING, .def = "256", .arg = "SIZE",
 	    .help = "memory, in MiB or with a suffix"),
-	OPT("smp", smp, OPT_STRING, .def = "1", .arg = "N", .help = "vCPUs"),
+	OPT("smp", smp, OPT_STRING, .def = "1", .arg = "N",
+	    .help = "vCPUs, and how they are grouped: "
+		    "N,sockets=N,cores=N,threads=N"),
+	OPT("machine", machine, OPT_STRING, .letter = "M",
+	    .arg = "TYPE,kernel-irqchip=on|split",
+	    .help = "as in QEMU; there is one machine, which q35, pc and "
+		    "microvm stand for"),
 	OPT("device", device, OPT_LIST, .arg = "TYPE,...",
 	    .help = "a device; \"-device help\" lists the types; may be given "
 		    "several times"),
@@ -31,14 +37,16 @@ const struct opt_row machine_rows[] = {
 	    .help = "a disk: if=virtio (default), or if=none,id=NAME for a "
 		    "-device; may be given several times"),
 	OPT("serial", serial, OPT_STRING, .def = "stdio", .arg = "WHERE",
-	    .help = "serial port: stdio, none or file:FILE"),
+	    .help = "serial port: stdio, none, null, pty, file:FILE, "
+		    "unix:PATH,server=on, tcp:HOST:PORT,server=on or "
+		    "chardev:ID"),
 	OPT("nographic", nographic, OPT_BOOL,
 	    .help = "as in QEMU: there is no other way here"),
 	OPT("name", name, OPT_STRING, .def = "vm", .min = 1, .max = 40,
 	    .arg = "NAME",
 	    .help = "name of the machine, of its control socket, too"),
-	OPT("accel", accel, OPT_ENUM, .def = "kvm",
-	    .choices = (const char *const[]){ "kvm", NULL },
+	OPT("accel", accel, OPT_STRING, .def = "kvm",
+	    .arg = "kvm,kernel-irqchip=on|split",
 	    .help = "as in QEMU: there is no other way here"),
 	OPT("enable-kvm", enable_kvm, OPT_BOOL, .help = "the same"),
 	OPT("cpu", cpu, OPT_ENUM, .def = "host",
@@ -46,95 +54,16 @@ const struct opt_row machine_rows[] = {
 	    .help = "as in QEMU: a vCPU has what KVM offers"),
 	OPT("hugepages", hugepages, OPT_BOOL,
 	    .help = "memory of pages of 2 MiB"),
+	OPT("mem-path", mem_path, OPT_PATH, .arg = "FOLDER",
+	    .help = "memory of the pages of the hugetlbfs that is there"),
+	OPT("mem-prealloc", mem_prealloc, OPT_BOOL,
+	    .help = "take the memory from the host at the start"),
 	OPT("dry-run", dry_run, OPT_BOOL,
 	    .help = "print what would be set up, and end"),
 	OPT("no-reboot", no_reboot, OPT_BOOL,
 	    .help = "end when the guest resets the machine"),
 	{ NULL },
 };
-
-/* Finds the value of "VALUE" or "KEY=VALUE", the only key that is taken. */
-static int only_value(const char *option, const char *key, const char *text,
-		      char **out, struct err *err)
-{
-	struct opt_pair *pairs;
-	char *first;
-	int count = opt_split(text, &first, &pairs, err), rc = 0;
-	const char *value = count >= 0 ? first : NULL;
-
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count && !rc; i++) {
-		if (!strcmp(pairs[i].key, key) && pairs[i].value && !value)
-			value = pairs[i].value;
-		else
-			rc = err_set(err, -EINVAL,
-				     "%s: '%.40s' is not known here: write -%s "
-				     "%s",
-				     option, pairs[i].key, option,
-				     !strcmp(key, "size") ? "SIZE" : "N");
-	}
-	*out = !rc && value ? strdup(value) : NULL;
-	opt_pairs_free(first, pairs, count);
-	if (!rc && !*out)
-		rc = err_set(err, -EINVAL, "%s: the value is missing", option);
-	return rc;
-}
-
-static int read_memory(struct machine_conf *m, struct err *err)
-{
-	struct {
-		uint64_t size;
-	} conf = { 0 };
-	static const struct opt_row row[] = {
-		{ .key = "m",
-		  .kind = OPT_SIZE,
-		  .min = 16 << 20,
-		  .max = 1ull << 42 },
-		{ NULL },
-	};
-	char *value, text[40];
-	int rc = only_value("m", "size", m->memory, &value, err);
-	size_t len;
-
-	if (rc)
-		return rc;
-	len = strlen(value);
-	/* QEMU's -m counts in MiB. */
-	snprintf(text, sizeof(text), "%.30s%s", value,
-		 len && value[len - 1] >= '0' && value[len - 1] <= '9' ? "M"
-								       : "");
-	free(value);
-	rc = opt_set(row, &conf, "m", text, err);
-	if (!rc && conf.size % 4096)
-		rc = err_set(err, -EINVAL, "m=%s: must be a multiple of 4 KiB",
-			     text);
-	m->memory_size = conf.size;
-	return rc;
-}
-
-static int read_smp(struct machine_conf *m, struct err *err)
-{
-	struct {
-		uint32_t cpus;
-	} conf = { 0 };
-	static const struct opt_row row[] = {
-		{ .key = "smp",
-		  .kind = OPT_UINT,
-		  .min = 1,
-		  .max = VM_CPUS_MAX },
-		{ NULL },
-	};
-	char *value;
-	int rc = only_value("smp", "cpus", m->smp, &value, err);
-
-	if (rc)
-		return rc;
-	rc = opt_set(row, &conf, "smp", value, err);
-	free(value);
-	m->cpus = conf.cpus;
-	return rc;
-}
 
 /* A network that holds one -netdev and its card is a link. */
 static int own_networks(struct config *config, struct err *err)
@@ -160,9 +89,10 @@ int machine_conf_finish(struct machine_conf *m, struct config *config,
 		return err_set(err, -EINVAL,
 			       "kernel: missing: -kernel FILE names what to "
 			       "boot");
-	rc = read_memory(m, err);
+	rc = machine_board_read(m, err);
 	if (!rc)
-		rc = read_smp(m, err);
+		rc = serial_read(&m->serial_conf, m->serial, config->devices,
+				 err);
 	if (!rc)
 		rc = machine_vhost_translate(m, config, err);
 	if (!rc)

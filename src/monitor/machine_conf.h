@@ -6,6 +6,8 @@
 #include "config.h"
 #include "device_types.h"
 #include "opt.h"
+#include "serial.h"
+#include "cpu_topology.h"
 
 /* A device that is no network card. */
 struct machine_device {
@@ -33,16 +35,23 @@ struct machine_card {
 struct machine_conf {
 	char *name;
 	char *kernel, *initrd, *append;
-	char *memory; /* as typed: "512" (MiB), "1G", "size=1G" */
-	char *smp;    /* as typed: "2", "cpus=2" */
-	char *serial; /* "stdio", "none", "file:PATH" */
-	bool hugepages, no_reboot, nographic, dry_run, enable_kvm;
-	int accel, cpu;		       /* one choice each */
+	char *memory;	       /* as typed: "512" (MiB), "1G", "size=1G" */
+	char *smp;	       /* as typed: "2", "cpus=2" */
+	char *machine, *accel; /* as typed */
+	char *mem_path;
+	char *serial; /* as typed: "stdio", "file:PATH" */
+	bool hugepages, mem_prealloc;
+	bool no_reboot, nographic, dry_run, enable_kvm;
+	int cpu;		       /* one choice */
 	struct opt_list device, drive; /* as typed */
 	struct opt_list vhost_user;    /* -netdev vhost-user,chardev=ID,... */
 	/* Made of these by machine_conf_finish(): */
 	uint64_t memory_size; /* bytes */
-	unsigned cpus;
+	uint64_t page_size;   /* of huge pages; 0: none */
+	struct cpu_topology topology;
+	unsigned cpus; /* of @topology */
+	bool split_irqchip;
+	struct serial_conf serial_conf;
 	unsigned device_count; /* cards and others, each with its order */
 	struct machine_device *devices;
 	struct machine_drive *drives;
@@ -80,6 +89,10 @@ int machine_cards_open(struct machine_conf *m, struct loop *loop,
 void machine_cards_close(struct machine_conf *m);
 
 /* --- for machine_*.c only --- */
+
+/* machine_board.c: reads -machine, -accel, -m, -mem-path and -smp. Returns 0 or
+ * -errno with @err. */
+int machine_board_read(struct machine_conf *m, struct err *err);
 
 /* machine_vhost.c: makes ports of the lines that machine_keep_netdev() kept,
  * before the cards; and takes cards of vhost back-ends, which are no ports, out

@@ -7,69 +7,34 @@
 #include "monitor_impl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "boot.h"
 #include "chips.h"
-#include "fd.h"
 #include "log.h"
 #include "raw_term.h"
 #include "uart.h"
 #include "vcpu.h"
 
-static bool is_on_terminal(const struct machine_conf *conf)
-{
-	return !strcmp(conf->serial, "stdio") ||
-	       !strcmp(conf->serial, "mon:stdio");
-}
-
 int monitor_take_terminal(const struct machine_conf *conf, struct err *err)
 {
-	int rc = is_on_terminal(conf) ? term_raw() : 0;
+	int rc = conf->serial_conf.kind == SERIAL_STDIO ? term_raw() : 0;
 
 	return rc ? err_set(err, rc, "serial=stdio: %s", strerror(-rc)) : 0;
-}
-
-static int open_serial(struct monitor *m, struct err *err)
-{
-	const char *where = m->conf->serial;
-
-	m->serial_in = m->serial_out = -1;
-	if (!strcmp(where, "none"))
-		return 0;
-	if (is_on_terminal(m->conf)) {
-		m->serial_in = STDIN_FILENO;
-		m->serial_out = STDOUT_FILENO;
-		return 0;
-	}
-	if (strncmp(where, "file:", 5) != 0 || !where[5])
-		return err_set(err, -EINVAL,
-			       "serial=%.80s: must be stdio, none or file:FILE",
-			       where);
-	m->serial_out =
-		open(where + 5, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	m->owns_serial = true;
-	return m->serial_out < 0 ? err_set(err, -errno, "serial=%s: %s", where,
-					   strerror(errno))
-				 : 0;
-}
-
-static void close_serial(struct monitor *m)
-{
-	if (m->owns_serial)
-		fd_close(&m->serial_out);
 }
 
 static int add_chips(struct monitor *m, struct err *err)
 {
 	int rc = 0;
 
-	if (m->serial_out >= 0)
-		rc = uart_create(m->vm, m->serial_in, m->serial_out, &m->uart,
+	if (m->conf->split_irqchip)
+		rc = ioapic_create(m->vm, &m->ioapic, err);
+	if (!rc && m->serial.kind != SERIAL_NONE)
+		rc = uart_create(m->vm, m->serial.in, m->serial.out, &m->uart,
 				 err);
+	if (!rc && m->serial.kind == SERIAL_SOCKET)
+		uart_serve(m->uart, &m->serial.server);
 	if (!rc)
 		rc = rtc_create(m->vm, &m->rtc, err);
 	if (!rc)
@@ -91,7 +56,7 @@ static int boot(struct monitor *m, struct err *err)
 
 	if (rc)
 		return rc;
-	rc = boot_acpi(m->vm->ram, mc->cpus);
+	rc = boot_acpi(m->vm->ram, &mc->topology, !mc->split_irqchip);
 	if (!rc)
 		rc = boot_set_cpu(m->vm->cpu[0].fd, &entry);
 	if (!rc)
@@ -116,6 +81,7 @@ static void take_down(struct monitor *m)
 		uart_destroy(m->uart);
 	if (m->bus)
 		pci_bus_destroy(m->bus);
+	ioapic_destroy(m->ioapic);
 	if (m->vm)
 		vm_destroy(m->vm);
 	m->pm = NULL;
@@ -123,6 +89,7 @@ static void take_down(struct monitor *m)
 	m->rtc = NULL;
 	m->uart = NULL;
 	m->bus = NULL;
+	m->ioapic = NULL;
 	m->vm = NULL;
 }
 
@@ -130,9 +97,12 @@ static void on_end(struct vm *vm);
 
 static int build(struct monitor *m, struct err *err)
 {
-	const struct vm_conf c = { .cpus = m->conf->cpus,
-				   .memory = m->conf->memory_size,
-				   .hugepages = m->conf->hugepages };
+	const struct machine_conf *mc = m->conf;
+	const struct vm_conf c = { .topology = mc->topology,
+				   .memory = mc->memory_size,
+				   .page_size = mc->page_size,
+				   .prealloc = mc->mem_prealloc,
+				   .split_irqchip = mc->split_irqchip };
 	int rc = vm_create(&c, m->daemon->loop, &m->vm, err);
 
 	if (!rc) {
@@ -168,6 +138,15 @@ static void on_end(struct vm *vm)
 	loop_stop(m->daemon->loop);
 }
 
+/* A kernel prints nothing to a port that its command line does not name. */
+static void hint_console(const struct machine_conf *c)
+{
+	if (c->serial_conf.kind == SERIAL_STDIO &&
+	    !(c->append && strstr(c->append, "console=")))
+		log_info("append: without console=ttyS0 the kernel prints "
+			 "nothing here: the serial port is this terminal");
+}
+
 int monitor_create(struct machine_conf *conf, struct daemon *d,
 		   struct monitor **out, struct err *err)
 {
@@ -179,7 +158,7 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 	m->conf = conf;
 	m->daemon = d;
 	m->started_ms = loop_now_ms();
-	rc = open_serial(m, err);
+	rc = serial_open(&m->serial, &conf->serial_conf, d->loop, err);
 	if (!rc)
 		rc = machine_cards_open(m->conf, d->loop, err);
 	if (!rc)
@@ -188,6 +167,7 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 		monitor_destroy(m);
 		return rc;
 	}
+	hint_console(conf);
 	d->machine = &monitor_machine;
 	d->machine_arg = m;
 	*out = m;
@@ -199,7 +179,7 @@ void monitor_destroy(struct monitor *m)
 	m->daemon->machine = NULL;
 	take_down(m);
 	machine_cards_close(m->conf);
-	close_serial(m);
+	serial_close(&m->serial);
 	term_restore();
 	free(m);
 }

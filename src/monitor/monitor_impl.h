@@ -18,11 +18,11 @@ struct monitor {
 	struct daemon *daemon;
 	enum vm_end end;
 	uint64_t started_ms;
-	int serial_in, serial_out; /* -1: none */
-	bool owns_serial;
+	struct serial serial;
 	/* Of the present machine: */
 	struct vm *vm;
 	struct pci_bus *bus;
+	struct ioapic *ioapic; /* NULL: KVM's own */
 	struct uart *uart;
 	struct rtc *rtc;
 	struct i8042 *i8042;

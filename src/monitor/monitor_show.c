@@ -10,6 +10,7 @@
 
 #include "chips.h"
 #include "monitor_impl.h"
+#include "uart.h"
 #include "vcpu.h"
 
 /* Reads a line of a file of /proc. Returns whether there is one. */
@@ -165,9 +166,8 @@ static void show_descriptors(struct show *s)
 static void show_vcpus(const struct vm *vm, struct show *s)
 {
 	static const char *const names[VCPU_EXITS] = {
-		[VCPU_EXIT_PORT] = "port",
-		[VCPU_EXIT_MEMORY] = "memory",
-		[VCPU_EXIT_SIGNAL] = "signal",
+		[VCPU_EXIT_PORT] = "port",   [VCPU_EXIT_MEMORY] = "memory",
+		[VCPU_EXIT_EOI] = "eoi",     [VCPU_EXIT_SIGNAL] = "signal",
 		[VCPU_EXIT_OTHER] = "other",
 	};
 
@@ -229,6 +229,11 @@ static void show(void *arg, struct show *s)
 	show_end(s);
 	if (m->vm)
 		show_vcpus(m->vm, s);
+	if (m->uart) {
+		show_object(s, "serial");
+		uart_show(m->uart, s);
+		show_end(s);
+	}
 	show_threads(m, s);
 	show_descriptors(s);
 	show_devices(m, s);

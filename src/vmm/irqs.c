@@ -13,13 +13,6 @@
 #define PIC_LINES   16
 #define LINE_ROUTES (PIC_LINES + IRQS_LINES)
 
-struct irqs_msi {
-	uint64_t address;
-	uint32_t data;
-	bool is_used;
-	bool is_set; /* it has a message */
-};
-
 int kvm_request(int fd, unsigned long request, void *arg)
 {
 	int rc = ioctl(fd, request, arg);
@@ -88,7 +81,7 @@ void irqs_set_msi(struct irqs *q, unsigned gsi, uint64_t address, uint32_t data)
 	struct irqs_msi *m;
 
 	pthread_mutex_lock(&q->lock);
-	m = &q->msi[gsi - IRQS_LINES];
+	m = gsi < IRQS_LINES ? &q->pin[gsi] : &q->msi[gsi - IRQS_LINES];
 	if (!m->is_set || m->address != address || m->data != data)
 		q->is_changed = true;
 	m->address = address;
@@ -121,6 +114,20 @@ static void add_lines(struct kvm_irq_routing *t)
 			add_pin(t, i, KVM_IRQCHIP_IOAPIC, i ? i : 2);
 }
 
+static void add_msi(struct kvm_irq_routing *t, unsigned gsi,
+		    const struct irqs_msi *m)
+{
+	if (!m->is_set)
+		return;
+	t->entries[t->nr++] = (struct kvm_irq_routing_entry){
+		.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_MSI,
+		.u.msi = { .address_lo = (uint32_t)m->address,
+			   .address_hi = (uint32_t)(m->address >> 32),
+			   .data = m->data },
+	};
+}
+
 static int commit(struct irqs *q)
 {
 	struct kvm_irq_routing *t = calloc(
@@ -130,20 +137,12 @@ static int commit(struct irqs *q)
 
 	if (!t)
 		return -ENOMEM;
-	add_lines(t);
-	for (unsigned i = 0; i < q->count; i++) {
-		const struct irqs_msi *m = &q->msi[i];
-
-		if (!m->is_set)
-			continue;
-		t->entries[t->nr++] = (struct kvm_irq_routing_entry){
-			.gsi = IRQS_LINES + i,
-			.type = KVM_IRQ_ROUTING_MSI,
-			.u.msi = { .address_lo = (uint32_t)m->address,
-				   .address_hi = (uint32_t)(m->address >> 32),
-				   .data = m->data },
-		};
-	}
+	if (!q->is_split)
+		add_lines(t);
+	for (unsigned i = 0; i < IRQS_LINES; i++)
+		add_msi(t, i, &q->pin[i]);
+	for (unsigned i = 0; i < q->count; i++)
+		add_msi(t, IRQS_LINES + i, &q->msi[i]);
 	rc = q->request(q->vm_fd, KVM_SET_GSI_ROUTING, t);
 	free(t);
 	return rc;
@@ -183,5 +182,23 @@ void irqs_set_line(struct irqs *q, unsigned gsi, bool level)
 {
 	struct kvm_irq_level l = { .irq = gsi, .level = level };
 
-	q->request(q->vm_fd, KVM_IRQ_LINE, &l);
+	if (!q->is_split)
+		q->request(q->vm_fd, KVM_IRQ_LINE, &l);
+	else if (q->chip)
+		q->chip->set_line(q->chip, gsi, level);
+}
+
+void irqs_eoi(struct irqs *q, uint8_t vector)
+{
+	if (q->chip)
+		q->chip->eoi(q->chip, vector);
+}
+
+void irqs_send_msi(struct irqs *q, uint64_t address, uint32_t data)
+{
+	struct kvm_msi m = { .address_lo = (uint32_t)address,
+			     .address_hi = (uint32_t)(address >> 32),
+			     .data = data };
+
+	q->request(q->vm_fd, KVM_SIGNAL_MSI, &m);
 }

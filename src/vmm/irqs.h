@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Interrupts of the guest. A GSI (global system interrupt) below IRQS_LINES is
- * a pin of the in-kernel interrupt chips, the others are messages (MSI), which
- * devices allocate. KVM has one routing table; changes are collected and given
- * to it at once. Any thread.
+ * a line to the interrupt chips, the others are messages (MSI), which devices
+ * allocate. KVM has one routing table; changes are collected and given to it at
+ * once. Any thread.
+ *
+ * The chips are KVM's own, or split: KVM has the local APICs, and an I/O APIC
+ * of ours (struct irqs_chip) makes messages of the lines. Then the route of a
+ * line is the message of its pin: from it KVM knows which ends of interrupts it
+ * has to tell of.
  */
 #ifndef RW_VMM_IRQS_H
 #define RW_VMM_IRQS_H
@@ -19,15 +24,34 @@
 typedef int kvm_request_fn(int fd, unsigned long request, void *arg);
 int kvm_request(int fd, unsigned long request, void *arg);
 
+struct irqs_msi {
+	uint64_t address;
+	uint32_t data;
+	bool is_used;
+	bool is_set; /* it has a message */
+};
+
+/* The interrupt chip of ours. Any thread calls. */
+struct irqs_chip {
+	void (*set_line)(struct irqs_chip *c, unsigned gsi, bool level);
+	/* A processor ended the interrupt @vector, which was a level. */
+	void (*eoi)(struct irqs_chip *c, uint8_t vector);
+};
+
 struct irqs {
 	int vm_fd; /* [const] borrowed */
 	kvm_request_fn *request;
+	bool is_split;		/* [const] see above */
+	struct irqs_chip *chip; /* [const while vCPUs run] borrowed; NULL: lines
+				 * go nowhere, if split */
 	pthread_mutex_t lock;
+	struct irqs_msi pin[IRQS_LINES]; /* if split */
 	struct irqs_msi *msi; /* heap array; index: GSI - IRQS_LINES */
 	unsigned count;
 	bool is_changed; /* irqs_commit() has work to do */
 };
 
+/* Its owner sets is_split behind it, before anything else. */
 void irqs_init(struct irqs *q, int vm_fd, kvm_request_fn *request);
 void irqs_fini(struct irqs *q);
 
@@ -36,7 +60,8 @@ void irqs_fini(struct irqs *q);
 int irqs_alloc(struct irqs *q, unsigned *gsi);
 void irqs_free(struct irqs *q, unsigned gsi);
 
-/* Sets the message of @gsi, from the next irqs_commit() on. */
+/* Sets the message of @gsi, from the next irqs_commit() on; if split, also of a
+ * line. */
 void irqs_set_msi(struct irqs *q, unsigned gsi, uint64_t address,
 		  uint32_t data);
 /* Gives KVM the routing table, if it changed. Returns 0 or -errno. */
@@ -49,5 +74,10 @@ int irqs_detach(struct irqs *q, unsigned gsi, int fd);
 
 /* Sets the level of line @gsi (0 to IRQS_LINES - 1). */
 void irqs_set_line(struct irqs *q, unsigned gsi, bool level);
+
+/* If split: tells the chip of KVM's exit for an end of @vector; and interrupts
+ * the processors that the message is for, now. */
+void irqs_eoi(struct irqs *q, uint8_t vector);
+void irqs_send_msi(struct irqs *q, uint64_t address, uint32_t data);
 
 #endif

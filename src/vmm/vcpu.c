@@ -101,6 +101,10 @@ static void do_exit(struct vcpu *c)
 	case KVM_EXIT_MMIO:
 		do_memory(c);
 		return;
+	case KVM_EXIT_IOAPIC_EOI:
+		stat_inc(&c->exits[VCPU_EXIT_EOI]);
+		irqs_eoi(&c->vm->irqs, r->eoi.vector);
+		return;
 	case KVM_EXIT_INTR:
 		stat_inc(&c->exits[VCPU_EXIT_SIGNAL]);
 		return;
@@ -210,7 +214,9 @@ static int create_one(struct vm *vm, struct vcpu *c, unsigned id,
 
 	c->vm = vm;
 	c->id = id;
-	c->fd = kvm_request(vm->fd, KVM_CREATE_VCPU, (void *)(unsigned long)id);
+	c->apic_id = cpu_topology_apic_id(&vm->topology, id);
+	c->fd = kvm_request(vm->fd, KVM_CREATE_VCPU,
+			    (void *)(unsigned long)c->apic_id);
 	if (c->fd < 0)
 		return c->fd;
 	c->stats_fd = kvm_request(c->fd, KVM_GET_STATS_FD, NULL);

@@ -10,6 +10,7 @@
 enum vcpu_exit {
 	VCPU_EXIT_PORT,	  /* read or wrote a port */
 	VCPU_EXIT_MEMORY, /* read or wrote memory that is no RAM */
+	VCPU_EXIT_EOI,	  /* ended a level, with a split interrupt chip */
 	VCPU_EXIT_SIGNAL, /* was asked to stop */
 	VCPU_EXIT_OTHER,
 	VCPU_EXITS
@@ -19,7 +20,8 @@ struct kvm_run;
 
 struct vcpu {
 	struct vm *vm;
-	unsigned id; /* of its local APIC, too */
+	unsigned id;	  /* index in vm.cpu[] */
+	unsigned apic_id; /* of its local APIC, and KVM's number for it */
 	int fd;
 	int stats_fd; /* KVM's counters; -1: none. Opened before the vCPU runs:
 		       * KVM answers requests about one only between two runs */

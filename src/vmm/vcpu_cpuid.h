@@ -5,8 +5,14 @@
 
 #include "vcpu.h"
 
+struct kvm_cpuid2;
+
 /* Gives @c the features that KVM offers, with the number of its local APIC and
- * a topology of one socket with a core for each vCPU. Returns 0 or -errno. */
+ * the machine's topology. Returns 0 or -errno. */
 int vcpu_set_cpuid(struct vcpu *c);
+
+/* Makes @t, what KVM offers, the leaves of @c. It has room for two entries
+ * more. */
+void vcpu_fill_cpuid(struct kvm_cpuid2 *t, const struct vcpu *c);
 
 #endif

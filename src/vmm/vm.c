@@ -28,20 +28,55 @@ struct vm_call {
 	struct vm_call *next;
 };
 
-static int open_kvm(struct vm *vm, struct err *err)
+struct needed {
+	long cap;
+	const char *name;
+};
+
+static int check_caps(const struct vm *vm, const struct needed *n,
+		      unsigned count, struct err *err)
 {
-	static const struct {
-		long cap;
-		const char *name;
-	} needed[] = {
+	for (unsigned i = 0; i < count; i++)
+		if (kvm_request(vm->kvm_fd, KVM_CHECK_EXTENSION,
+				(void *)n[i].cap) <= 0)
+			return err_set(err, -ENOTSUP,
+				       "/dev/kvm: this KVM lacks %s (in the "
+				       "kernel, or in its emulation)",
+				       n[i].name);
+	return 0;
+}
+
+static int check_kvm(const struct vm *vm, bool split_irqchip, struct err *err)
+{
+	static const struct needed all[] = {
 		{ KVM_CAP_IRQCHIP, "interrupt chips" },
-		{ KVM_CAP_PIT2, "timer" },
 		{ KVM_CAP_IRQ_ROUTING, "routing of interrupts" },
 		{ KVM_CAP_IRQFD, "irqfd" },
 		{ KVM_CAP_IOEVENTFD, "ioeventfd" },
 		{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
 	};
+	static const struct needed whole[] = { { KVM_CAP_PIT2, "timer" } };
+	static const struct needed split[] = {
+		{ KVM_CAP_SPLIT_IRQCHIP, "kernel-irqchip=split" },
+		{ KVM_CAP_SIGNAL_MSI, "messages of interrupts" },
+	};
+	int rc;
 
+	if (kvm_request(vm->kvm_fd, KVM_GET_API_VERSION, NULL) !=
+	    KVM_API_VERSION)
+		return err_set(err, -ENOTSUP,
+			       "/dev/kvm: no KVM with API version %d",
+			       KVM_API_VERSION);
+	rc = check_caps(vm, all, ARRAY_SIZE(all), err);
+	if (!rc && split_irqchip)
+		rc = check_caps(vm, split, ARRAY_SIZE(split), err);
+	else if (!rc)
+		rc = check_caps(vm, whole, ARRAY_SIZE(whole), err);
+	return rc;
+}
+
+static int open_kvm(struct vm *vm, struct err *err)
+{
 	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm->kvm_fd < 0 && errno == EACCES)
 		return err_set(err, -EACCES,
@@ -53,18 +88,6 @@ static int open_kvm(struct vm *vm, struct err *err)
 			       "virtualisation that is on in its firmware, and "
 			       "the module kvm_intel or kvm_amd",
 			       strerror(errno));
-	if (kvm_request(vm->kvm_fd, KVM_GET_API_VERSION, NULL) !=
-	    KVM_API_VERSION)
-		return err_set(err, -ENOTSUP,
-			       "/dev/kvm: no KVM with API version %d",
-			       KVM_API_VERSION);
-	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++)
-		if (kvm_request(vm->kvm_fd, KVM_CHECK_EXTENSION,
-				(void *)needed[i].cap) <= 0)
-			return err_set(err, -ENOTSUP,
-				       "/dev/kvm: this KVM lacks %s (in the "
-				       "kernel, or in its emulation)",
-				       needed[i].name);
 	return 0;
 }
 
@@ -80,16 +103,31 @@ static int create_vm_fd(struct vm *vm, struct err *err)
 	return 0;
 }
 
-static int create_chips(struct vm *vm, struct err *err)
+static int create_kernel_chips(const struct vm *vm)
 {
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	int rc = kvm_request(vm->fd, KVM_CREATE_IRQCHIP, NULL);
+
+	return rc ? rc : kvm_request(vm->fd, KVM_CREATE_PIT2, &pit);
+}
+
+/* GSIs below IRQS_LINES are then pins of an I/O APIC that KVM does not have. */
+static int split_chips(const struct vm *vm)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP,
+				      .args = { IRQS_LINES } };
+
+	return kvm_request(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
+static int create_chips(struct vm *vm, bool is_split, struct err *err)
+{
 	int rc = kvm_request(vm->fd, KVM_SET_TSS_ADDR, (void *)(long)TSS_BASE);
 
 	if (!rc)
-		rc = kvm_request(vm->fd, KVM_CREATE_IRQCHIP, NULL);
-	if (!rc)
-		rc = kvm_request(vm->fd, KVM_CREATE_PIT2, &pit);
+		rc = is_split ? split_chips(vm) : create_kernel_chips(vm);
 	irqs_init(&vm->irqs, vm->fd, kvm_request);
+	vm->irqs.is_split = is_split;
 	if (!rc)
 		rc = irqs_commit(&vm->irqs);
 	return rc ? err_set(err, rc, "KVM makes no interrupt chips: %s",
@@ -97,23 +135,29 @@ static int create_chips(struct vm *vm, struct err *err)
 		  : 0;
 }
 
-static int open_ram(struct vm *vm, bool hugepages, struct err *err)
+static int open_ram(struct vm *vm, const struct vm_conf *c, struct err *err)
 {
-	unsigned flags =
-		MFD_CLOEXEC | (hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0);
+	unsigned flags = MFD_CLOEXEC;
 
+	if (c->page_size)
+		flags |= MFD_HUGETLB | (unsigned)__builtin_ctzll(c->page_size)
+					       << MFD_HUGE_SHIFT;
 	vm->ram_fd = memfd_create("ringway-ram", flags);
 	if (vm->ram_fd < 0 || ftruncate(vm->ram_fd, (off_t)vm->ram_size) < 0)
 		return err_set(err, -errno, "memory of the guest: %s",
 			       strerror(errno));
 	/* Pages of hugetlbfs are reserved by this; of others, when touched. */
-	if (hugepages && fallocate(vm->ram_fd, 0, 0, (off_t)vm->ram_size) < 0)
-		return err_set(
-			err, -errno,
-			"hugepages: %s: this machine has not enough free "
-			"pages of 2 MiB (sysctl vm.nr_hugepages)",
-			strerror(errno));
-	return 0;
+	if ((!c->page_size && !c->prealloc) ||
+	    !fallocate(vm->ram_fd, 0, 0, (off_t)vm->ram_size))
+		return 0;
+	if (c->page_size)
+		return err_set(err, -errno,
+			       "hugepages: %s: this machine has not enough "
+			       "free pages of %" PRIu64
+			       " MiB (sysctl vm.nr_hugepages)",
+			       strerror(errno), c->page_size >> 20);
+	return err_set(err, -errno, "mem-prealloc: %" PRIu64 " MiB: %s",
+		       vm->ram_size >> 20, strerror(errno));
 }
 
 static int check_ram(const struct vm_conf *c, struct err *err)
@@ -121,9 +165,11 @@ static int check_ram(const struct vm_conf *c, struct err *err)
 	struct sysinfo info;
 	uint64_t here;
 
-	if (c->hugepages && c->memory % (2 << 20))
+	if (c->page_size && c->memory % c->page_size)
 		return err_set(err, -EINVAL,
-			       "memory: with hugepages=on a multiple of 2 MiB");
+			       "memory: with hugepages a multiple of %" PRIu64
+			       " MiB",
+			       c->page_size >> 20);
 	if (sysinfo(&info) < 0)
 		return 0;
 	here = (uint64_t)info.totalram * info.mem_unit;
@@ -136,7 +182,7 @@ static int check_ram(const struct vm_conf *c, struct err *err)
 }
 
 /* Maps the RAM here and in the guest. Both parts come from one file. */
-static int create_ram(struct vm *vm, bool hugepages, struct err *err)
+static int create_ram(struct vm *vm, const struct vm_conf *c, struct err *err)
 {
 	uint64_t low = MIN(vm->ram_size, (uint64_t)GAP_BASE);
 	struct gmem_desc d[2] = { { .size = low },
@@ -144,7 +190,7 @@ static int create_ram(struct vm *vm, bool hugepages, struct err *err)
 				    .uva = FOUR_GIB,
 				    .size = vm->ram_size - low,
 				    .mmap_offset = low } };
-	int rc = open_ram(vm, hugepages, err);
+	int rc = open_ram(vm, c, err);
 
 	if (rc)
 		return rc;
@@ -260,11 +306,13 @@ static int create(struct vm *vm, const struct vm_conf *c, struct err *err)
 	if (!rc)
 		rc = open_kvm(vm, err);
 	if (!rc)
+		rc = check_kvm(vm, c->split_irqchip, err);
+	if (!rc)
 		rc = create_vm_fd(vm, err);
 	if (!rc)
-		rc = create_chips(vm, err);
+		rc = create_chips(vm, c->split_irqchip, err);
 	if (!rc)
-		rc = create_ram(vm, c->hugepages, err);
+		rc = create_ram(vm, c, err);
 	if (!rc)
 		rc = vcpus_create(vm, err);
 	if (rc)
@@ -285,7 +333,8 @@ int vm_create(const struct vm_conf *c, struct loop *loop, struct vm **out,
 	vm->control = pthread_self();
 	vm->kvm_fd = vm->fd = vm->ram_fd = vm->wake_fd = -1;
 	vm->ram_size = c->memory;
-	vm->cpu_count = c->cpus;
+	vm->topology = c->topology;
+	vm->cpu_count = cpu_topology_count(&c->topology);
 	bus_init(&vm->ports);
 	bus_init(&vm->memory);
 	pthread_mutex_init(&vm->lock, NULL);

@@ -11,6 +11,7 @@
 #include "irqs.h"
 #include "loop.h"
 #include "show.h"
+#include "cpu_topology.h"
 
 #define VM_CPUS_MAX 64
 
@@ -23,9 +24,15 @@ enum vm_end {
 };
 
 struct vm_conf {
-	unsigned cpus;	 /* 1 to VM_CPUS_MAX */
-	uint64_t memory; /* bytes, a multiple of 2 MiB */
-	bool hugepages;	 /* RAM of 2 MiB pages */
+	struct cpu_topology topology; /* 1 to VM_CPUS_MAX vCPUs */
+	uint64_t memory;	      /* bytes, a multiple of 2 MiB */
+	/* RAM of huge pages of so many bytes, a power of two; 0: of ordinary
+	 * ones */
+	uint64_t page_size;
+	bool prealloc; /* take the memory from the host now */
+	/* KVM has the local APICs only: no 8259, no 8254, and lines go to the
+	 * chip that the owner sets in @irqs. */
+	bool split_irqchip;
 };
 
 struct vm_call;
@@ -39,6 +46,7 @@ struct vm {
 	uint64_t ram_size; /* bytes */
 	struct bus ports, memory;
 	struct irqs irqs;
+	struct cpu_topology topology;
 	unsigned cpu_count;
 	struct vcpu *cpu;
 	enum vm_end end; /* [any, atomic] the first reason to end */

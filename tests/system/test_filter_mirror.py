@@ -384,7 +384,7 @@ def test_chardevs(up, folder):
     # Each has one user; free again when that is gone.
     mirror = 'filter-mirror,id=m,netdev=b,outdev=c1'
     done = s.command('filter', 'add', mirror, check=False)
-    assert 'outdev=c1: filter r has this chardev' in done.stderr
+    assert 'outdev=c1: r has this chardev' in done.stderr
     s.command('filter', 'del', 'r')
     s.command('filter', 'add', mirror)
 

@@ -257,7 +257,7 @@ def test_image_in_use(l1):
 @pytest.mark.guests
 @pytest.mark.parametrize('options,words', [
     (f'{KERNEL} -m 64G', 'm.*|memory: 65536 MiB are more than this machine'),
-    (f'{KERNEL} -smp 65', 'smp=65: must be'),
+    (f'{KERNEL} -smp 65', 'smp: cpus=65: must be'),
     ('-kernel /guest/initrd.gz', '/guest/initrd.gz.*gzip'),
     ('-kernel /init', '/init.*text|/init.*no kernel'),
     ('-kernel /none', '/none: .*No such file'),
@@ -290,8 +290,8 @@ def vm(folder, *options):
     ([], 'kernel: missing'),
     (['-kernel', 'x', '-m', '12'], 'm=12M: must be'),
     (['-kernel', 'x', '-m', 'size=512,slots=2'], "m: 'slots' is not known"),
-    (['-kernel', 'x', '-smp', '0'], 'smp=0: must be'),
-    (['-kernel', 'x', '-smp', 'cores=2'], "smp: 'cores'"),
+    (['-kernel', 'x', '-smp', '0'], 'smp: cpus=0: must be'),
+    (['-kernel', 'x', '-smp', 'corse=2'], "smp: unknown option 'corse'"),
     (['-kernel', 'x', '-device', 'e1000,netdev=n'],
      "no type 'e1000': there are virtio-net-pci"),
     (['-kernel', 'x', '-device', 'virtio-net-pci'],

@@ -168,13 +168,20 @@ static const uint8_t *listed(const struct gmem *ram, unsigned idx,
 	return table(ram, get(xsdt + 36 + idx * 8, 8), signature);
 }
 
+static int write_tables(const struct gmem *ram, unsigned cpus, bool has_pic)
+{
+	const struct cpu_topology t = { 1, cpus, 1 };
+
+	return boot_acpi(ram, &t, has_pic);
+}
+
 static void test_rsdp(void **state)
 {
 	struct gmem *ram = rig_ram(64);
 	const uint8_t *p = rig_at(ram, ACPI_RSDP, 36);
 
 	(void)state;
-	assert_int_equal(boot_acpi(ram, 2), 0);
+	assert_int_equal(write_tables(ram, 2, true), 0);
 	assert_memory_equal(p, "RSD PTR ", 8);
 	assert_int_equal(p[15], 2);
 	assert_int_equal(sum(p, 20), 0);
@@ -188,7 +195,7 @@ static void test_fadt(void **state)
 	const uint8_t *p;
 
 	(void)state;
-	assert_int_equal(boot_acpi(ram, 1), 0);
+	assert_int_equal(write_tables(ram, 1, true), 0);
 	p = listed(ram, 0, "FACP");
 	assert_int_equal(get(p + 4, 4), 276);
 	assert_memory_equal(rig_at(ram, get(p + 36, 4), 64), "FACS", 4);
@@ -227,7 +234,7 @@ static void test_madt(void **state)
 		unsigned kinds[5] = { 0 };
 		const uint8_t *p, *end;
 
-		assert_int_equal(boot_acpi(ram, counts[i]), 0);
+		assert_int_equal(write_tables(ram, counts[i], true), 0);
 		p = listed(ram, 1, "APIC");
 		end = p + get(p + 4, 4);
 		assert_int_equal(get(p + 36, 4), LAPIC_BASE);
@@ -249,7 +256,48 @@ static void test_madt(void **state)
 		assert_int_equal(kinds[1], 1);
 		assert_int_equal(kinds[2], 2);
 	}
-	assert_int_equal(boot_acpi(ram, 256), -ENOSPC);
+	assert_int_equal(write_tables(ram, 256, true), -ENOSPC);
+	gmem_put(ram);
+}
+
+/* A core of three threads leaves out every fourth number. */
+static void test_madt_of_topology(void **state)
+{
+	const struct cpu_topology t = { 2, 2, 3 };
+	struct gmem *ram = rig_ram(64);
+	const uint8_t *p;
+
+	(void)state;
+	assert_int_equal(boot_acpi(ram, &t, true), 0);
+	p = listed(ram, 1, "APIC") + 44;
+	for (unsigned i = 0; i < 12; i++, p += 8) {
+		assert_int_equal(p[0], 0);
+		assert_int_equal(p[2], i);
+		assert_int_equal(p[3], i / 6 * 8 + i % 6 / 3 * 4 + i % 3);
+	}
+	assert_int_equal(p[0], 1);
+	gmem_put(ram);
+}
+
+/* Without 8259s: no flag of theirs, and their timer is not moved. */
+static void test_madt_without_pic(void **state)
+{
+	struct gmem *ram = rig_ram(64);
+	const uint8_t *p, *end;
+	unsigned overrides = 0;
+
+	(void)state;
+	assert_int_equal(write_tables(ram, 3, false), 0);
+	p = listed(ram, 1, "APIC");
+	end = p + get(p + 4, 4);
+	assert_int_equal(get(p + 40, 4), 0);
+	for (p += 44; p < end; p += p[1])
+		if (p[0] == 2) {
+			assert_int_equal(p[3], IRQ_SCI);
+			overrides++;
+		}
+	assert_ptr_equal(p, end);
+	assert_int_equal(overrides, 1);
 	gmem_put(ram);
 }
 
@@ -259,7 +307,7 @@ static void test_mcfg(void **state)
 	const uint8_t *p;
 
 	(void)state;
-	assert_int_equal(boot_acpi(ram, 1), 0);
+	assert_int_equal(write_tables(ram, 1, true), 0);
 	p = listed(ram, 2, "MCFG");
 	assert_int_equal(get(p + 4, 4), 60);
 	assert_true(get(p + 44, 8) == ECAM_BASE);
@@ -298,7 +346,7 @@ static void test_window64(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct gmem *ram = rig_ram(cases[i].mib);
 
-		assert_int_equal(boot_acpi(ram, 1), 0);
+		assert_int_equal(write_tables(ram, 1, true), 0);
 		assert_true(window64(ram) == cases[i].base);
 		gmem_put(ram);
 	}
@@ -311,7 +359,7 @@ static void test_routes(void **state)
 	const uint8_t *p, *q, *dsdt;
 
 	(void)state;
-	assert_int_equal(boot_acpi(ram, 1), 0);
+	assert_int_equal(write_tables(ram, 1, true), 0);
 	p = listed(ram, 0, "FACP");
 	dsdt = table(ram, get(p + 40, 4), "DSDT");
 	q = memmem(dsdt, get(dsdt + 4, 4), "_PRT\x12", 5);
@@ -339,10 +387,16 @@ static void test_routes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_aml),    cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_full),   cmocka_unit_test(test_rsdp),
-		cmocka_unit_test(test_fadt),   cmocka_unit_test(test_madt),
-		cmocka_unit_test(test_mcfg),   cmocka_unit_test(test_window64),
+		cmocka_unit_test(test_aml),
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_rsdp),
+		cmocka_unit_test(test_fadt),
+		cmocka_unit_test(test_madt),
+		cmocka_unit_test(test_madt_of_topology),
+		cmocka_unit_test(test_madt_without_pic),
+		cmocka_unit_test(test_mcfg),
+		cmocka_unit_test(test_window64),
 		cmocka_unit_test(test_routes),
 	};
 

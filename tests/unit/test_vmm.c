@@ -175,6 +175,7 @@ static struct {
 	unsigned count;
 	struct kvm_irqfd irqfd;
 	struct kvm_irq_level level;
+	struct kvm_msi msi;
 	int answer;
 } kvm;
 
@@ -195,6 +196,9 @@ static int record(int fd, unsigned long request, void *arg)
 	case KVM_IRQ_LINE:
 		kvm.level = *(struct kvm_irq_level *)arg;
 		return kvm.answer;
+	case KVM_SIGNAL_MSI:
+		kvm.msi = *(struct kvm_msi *)arg;
+		return 1;
 	default:
 		fail();
 	}
@@ -250,6 +254,61 @@ static void test_lines(void **state)
 	irqs_set_line(&q, 9, true);
 	assert_int_equal(kvm.level.irq, 9);
 	assert_int_equal(kvm.level.level, 1);
+	irqs_fini(&q);
+}
+
+struct chip {
+	struct irqs_chip chip;
+	unsigned line, vector;
+};
+
+static void chip_line(struct irqs_chip *c, unsigned gsi, bool level)
+{
+	container_of(c, struct chip, chip)->line = gsi << 1 | level;
+}
+
+static void chip_eoi(struct irqs_chip *c, uint8_t vector)
+{
+	container_of(c, struct chip, chip)->vector = vector;
+}
+
+/* Without chips in KVM a line has the route that the chip of ours gave it. */
+static void test_split(void **state)
+{
+	struct chip c = { .chip = { chip_line, chip_eoi } };
+	const struct kvm_irq_routing_entry *e;
+	struct irqs q;
+	unsigned gsi;
+
+	(void)state;
+	irqs_init(&q, 77, record);
+	q.is_split = true;
+	assert_int_equal(irqs_commit(&q), 0);
+	assert_int_equal(kvm.count, 0);
+	irqs_set_line(&q, 4, true); /* there is no chip yet */
+	irqs_eoi(&q, 0x33);
+	q.chip = &c.chip;
+	irqs_set_line(&q, 4, true);
+	assert_int_equal(c.line, 4 << 1 | 1);
+	irqs_eoi(&q, 0x33);
+	assert_int_equal(c.vector, 0x33);
+	irqs_set_msi(&q, 23, 0xfee01000, 0x8055);
+	assert_int_equal(irqs_alloc(&q, &gsi), 0);
+	assert_int_equal(gsi, IRQS_LINES);
+	irqs_set_msi(&q, gsi, 0xfee00000, 0x41);
+	assert_int_equal(irqs_commit(&q), 0);
+	assert_int_equal(kvm.count, 2);
+	e = route(23, KVM_IRQ_ROUTING_MSI, 0);
+	assert_non_null(e);
+	assert_int_equal(e->u.msi.address_lo, 0xfee01000);
+	assert_int_equal(e->u.msi.data, 0x8055);
+	irqs_set_msi(&q, 23, 0xfee01000, 0x8055);
+	assert_int_equal(irqs_commit(&q), 0);
+	assert_int_equal(kvm.routings, 2);
+	irqs_send_msi(&q, 0x2fee01000ull, 0x31);
+	assert_int_equal(kvm.msi.address_lo, 0xfee01000);
+	assert_int_equal(kvm.msi.address_hi, 2);
+	assert_int_equal(kvm.msi.data, 0x31);
 	irqs_fini(&q);
 }
 
@@ -349,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_moves_in_handler),
 		cmocka_unit_test_setup(test_lines, begin),
+		cmocka_unit_test_setup(test_split, begin),
 		cmocka_unit_test_setup(test_messages, begin),
 		cmocka_unit_test_setup(test_refused, begin),
 		cmocka_unit_test_setup(test_limit, begin),

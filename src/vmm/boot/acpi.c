@@ -167,40 +167,53 @@ static uint64_t add_fadt(struct tables *t, uint64_t dsdt, uint64_t facs)
 	return close_table(t);
 }
 
+/* Where interrupts go that are not as on the first PC (5.2.12.5) */
+static uint8_t *add_overrides(uint8_t *p, bool has_pic)
+{
+	enum { OVERRIDE = 10, HIGH_LEVEL = 0xd };
+
+	/* The timer, ISA's IRQ 0, is pin 2. */
+	if (has_pic) {
+		memcpy(p, (uint8_t[]){ 2, OVERRIDE, 0, 0, 2 }, 5);
+		p += OVERRIDE;
+	}
+	/* The SCI is a level. */
+	memcpy(p,
+	       (uint8_t[]){ 2, OVERRIDE, 0, IRQ_SCI, IRQ_SCI, 0, 0, 0,
+			    HIGH_LEVEL },
+	       9);
+	return p + OVERRIDE;
+}
+
 /* 5.2.12 */
-static uint64_t add_madt(struct tables *t, unsigned cpus)
+static uint64_t add_madt(struct tables *t, const struct cpu_topology *cpus,
+			 bool has_pic)
 {
 	enum {
 		LOCAL_APIC = 8,
 		IOAPIC = 12,
-		OVERRIDE = 10,
+		OVERRIDES = 10,
 		NMI = 6,
 		PCAT_COMPAT = 1,
-		HIGH_LEVEL = 0xd,
 	};
-	size_t size = 8 + cpus * LOCAL_APIC + IOAPIC + 2 * OVERRIDE + NMI;
+	unsigned count = cpu_topology_count(cpus);
+	size_t size = 8 + count * LOCAL_APIC + IOAPIC +
+		      (has_pic ? 2 : 1) * OVERRIDES + NMI;
 	uint8_t *p = open_table(t, "APIC", 5, size);
 
 	if (!p)
 		return 0;
 	put(p, LAPIC_BASE, 4);
-	put(p + 4, PCAT_COMPAT, 4); /* there are 8259s */
+	put(p + 4, has_pic ? PCAT_COMPAT : 0, 4); /* there are 8259s */
 	p += 8;
-	for (unsigned i = 0; i < cpus; i++, p += LOCAL_APIC)
-		memcpy(p,
-		       (uint8_t[]){ 0, LOCAL_APIC, (uint8_t)i, (uint8_t)i, 1 },
-		       5);
+	for (unsigned i = 0; i < count; i++, p += LOCAL_APIC) {
+		uint8_t id = (uint8_t)cpu_topology_apic_id(cpus, i);
+
+		memcpy(p, (uint8_t[]){ 0, LOCAL_APIC, (uint8_t)i, id, 1 }, 5);
+	}
 	memcpy(p, (uint8_t[]){ 1, IOAPIC }, 2);
 	put(p + 4, IOAPIC_BASE, 4);
-	p += IOAPIC;
-	/* ISA's IRQ 0 is pin 2; the SCI is a level. */
-	memcpy(p, (uint8_t[]){ 2, OVERRIDE, 0, 0, 2 }, 5);
-	p += OVERRIDE;
-	memcpy(p,
-	       (uint8_t[]){ 2, OVERRIDE, 0, IRQ_SCI, IRQ_SCI, 0, 0, 0,
-			    HIGH_LEVEL },
-	       9);
-	p += OVERRIDE;
+	p = add_overrides(p + IOAPIC, has_pic);
 	/* NMI is LINT1 of all. */
 	memcpy(p, (uint8_t[]){ 4, NMI, 0xff, 0, 0, 1 }, 6);
 	return close_table(t);
@@ -252,7 +265,8 @@ static uint64_t mmio64_base(const struct gmem *ram)
 	return align_up(end, PCI_MMIO64_SIZE);
 }
 
-int boot_acpi(const struct gmem *ram, unsigned cpus)
+int boot_acpi(const struct gmem *ram, const struct cpu_topology *cpus,
+	      bool has_pic)
 {
 	struct tables t = { .size = TABLES - ACPI_RSDP,
 			    .room = ACPI_END - ACPI_RSDP };
@@ -260,12 +274,13 @@ int boot_acpi(const struct gmem *ram, unsigned cpus)
 
 	/* Numbers of local APICs have eight bits, 255 means all. */
 	t.mem = gmem_translate(ram, ACPI_RSDP, t.room);
-	if (!t.mem || cpus > 255)
+	if (!t.mem ||
+	    cpu_topology_apic_id(cpus, cpu_topology_count(cpus) - 1) > 254)
 		return -ENOSPC;
 	facs = add_facs(&t);
 	dsdt = add_dsdt(&t, mmio64_base(ram));
 	list[0] = add_fadt(&t, dsdt, facs);
-	list[1] = add_madt(&t, cpus);
+	list[1] = add_madt(&t, cpus, has_pic);
 	list[2] = add_mcfg(&t);
 	xsdt = add_xsdt(&t, list, ARRAY_SIZE(list));
 	if (t.is_full)

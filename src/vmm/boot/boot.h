@@ -9,6 +9,7 @@
 
 #include "err.h"
 #include "gmem.h"
+#include "cpu_topology.h"
 
 struct boot_conf {
 	const char *kernel;  /* bzImage or vmlinux (ELF) */
@@ -43,8 +44,10 @@ int boot_load(const struct boot_conf *c, const struct gmem *ram,
 /* Sets registers of the vCPU @cpu_fd for @entry. Returns 0 or -errno. */
 int boot_set_cpu(int cpu_fd, const struct boot_entry *entry);
 
-/* Writes RSDP, XSDT, FADT, MADT, MCFG and DSDT to ACPI_RSDP and behind it.
+/* Writes RSDP, XSDT, FADT, MADT (of the vCPUs @cpus), MCFG and DSDT to
+ * ACPI_RSDP and behind it. @has_pic: there are 8259s and an 8254, else neither.
  * Returns 0, or -ENOSPC when they do not fit. */
-int boot_acpi(const struct gmem *ram, unsigned cpus);
+int boot_acpi(const struct gmem *ram, const struct cpu_topology *cpus,
+	      bool has_pic);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The small chips that a PC kernel expects: real-time clock with CMOS RAM, the
- * keyboard controller as far as it resets the machine, and ACPI's power
- * management registers and those of hot plug.
+ * keyboard controller as far as it resets the machine, ACPI's power management
+ * registers and those of hot plug, and an I/O APIC where KVM's is not used.
  */
 #ifndef RW_VMM_CHIPS_H
 #define RW_VMM_CHIPS_H
@@ -12,6 +12,7 @@
 struct rtc;
 struct i8042;
 struct pm;
+struct ioapic;
 
 int rtc_create(struct vm *vm, struct rtc **out, struct err *err);
 void rtc_destroy(struct rtc *r);
@@ -45,5 +46,10 @@ void hotplug_destroy(struct hotplug *h);
  * that it should let go of what is there. [ctl] */
 void hotplug_look(struct hotplug *h, unsigned slot);
 void hotplug_ask(struct hotplug *h, unsigned slot);
+
+/* For a machine whose vm_conf has split_irqchip: takes its lines, before other
+ * chips set one. Destroy it after those. */
+int ioapic_create(struct vm *vm, struct ioapic **out, struct err *err);
+void ioapic_destroy(struct ioapic *a); /* NULL is fine */
 
 #endif

@@ -23,6 +23,7 @@ struct uart {
 	struct uart_regs regs; /* [under the lock] */
 	struct uart_out out;
 	struct uart_in in;
+	struct sock_server *server; /* NULL: no clients */
 };
 
 static uint8_t read_reg(void *dev, unsigned reg)
@@ -121,6 +122,48 @@ err_free:
 	return rc;
 }
 
+static void drop_client(struct uart *u)
+{
+	uart_in_detach(&u->in);
+	uart_out_detach(&u->out);
+	sock_server_drop(u->server);
+}
+
+static void on_came(struct sock_server *s)
+{
+	struct uart *u = s->owner;
+	int rc = uart_out_attach(&u->out, s->client);
+
+	if (!rc)
+		rc = uart_in_attach(&u->in, s->client);
+	if (rc)
+		drop_client(u);
+}
+
+static void on_replaced(struct sock_server *s)
+{
+	drop_client(s->owner);
+}
+
+static void on_input_end(struct uart_in *in)
+{
+	drop_client(container_of(in, struct uart, in));
+}
+
+void uart_serve(struct uart *u, struct sock_server *s)
+{
+	u->server = s;
+	u->in.ended = on_input_end;
+	pthread_mutex_lock(&u->lock);
+	u->out.is_served = true;
+	pthread_mutex_unlock(&u->lock);
+	s->owner = u;
+	s->came = on_came;
+	s->replaced = on_replaced;
+	if (s->client >= 0)
+		on_came(s);
+}
+
 void uart_destroy(struct uart *u)
 {
 	if (!u)
@@ -128,7 +171,7 @@ void uart_destroy(struct uart *u)
 	bus_remove(&u->vm->ports, &u->range);
 	uart_in_stop(&u->in);
 	uart_out_stop(&u->out);
-	if (u->out.lost)
+	if (u->out.lost && !u->server)
 		log_warn("serial port: %" PRIu64 " bytes of its output lost, "
 			 "nobody read them",
 			 u->out.lost);
@@ -140,6 +183,8 @@ void uart_show(struct uart *u, struct show *s)
 {
 	uint64_t sent, lost, received;
 
+	if (u->server)
+		show_flag(s, "client", u->server->client >= 0);
 	pthread_mutex_lock(&u->lock);
 	sent = u->out.sent;
 	lost = u->out.lost;

@@ -7,6 +7,7 @@
 #ifndef RW_VMM_UART_H
 #define RW_VMM_UART_H
 
+#include "sock_server.h"
 #include "vm.h"
 
 struct uart;
@@ -19,8 +20,13 @@ struct uart;
  * or -errno with @err. */
 int uart_create(struct vm *vm, int in_fd, int out_fd, struct uart **out,
 		struct err *err);
+/* Lets the clients of @s, which is started and borrowed, be the other side of
+ * @u, which has none. What a client wrote before it went still comes in; output
+ * without a client is lost, and counted. Sets the calls of @s. */
+void uart_serve(struct uart *u, struct sock_server *s);
 /* Writes what is left of the output, and waits up to a second for a slow
- * reader. The vCPUs are stopped. NULL is fine. */
+ * reader; a client of a sock_server stays. The vCPUs are stopped. NULL is
+ * fine. */
 void uart_destroy(struct uart *u);
 
 void uart_show(struct uart *u, struct show *s);

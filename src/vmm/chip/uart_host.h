@@ -32,7 +32,8 @@ void uart_timer_done(struct uart_timer *t);
 struct uart_out {
 	struct loop *loop;
 	pthread_mutex_t *lock;
-	struct host_fd fd;	 /* [ctl] */
+	struct host_fd fd;	 /* [ctl; changes under the lock] */
+	bool is_served;		 /* without @fd output is lost, not unwanted */
 	struct uart_timer timer; /* when to write */
 	struct loop_watch room;	 /* [ctl] while the reader takes no more */
 	uint64_t sent, lost;	 /* bytes [under the lock] */
@@ -45,6 +46,9 @@ struct uart_out {
 int uart_out_start(struct uart_out *o, struct loop *loop, pthread_mutex_t *lock,
 		   int fd);
 void uart_out_stop(struct uart_out *o);
+/* Writes to @fd from now on; and to nobody: what waits is lost. [ctl] */
+int uart_out_attach(struct uart_out *o, int fd);
+void uart_out_detach(struct uart_out *o);
 void uart_out_put(struct uart_out *o, uint8_t c); /* under the lock */
 
 struct uart_in {
@@ -57,6 +61,7 @@ struct uart_in {
 	bool is_tty;		/* [const] some terminal */
 	bool is_file;		/* [const] always readable, so epoll refuses */
 	bool is_at_end;		/* [ctl] */
+	void (*ended)(struct uart_in *in); /* NULL: nobody needs to know */
 	struct loop_watch watch;
 	struct loop_timer retry; /* while another process has the terminal */
 	struct term_keys keys;	 /* [ctl] */
@@ -76,6 +81,10 @@ struct uart_in {
 /* @vm, @lock, @regs and @out are set. */
 int uart_in_start(struct uart_in *in, int fd);
 void uart_in_stop(struct uart_in *in);
+/* Reads from @fd from now on; and from nobody: what was read stays. After the
+ * end of the input, and of what was read of it, ended() is called. [ctl] */
+int uart_in_attach(struct uart_in *in, int fd);
+void uart_in_detach(struct uart_in *in);
 /* After each access of the guest, under the lock. */
 void uart_in_serve(struct uart_in *in);
 

@@ -98,6 +98,8 @@ static void end_input(struct uart_in *in)
 {
 	in->is_at_end = true;
 	loop_watch_remove(&in->watch);
+	if (in->ended)
+		in->ended(in);
 }
 
 static void on_retry(struct loop_timer *t)
@@ -213,28 +215,51 @@ static void resume(struct uart_in *in)
 	}
 }
 
+int uart_in_attach(struct uart_in *in, int fd)
+{
+	bool is_full;
+	int rc;
+
+	in->is_tty = isatty(fd);
+	in->is_term = in->is_tty && fd == STDIN_FILENO;
+	rc = host_fd_open(&in->fd, fd, false);
+	if (rc)
+		return rc;
+	in->is_at_end = in->is_file = false;
+	pthread_mutex_lock(in->lock);
+	/* What another client wrote comes first. */
+	is_full = in->is_paused = in->count > 0;
+	pthread_mutex_unlock(in->lock);
+	if (!is_full)
+		resume(in);
+	return 0;
+}
+
+void uart_in_detach(struct uart_in *in)
+{
+	in->is_at_end = true;
+	loop_watch_remove(&in->watch);
+	loop_timer_disarm(&in->retry);
+	host_fd_close(&in->fd);
+}
+
 int uart_in_start(struct uart_in *in, int fd)
 {
 	int rc;
 
 	in->fd.fd = in->timer.fd = -1;
+	in->is_at_end = true;
 	rc = uart_timer_start(&in->timer, in->vm->loop, on_timer);
 	if (rc || fd < 0)
 		return rc;
-	in->is_tty = isatty(fd);
-	in->is_term = in->is_tty && fd == STDIN_FILENO;
-	rc = host_fd_open(&in->fd, fd, false);
+	rc = uart_in_attach(in, fd);
 	if (rc)
 		uart_timer_stop(&in->timer);
-	else
-		resume(in);
 	return rc;
 }
 
 void uart_in_stop(struct uart_in *in)
 {
-	loop_watch_remove(&in->watch);
-	loop_timer_disarm(&in->retry);
+	uart_in_detach(in);
 	uart_timer_stop(&in->timer);
-	host_fd_close(&in->fd);
 }

@@ -139,8 +139,10 @@ void uart_out_put(struct uart_out *o, uint8_t c)
 {
 	unsigned count = o->head - o->tail;
 
-	if (o->fd.fd < 0)
+	if (o->fd.fd < 0) {
+		o->lost += o->is_served;
 		return;
+	}
 	if (count == UART_OUT_SIZE) {
 		o->lost++;
 		return;
@@ -152,6 +154,33 @@ void uart_out_put(struct uart_out *o, uint8_t c)
 		uart_timer_set(&o->timer, 0);
 }
 
+int uart_out_attach(struct uart_out *o, int fd)
+{
+	struct host_fd h;
+	int rc = host_fd_open(&h, fd, true);
+
+	if (rc)
+		return rc;
+	pthread_mutex_lock(o->lock);
+	o->fd = h;
+	pthread_mutex_unlock(o->lock);
+	return 0;
+}
+
+void uart_out_detach(struct uart_out *o)
+{
+	struct host_fd old;
+
+	loop_watch_remove(&o->room);
+	pthread_mutex_lock(o->lock);
+	old = o->fd;
+	o->fd.fd = -1;
+	o->lost += o->head - o->tail;
+	o->tail = o->head;
+	pthread_mutex_unlock(o->lock);
+	host_fd_close(&old);
+}
+
 int uart_out_start(struct uart_out *o, struct loop *loop, pthread_mutex_t *lock,
 		   int fd)
 {
@@ -160,13 +189,11 @@ int uart_out_start(struct uart_out *o, struct loop *loop, pthread_mutex_t *lock,
 	o->loop = loop;
 	o->lock = lock;
 	o->fd.fd = o->timer.fd = -1;
-	if (fd < 0)
-		return 0;
-	rc = host_fd_open(&o->fd, fd, true);
-	if (!rc)
-		rc = uart_timer_start(&o->timer, loop, on_timer);
+	rc = uart_timer_start(&o->timer, loop, on_timer);
+	if (!rc && fd >= 0)
+		rc = uart_out_attach(o, fd);
 	if (rc)
-		host_fd_close(&o->fd);
+		uart_timer_stop(&o->timer);
 	return rc;
 }
 
@@ -174,9 +201,7 @@ void uart_out_stop(struct uart_out *o)
 {
 	uint64_t end = loop_now_ms() + FINISH_MS;
 
-	if (o->fd.fd < 0)
-		return;
-	while (write_out(o) == -EAGAIN) {
+	while (o->fd.fd >= 0 && write_out(o) == -EAGAIN) {
 		uint64_t now = loop_now_ms();
 
 		if (now >= end) {
