@@ -114,7 +114,7 @@ def test_help(folder, option):
 @pytest.mark.guests
 def test_serial_at_a_socket(l1):
     """Clients come and go; what one wrote just before it went arrives."""
-    script = 'n=0; while read -r l; do n=$((n+1)); echo "got $n $l"; ' \
+    script = 'echo ready; n=0; while read -r l; do n=$((n+1)); echo "got $n $l"; ' \
         '[ "$l" = bye ] && break; done'
     word = base64.b64encode(script.encode()).decode()
     l1.run('(XDG_RUNTIME_DIR=/tmp ringway vm -name ser -m 192 '

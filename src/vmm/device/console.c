@@ -81,20 +81,27 @@ static bool has_listener(const struct console *c)
 	return c->watch.loop;
 }
 
+static void drop_client(struct console *c)
+{
+	loop_watch_remove(&c->watch);
+	c->has_input = false;
+	c->dropped += c->kept;
+	c->kept = 0;
+	sock_server_drop(&c->server);
+}
+
 /* The client takes no more output; it may have left input. */
 static void stop_output(struct console *c)
 {
+	char byte;
+
 	loop_watch_remove(&c->watch);
-	c->has_input = true;
 	c->dropped += c->kept;
 	c->kept = 0;
-}
-
-static void drop_client(struct console *c)
-{
-	stop_output(c);
-	c->has_input = false;
-	sock_server_drop(&c->server);
+	c->has_input =
+		recv(c->server.client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	if (!c->has_input)
+		drop_client(c);
 }
 
 static void watch_client(struct console *c)
@@ -245,10 +252,10 @@ static void on_client(struct loop_watch *w, uint32_t events)
 
 	if (events & EPOLLOUT)
 		send_backlog(c);
+	if (events & EPOLLIN && has_client(c))
+		c->has_input = true;
 	if (events & (EPOLLHUP | EPOLLERR) && has_listener(c))
 		stop_output(c);
-	if (events & EPOLLIN)
-		c->has_input = true;
 	if (c->has_input)
 		serve_now(&c->in);
 	watch_client(c);
