@@ -11,13 +11,17 @@
 /* QEMU's other names for the same devices. */
 static const struct {
 	const char *alias, *name;
+	const char *legacy; /* what the name says of disable-legacy, or NULL */
 } aliases[] = {
-	{ "virtio-net", "virtio-net-pci" },
-	{ "virtio-net-pci-non-transitional", "virtio-net-pci" },
-	{ "virtio-blk", "virtio-blk-pci" },
-	{ "virtio-blk-pci-non-transitional", "virtio-blk-pci" },
-	{ "virtio-rng", "virtio-rng-pci" },
-	{ "virtio-rng-pci-non-transitional", "virtio-rng-pci" },
+	{ "virtio-net", "virtio-net-pci", NULL },
+	{ "virtio-net-pci-transitional", "virtio-net-pci", "off" },
+	{ "virtio-net-pci-non-transitional", "virtio-net-pci", "on" },
+	{ "virtio-blk", "virtio-blk-pci", NULL },
+	{ "virtio-blk-pci-transitional", "virtio-blk-pci", "off" },
+	{ "virtio-blk-pci-non-transitional", "virtio-blk-pci", "on" },
+	{ "virtio-rng", "virtio-rng-pci", NULL },
+	{ "virtio-rng-pci-transitional", "virtio-rng-pci", "off" },
+	{ "virtio-rng-pci-non-transitional", "virtio-rng-pci", "on" },
 };
 
 static const char *real_name(const char *type)
@@ -26,6 +30,39 @@ static const char *real_name(const char *type)
 		if (!strcmp(aliases[i].alias, type))
 			return aliases[i].name;
 	return type;
+}
+
+/* As opt_split(), with what the name of the type says as one more option. That
+ * option itself, which might contradict, is not for such a type, as in QEMU. */
+static int split(const char *text, char **first, struct opt_pair **pairs,
+		 struct err *err)
+{
+	const char *legacy = NULL;
+	int rc, count = opt_split(text, first, pairs, err);
+	char *more;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(aliases) && count >= 0; i++)
+		if (*first && !strcmp(aliases[i].alias, *first))
+			legacy = aliases[i].legacy;
+	if (!legacy)
+		return count;
+	rc = asprintf(&more, "%s,disable-legacy=%s", text, legacy);
+	if (rc < 0)
+		rc = err_set(err, -ENOMEM, "out of memory");
+	for (int i = 0; i < count && rc >= 0; i++)
+		if (!strncmp((*pairs)[i].key, "disable-", 8)) {
+			free(more);
+			rc = err_set(err, -EINVAL,
+				     "%s: the type says it: leave it away, or "
+				     "write %s",
+				     (*pairs)[i].key, real_name(*first));
+		}
+	opt_pairs_free(*first, *pairs, count);
+	if (rc < 0)
+		return rc;
+	count = opt_split(more, first, pairs, err);
+	free(more);
+	return count;
 }
 
 static const struct device_type *find_type(const char *name)
@@ -209,7 +246,7 @@ int machine_device_make(struct machine_conf *m, const struct device_type *type,
 	struct machine_device *d = calloc(1, sizeof(*d)), **at;
 	struct device_conf *common;
 	unsigned number = 0;
-	int rc;
+	int rc, slot;
 
 	if (d)
 		d->conf = calloc(1, type->conf_size);
@@ -229,6 +266,8 @@ int machine_device_make(struct machine_conf *m, const struct device_type *type,
 		rc = set_option(m, d, &pairs[i], err);
 	if (!rc)
 		rc = opt_check(type->rows, d->conf, err);
+	if (!rc)
+		rc = pci_conf_check(&common->pci, &slot, err);
 	if (!rc && !common->id)
 		rc = name_device(common, type->name, number, err);
 	return rc ? err_prefix(err, rc, "device %s",
@@ -242,7 +281,7 @@ int machine_device_add(struct machine_conf *m, struct config *config,
 	const struct device_type *type;
 	struct opt_pair *pairs;
 	char *first;
-	int rc, count = opt_split(text, &first, &pairs, err);
+	int rc, count = split(text, &first, &pairs, err);
 
 	if (count < 0)
 		return err_prefix(err, count, "device %.64s", text);

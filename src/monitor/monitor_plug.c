@@ -7,30 +7,25 @@
 #include "monitor_impl.h"
 #include "vhost_card.h"
 
-static int plug(struct monitor *m, struct virtio_dev *d, const char *addr,
-		bool has_vectors, uint32_t vectors, struct err *err)
+static int plug(struct monitor *m, struct virtio_dev *d,
+		const struct pci_conf *conf, struct err *err)
 {
-	struct virtio_pci_conf c = { .slot = -1, .vectors = -1 };
+	struct virtio_pci_conf c = { .vectors = -1 };
 	struct plugged *p = calloc(1, sizeof(*p));
-	char *end;
 	int rc;
 
 	if (!p)
 		return err_set(err, -ENOMEM, "out of memory");
-	if (has_vectors)
-		c.vectors = (int)vectors;
-	if (addr) {
-		c.slot = (int)strtoul(addr, &end, 16);
-		if (*end || end == addr || c.slot < 0 || c.slot >= PCI_SLOTS) {
-			free(p);
-			return err_set(err, -EINVAL,
-				       "addr=%s: must be a slot from 1 to 1f",
-				       addr);
-		}
-	}
+	if (conf->has_vectors)
+		c.vectors = (int)conf->vectors;
+	if (pci_conf_has_legacy(conf))
+		c.kind = conf->disable_modern ? VIRTIO_PCI_LEGACY
+					      : VIRTIO_PCI_TRANSITIONAL;
 	d->loop = m->daemon->loop;
 	d->ram = m->vm->ram;
-	rc = virtio_pci_create(m->bus, d, &c, &p->pci, err);
+	rc = pci_conf_check(conf, &c.slot, err);
+	if (!rc)
+		rc = virtio_pci_create(m->bus, d, &c, &p->pci, err);
 	if (rc) {
 		free(p);
 		return rc;
@@ -44,7 +39,7 @@ static int plug(struct monitor *m, struct virtio_dev *d, const char *addr,
 static int plug_card(struct monitor *m, struct virtio_dev *dev,
 		     const struct card_conf *c, struct err *err)
 {
-	int rc = plug(m, dev, c->addr, c->has_vectors, c->vectors, err);
+	int rc = plug(m, dev, &c->pci, err);
 
 	return rc ? err_prefix(err, rc, "device %s", dev->name) : 0;
 }
@@ -57,7 +52,7 @@ static int plug_device(struct monitor *m, const struct machine_device *d,
 	int rc = d->type->create(d->conf, m->daemon->loop, &dev, err);
 
 	if (!rc) {
-		rc = plug(m, dev, c->addr, c->has_vectors, c->vectors, err);
+		rc = plug(m, dev, &c->pci, err);
 		if (rc)
 			dev->ops->destroy(dev);
 	}

@@ -39,8 +39,10 @@ struct virtio_dev_ops {
 	 * two. NULL: that of all is ring_size. Any thread. */
 	uint16_t (*ring_size)(const struct virtio_dev *d, unsigned idx);
 	/* Returns whether the model works with @features, a subset of those
-	 * that it offers, VERSION_1 among them. They hold until reset(). NULL:
-	 * it works with any. */
+	 * that it offers; without VERSION_1 for a legacy driver, whose rings
+	 * are split, whose frames may have the short header, and who may start
+	 * rings before driver_ok(). They hold until reset(). NULL: it works
+	 * with any. */
 	bool (*set_features)(struct virtio_dev *d, uint64_t features);
 	/* Serves ring @idx from now on: the driver enabled it and set
 	 * DRIVER_OK, in whatever order. Chains may be there already, without a
@@ -69,7 +71,9 @@ struct virtio_dev_ops {
  * that is held during an operation of the model. */
 struct virtio_transport_ops {
 	/* Tells the driver that the configuration changed. Call it after the
-	 * change. */
+	 * change, which config_read() may show before: the transport compares
+	 * when the driver asks for the generation (virtio 1.2, clause 2.5.3).
+	 */
 	void (*config_changed)(struct virtio_dev *d);
 	/* Sets DEVICE_NEEDS_RESET (virtio 1.2, clause 2.1.2) and tells the
 	 * driver; @why goes to the log. */
@@ -79,12 +83,12 @@ struct virtio_transport_ops {
 /* Embedded in the model, which sets the members above the line. */
 struct virtio_dev {
 	const struct virtio_dev_ops *ops;
-	const char *name;    /* id of the device, for messages; borrowed */
-	uint16_t type;	     /* virtio device number: 1 network, 2 block */
-	unsigned ring_count; /* at most VIRTIO_DEV_RINGS */
-	uint16_t ring_size;  /* largest size of a ring, power of two */
-	uint64_t features;   /* offered, transport's own bits included */
-	unsigned config_size;
+	const char *name;     /* id of the device, for messages; borrowed */
+	uint16_t type;	      /* virtio device number: 1 network, 2 block */
+	unsigned ring_count;  /* at most VIRTIO_DEV_RINGS */
+	uint16_t ring_size;   /* largest size of a ring, power of two */
+	uint64_t features;    /* offered, transport's own bits included */
+	unsigned config_size; /* at most 232 */
 	/* --- set by the transport or the machine --- */
 	const struct virtio_transport_ops *transport;
 	void *transport_arg;	  /* the transport's own */

@@ -277,6 +277,14 @@ static int set_up_queue(struct tap_if *t, int fd, uint64_t sndbuf)
 	return ioctl(fd, TUNSETSNDBUF, &size) < 0 ? -errno : 0;
 }
 
+int tap_if_set_hdr_size(struct tap_if *t, unsigned size)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		if (ioctl(t->fd[i], TUNSETVNETHDRSZ, &size) < 0)
+			return -errno;
+	return 0;
+}
+
 int tap_if_set_up(struct tap_if *t, uint64_t sndbuf, struct err *err)
 {
 	for (unsigned i = 0; i < t->count; i++) {

@@ -91,6 +91,10 @@ const struct tap_if *tap_if_find(int fd, const char *name);
  * Returns 0 or -errno. */
 int tap_if_set_up(struct tap_if *t, uint64_t sndbuf, struct err *err);
 
+/* Sets the size of the header in front of each frame, 10 or 12 bytes, for
+ * somebody else who reads them. Returns 0 or -errno. */
+int tap_if_set_hdr_size(struct tap_if *t, unsigned size);
+
 /* Sets what the kernel may send to us: OFFLOAD_*. Returns 0 or -errno. */
 int tap_if_set_towards(struct tap_if *t, unsigned offloads);
 /* Makes the kernel use the first @count of several queues. Returns 0 or -errno.

@@ -115,8 +115,10 @@ int card_check(const struct card_conf *conf, struct err *err)
 	static const char *const keys[] = { "rx_queue_size", "tx_queue_size" };
 	const uint32_t size[] = { conf->rx_queue_size, conf->tx_queue_size };
 	uint8_t mac[6];
-	int rc = ether_from_text("mac", conf->mac, mac, err);
+	int slot, rc = ether_from_text("mac", conf->mac, mac, err);
 
+	if (!rc)
+		rc = pci_conf_check(&conf->pci, &slot, err);
 	if (rc)
 		return rc;
 	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
@@ -212,15 +214,11 @@ static const struct opt_row card_rows[] = {
 	OPT("mac", mac, OPT_PATH, .arg = "ADDRESS",
 	    .help = "address of the card (default: made of its id and the "
 		    "control socket's path)"),
-	OPT("addr", addr, OPT_PATH, .arg = "SLOT",
-	    .help = "slot on the PCI bus, hexadecimal (default: a free one)"),
+	PCI_CONF_ROWS(offsetof(struct card_conf, pci)),
 	OFF(mq, "several queue pairs, one for each vCPU"),
 	OPT("queues", queues, OPT_UINT, .min = 1, .max = VNET_PAIRS_MAX,
 	    .set_offset = offsetof(struct card_conf, has_queues), .def = "1",
 	    .arg = "N", .help = "queue pairs (default: 1; with mq=on those)"),
-	OPT("vectors", vectors, OPT_UINT, .min = 0, .max = 2048,
-	    .set_offset = offsetof(struct card_conf, has_vectors), .arg = "N",
-	    .help = "MSI-X vectors; 0: a line (default: one for each queue)"),
 	RING(rx_queue_size, "descriptors of a receive queue, a power of two"),
 	RING(tx_queue_size, "descriptors of a transmit queue, a power of two"),
 	OFF(packed, "offer packed rings"),

@@ -8,6 +8,7 @@
 #ifndef RW_VMM_CARD_H
 #define RW_VMM_CARD_H
 
+#include "pci_conf.h"
 #include "port.h"
 #include "virtio_dev.h"
 
@@ -17,12 +18,10 @@
 struct card_conf {
 	char *netdev; /* id of the -netdev whose network the card is in */
 	char *mac;
-	char *addr; /* slot on the PCI bus */
+	struct pci_conf pci;
 	bool mq;
 	uint32_t queues;
 	bool has_queues;
-	uint32_t vectors;
-	bool has_vectors;
 	uint32_t rx_queue_size, tx_queue_size;
 	bool packed, in_order, indirect_desc, event_idx, mrg_rxbuf;
 	bool csum, guest_csum, gso, guest_gso, ctrl_vq, ctrl_guest_offloads;

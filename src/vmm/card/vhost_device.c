@@ -39,6 +39,20 @@ static int set_offloads(struct vhost_card *v)
 	return rc;
 }
 
+/* vhost-net reads and writes the tap's frames with the header that the driver
+ * has. Returns 0 or -errno. */
+static int set_tap(struct vhost_card *v, uint64_t features)
+{
+	int rc = v->path ? 0
+			 : tap_if_set_hdr_size(&v->tap,
+					       vnet_hdr_size(features));
+
+	if (rc)
+		log_err("device %s: tap %s: header: %s", v->face.dev.name,
+			v->tap.name, strerror(-rc));
+	return rc ? rc : set_offloads(v);
+}
+
 static bool set_features(struct virtio_dev *d, uint64_t features)
 {
 	struct vhost_card *v = to_card(d);
@@ -47,7 +61,7 @@ static bool set_features(struct virtio_dev *d, uint64_t features)
 		return false;
 	vnet_ctrl_reset(&v->control.state, features, v->face.pairs);
 	v->offloads_told = OFFLOADS_UNKNOWN;
-	return !set_offloads(v);
+	return !set_tap(v, features);
 }
 
 /* The outcome of a request. */

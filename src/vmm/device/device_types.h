@@ -4,41 +4,26 @@
 #ifndef RW_VMM_DEVICE_TYPES_H
 #define RW_VMM_DEVICE_TYPES_H
 
-#include "opt.h"
+#include "pci_conf.h"
 #include "virtio_dev.h"
 
 /* The first member of the options of every type. */
 struct device_conf {
 	char *id;
-	char *addr; /* slot on the PCI bus, hexadecimal; NULL: a free one */
-	uint32_t vectors;
-	bool has_vectors;
+	struct pci_conf pci;
 	unsigned order; /* place among the machine's devices; no option */
 };
 /* The rows of these, for the beginning of a type's table: @conf is the type's
  * struct, whose first member is called "common". */
-#define DEVICE_ROWS(conf)                                                      \
-	{ .key = "id",                                                         \
-	  .kind = OPT_STRING,                                                  \
-	  .offset = offsetof(struct conf, common.id),                          \
-	  .min = 1,                                                            \
-	  .max = 63,                                                           \
-	  .arg = "NAME",                                                       \
-	  .help = "name of the device (default: its type and a number)" },     \
-		{ .key = "addr",                                               \
-		  .kind = OPT_PATH,                                            \
-		  .offset = offsetof(struct conf, common.addr),                \
-		  .arg = "SLOT",                                               \
-		  .help = "slot on the PCI bus, hexadecimal (default: a free " \
-			  "one)" },                                            \
-	{                                                                      \
-		.key = "vectors", .kind = OPT_UINT,                            \
-		.offset = offsetof(struct conf, common.vectors),               \
-		.set_offset = offsetof(struct conf, common.has_vectors),       \
-		.max = 2048, .arg = "N",                                       \
-		.help = "MSI-X vectors; 0: a line (default: one for each "     \
-			"queue)"                                               \
-	}
+#define DEVICE_ROWS(conf)                                                  \
+	{ .key = "id",                                                     \
+	  .kind = OPT_STRING,                                              \
+	  .offset = offsetof(struct conf, common.id),                      \
+	  .min = 1,                                                        \
+	  .max = 63,                                                       \
+	  .arg = "NAME",                                                   \
+	  .help = "name of the device (default: its type and a number)" }, \
+		PCI_CONF_ROWS(offsetof(struct conf, common.pci))
 
 struct device_type {
 	const char *name; /* as in -device NAME,... */
