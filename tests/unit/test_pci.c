@@ -275,6 +275,51 @@ static void test_overlap(void **state)
 	assert_int_equal(rig_config_read(r, 1, 0, 4), 0xffffffff);
 }
 
+/* A BAR that was put where another one is comes when that goes: it moves, its
+ * decoding ends, its function ends. */
+static void test_waiting(void **state)
+{
+	struct state *s = *state;
+	struct vmm_rig *r = &s->rig;
+	struct pci_bar *bar = &s->toy.pci.bar[0];
+	struct toy other;
+	struct err err;
+	uint64_t at;
+
+	for (unsigned way = 0; way < 3; way++) {
+		init_toy(&other, "other");
+		assert_int_equal(pci_add(s->bus, &other.pci, &toy_id, 1, &err),
+				 0);
+		rig_config_write(r, 1, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+		command(s, PCI_COMMAND_MEMORY);
+		at = rig_bar(r, 1, 0);
+		put(s, BAR_REG(0), 4, at);
+		assert_false(bar->is_mapped);
+		assert_true(bar->is_waiting);
+		if (way == 0)
+			rig_config_write(r, 1, BAR_REG(0), 4, 0xd4000000);
+		else if (way == 1)
+			rig_config_write(r, 1, PCI_COMMAND, 2, 0);
+		else
+			pci_remove(&other.pci);
+		assert_true(bar->is_mapped);
+		assert_false(bar->is_waiting);
+		s->toy.value[0] = 0x77;
+		assert_int_equal(rig_read(r, at, 4), 0x77);
+		/* one that gave up does not come */
+		put(s, BAR_REG(0), 4, 0xd8000000);
+		if (way == 2)
+			break;
+		rig_config_write(r, 1, BAR_REG(0), 4, at);
+		rig_config_write(r, 1, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+		put(s, BAR_REG(0), 4, at);
+		command(s, 0);
+		rig_config_write(r, 1, PCI_COMMAND, 2, 0);
+		assert_false(bar->is_mapped);
+		pci_remove(&other.pci);
+	}
+}
+
 static void test_full(void **state)
 {
 	struct state *s = *state;
@@ -564,10 +609,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_scan),	 TEST(test_masks),
 		TEST(test_bars),	 TEST(test_overlap),
-		TEST(test_full),	 TEST(test_lines),
-		TEST(test_reset),	 TEST(test_msix),
-		TEST(test_msix_pending), TEST(test_msix_refused),
-		TEST(test_fuzz),
+		TEST(test_full),	 TEST(test_waiting),
+		TEST(test_lines),	 TEST(test_reset),
+		TEST(test_msix),	 TEST(test_msix_pending),
+		TEST(test_msix_refused), TEST(test_fuzz),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

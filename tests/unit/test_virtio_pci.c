@@ -513,6 +513,22 @@ static void test_config_interrupt(void **state)
 	assert_int_equal(status(s), 0);
 }
 
+/* The model changes its configuration first and tells then: a driver that reads
+ * between the two sees another generation, too. */
+static void test_generation(void **state)
+{
+	struct state *s = *state;
+	uint64_t generation = get(s, 21, 1);
+
+	assert_int_equal(get(s, 21, 1), generation);
+	s->model.config[ECHO_CONFIG - 1]++;
+	assert_int_not_equal(get(s, 21, 1), generation);
+	generation = get(s, 20, 2) >> 8;
+	assert_int_equal(get(s, 21, 1), generation);
+	s->model.dev.transport->config_changed(&s->model.dev);
+	assert_int_not_equal(get(s, 20, 4) >> 8 & 0xff, generation);
+}
+
 static void test_needs_reset(void **state)
 {
 	struct state *s = *state;
@@ -840,14 +856,14 @@ static void test_fuzz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_identity),	TEST(test_features),
-		TEST(test_split),	TEST(test_packed),
-		TEST(test_intx),	TEST(test_no_msix),
-		TEST(test_calls),	TEST(test_config_interrupt),
-		TEST(test_needs_reset), TEST(test_ring_reset),
-		TEST(test_notify),	TEST(test_window),
-		TEST(test_create),	TEST(test_show),
-		TEST(test_fuzz),
+		TEST(test_identity),   TEST(test_features),
+		TEST(test_split),      TEST(test_packed),
+		TEST(test_intx),       TEST(test_no_msix),
+		TEST(test_calls),      TEST(test_config_interrupt),
+		TEST(test_generation), TEST(test_needs_reset),
+		TEST(test_ring_reset), TEST(test_notify),
+		TEST(test_window),     TEST(test_create),
+		TEST(test_show),       TEST(test_fuzz),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

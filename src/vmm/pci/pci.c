@@ -220,6 +220,7 @@ void pci_remove(struct pci_dev *d)
 	pci_lock(d);
 	pci_bars_unmap(d);
 	pci_unlock(d);
+	pci_bars_retry(b);
 	pci_set_intx(d, false);
 	pthread_mutex_destroy(&d->lock);
 	d->bus = NULL;

@@ -30,8 +30,8 @@ struct pci_bar {
 				 * presence follow the guest */
 	struct pci_dev *dev;	/* whose it is; set by pci_add() */
 	bool is_mapped;		/* it is on the bus, at range.base */
-	bool was_refused;	/* the guest put it where something else is;
-				 * that was logged */
+	bool is_waiting;	/* the guest put it where something else is */
+	bool was_refused;	/* that was logged */
 };
 
 struct pci_id {

@@ -6,8 +6,7 @@
  *
  * A BAR is on a bus while the command register enables decoding and its address
  * is one that it can have. A guest may give an address that something else has:
- * then the BAR is on no bus, until the guest writes the command register or a
- * BAR of this function again.
+ * then the BAR is on no bus, and waits until that leaves.
  */
 #include <assert.h>
 #include <errno.h>
@@ -139,7 +138,8 @@ static void map(struct pci_dev *d, unsigned i, uint64_t base)
 	struct err err;
 
 	bar->range.base = base;
-	if (bus_add(bus_of(d, bar), &bar->range, &err)) {
+	bar->is_waiting = bus_add(bus_of(d, bar), &bar->range, &err) != 0;
+	if (bar->is_waiting) {
 		if (!bar->was_refused)
 			log_warn("device=%s: the guest's address for BAR %u "
 				 "cannot be used: %s",
@@ -153,20 +153,50 @@ static void map(struct pci_dev *d, unsigned i, uint64_t base)
 }
 
 /* First all that go, then all that come: BARs may change places. */
-void pci_bars_update(struct pci_dev *d)
+bool pci_bars_update(struct pci_dev *d)
 {
 	uint64_t base[PCI_BARS];
+	bool has_left = false;
 
 	if (shm_load(&d->is_hidden))
 		return;
 	for (unsigned i = 0; i < PCI_BARS; i++) {
 		base[i] = wanted_base(d, i);
-		if (d->bar[i].is_mapped && base[i] != d->bar[i].range.base)
+		d->bar[i].is_waiting = false;
+		if (d->bar[i].is_mapped && base[i] != d->bar[i].range.base) {
 			unmap(d, i);
+			has_left = true;
+		}
 	}
 	for (unsigned i = 0; i < PCI_BARS; i++)
 		if (base[i] && !d->bar[i].is_mapped)
 			map(d, i, base[i]);
+	return has_left;
+}
+
+static bool is_waiting(const struct pci_dev *d)
+{
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		if (d->bar[i].is_waiting)
+			return true;
+	return false;
+}
+
+void pci_bars_retry(struct pci_bus *b)
+{
+	for (unsigned i = 0; i < PCI_SLOTS; i++) {
+		struct pci_dev *d;
+
+		pthread_mutex_lock(&b->lock);
+		d = b->slot[i];
+		pthread_mutex_unlock(&b->lock);
+		if (!d)
+			continue;
+		pci_lock(d);
+		if (is_waiting(d))
+			pci_bars_update(d);
+		pci_unlock(d);
+	}
 }
 
 void pci_bars_unmap(struct pci_dev *d)

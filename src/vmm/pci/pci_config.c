@@ -75,18 +75,22 @@ static void put_byte(struct pci_dev *d, unsigned off, uint8_t value)
 void pci_config_write(struct pci_dev *d, unsigned off, unsigned size,
 		      uint64_t value)
 {
+	bool has_left = false;
+
 	pci_lock(d);
 	for (unsigned i = 0; i < size; i++)
 		put_byte(d, off + i, (uint8_t)(value >> (8 * i)));
 	if (pci_touches(off, size, PCI_COMMAND, 2) ||
 	    pci_touches(off, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS))
-		pci_bars_update(d);
+		has_left = pci_bars_update(d);
 	if (d->msix)
 		msix_config_written(d, off, size);
 	pci_update_intx(d);
 	if (d->config_written)
 		d->config_written(d, off, size);
 	pci_unlock(d);
+	if (has_left)
+		pci_bars_retry(d->bus);
 	if (d->config_after)
 		d->config_after(d, off, size);
 }

@@ -65,9 +65,12 @@ static inline bool pci_touches(unsigned off, unsigned size, unsigned at,
 /* Gives BAR @i of @d, whose kind and size are set, its register and an address.
  * Returns 0, or -ENOSPC with @err when the window is full. */
 int pci_bar_init(struct pci_dev *d, unsigned i, struct err *err);
-/* Maps and unmaps BARs as the configuration space says. Under the lock. */
-void pci_bars_update(struct pci_dev *d);
+/* Maps and unmaps BARs as the configuration space says. Returns whether one
+ * left its place, which others may wait for. Under the lock. */
+bool pci_bars_update(struct pci_dev *d);
 void pci_bars_unmap(struct pci_dev *d);
+/* Maps BARs that wait for a place, if it is free now. Without a lock. */
+void pci_bars_retry(struct pci_bus *b);
 
 /* --- pci.c */
 /* Lets the line follow the command register and MSI-X. Under the lock. */
