@@ -76,10 +76,39 @@ def wires():
     yield b'\1' + struct.pack('!II', 20, 13) + bytes(20)
 
 
+def words(*ops):
+    """A byte string of fuzz_vpci: (operation, arguments of 1, 2 or 4 bytes)."""
+    return b''.join(struct.pack('<B' + form, op, *args)
+                    for op, form, *args in ops)
+
+
+def machines():
+    """Life of a driver: modern and legacy, with and without MSI-X, and a ring
+    with one chain."""
+    chain = words((4, 'HB', 0x4000, 32)) + struct.pack(
+        '<QIHHQIHH', 0x8000, 16, 1, 1, 0x8100, 16, 2, 0)
+    avail = {True: 0x4000 + 16 * 16, False: 0x4000 + 16 * 64}
+    for kind in range(3):
+        for is_modern in (True, False):
+            start = (5, 'BIB', 1, 0x10000000, 0) if is_modern else \
+                (6, 'BI', 1, 0x10000000)
+            kick = (2, 'BHI', 0x14, 0x3004, 1) if is_modern else \
+                (2, 'BHI', 0x10, 16, 1)
+            body = words((9, 'B', kind & 1), start) + chain + words(
+                (4, 'HB', avail[is_modern], 6)) + \
+                struct.pack('<HHH', 0, 1, 0) + \
+                words(kick, (7, ''), (8, 'BB', 3, 9), (3, 'BH', 0x24, 0),
+                      (9, 'B', ~kind & 1), (1, 'BB', 0x40, 2),
+                      (0, 'BBI', 0x10, 2, 0x4001), (10, ''),
+                      (11, 'BIBI', 4, 20, 0, 0))
+            yield bytes([kind]) + body
+            yield bytes([kind | 4]) + body * 2
+
+
 def main():
     target, folder = sys.argv[1:]
     made = {'frame': frames, 'stream': streams, 'l2tpv3': packets,
-            'tunnel': tunnels, 'wire': wires}[target]()
+            'tunnel': tunnels, 'vpci': machines, 'wire': wires}[target]()
     for i, data in enumerate(made):
         with open(os.path.join(folder, f'seed-{i}'), 'wb') as f:
             f.write(data)

@@ -108,28 +108,40 @@ static const struct virtio_dev_ops echo_ops = {
 	.destroy = destroy,
 };
 
+/* Copies the first buffer of @c to the first writable one, and returns how many
+ * bytes. */
+static uint32_t copy(const struct vq_chain *c)
+{
+	const struct iovec *to = &c->iov[c->readable_count];
+	size_t size;
+
+	if (!c->readable_count || !c->writable_count)
+		return 0;
+	size = MIN(c->iov->iov_len, to->iov_len);
+	memmove(to->iov_base, c->iov->iov_base, size);
+	return (uint32_t)size;
+}
+
 unsigned echo_dev_serve(struct echo_dev *m, unsigned idx)
 {
+	static struct iovec iov[VQ_BURST_IOV];
 	struct vq_chain chain[8];
-	struct iovec iov[32];
 	uint64_t kicks;
 	unsigned n;
 
 	if (!m->is_running[idx] ||
 	    read(m->ring[idx]->kick_fd, &kicks, sizeof(kicks)) < 0)
 		return 0;
-	n = vq_dev_pop_burst(&m->vq[idx], chain, 8, iov, 32);
+	n = vq_dev_pop_burst(&m->vq[idx], chain, 8, iov, VQ_BURST_IOV);
 	for (unsigned i = 0; i < n; i++) {
-		struct vq_chain *c = &chain[i];
-		struct vq_done done = { c->id, c->slot_count,
-					c->readable_size };
+		const struct vq_done done = { chain[i].id, chain[i].slot_count,
+					      copy(&chain[i]) };
 
-		assert_int_equal(c->readable_count, 1);
-		assert_int_equal(c->writable_count, 1);
-		memcpy(c->iov[1].iov_base, c->iov[0].iov_base,
-		       c->readable_size);
 		vq_dev_push_burst(&m->vq[idx], &done, 1);
 	}
+	if (m->vq[idx].fault)
+		m->dev.transport->needs_reset(&m->dev,
+					      vq_fault_name(m->vq[idx].fault));
 	if (vq_dev_should_notify(&m->vq[idx]))
 		vq_dev_notify(&m->vq[idx]);
 	vq_dev_arm(&m->vq[idx]);

@@ -31,8 +31,9 @@ struct echo_dev {
 /* Sets the members for virtio_pci_create(). */
 void echo_dev_init(struct echo_dev *m);
 
-/* Serves ring @idx if it was kicked: copies what is readable to what is
- * writable. Returns the chains. */
+/* Serves ring @idx if it was kicked: copies the first buffer that is readable
+ * to the first that is writable. Returns the chains. A broken ring stops the
+ * device. */
 unsigned echo_dev_serve(struct echo_dev *m, unsigned idx);
 
 #endif
