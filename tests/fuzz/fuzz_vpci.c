@@ -81,6 +81,7 @@ static void start_modern(struct guest *g)
 		write_bar(g, 4, 12, 4, features >> (32 * i) & UINT32_MAX);
 	}
 	write_bar(g, 4, 20, 1, 11);
+	write_bar(g, 4, 16, 2, 1);
 	write_bar(g, 4, 22, 2, idx);
 	write_bar(g, 4, 24, 2, 16);
 	write_bar(g, 4, 26, 2, idx);
@@ -101,7 +102,7 @@ static void start_legacy(struct guest *g)
 	write_bar(g, 0, 4, 4, features);
 	write_bar(g, 0, 14, 2, idx);
 	write_bar(g, 0, 8, 4, RINGS / 4096);
-	write_bar(g, 0, 22, 2, idx);
+	write_bar(g, 0, 20, 4, idx << 16 | idx);
 	write_bar(g, 0, 18, 1, 7);
 }
 
@@ -143,6 +144,18 @@ static void use_window(struct guest *g)
 	rig_config_read(&g->rig, SLOT, cap + 16, 4);
 }
 
+/* The way to configuration space by ports CF8 and CFC. */
+static void use_ports(struct guest *g)
+{
+	unsigned how = (unsigned)take(g, 1);
+	uint16_t port = (uint16_t)(0xcf8 + (how & 7));
+	unsigned size = 1u << (how >> 3 & 3) % 3;
+
+	rig_out(&g->rig, 0xcf8, 4, 0x80000000 | SLOT << 11 | take(g, 1));
+	rig_out(&g->rig, port, size, take(g, 4));
+	rig_in(&g->rig, port, size);
+}
+
 static void change_config(struct guest *g)
 {
 	unsigned at = (unsigned)take(g, 1) % ECHO_CONFIG;
@@ -154,7 +167,7 @@ static void change_config(struct guest *g)
 static void step(struct guest *g)
 {
 	static const uint8_t bars[] = { 0, 4, 1, 4 };
-	unsigned op = (unsigned)take(g, 1) % 13, how, off, size;
+	unsigned op = (unsigned)take(g, 1) % 14, how, off, size;
 
 	switch (op) {
 	case 0:
@@ -203,6 +216,9 @@ static void step(struct guest *g)
 		break;
 	case 12:
 		enable(g);
+		break;
+	case 13:
+		use_ports(g);
 		break;
 	}
 }

@@ -92,17 +92,22 @@ def machines():
         for is_modern in (True, False):
             start = (5, 'BIB', 1, 0x10000000, 0) if is_modern else \
                 (6, 'BI', 1, 0x10000000)
-            kick = (2, 'BHI', 0x14, 0x3004, 1) if is_modern else \
+            kick = (2, 'BHI', 0x11, 0x3004, 1) if is_modern else \
                 (2, 'BHI', 0x10, 16, 1)
+            packed = words((5, 'BIB', 1, 0x10000000, 5), (4, 'HB', 0x4000, 32))
+            packed += struct.pack('<QIHHQIHH', 0x8000, 16, 3, 0x81, 0x8100,
+                                  16, 3, 0x82)
+            packed += words((2, 'BHI', 0x11, 0x3004, 1), (7, ''), (10, ''),
+                            (13, 'BBI', 0x14, 0x40, 7))
             body = words((9, 'B', kind & 1), start) + chain + words(
                 (4, 'HB', avail[is_modern], 6)) + \
                 struct.pack('<HHH', 0, 1, 0) + \
-                words(kick, (7, ''), (8, 'BB', 3, 9), (3, 'BH', 0x24, 0),
+                words(kick, (7, ''), (8, 'BB', 3, 9), (3, 'BH', 0x22, 0),
                       (9, 'B', ~kind & 1), (1, 'BB', 0x40, 2),
                       (0, 'BBI', 0x10, 2, 0x4001), (10, ''),
                       (11, 'BIBI', 4, 20, 0, 0))
             yield bytes([kind]) + body
-            yield bytes([kind | 4]) + body * 2
+            yield bytes([kind | 4]) + body + packed
 
 
 def main():

@@ -19,6 +19,11 @@ LEGACY = 'rmmod virtio_pci; insmod /lib/modules/virtio_pci.ko ' \
 PING = NET + 'ping -q -c 3 10.0.2.2; ping -q -s 4000 -c 1 10.0.2.2; '
 
 
+def boot(l1, script, net):
+    """As Lab.boot(), with time for several starts of drivers on a busy host."""
+    return l1.boot(script, net=net, timeout=400)
+
+
 def served(l1):
     """Makes the lab serve a file by HTTP, and returns its checksum."""
     l1.run('mkdir -p /tmp/legacy; dd if=/dev/urandom of=/tmp/legacy/data bs=1M '
@@ -39,8 +44,8 @@ def test_legacy(l1, options, interrupts):
     want = served(l1)
     l1.run('cp /tmp/legacy/data /tmp/legacy.disk')
     kind = ',disable-modern=on' + options
-    text, status = l1.boot(
-        PING + 'wget -q -O /tmp/d http://10.0.2.2:8081/data; '
+    text, status = boot(
+        l1, PING + 'wget -q -O /tmp/d http://10.0.2.2:8081/data; '
         'md5sum </tmp/d | sed s/^/tcp:/; md5sum </dev/vda | sed s/^/disk:/; '
         'grep virtio /proc/interrupts; ' + FEATURES +
         'head -c 1000 /dev/hwrng | wc -c | sed s/^/rng:/; '
@@ -70,8 +75,8 @@ def test_transitional(l1):
     want = served(l1)
     l1.run('cp /tmp/legacy/data /tmp/legacy.disk')
     both = PING + 'md5sum </dev/vda | sed s/^/disk:/; ' + FEATURES
-    text, status = l1.boot(
-        both + LEGACY + 'echo legacy; ' + both + 'rmmod virtio_pci; '
+    text, status = boot(
+        l1, both + LEGACY + 'echo legacy; ' + both + 'rmmod virtio_pci; '
         'insmod /lib/modules/virtio_pci.ko; sleep 1; ' + both,
         net='-netdev user,id=n '
         '-device virtio-net-pci-transitional,netdev=n,mrg_rxbuf=off '
@@ -91,11 +96,11 @@ def test_reset(l1):
     l1.run('rm -f /tmp/boots')
     l1.run("printf '#!/bin/sh\\necho >>/tmp/boots; wc -l </tmp/boots\\n' "
            '>/tmp/count; chmod +x /tmp/count')
-    text, status = l1.boot(
-        NET + 'n=$(nc 10.0.2.100 7); echo "boot $n"; ping -q -c 1 10.0.2.2; '
+    text, status = boot(
+        l1, NET + 'n=$(nc 10.0.2.100 7); echo "boot $n"; ping -q -c 1 10.0.2.2; '
         '[ "$n" = 2 ] || reboot -f',
         net='-netdev user,id=n,guestfwd=tcp:10.0.2.100:7-cmd:/tmp/count '
-        '-device virtio-net-pci,netdev=n,disable-modern=on', timeout=200)
+        '-device virtio-net-pci,netdev=n,disable-modern=on')
     assert status == 0 and 'boot 1' in text and 'boot 2' in text, text
     assert text.count('1 packets received') == 2, text
 
@@ -106,8 +111,8 @@ def test_vhost_net(l1, options):
     """The kernel's vhost-net serves a legacy driver, with either header."""
     l1.run('(for i in $(seq 200); do ip addr add 10.9.7.1/24 dev rwvm0 '
            '2>/dev/null && break; usleep 100000; done) >/dev/null 2>&1 &')
-    text, status = l1.boot(
-        'ip link set eth0 up; ip addr add 10.9.7.2/24 dev eth0; sleep 1; '
+    text, status = boot(
+        l1, 'ip link set eth0 up; ip addr add 10.9.7.2/24 dev eth0; sleep 1; '
         'ping -q -c 3 10.9.7.1; ping -q -c 1 -s 30000 10.9.7.1; ' + FEATURES,
         net='-netdev tap,id=t,ifname=rwvm0,script=no,downscript=no,vhost=on,'
         'vhostforce=on -device '
@@ -125,8 +130,8 @@ def test_vhost_user(l1):
            'echo $! >/tmp/lsw/pid); for i in $(seq 50); do test -S /tmp/lsw/v '
            '&& break; usleep 100000; done')
     try:
-        text, status = l1.boot(
-            PING + FEATURES, net='-chardev socket,id=c,path=/tmp/lsw/v -netdev '
+        text, status = boot(
+        l1,     PING + FEATURES, net='-chardev socket,id=c,path=/tmp/lsw/v -netdev '
             'vhost-user,id=n,chardev=c -device virtio-net-pci,netdev=n,'
             'disable-modern=on,mrg_rxbuf=off')
     finally:
