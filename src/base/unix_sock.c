@@ -194,14 +194,13 @@ static bool is_about_to_listen(const struct stat *st)
 	return found;
 }
 
-/* Returns whether the listener that @fd is connected to is of this process. */
-static bool is_own_peer(int fd)
+pid_t unix_peer_pid(int fd)
 {
 	struct ucred peer = { 0 };
 	socklen_t size = sizeof(peer);
 
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
-	       peer.pid == getpid();
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ? 0
+								     : peer.pid;
 }
 
 /* Returns 0 for a free path, 1 for a stale socket file, or -errno with @err if
@@ -229,7 +228,7 @@ static int check_path(const struct sockaddr_un *sa, int type, const char *key,
 	if (!connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) ||
 	    errno == EAGAIN || errno == EPROTOTYPE)
 		rc = err_set(err, -EADDRINUSE,
-			     is_own_peer(fd)
+			     unix_peer_pid(fd) == getpid()
 				     ? "%s=%s: another port or filter of this "
 				       "process listens there: choose another "
 				       "path"

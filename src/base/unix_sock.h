@@ -49,11 +49,15 @@ int unix_check(const char *key, const char *path, struct err *err);
 void unix_unlisten(struct unix_listener *l);
 
 /* Returns a connected, blocking, close-on-exec socket, or -errno. Waits while
- * the listener's backlog is full: for the command line only. */
+ * the listener's backlog is full: for the measuring tools and tests only. */
 int unix_connect(const char *key, const char *path, struct err *err);
 
 /* Returns a connected, non-blocking, close-on-exec socket, or -errno: -EAGAIN
  * if the listener's backlog is full. */
 int unix_connect_nowait(const char *key, const char *path, struct err *err);
+
+/* Returns the process at the other end of a connected socket: the one that
+ * connected, or that called listen(); 0: not known. */
+pid_t unix_peer_pid(int fd);
 
 #endif

@@ -322,7 +322,8 @@ struct daemon_port *daemon_find_port(struct daemon *d, const char *id,
 			return p;
 		names_add(&names, name);
 	}
-	refuse_unknown(&names, "port", id, err);
+	if (!d->machine || !d->machine->refuse_port(d->machine_arg, id, err))
+		refuse_unknown(&names, "port", id, err);
 	return NULL;
 }
 

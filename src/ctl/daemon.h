@@ -34,6 +34,9 @@ struct daemon_machine {
 	 * @err. */
 	int (*command)(void *arg, enum machine_command c, struct err *err);
 	void (*show)(void *arg, struct show *s);
+	/* Returns whether @id is a card or a -netdev that is no port, and sets
+	 * @err to the reason and what to do. */
+	bool (*refuse_port)(void *arg, const char *id, struct err *err);
 };
 
 struct daemon {

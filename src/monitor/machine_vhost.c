@@ -210,14 +210,41 @@ static struct netdev *find_netdev(const struct config *c, const char *id)
 	return NULL;
 }
 
+/* A filter would wait for frames that do not come. */
+static int refuse_filters(const struct config *config,
+			  const struct netdev *card, struct err *err)
+{
+	const struct card_conf *conf = card->conf;
+
+	for (unsigned i = 0; i < config->object_count; i++) {
+		const struct filter_conf *f = &config->object[i]->common;
+
+		if (!strcmp(f->netdev, conf->netdev) ||
+		    !strcmp(f->netdev, card->common.id))
+			return err_set(err, -EINVAL,
+				       "object %s: netdev=%s: its frames do "
+				       "not pass this process: leave vhost=on "
+				       "away, or put the filter where the "
+				       "back-end is",
+				       f->id, f->netdev);
+	}
+	return 0;
+}
+
 static int take(struct machine_conf *m, struct config *config,
 		const struct netdev *card, struct err *err)
 {
 	const struct card_conf *conf = card->conf;
 	struct machine_card *c = calloc(1, sizeof(*c)), **at = &m->cards;
+	int rc;
 
 	if (!c)
 		return err_set(err, -ENOMEM, "out of memory");
+	rc = refuse_filters(config, card, err);
+	if (rc) {
+		free(c);
+		return rc;
+	}
 	c->backend = config_take(config, conf->netdev);
 	c->card = config_take(config, card->common.id);
 	while (*at)

@@ -12,6 +12,7 @@
 #include "monitor_impl.h"
 #include "uart.h"
 #include "vcpu.h"
+#include "vhost_card.h"
 
 /* Reads a line of a file of /proc. Returns whether there is one. */
 static bool read_line(const char *path, char *text, size_t size)
@@ -45,6 +46,24 @@ static uint64_t cpu_ms(const char *stat)
 	return ticks * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK);
 }
 
+/* Returns how often a thread slept and was woken: its voluntary switches. */
+static uint64_t wakeups(const char *dir, const char *tid)
+{
+	static const char key[] = "voluntary_ctxt_switches:";
+	char path[300], line[200];
+	uint64_t n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s/status", dir, tid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, sizeof(key) - 1))
+			n = strtoull(line + sizeof(key) - 1, NULL, 10);
+	if (f)
+		fclose(f);
+	return n;
+}
+
 static void show_thread(struct show *s, const char *dir, const char *tid)
 {
 	char path[300], name[32] = "", stat[600];
@@ -55,10 +74,16 @@ static void show_thread(struct show *s, const char *dir, const char *tid)
 	snprintf(path, sizeof(path), "%s/%s/stat", dir, tid);
 	if (!read_line(path, stat, sizeof(stat)))
 		return;
-	show_object(s, NULL);
 	show_num(s, "tid", strtoul(tid, NULL, 10));
 	show_str(s, "name", name);
 	show_num(s, "cpu_ms", cpu_ms(stat));
+	show_num(s, "wakeups", wakeups(dir, tid));
+}
+
+static void show_own_thread(struct show *s, const char *dir, const char *tid)
+{
+	show_object(s, NULL);
+	show_thread(s, dir, tid);
 	show_end(s);
 }
 
@@ -86,15 +111,45 @@ static void show_kernel_thread(struct show *s, const char *dir, const char *pid)
 	snprintf(ours, sizeof(ours), "vhost-%d", (int)getpid());
 	snprintf(path, sizeof(path), "%s/%s/comm", dir, pid);
 	if (read_line(path, name, sizeof(name)) && !strcmp(name, ours))
-		show_thread(s, dir, pid);
+		show_own_thread(s, dir, pid);
+}
+
+/* A thread of a back-end: @dir is /proc/PID/task. */
+static void show_peer_thread(struct show *s, const char *dir, const char *tid)
+{
+	char path[64], program[32] = "";
+	unsigned long pid = strtoul(dir + strlen("/proc/"), NULL, 10);
+
+	snprintf(path, sizeof(path), "/proc/%lu/comm", pid);
+	read_line(path, program, sizeof(program));
+	show_object(s, NULL);
+	show_thread(s, dir, tid);
+	show_num(s, "of_pid", pid);
+	show_str(s, "of_program", program);
+	show_end(s);
+}
+
+static void show_peers(const struct monitor *m, struct show *s)
+{
+	char path[64];
+
+	for (const struct machine_card *c = m->conf->cards; c; c = c->next) {
+		pid_t pid = vhost_card_peer(c->vhost);
+
+		if (!pid || pid == getpid())
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+		each_number(path, s, show_peer_thread);
+	}
 }
 
 static void show_threads(const struct monitor *m, struct show *s)
 {
 	show_array(s, "threads");
-	each_number("/proc/self/task", s, show_thread);
+	each_number("/proc/self/task", s, show_own_thread);
 	if (m->conf->cards)
 		each_number("/proc", s, show_kernel_thread);
+	show_peers(m, s);
 	show_end(s);
 }
 
@@ -115,7 +170,9 @@ static void name_kind(const char *target, char *name, size_t size)
 	const char *from = target;
 	size_t n;
 
-	if (!strncmp(target, "anon_inode:", 11))
+	if (!strcmp(target, "/dev/net/tun"))
+		from = "tap";
+	else if (!strncmp(target, "anon_inode:", 11))
 		from = target + 11 + (target[11] == '[');
 	else if (!strncmp(target, "/memfd:", 7))
 		from = "memfd";
@@ -262,7 +319,34 @@ static int command(void *arg, enum machine_command c, struct err *err)
 	return -EINVAL;
 }
 
+static bool refuse_port(void *arg, const char *id, struct err *err)
+{
+	const struct monitor *m = arg;
+	const struct machine_card *c = m->conf->cards;
+	const char *tap;
+
+	while (c && strcmp(c->card->common.id, id) != 0 &&
+	       strcmp(c->backend->common.id, id) != 0)
+		c = c->next;
+	if (!c)
+		return false;
+	tap = vhost_card_tap(c->vhost);
+	if (tap)
+		err_set(err, -ENOENT,
+			"%s is no port: the kernel's vhost-net moves its "
+			"frames. The tap has them: `tcpdump -i %s`; or start "
+			"the machine without vhost=on",
+			id, tap);
+	else
+		err_set(err, -ENOENT,
+			"%s is no port: its vhost-user back-end, process %d, "
+			"moves its frames, and has counters and captures",
+			id, (int)vhost_card_peer(c->vhost));
+	return true;
+}
+
 const struct daemon_machine monitor_machine = {
 	.command = command,
 	.show = show,
+	.refuse_port = refuse_port,
 };

@@ -20,6 +20,17 @@ static inline const char *str(const json_t *o, const char *key)
 	return s ? s : "";
 }
 
+/* The first line about the `machine` of `vm.show`. */
+void print_machine(const json_t *m);
+
+/* The words for whoever has the rings of the card @d of `vm.show`. */
+struct mover {
+	char who[80], how[200], to[80];
+};
+struct mover mover_of(const json_t *d);
+/* Returns whether all doorbells of the card are KVM's (ioeventfd). */
+bool is_wired(const json_t *d);
+
 /* Appends to @text, after @separator unless @text is empty. Truncates at @size.
  */
 void text_append(char *text, size_t size, const char *separator,

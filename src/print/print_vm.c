@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A machine as text: `vm show` with the rates of an interval, and `vm
- * explain`. */
+/* `vm show` as text, with the rates of an interval. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +29,7 @@ static const json_t *same(const json_t *rows, const char *key,
 	return NULL;
 }
 
-static void print_machine(const json_t *m)
+void print_machine(const json_t *m)
 {
 	printf("machine %s: %s, %" PRIu64 " vCPU%s, %" PRIu64
 	       " MiB, pid %" PRIu64 ", for %.1f s\n",
@@ -39,17 +38,42 @@ static void print_machine(const json_t *m)
 	       num(m, "pid"), (double)num(m, "uptime_ms") / 1000);
 }
 
+/* Returns the rate of the exits of KVM that no other column has: doorbells that
+ * KVM answers, page faults, registers. */
+static uint64_t other_exits(const json_t *old, const json_t *kvm,
+			    double seconds)
+{
+	static const char *const named[] = { "io_exits", "mmio_exits",
+					     "halt_exits", "irq_exits",
+					     "irq_window_exits" };
+	uint64_t all = rate(old, kvm, "exits", seconds), n = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(named); i++)
+		n += rate(old, kvm, named[i], seconds);
+	return all > n ? all - n : 0;
+}
+
+static void add_rate(struct table *t, const json_t *old, const json_t *now,
+		     const char *key, double seconds)
+{
+	if (json_object_get(now, key))
+		table_add_short(t, rate(old, now, key, seconds));
+	else
+		table_add(t, "-");
+}
+
 /* Exits are those of KVM; the last three came to the monitor. */
 static void print_vcpus(const json_t *before, const json_t *now, double seconds)
 {
 	static const char *const head[] = {
-		"VCPU",	    ">EXITS/S", ">IO",	     ">MMIO",
-		">HALT",    ">IRQ",	">INJECTED", ">PORT*",
+		"VCPU",	    ">EXITS/S", ">IO",	  ">MMIO",     ">HALT",
+		">IRQ",	    ">WINDOW",	">OTHER", ">INJECTED", ">PORT*",
 		">MEMORY*", ">SIGNAL*", NULL,
 	};
-	static const char *const of_kvm[] = { "exits",	    "io_exits",
-					      "mmio_exits", "halt_exits",
-					      "irq_exits",  "irq_injections" };
+	static const char *const of_kvm[] = {
+		"exits",      "io_exits",  "mmio_exits",
+		"halt_exits", "irq_exits", "irq_window_exits"
+	};
 	static const char *const of_us[] = { "port", "memory", "signal" };
 	struct table *t = table_create(head);
 	const json_t *c;
@@ -58,22 +82,25 @@ static void print_vcpus(const json_t *before, const json_t *now, double seconds)
 	json_array_foreach(now, i, c) {
 		const json_t *old = same(before, "vcpu", c);
 		const json_t *kvm = json_object_get(c, "kvm");
+		const json_t *old_kvm = json_object_get(old, "kvm");
 
 		table_row(t);
 		table_add(t, "%" PRIu64, num(c, "vcpu"));
 		for (unsigned k = 0; k < ARRAY_SIZE(of_kvm); k++)
-			if (json_object_get(kvm, of_kvm[k]))
-				table_add_short(
-					t, rate(json_object_get(old, "kvm"),
-						kvm, of_kvm[k], seconds));
-			else
-				table_add(t, "-");
+			add_rate(t, old_kvm, kvm, of_kvm[k], seconds);
+		if (json_object_get(kvm, "exits"))
+			table_add_short(t, other_exits(old_kvm, kvm, seconds));
+		else
+			table_add(t, "-");
+		add_rate(t, old_kvm, kvm, "irq_injections", seconds);
 		for (unsigned k = 0; k < ARRAY_SIZE(of_us); k++)
 			table_add_short(t, rate(json_object_get(old, "exits"),
 						json_object_get(c, "exits"),
 						of_us[k], seconds));
 	}
-	puts("\nvCPUs, a second (*: exits that this process answers)");
+	puts("\nvCPUs, a second: exits by reason, interrupts injected (*: "
+	     "exits "
+	     "that this process answers)");
 	table_print(t, 2);
 }
 
@@ -99,8 +126,8 @@ static const char *role_of(const char *name, bool is_first)
 static void print_threads(const json_t *before, const json_t *now,
 			  const json_t *machine, double seconds)
 {
-	static const char *const head[] = { "THREAD", ">TID", ">CPU", "DOES",
-					    NULL };
+	static const char *const head[] = { "THREAD",	  ">TID", ">CPU",
+					    ">WAKEUPS/S", "DOES", NULL };
 	struct table *t = table_create(head);
 	const json_t *k;
 	size_t i;
@@ -113,11 +140,18 @@ static void print_threads(const json_t *before, const json_t *now,
 		table_add(t, "%s", str(k, "name"));
 		table_add_num(t, num(k, "tid"), false);
 		table_add(t, "%.0f%%", old ? ms / (10 * seconds) : 0);
-		table_add(t, "%s",
-			  role_of(str(k, "name"),
-				  num(k, "tid") == num(machine, "pid")));
+		table_add_short(t, old ? rate(old, k, "wakeups", seconds) : 0);
+		if (num(k, "of_pid"))
+			table_add(t,
+				  "of the back-end, %s (process %" PRIu64 ")",
+				  str(k, "of_program"), num(k, "of_pid"));
+		else
+			table_add(
+				t, "%s",
+				role_of(str(k, "name"),
+					num(k, "tid") == num(machine, "pid")));
 	}
-	puts("\nthreads");
+	puts("\nthreads (a wakeup: it slept, and somebody woke it)");
 	table_print(t, 2);
 }
 
@@ -136,25 +170,17 @@ static void print_descriptors(const json_t *kinds)
 	puts("");
 }
 
-static void add_rate(struct table *t, const json_t *old, const json_t *now,
-		     const char *key, double seconds)
-{
-	if (json_object_get(now, key))
-		table_add_short(t, rate(old, now, key, seconds));
-	else
-		table_add(t, "-");
-}
-
 static void print_devices(const json_t *before, const json_t *now,
 			  double seconds)
 {
 	static const char *const head[] = {
-		"DEVICE",     ">SLOT",	   "MOVED BY", "BACK-END",
-		"DRIVER",     ">OUT/S",	   ">IN/S",    ">KICKS/S",
-		">WAKEUPS/S", ">BURSTS/S", NULL,
+		"DEVICE",      ">SLOT",	     "MOVED BY",       "BACK-END",
+		"DRIVER",      "=>OUT/S",    "=>IN/S",	       "=>KICKS/S",
+		"=>WAKEUPS/S", "=>BURSTS/S", "=>INTERRUPTS/S", NULL,
 	};
-	static const char *const rates[] = { "frames_out", "frames_in", "kicks",
-					     "wakeups", "bursts_out" };
+	static const char *const rates[] = { "frames_out", "frames_in",
+					     "kicks",	   "wakeups",
+					     "bursts_out", "interrupts" };
 	struct table *t = table_create(head);
 	const json_t *d;
 	size_t i;
@@ -177,8 +203,89 @@ static void print_devices(const json_t *before, const json_t *now,
 		for (unsigned k = 0; k < ARRAY_SIZE(rates); k++)
 			add_rate(t, old, d, rates[k], seconds);
 	}
-	puts("\ndevices");
+	puts("\ndevices (-: not seen from this process)");
 	table_print(t, 2);
+}
+
+static bool is_card(const json_t *d)
+{
+	return num(d, "virtio_type") == 1;
+}
+
+static const char *way_of(const json_t *d, uint64_t ring)
+{
+	if (ring == 2 * num(d, "queue_pairs"))
+		return "control";
+	return ring & 1 ? "from the guest" : "to the guest";
+}
+
+static void add_rings(struct table *t, const json_t *old, const json_t *d,
+		      double seconds)
+{
+	static const char *const rates[] = { "frames", "kicks", "interrupts" };
+	const json_t *r;
+	size_t i;
+
+	json_array_foreach(json_object_get(d, "rings"), i, r) {
+		const json_t *q = same(json_object_get(d, "queues"), "ring", r);
+		const json_t *before =
+			same(json_object_get(old, "queues"), "ring", r);
+
+		table_row(t);
+		table_add(t, "%s", str(d, "id"));
+		table_add_num(t, num(r, "ring"), false);
+		table_add(t, "%s", way_of(d, num(r, "ring")));
+		table_add_num(t, num(r, "size"), false);
+		if (json_object_get(r, "vector"))
+			table_add_num(t, num(r, "vector"), false);
+		else
+			table_add(t, "-");
+		for (unsigned k = 0; k < ARRAY_SIZE(rates); k++)
+			add_rate(t, before, q, rates[k], seconds);
+	}
+}
+
+static void print_rings(const json_t *before, const json_t *now, double seconds)
+{
+	static const char *const head[] = { "CARD",	 "RING",
+					    "WAY",	 ">SIZE",
+					    "=>VECTOR",	 "=>FRAMES/S",
+					    "=>KICKS/S", "=>INTERRUPTS/S",
+					    NULL };
+	struct table *t = table_create(head);
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach(now, i, d)
+		if (is_card(d))
+			add_rings(t, same(before, "slot", d), d, seconds);
+	puts("\nrings of cards, a second");
+	table_print(t, 2);
+}
+
+/* Who copies, who kicks, who wakes. */
+static void print_roles(const json_t *now)
+{
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach(now, i, d) {
+		struct mover m;
+
+		if (!is_card(d) ||
+		    !json_array_size(json_object_get(d, "rings")))
+			continue;
+		m = mover_of(d);
+		printf("\n%s: %s copies; a kick of the guest wakes %s through "
+		       "%s; %s wakes the guest through %s\n",
+		       str(d, "id"), m.who, m.who,
+		       is_wired(d) ? "KVM (ioeventfd)"
+				   : "a vCPU's exit to this process",
+		       m.who,
+		       json_is_true(json_object_get(d, "msix"))
+			       ? "KVM (irqfd)"
+			       : "this process, which raises the line");
+	}
 }
 
 void print_vm(const json_t *before, const json_t *now, double seconds)
@@ -193,114 +300,13 @@ void print_vm(const json_t *before, const json_t *now, double seconds)
 	print_descriptors(json_object_get(now, "descriptors"));
 	print_devices(json_object_get(before, "devices"),
 		      json_object_get(now, "devices"), seconds);
+	print_rings(json_object_get(before, "devices"),
+		    json_object_get(now, "devices"), seconds);
+	print_roles(json_object_get(now, "devices"));
 }
 
 void print_vm_done(const json_t *result)
 {
 	if (*str(result, "already"))
 		printf("the machine is %s already\n", str(result, "already"));
-}
-
-/* The words for whoever has the rings of a card. */
-struct mover {
-	char who[80], how[200], to[80];
-};
-
-static struct mover mover_of(const json_t *d)
-{
-	struct mover m = { "", "", "" };
-	const json_t *workers = json_object_get(d, "workers"), *w;
-	size_t i;
-
-	if (*str(d, "path")) {
-		snprintf(m.who, sizeof(m.who), "the vhost-user back-end");
-		snprintf(
-			m.how, sizeof(m.how),
-			"another process, which has the guest's memory mapped");
-		snprintf(m.to, sizeof(m.to), "what it is connected to (%.50s)",
-			 str(d, "path"));
-	} else if (*str(d, "tap")) {
-		snprintf(m.who, sizeof(m.who), "vhost-net");
-		snprintf(m.how, sizeof(m.how),
-			 "a kernel thread that copies from and to the guest's "
-			 "memory");
-		snprintf(m.to, sizeof(m.to), "the tap %s", str(d, "tap"));
-	} else {
-		json_array_foreach(workers, i, w)
-			text_append(m.who, sizeof(m.who), ", ",
-				    "worker %" JSON_INTEGER_FORMAT,
-				    json_integer_value(w));
-		snprintf(m.how, sizeof(m.how),
-			 "a thread of this process that polls for a moment, "
-			 "then sleeps");
-		snprintf(m.to, sizeof(m.to),
-			 "the port's network (`ringway "
-			 "show`)");
-	}
-	return m;
-}
-
-static void print_count(const json_t *o, const char *key, const char *what)
-{
-	if (json_object_get(o, key))
-		printf("%" PRIu64 " %s", num(o, key), what);
-	else
-		printf("%s: not counted", what);
-}
-
-static void explain_card(const json_t *d, uint64_t injected)
-{
-	struct mover m = mover_of(d);
-	bool is_wired = true;
-	const json_t *r;
-	size_t i;
-
-	json_array_foreach(json_object_get(d, "rings"), i, r)
-		is_wired &= json_is_true(json_object_get(r, "ioeventfd"));
-	printf("\ncard %s: frames are moved by %s\n", str(d, "id"), m.who);
-	printf("  (%s)\n", m.how);
-	printf("  from the guest (");
-	print_count(d, "frames_out", "frames");
-	printf("):\n    1. its driver puts the frame's address into a ring of "
-	       "its own memory, and writes to the doorbell unless told not to\n"
-	       "       (");
-	print_count(d, "kicks", "kicks");
-	printf(")\n    2. %s\n",
-	       is_wired ? "KVM turns that write into a signal on an eventfd: "
-			  "the vCPU goes on, this process sees nothing"
-			: "the write is an exit to this process, which "
-			  "signals the eventfd");
-	printf("    3. %s wakes up, or was still looking (", m.who);
-	print_count(d, "wakeups", "wakeups");
-	printf("), and reads the frame out of the guest's memory (");
-	print_count(d, "bursts_out", "bursts");
-	printf(")\n    4. it goes to %s\n", m.to);
-	printf("  to the guest (");
-	print_count(d, "frames_in", "frames");
-	printf("):\n    1. %s copies it into a buffer that the driver put into "
-	       "its ring\n",
-	       m.who);
-	printf("    2. %s signals the eventfd of %s, unless the driver said "
-	       "that it looks itself\n",
-	       m.who,
-	       json_is_true(json_object_get(d, "msix")) ? "the queue's MSI-X "
-							  "vector"
-							: "the card's line");
-	printf("    3. KVM injects the interrupt (irqfd; %" PRIu64
-	       " injected, of all devices and the timer)\n",
-	       injected);
-}
-
-void print_vm_explain(const json_t *result)
-{
-	uint64_t injected = 0;
-	const json_t *v;
-	size_t i;
-
-	print_machine(json_object_get(result, "machine"));
-	json_array_foreach(json_object_get(result, "vcpus"), i, v)
-		injected += num(json_object_get(v, "kvm"), "irq_injections");
-	json_array_foreach(json_object_get(result, "devices"), i, v)
-		if (num(v, "virtio_type") == 1)
-			explain_card(v, injected);
 }

@@ -90,21 +90,32 @@ static bool is_optional(const struct table *t, unsigned column)
 	return t->head[column][0] == '?';
 }
 
+static bool is_kept(const struct table *t, unsigned column)
+{
+	return t->head[column][0] == '=';
+}
+
+/* Returns the title with its mark for the side. */
+static const char *sided(const struct table *t, unsigned column)
+{
+	return t->head[column] + (is_optional(t, column) || is_kept(t, column));
+}
+
 static bool is_right(const struct table *t, unsigned column)
 {
-	return t->head[column][is_optional(t, column)] == '>';
+	return *sided(t, column) == '>';
 }
 
 static const char *title(const struct table *t, unsigned column)
 {
-	return t->head[column] + is_optional(t, column) + is_right(t, column);
+	return sided(t, column) + is_right(t, column);
 }
 
 /* Returns the width of a column, or 0 when all its cells are empty or "-". */
 static unsigned width_of(const struct table *t, unsigned column)
 {
+	bool is_worth = is_kept(t, column);
 	unsigned width = 0;
-	bool is_worth = false;
 
 	for (unsigned i = column; i < t->count; i += t->columns) {
 		width = MAX(width, (unsigned)strlen(t->cell[i]));

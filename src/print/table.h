@@ -12,8 +12,8 @@ struct table;
 
 /* Returns a table with the titles @head, which ends with NULL. A title that
  * begins with ">" makes its column flush right; a "?" before that leaves the
- * column out of a table without rows. The process ends when memory runs out,
- * which is right for the command line. */
+ * column out of a table without rows, a "=" keeps it whatever it holds. The
+ * process ends when memory runs out, which is right for the command line. */
 struct table *table_create(const char *const *head);
 
 /* Begins a row. Asserts that each row has one cell for each column. */
@@ -26,7 +26,8 @@ void table_add_num(struct table *t, uint64_t n, bool is_dash);
 void table_add_short(struct table *t, uint64_t n);
 
 /* Prints the table to stdout, each line indented by @indent columns, and frees
- * the table. Leaves out columns whose cells are all empty or "-". */
+ * the table. Leaves out columns whose cells are all empty or "-", but for
+ * those with a "=". */
 void table_print(struct table *t, unsigned indent);
 
 #endif

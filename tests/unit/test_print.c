@@ -146,6 +146,74 @@ static void test_rates(void **state)
 	expect(text, 3, 1, "QUEUES", "3");
 }
 
+static void print_machine_second(const json_t *r)
+{
+	print_vm(json_array_get(r, 0), json_array_get(r, 1), 2);
+}
+
+#define MACHINE                                                                \
+	"{\"machine\":{\"name\":\"m\",\"state\":\"running\",\"vcpus\":1,"      \
+	"\"memory_mib\":256,\"pid\":77,\"uptime_ms\":1000},\"vcpus\":["        \
+	"{\"vcpu\":0,\"exits\":{\"port\":%d,\"memory\":0,\"signal\":0},"       \
+	"\"kvm\":{\"exits\":%d,\"io_exits\":%d,\"irq_injections\":%d}}],"      \
+	"\"threads\":[{\"tid\":77,\"name\":\"ringway\",\"cpu_ms\":10,"         \
+	"\"wakeups\":%d},{\"tid\":78,\"name\":\"vhost-77\",\"cpu_ms\":%d,"     \
+	"\"wakeups\":%d},{\"tid\":90,\"name\":\"lcore\",\"cpu_ms\":%d,"        \
+	"\"wakeups\":0,\"of_pid\":89,\"of_program\":\"testpmd\"}],"            \
+	"\"descriptors\":{\"eventfd\":3},\"devices\":["                        \
+	"{\"id\":\"a\",\"virtio_type\":1,\"slot\":1,\"status\":[\"driver-"     \
+	"ok\"],"                                                               \
+	"\"msix\":true,\"queue_pairs\":1,\"rings\":[{\"ring\":1,\"size\":256," \
+	"\"ioeventfd\":true,\"vector\":2}],\"moved_by\":\"workers\","          \
+	"\"workers\":[0],\"frames_out\":%d,\"frames_in\":0,\"kicks\":0,"       \
+	"\"wakeups\":0,\"bursts_out\":0,\"interrupts\":0,\"queues\":["         \
+	"{\"ring\":1,\"frames\":%d,\"kicks\":0,\"interrupts\":%d}]},"          \
+	"{\"id\":\"b\",\"virtio_type\":1,\"slot\":2,\"status\":[\"driver-"     \
+	"ok\"],"                                                               \
+	"\"msix\":true,\"queue_pairs\":1,\"rings\":[{\"ring\":0,\"size\":128," \
+	"\"ioeventfd\":true,\"vector\":1}],\"moved_by\":\"vhost-net\","        \
+	"\"tap\":\"t0\"}]}"
+
+static void test_machine(void **state)
+{
+	char json[6000];
+	size_t n;
+	const char *text;
+
+	(void)state;
+	json[0] = '[';
+	n = 1 + (size_t)snprintf(json + 1, sizeof(json) - 1, MACHINE, 0, 0, 0,
+				 0, 0, 0, 0, 0, 0, 0, 0);
+	n += (size_t)snprintf(json + n, sizeof(json) - n, "," MACHINE "]", 2,
+			      200, 40, 60, 4, 1000, 24, 500, 600, 602, 604);
+	assert_true(n < sizeof(json));
+	text = printed(print_machine_second, json);
+	expect(text, 3, 1, "EXITS/S", "100");
+	expect(text, 3, 1, "IO", "20");
+	expect(text, 3, 1, "OTHER", "80");
+	expect(text, 3, 1, "INJECTED", "30");
+	expect(text, 3, 1, "PORT*", "1");
+	expect(text, 7, 1, "WAKEUPS/S", "2");
+	expect(text, 7, 2, "CPU", "50%");
+	expect(text, 7, 2, "WAKEUPS/S", "12");
+	expect(text, 7, 3, "DOES", "of");
+	assert_non_null(strstr(text, "of the back-end, testpmd (process 89)"));
+	/* What nobody counts has its column and a dash. */
+	expect(text, 15, 1, "OUT/S", "300");
+	expect(text, 15, 2, "OUT/S", "-");
+	assert_non_null(strstr(line(text, 17), "-     -        -          -  "
+					       "       -             -\n"));
+	expect(text, 20, 1, "RING", "1");
+	expect(text, 20, 1, "FRAMES/S", "301");
+	expect(text, 20, 1, "INTERRUPTS/S", "302");
+	expect(text, 20, 2, "VECTOR", "1");
+	expect(text, 20, 2, "FRAMES/S", "-");
+	assert_non_null(strstr(text,
+			       "\na: worker 0 copies; a kick of the guest "
+			       "wakes worker 0 through KVM (ioeventfd)"));
+	assert_non_null(strstr(text, "\nb: vhost-net copies;"));
+}
+
 #define PORT                                                         \
 	"{\"id\":\"vm\",\"type\":\"vhost-user\",\"net\":\"lab\","    \
 	"\"link\":true,\"captured\":true,\"rx_queues\":2,"           \
@@ -355,6 +423,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stats),
 		cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_machine),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_vlans),
 		cmocka_unit_test(test_macs),

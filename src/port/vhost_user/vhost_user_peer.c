@@ -143,15 +143,6 @@ static const struct vu_backend_ops backend_ops = {
 	.closed = on_closed,
 };
 
-static int64_t pid_of(int sock)
-{
-	struct ucred cred = { 0 };
-	socklen_t size = sizeof(cred);
-
-	getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &size);
-	return cred.pid;
-}
-
 /* Begins a session on @sock and takes @sock over. Returns 0 or -errno. */
 static int connect_peer(struct vhost_user_port *v, int sock)
 {
@@ -160,7 +151,7 @@ static int connect_peer(struct vhost_user_port *v, int sock)
 					    .queue_pairs = v->pairs.count,
 					    .report_fd =
 						    vhost_user_report_fd() };
-	int64_t pid = pid_of(sock);
+	int64_t pid = unix_peer_pid(sock);
 	int rc = vhost_user_report_add(v);
 
 	for (unsigned i = 0; i < ARRAY_SIZE(offered); i++)
@@ -229,7 +220,7 @@ static void add_waiting(struct vhost_user_port *v, int sock)
 	}
 	w->port = v;
 	w->sock = sock;
-	w->pid = pid_of(sock);
+	w->pid = unix_peer_pid(sock);
 	w->since_ms = loop_now_ms();
 	v->waiting_count++;
 	if (v->backend)

@@ -122,11 +122,35 @@ void card_ring_broken(struct rings *r, unsigned idx, const char *why)
 	port_tell_fault(&container_of(r, struct card, rings)->port, idx, why);
 }
 
+/* The counters of ring @ring, which the queue with @q serves. */
+static void show_queue(unsigned ring, const struct queue_stats *q,
+		       struct show *s)
+{
+	show_object(s, NULL);
+	show_num(s, "ring", ring);
+	show_num(s, "frames", stat_read(&q->frames));
+	show_num(s, "kicks", stat_read(&q->kicks));
+	show_num(s, "interrupts", stat_read(&q->calls));
+	show_end(s);
+}
+
+/* The guest's receive rings are even (virtio 1.2, clause 5.1.2). */
+static void show_queues(const struct card *c, struct show *s)
+{
+	show_array(s, "queues");
+	for (unsigned i = 0; i < c->port.txq_count; i++) {
+		show_queue(2 * i, &c->port.txq[i]->stats, s);
+		show_queue(2 * i + 1, &c->port.rxq[i]->stats, s);
+	}
+	show_end(s);
+}
+
 /* Shows which workers serve the queues, and their counters: of the guest's
  * frames (out) and of those to it (in). */
 static void show_pairs(const struct card *c, struct show *s)
 {
 	uint64_t out = 0, in = 0, kicks = 0, wakeups = 0, bursts = 0;
+	uint64_t calls = 0;
 
 	show_array(s, "workers");
 	for (unsigned i = 0; i < c->port.rxq_count; i++) {
@@ -138,15 +162,19 @@ static void show_pairs(const struct card *c, struct show *s)
 		kicks += stat_read(&q->stats.kicks);
 		wakeups += stat_read(&q->stats.sleeps);
 		bursts += stat_read(&q->stats.bursts);
+		calls += stat_read(&q->stats.calls);
 	}
 	show_end(s);
-	for (unsigned i = 0; i < c->port.txq_count; i++)
+	for (unsigned i = 0; i < c->port.txq_count; i++) {
 		in += stat_read(&c->port.txq[i]->stats.frames);
+		calls += stat_read(&c->port.txq[i]->stats.calls);
+	}
 	show_num(s, "frames_out", out);
 	show_num(s, "frames_in", in);
 	show_num(s, "kicks", kicks);
 	show_num(s, "wakeups", wakeups);
 	show_num(s, "bursts_out", bursts);
+	show_num(s, "interrupts", calls);
 }
 
 static void show(const struct virtio_dev *d, struct show *s)
@@ -157,6 +185,7 @@ static void show(const struct virtio_dev *d, struct show *s)
 	show_num(s, "queue_pairs", c->pairs.count);
 	show_str(s, "moved_by", "workers of this process");
 	show_pairs(c, s);
+	show_queues(c, s);
 	if (c->control.vq)
 		vnet_ctrl_show(&c->control, s);
 }

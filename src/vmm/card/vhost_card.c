@@ -201,6 +201,16 @@ void vhost_card_destroy(struct vhost_card *v)
 		free_card(v);
 }
 
+pid_t vhost_card_peer(const struct vhost_card *v)
+{
+	return vhost_is_up(v) ? v->peer_pid : 0;
+}
+
+const char *vhost_card_tap(const struct vhost_card *v)
+{
+	return v->path ? NULL : v->tap.name;
+}
+
 struct virtio_dev *vhost_card_device(struct vhost_card *v)
 {
 	return &v->face.dev;

@@ -38,6 +38,12 @@ void vhost_card_destroy(struct vhost_card *v); /* NULL is fine */
 
 struct virtio_dev *vhost_card_device(struct vhost_card *v);
 
+/* Returns the process of a vhost-user back-end that is connected; 0: there is
+ * none, or it is not known. */
+pid_t vhost_card_peer(const struct vhost_card *v);
+/* Returns the name of the tap of vhost-net, or NULL. */
+const char *vhost_card_tap(const struct vhost_card *v);
+
 /* Opens /dev/vhost-net @count times, or takes the descriptors @fds ("N:N:...";
  * NULL: none). Returns 0, or -errno with @err and nothing open. */
 int vhost_net_open(const char *fds, unsigned count, int *fd, struct err *err);

@@ -380,12 +380,13 @@ static void show(const struct virtio_dev *d, struct show *s)
 	show_num(s, "queue_pairs", v->face.pairs);
 	show_str(s, "moved_by",
 		 v->path ? "a vhost-user back-end" : "the kernel's vhost-net");
-	if (v->path)
+	if (v->path) {
 		show_str(s, "path", v->path);
-	else
+		show_num(s, "peer_pid", (uint64_t)vhost_card_peer(v));
+	} else {
 		show_str(s, "tap", v->tap.name);
-	if (!v->path)
 		show_tap(v, s);
+	}
 	show_str(s, "back_end", vhost_is_up(v) ? "connected" : "gone");
 	show_num(s, "connections", v->connections);
 	if (*v->reason.msg)

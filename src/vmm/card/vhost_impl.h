@@ -31,6 +31,7 @@ struct vhost_card {
 	struct card_face face;
 	struct loop *loop;
 	const char *path;  /* [const] NULL: vhost-net */
+	pid_t peer_pid;	   /* of vhost-user; 0: not known */
 	struct tap_if tap; /* vhost-net */
 	bool is_passed;	   /* [const] vhost-net: by descriptors */
 	uint32_t poll_us;  /* [const] vhost-net */

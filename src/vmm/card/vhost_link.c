@@ -103,6 +103,7 @@ static struct vu_transport *make_transport(struct vhost_card *v,
 	err_set(&v->reason, -ENOMEM, "out of memory");
 	if (v->path) {
 		fd = unix_connect_nowait("path", v->path, &v->reason);
+		v->peer_pid = fd < 0 ? 0 : unix_peer_pid(fd);
 		return fd < 0 ? NULL
 			      : vu_sock_create(
 					v->loop, fd,

@@ -159,7 +159,7 @@ bool pci_bars_update(struct pci_dev *d)
 	bool has_left = false;
 
 	if (shm_load(&d->is_hidden))
-		return;
+		return false;
 	for (unsigned i = 0; i < PCI_BARS; i++) {
 		base[i] = wanted_base(d, i);
 		d->bar[i].is_waiting = false;

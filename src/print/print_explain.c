@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `vm explain`: the path of a packet as text. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "print_impl.h"
+
+struct mover mover_of(const json_t *d)
+{
+	struct mover m = { "", "", "" };
+	const json_t *workers = json_object_get(d, "workers"), *w;
+	size_t i;
+
+	if (*str(d, "path")) {
+		snprintf(m.who, sizeof(m.who), "the vhost-user back-end");
+		snprintf(
+			m.how, sizeof(m.how),
+			"another process, which has the guest's memory mapped");
+		snprintf(m.to, sizeof(m.to), "what it is connected to (%.50s)",
+			 str(d, "path"));
+	} else if (*str(d, "tap")) {
+		snprintf(m.who, sizeof(m.who), "vhost-net");
+		snprintf(m.how, sizeof(m.how),
+			 "a kernel thread that copies from and to the guest's "
+			 "memory");
+		snprintf(m.to, sizeof(m.to), "the tap %s", str(d, "tap"));
+	} else {
+		json_array_foreach(workers, i, w)
+			text_append(m.who, sizeof(m.who), ", ",
+				    "worker %" JSON_INTEGER_FORMAT,
+				    json_integer_value(w));
+		snprintf(m.how, sizeof(m.how),
+			 "a thread of this process that polls for a moment, "
+			 "then sleeps");
+		snprintf(m.to, sizeof(m.to),
+			 "the port's network (`ringway "
+			 "show`)");
+	}
+	return m;
+}
+
+bool is_wired(const json_t *d)
+{
+	bool is = true;
+	const json_t *r;
+	size_t i;
+
+	json_array_foreach(json_object_get(d, "rings"), i, r)
+		is &= json_is_true(json_object_get(r, "ioeventfd"));
+	return is;
+}
+
+/* Prints " (N what)" if there is the count @key. */
+static void print_count(const json_t *o, const char *key, const char *what)
+{
+	if (json_object_get(o, key))
+		printf(" (%" PRIu64 " %s)", num(o, key), what);
+}
+
+/* Returns the sum of @key of the threads whose name begins with @begins. */
+static uint64_t of_threads(const json_t *result, const char *begins,
+			   const char *key)
+{
+	uint64_t n = 0;
+	const json_t *k;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "threads"), i, k)
+		if (!strncmp(str(k, "name"), begins, strlen(begins)))
+			n += num(k, key);
+	return n;
+}
+
+/* What is not counted for a card whose frames pass this process by. */
+static void explain_counts(const json_t *result, const json_t *d)
+{
+	if (*str(d, "tap"))
+		printf("  its threads woke up %" PRIu64
+		       " times; nobody counts kicks and interrupts, which go "
+		       "between KVM and vhost-net\n",
+		       of_threads(result, "vhost-", "wakeups"));
+	else if (*str(d, "path"))
+		printf("  frames, kicks and interrupts are counted there: of a "
+		       "switch, `ringway stats` tells (process %" PRIu64 ")\n",
+		       num(d, "peer_pid"));
+}
+
+static void explain_card(const json_t *result, const json_t *d,
+			 uint64_t injected)
+{
+	struct mover m = mover_of(d);
+
+	printf("\ncard %s: frames are moved by %s\n  (%s)\n", str(d, "id"),
+	       m.who, m.how);
+	printf("  from the guest");
+	print_count(d, "frames_out", "frames");
+	printf(":\n    1. its driver puts the frame's address into a ring of "
+	       "its own memory, and writes to the doorbell unless told not to");
+	print_count(d, "kicks", "kicks");
+	printf("\n    2. %s\n",
+	       is_wired(d) ? "KVM turns that write into a signal on an "
+			     "eventfd: the vCPU goes on, this process sees "
+			     "nothing"
+			   : "the write is an exit to this process, which "
+			     "signals the eventfd");
+	printf("    3. %s wakes up, or was still looking", m.who);
+	print_count(d, "wakeups", "wakeups");
+	printf(", and reads the frame out of the guest's memory");
+	print_count(d, "bursts_out", "bursts");
+	printf("\n    4. it goes to %s\n  to the guest", m.to);
+	print_count(d, "frames_in", "frames");
+	printf(":\n    1. %s copies it into a buffer that the driver put into "
+	       "its ring\n    2. %s signals the eventfd of %s, unless the "
+	       "driver said that it looks itself",
+	       m.who, m.who,
+	       json_is_true(json_object_get(d, "msix")) ? "the queue's MSI-X "
+							  "vector"
+							: "the card's line");
+	print_count(d, "interrupts", "signals");
+	printf("\n    3. KVM injects the interrupt (irqfd; %" PRIu64
+	       " injected, of all devices and the timer)\n",
+	       injected);
+	explain_counts(result, d);
+}
+
+/* Returns the sum of @key of all vCPUs. */
+static uint64_t of_vcpus(const json_t *result, const char *part,
+			 const char *key)
+{
+	uint64_t n = 0;
+	const json_t *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "vcpus"), i, c)
+		n += num(json_object_get(c, part), key);
+	return n;
+}
+
+void print_vm_explain(const json_t *result)
+{
+	const json_t *d;
+	size_t i;
+
+	print_machine(json_object_get(result, "machine"));
+	printf("vCPUs left the guest %" PRIu64 " times: %" PRIu64
+	       " were for this process, KVM answered the others\n",
+	       of_vcpus(result, "kvm", "exits"),
+	       of_vcpus(result, "exits", "port") +
+		       of_vcpus(result, "exits", "memory"));
+	json_array_foreach(json_object_get(result, "devices"), i, d)
+		if (num(d, "virtio_type") == 1)
+			explain_card(result, d,
+				     of_vcpus(result, "kvm", "irq_injections"));
+}
