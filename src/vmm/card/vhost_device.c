@@ -43,9 +43,9 @@ static int set_offloads(struct vhost_card *v)
  * has. Returns 0 or -errno. */
 static int set_tap(struct vhost_card *v, uint64_t features)
 {
-	int rc = v->path ? 0
-			 : tap_if_set_hdr_size(&v->tap,
-					       vnet_hdr_size(features));
+	int rc =
+		v->path ? 0
+			: tap_if_set_hdr_size(&v->tap, vnet_hdr_size(features));
 
 	if (rc)
 		log_err("device %s: tap %s: header: %s", v->face.dev.name,
