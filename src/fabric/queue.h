@@ -126,7 +126,8 @@ struct txq {
 
 /* The transmit queues in use; immutable, published with RCU. */
 struct txq_set {
-	unsigned count; /* queues that flows are spread over; 0: rss chooses */
+	unsigned count; /* queues that flows are spread over; 0: rss chooses.
+			 * Only for ports of several queue pairs */
 	struct port *port;
 	/* NULL, or the receiver's rule: its queue numbers are indexes of txq,
 	 * where queues that are not in use are NULL. Borrowed of the port */

@@ -49,12 +49,13 @@ static struct txq *pick_txq(const struct txq_set *set, struct frame *f)
 
 	if (likely(set->count == 1))
 		return set->txq[0];
-	if (unlikely(!set->count))
-		return pick_by_rss(set, f);
 	hash = frame_flow_hash(f);
 	queue = flow_queue(set->port->flows, hash);
 	if (queue < set->count && set->txq[queue]->idx == queue)
 		return set->txq[queue];
+	/* last, where it costs the flows that are known nothing */
+	if (unlikely(!set->count))
+		return pick_by_rss(set, f);
 	return set->txq[(uint64_t)hash * set->count >> 32];
 }
 

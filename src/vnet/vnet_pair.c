@@ -208,6 +208,12 @@ static int publish_steered(struct vnet_pairs *p)
 				     offloads, p->rss);
 }
 
+/* With one pair a table has nothing to choose. */
+static bool is_steered(const struct vnet_pairs *p)
+{
+	return p->count > 1 && p->rss && p->rss->conf.steers;
+}
+
 static int publish(struct vnet_pairs *p)
 {
 	struct txq *running[VNET_PAIRS_MAX];
@@ -236,7 +242,7 @@ int vnet_pairs_publish(struct vnet_pairs *p)
 		rcu_publish(p->pair[i].tx.rss, p->rss);
 	/* Waits for the workers that use the set before, and so for those that
 	 * use an rss before. */
-	rc = p->rss && p->rss->conf.steers ? publish_steered(p) : publish(p);
+	rc = is_steered(p) ? publish_steered(p) : publish(p);
 	/* After a failure sets no queues, which needs no memory: the queue that
 	 * is about to go must not stay in the set. */
 	if (rc)
