@@ -162,6 +162,8 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 	if (!rc)
 		rc = machine_cards_open(m->conf, d->loop, err);
 	if (!rc)
+		monitor_links_watch(m);
+	if (!rc)
 		rc = build(m, err);
 	if (rc) {
 		monitor_destroy(m);
@@ -178,6 +180,7 @@ void monitor_destroy(struct monitor *m)
 {
 	m->daemon->machine = NULL;
 	take_down(m);
+	monitor_links_leave(m);
 	machine_cards_close(m->conf);
 	serial_close(&m->serial);
 	term_restore();

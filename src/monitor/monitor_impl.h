@@ -19,6 +19,7 @@ struct monitor {
 	enum vm_end end;
 	uint64_t started_ms;
 	struct serial serial;
+	struct observer links; /* of what changes the links of cards */
 	/* Of the present machine: */
 	struct vm *vm;
 	struct pci_bus *bus;
@@ -34,6 +35,11 @@ struct monitor {
  * 0 or -errno with @err. _unplug_all() frees what is plugged; no vCPU runs. */
 int monitor_plug_all(struct monitor *m, struct err *err);
 void monitor_unplug_all(struct monitor *m);
+
+/* monitor_links.c: makes the links of cards follow those of their -netdevs from
+ * now on, until monitor_links_leave(). */
+void monitor_links_watch(struct monitor *m);
+void monitor_links_leave(struct monitor *m);
 
 /* monitor_show.c */
 extern const struct daemon_machine monitor_machine;

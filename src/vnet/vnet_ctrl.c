@@ -284,6 +284,17 @@ static bool do_offloads(struct vnet_ctrl_state *s, uint8_t command,
 	return true;
 }
 
+/* The front-end owns the status bit that asks for the announcement. */
+static bool do_announce(struct vnet_ctrl_state *s, uint8_t command,
+			const struct reader *r)
+{
+	if (command != ANNOUNCE_ACK || r->left ||
+	    !feat_has(s->features, VIRTIO_NET_F_GUEST_ANNOUNCE))
+		return false;
+	s->announces = false;
+	return true;
+}
+
 static bool do_command(struct vnet_ctrl_state *s, const struct vq_chain *chain)
 {
 	struct reader r = { .iov = chain->iov, .left = chain->readable_size };
@@ -299,10 +310,7 @@ static bool do_command(struct vnet_ctrl_state *s, const struct vq_chain *chain)
 	case CLASS_VLAN:
 		return do_vlan(s, head[1], &r);
 	case CLASS_ANNOUNCE:
-		/* the front-end owns the status bit that asks for the
-		 * announcement */
-		return head[1] == ANNOUNCE_ACK && !r.left &&
-		       feat_has(s->features, VIRTIO_NET_F_GUEST_ANNOUNCE);
+		return do_announce(s, head[1], &r);
 	case CLASS_MQ:
 		return do_mq(s, head[1], &r);
 	case CLASS_GUEST_OFFLOADS:

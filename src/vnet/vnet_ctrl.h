@@ -29,6 +29,8 @@ struct vnet_ctrl_state {
 	unsigned pairs;	    /* the driver listens to the first @pairs of them */
 	uint64_t off;	    /* negotiated offloads (GUEST_* features) that the
 			     * driver switched off */
+	bool announces; /* set by the owner that asks the driver to announce its
+			 * addresses; ends with its acknowledgement */
 	struct vnet_filter filter;
 	struct rss_conf rss; /* as the driver set it; zeroed: no hashes */
 	uint64_t commands;   /* commands done */

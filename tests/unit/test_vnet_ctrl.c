@@ -204,6 +204,9 @@ static void test_effects(void **state)
 	assert_true(s.filter.vlan[63] == 1ull << 63);
 	ok(&s, C("\2\1\377\17"));
 	assert_true(s.filter.vlan[63] == 0);
+	s.announces = true;
+	ok(&s, C("\3\0"));
+	assert_false(s.announces);
 	ok(&s, C("\4\0\3\0"));
 	assert_int_equal(s.pairs, 3);
 	ok(&s, C("\4\1\77\0\0\0\1\0\3\0\1\0\2\0\4\0\2KX"));

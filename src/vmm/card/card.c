@@ -21,6 +21,13 @@ struct virtio_dev *card_device(struct port *p)
 	return &to_card(p)->face.dev;
 }
 
+void card_set_link(struct port *p, bool is_up)
+{
+	struct card *c = to_card(p);
+
+	card_face_set_link(&c->face, &c->control.state, is_up);
+}
+
 static void card_destroy(struct port *p)
 {
 	struct card *c = to_card(p);
@@ -87,6 +94,7 @@ static const struct {
 	OFFER(VIRTIO_NET_F_CTRL_VLAN, ctrl_vq),
 	OFFER(VIRTIO_NET_F_CTRL_MAC_ADDR, ctrl_vq),
 	OFFER(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, ctrl_guest_offloads),
+	OFFER(VIRTIO_NET_F_GUEST_ANNOUNCE, guest_announce),
 	OFFER(VIRTIO_NET_F_RSS, rss),
 	OFFER(VIRTIO_NET_F_HASH_REPORT, hash),
 #undef OFFER
@@ -233,6 +241,8 @@ static const struct opt_row card_rows[] = {
 	ON(ctrl_vq, "offer the control queue"),
 	ON(ctrl_guest_offloads,
 	   "offer to switch offloads while the card is in use"),
+	ON(guest_announce,
+	   "have the guest announce its addresses when a link comes back"),
 	OFF(rss,
 	    "offer receive side scaling: the guest's table chooses queues"),
 	OFF(hash, "offer to report a hash with each frame"),

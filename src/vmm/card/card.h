@@ -25,6 +25,7 @@ struct card_conf {
 	uint32_t rx_queue_size, tx_queue_size;
 	bool packed, in_order, indirect_desc, event_idx, mrg_rxbuf;
 	bool csum, guest_csum, gso, guest_gso, ctrl_vq, ctrl_guest_offloads;
+	bool guest_announce;
 	bool rss, hash;
 	uint32_t host_mtu; /* 0: none is announced */
 	uint32_t speed;	   /* Mbit/s; 0: unknown */
@@ -39,5 +40,9 @@ int card_check(const struct card_conf *conf, struct err *err);
 
 /* Returns the device of the port @p, which is of port_card_type. */
 struct virtio_dev *card_device(struct port *p);
+
+/* Tells the driver of the card whether it has a link; initially it has. One
+ * that comes back makes it announce its addresses. */
+void card_set_link(struct port *p, bool is_up);
 
 #endif

@@ -36,6 +36,7 @@ void card_control_changed(struct vnet_ctrl *ctrl)
 {
 	struct card *c = container_of(ctrl, struct card, control);
 
+	card_face_update(&c->face, &ctrl->state);
 	say_down(c, vnet_ctrl_apply(ctrl, &c->pairs));
 }
 
@@ -186,6 +187,7 @@ static void show(const struct virtio_dev *d, struct show *s)
 	show_str(s, "moved_by", "workers of this process");
 	show_pairs(c, s);
 	show_queues(c, s);
+	show_flag(s, "link", c->face.has_link);
 	if (c->control.vq)
 		vnet_ctrl_show(&c->control, s);
 }

@@ -12,6 +12,10 @@
 #define TYPE_NET    1 /* virtio 1.2, clause 5 */
 #define DUPLEX_FULL 1
 
+/* Bits of the status, clause 5.1.4 */
+#define LINK_UP	 1
+#define ANNOUNCE 2
+
 static const struct card_face *to_face(const struct virtio_dev *d)
 {
 	return container_of(d, const struct card_face, dev);
@@ -34,7 +38,8 @@ void card_face_init(struct card_face *f, const char *name,
 		.config_size = sizeof(f->config),
 		.loop = loop,
 	};
-	cfg->status = cpu_to_le16(CARD_LINK_UP);
+	f->has_link = true;
+	cfg->status = cpu_to_le16(LINK_UP);
 	cfg->max_pairs = cpu_to_le16((uint16_t)f->pairs);
 	cfg->mtu = cpu_to_le16((uint16_t)conf->host_mtu);
 	cfg->speed = cpu_to_le32(conf->speed ? conf->speed : UINT32_MAX);
@@ -42,6 +47,28 @@ void card_face_init(struct card_face *f, const char *name,
 	cfg->rss_key_max = TOEPLITZ_KEY_SIZE;
 	cfg->rss_table_max = cpu_to_le16(RSS_TABLE_MAX);
 	cfg->hash_types = cpu_to_le32(RSS_TYPES);
+}
+
+void card_face_update(struct card_face *f, const struct vnet_ctrl_state *s)
+{
+	unsigned status =
+		(f->has_link ? LINK_UP : 0) | (s->announces ? ANNOUNCE : 0);
+
+	shm_store(&f->config.status, cpu_to_le16((uint16_t)status));
+}
+
+void card_face_set_link(struct card_face *f, struct vnet_ctrl_state *s,
+			bool is_up)
+{
+	if (f->has_link == is_up)
+		return;
+	f->has_link = is_up;
+	/* acknowledged on the control queue, clause 5.1.6.5.4 */
+	s->announces =
+		is_up && feat_has(s->features, VIRTIO_NET_F_GUEST_ANNOUNCE);
+	card_face_update(f, s);
+	if (f->dev.transport)
+		f->dev.transport->config_changed(&f->dev);
 }
 
 unsigned card_control_index(const struct card_face *f)

@@ -30,6 +30,7 @@ struct card_face {
 	struct card_config config;
 	uint16_t rx_size, tx_size; /* [const] descriptors of rings */
 	unsigned pairs;		   /* [const] queue pairs */
+	bool has_link;		   /* [ctl] */
 };
 
 struct card {
@@ -47,13 +48,19 @@ struct card {
 uint64_t card_features(const struct card_conf *conf, unsigned pairs);
 
 /* card_face.c */
-#define CARD_LINK_UP 1 /* bit of card_config.status */
 /* Fills in @f, but for the address and what the caller adds to f->dev: a device
  * called @name with the operations @ops, f->pairs queue pairs, and the options
  * @conf. */
 void card_face_init(struct card_face *f, const char *name,
 		    const struct virtio_dev_ops *ops, struct loop *loop,
 		    const struct card_conf *conf);
+/* Tells the driver whether there is a link, and asks it to announce its
+ * addresses if that came back. @s is the state of its control queue. */
+void card_face_set_link(struct card_face *f, struct vnet_ctrl_state *s,
+			bool is_up);
+/* Shows in the configuration space that the driver acknowledged, or is gone;
+ * @s has changed. */
+void card_face_update(struct card_face *f, const struct vnet_ctrl_state *s);
 /* Returns the index of the control queue with the present features. */
 unsigned card_control_index(const struct card_face *f);
 /* These operations of the device are the same for all cards. */

@@ -27,16 +27,9 @@
 
 static void on_timer(struct loop_timer *t);
 
-/* Tells the driver whether there is a link. */
 static void set_link(struct vhost_card *v, bool is_up)
 {
-	le16 status = cpu_to_le16(is_up ? CARD_LINK_UP : 0);
-
-	if (v->face.config.status == status)
-		return;
-	v->face.config.status = status;
-	if (v->face.dev.transport)
-		v->face.dev.transport->config_changed(&v->face.dev);
+	card_face_set_link(&v->face, &v->control.state, is_up);
 }
 
 static void run_soon(struct vhost_card *v, uint32_t ms)
