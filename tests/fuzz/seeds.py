@@ -110,10 +110,27 @@ def machines():
             yield bytes([kind | 4]) + body + packed
 
 
+def commands():
+    """Commands of a virtio-net driver, in buffers as Linux makes them and in
+    small ones."""
+    rss = b'\4\1' + struct.pack('<IHH', 63, 7, 3) + \
+        struct.pack('<8H', *[0, 1, 2, 3] * 2) + struct.pack('<HB', 4, 40) + \
+        bytes(range(40))
+    known = [b'\0\0\0', b'\0\1\1', b'\1\1\2' + bytes(5),
+             b'\1\0' + struct.pack('<I', 1) + bytes(6) +
+             struct.pack('<I', 2) + bytes(12), b'\2\0\1\0', b'\3\0',
+             b'\4\0\2\0', rss,
+             b'\4\2' + struct.pack('<I8sB', 7, bytes(8), 1) + b'k',
+             b'\5\0' + struct.pack('<Q', 0x82)]
+    for size in (2, 255):
+        yield b''.join(bytes([len(c), size]) + c for c in known)
+
+
 def main():
     target, folder = sys.argv[1:]
     made = {'frame': frames, 'stream': streams, 'l2tpv3': packets,
-            'tunnel': tunnels, 'vpci': machines, 'wire': wires}[target]()
+            'tunnel': tunnels, 'vpci': machines, 'wire': wires,
+            'ctrl': commands}[target]()
     for i, data in enumerate(made):
         with open(os.path.join(folder, f'seed-{i}'), 'wb') as f:
             f.write(data)
