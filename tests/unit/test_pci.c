@@ -276,7 +276,7 @@ static void test_overlap(void **state)
 }
 
 /* A BAR that was put where another one is comes when that goes: it moves, its
- * decoding ends, its function ends. */
+ * decoding ends, its function is hidden or ends. */
 static void test_waiting(void **state)
 {
 	struct state *s = *state;
@@ -286,7 +286,7 @@ static void test_waiting(void **state)
 	struct err err;
 	uint64_t at;
 
-	for (unsigned way = 0; way < 3; way++) {
+	for (unsigned way = 0; way < 4; way++) {
 		init_toy(&other, "other");
 		assert_int_equal(pci_add(s->bus, &other.pci, &toy_id, 1, &err),
 				 0);
@@ -300,6 +300,8 @@ static void test_waiting(void **state)
 			rig_config_write(r, 1, BAR_REG(0), 4, 0xd4000000);
 		else if (way == 1)
 			rig_config_write(r, 1, PCI_COMMAND, 2, 0);
+		else if (way == 2)
+			pci_hide(&other.pci);
 		else
 			pci_remove(&other.pci);
 		assert_true(bar->is_mapped);
@@ -308,7 +310,7 @@ static void test_waiting(void **state)
 		assert_int_equal(rig_read(r, at, 4), 0x77);
 		/* one that gave up does not come */
 		put(s, BAR_REG(0), 4, 0xd8000000);
-		if (way == 2)
+		if (way == 3)
 			break;
 		rig_config_write(r, 1, BAR_REG(0), 4, at);
 		rig_config_write(r, 1, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);

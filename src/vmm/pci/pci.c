@@ -22,8 +22,7 @@
 
 #define CLASS_HOST_BRIDGE 0x060000
 
-/* Returns the function that @bdf (bus, device, function) names, or NULL. */
-static struct pci_dev *find(struct pci_bus *b, unsigned bdf)
+struct pci_dev *pci_find(struct pci_bus *b, unsigned bdf)
 {
 	struct pci_dev *d = NULL;
 
@@ -42,7 +41,7 @@ static struct pci_dev *find(struct pci_bus *b, unsigned bdf)
 static uint64_t read_ecam(struct bus_range *r, uint64_t off, unsigned size)
 {
 	struct pci_bus *b = container_of(r, struct pci_bus, ecam);
-	struct pci_dev *d = find(b, (unsigned)(off >> 12));
+	struct pci_dev *d = pci_find(b, (unsigned)(off >> 12));
 
 	if (!d || off & (size - 1))
 		return ~0ull;
@@ -53,7 +52,7 @@ static void write_ecam(struct bus_range *r, uint64_t off, unsigned size,
 		       uint64_t value)
 {
 	struct pci_bus *b = container_of(r, struct pci_bus, ecam);
-	struct pci_dev *d = find(b, (unsigned)(off >> 12));
+	struct pci_dev *d = pci_find(b, (unsigned)(off >> 12));
 
 	if (d && !(off & (size - 1)))
 		pci_config_write(d, off & 0xfff, size, value);
@@ -73,7 +72,7 @@ static struct pci_dev *find_data(struct pci_bus *b, uint64_t off, unsigned size,
 	address = b->address;
 	pthread_mutex_unlock(&b->lock);
 	*reg = (address & 0xfc) + (unsigned)(off - DATA);
-	return address & CF8_ENABLE ? find(b, address >> 8 & 0xffff) : NULL;
+	return address & CF8_ENABLE ? pci_find(b, address >> 8 & 0xffff) : NULL;
 }
 
 static uint64_t read_ports(struct bus_range *r, uint64_t off, unsigned size)
@@ -243,6 +242,7 @@ void pci_hide(struct pci_dev *d)
 	pci_lock(d);
 	pci_bars_unmap(d);
 	pci_unlock(d);
+	pci_bars_retry(d->bus);
 }
 
 /* --- The bus */

@@ -185,11 +185,8 @@ static bool is_waiting(const struct pci_dev *d)
 void pci_bars_retry(struct pci_bus *b)
 {
 	for (unsigned i = 0; i < PCI_SLOTS; i++) {
-		struct pci_dev *d;
+		struct pci_dev *d = pci_find(b, i << 3);
 
-		pthread_mutex_lock(&b->lock);
-		d = b->slot[i];
-		pthread_mutex_unlock(&b->lock);
 		if (!d)
 			continue;
 		pci_lock(d);

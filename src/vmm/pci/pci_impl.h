@@ -73,6 +73,9 @@ void pci_bars_unmap(struct pci_dev *d);
 void pci_bars_retry(struct pci_bus *b);
 
 /* --- pci.c */
+/* Returns the function that @bdf (bus, device, function) names and the guest
+ * may find, or NULL. It stays while the vCPU is in the handler that asks. */
+struct pci_dev *pci_find(struct pci_bus *b, unsigned bdf);
 /* Lets the line follow the command register and MSI-X. Under the lock. */
 void pci_update_intx(struct pci_dev *d);
 
