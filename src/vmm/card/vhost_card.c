@@ -162,6 +162,7 @@ int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 
 	if (v) {
 		v->loop = loop;
+		v->outcome.reason = &v->reason;
 		v->face.pairs = setup->pairs;
 		v->path = setup->path;
 		v->poll_us = setup->poll_us;

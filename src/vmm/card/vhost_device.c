@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "fd.h"
@@ -64,32 +63,16 @@ static bool set_features(struct virtio_dev *d, uint64_t features)
 	return !set_tap(v, features);
 }
 
-/* The outcome of a request. */
-static void on_done(void *arg, int rc, uint64_t value, const char *reason)
-{
-	struct vhost_card *v = arg;
-
-	(void)value;
-	if (!rc || rc == -ENOTCONN)
-		return;
-	err_set(&v->reason, rc, "%s", reason);
-	v->is_refused = true;
-}
-
 static struct vu_client_done done_of(struct vhost_card *v)
 {
-	return (struct vu_client_done){ on_done, v };
+	return vhost_done(&v->outcome);
 }
 
 /* Waits for all that was asked; @rc is the outcome of asking. Returns 0 or
  * -errno with v->reason. */
 static int settle(struct vhost_card *v, int rc)
 {
-	int waited = vu_client_wait(v->client);
-	bool is_refused = v->is_refused;
-
-	v->is_refused = false;
-	return rc ? rc : waited ? waited : is_refused ? -EREMOTEIO : 0;
+	return vhost_settle(v->client, &v->outcome, rc);
 }
 
 /* Returns how many pairs the driver listens to. Frames of a tap must not be
@@ -117,84 +100,31 @@ static void steer(struct vhost_card *v)
 			v->tap.name, strerror(-rc));
 }
 
-/* Returns where a split ring goes on that another back-end served before. */
-static uint32_t used_index(const struct vhost_card *v,
-			   const struct virtio_ring *r)
-{
-	const le16 *used = gmem_translate(v->face.dev.ram, r->device, 4);
-
-	return used ? le16_to_cpu(shm_load(&used[1])) : 0;
-}
-
-static uint64_t address(const struct vhost_card *v, uint64_t gpa, uint64_t size)
-{
-	return (uintptr_t)gmem_translate(v->face.dev.ram, gpa, size);
-}
-
 static int give(struct vhost_card *v, unsigned idx, bool is_resumed)
 {
-	uint64_t features = v->face.dev.driver_features;
-	const struct virtio_ring *r = &v->ring[idx].given;
-	const struct vq_position begin = { .avail_wrap = true,
-					   .used_wrap = true };
-	struct vq_area_sizes size;
 	struct vu_client_ring ring;
-	int rc;
+	int rc = vhost_ring_of(&v->face.dev, idx, &v->ring[idx].given,
+			       is_resumed, &ring, &v->reason);
 
-	if (!vq_size_is_valid(features, r->size))
-		return err_set(&v->reason, -EINVAL, "queue %u: size %u", idx,
-			       r->size);
-	size = vq_area_sizes(features, r->size);
-	ring = (struct vu_client_ring){
-		.num = r->size,
-		.base = is_resumed ? used_index(v, r)
-				   : vq_position_encode(features, begin),
-		.desc = address(v, r->desc, size.desc),
-		.avail = address(v, r->driver, size.driver),
-		.used = address(v, r->device, size.device),
-		.kick_fd = r->kick_fd,
-		.call_fd = r->call_fd,
-		.enabled = is_pair_on(v, idx),
-	};
-	if (!ring.desc || !ring.avail || !ring.used)
-		return err_set(&v->reason, -EFAULT,
-			       "queue %u: is not in the guest's memory", idx);
+	if (rc)
+		return rc;
+	ring.enabled = is_pair_on(v, idx);
 	rc = vu_client_queue_start(v->client, idx, &ring, done_of(v),
 				   &v->reason);
 	v->ring[idx].is_served = !rc;
 	return rc;
 }
 
-static int share_memory(struct vhost_card *v, const struct gmem *ram)
-{
-	struct gmem_desc *region = calloc(ram->count, sizeof(*region));
-	int rc;
-
-	if (!region)
-		return err_set(&v->reason, -ENOMEM, "out of memory");
-	for (unsigned i = 0; i < ram->count; i++) {
-		region[i] = gmem_desc_of(ram, i);
-		region[i].uva = (uintptr_t)ram->region[i].host;
-	}
-	rc = vu_client_set_memory(v->client, region, ram->count, done_of(v),
-				  &v->reason);
-	free(region);
-	return rc;
-}
-
-/* Tells the back-end the driver's features and the guest's memory, which is
- * another one after each reset of the machine. */
+/* Tells the back-end the driver's features and the guest's memory. */
 static int give_memory(struct vhost_card *v)
 {
 	uint64_t features =
 		v->face.dev.driver_features & vhost_backend_features(v);
-	int rc;
 
 	features |= vu_client_offered(v->client) &
 		    feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
-	rc = vu_client_set_features(v->client, features, done_of(v),
-				    &v->reason);
-	return rc ? rc : share_memory(v, v->face.dev.ram);
+	return vhost_give_memory(v->client, &v->face.dev, features,
+				 &v->outcome);
 }
 
 /* An interrupt that the last back-end owed may be lost. */

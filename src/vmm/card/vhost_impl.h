@@ -11,7 +11,7 @@
 #include "log.h"
 #include "retry.h"
 #include "vhost_card.h"
-#include "vu_client.h"
+#include "vhost_setup.h"
 
 struct vhost_ring {
 	struct virtio_ring given; /* by the transport; while is_in_use */
@@ -38,15 +38,15 @@ struct vhost_card {
 	int err_fd;	   /* vhost-net tells of bad rings by it */
 	struct loop_watch err_watch;
 	enum vhost_state state;
-	struct vu_client *client; /* NULL: AWAY */
-	struct loop_timer timer;  /* of CONNECTING: features are agreed */
-	bool is_refused;	  /* the back-end refused a request */
-	bool is_live;		  /* the driver set DRIVER_OK */
-	bool was_served;	  /* since then a back-end had its rings */
-	unsigned pairs_told;	  /* that the driver listens to */
-	unsigned offloads_told;	  /* vhost-net: OFFLOAD_* that the tap sends */
-	struct vhost_ring *ring;  /* heap, 2 * pairs */
-	struct rings rings;	  /* of which the control queue is used */
+	struct vu_client *client;     /* NULL: AWAY */
+	struct loop_timer timer;      /* of CONNECTING: features are agreed */
+	struct vhost_outcome outcome; /* of requests to the back-end */
+	bool is_live;		      /* the driver set DRIVER_OK */
+	bool was_served;	      /* since then a back-end had its rings */
+	unsigned pairs_told;	      /* that the driver listens to */
+	unsigned offloads_told;	 /* vhost-net: OFFLOAD_* that the tap sends */
+	struct vhost_ring *ring; /* heap, 2 * pairs */
+	struct rings rings;	 /* of which the control queue is used */
 	struct vnet_ctrl control;
 	struct retry retry;
 	uint64_t since_ms, connections;
