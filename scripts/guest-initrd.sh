@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes the initrd of the test guests: busybox, iperf3, ethtool and the virtio
-# modules of the kernel that guest-kernel.sh fetched, or of user-mode-linux.
+# Makes the initrd of the test guests: busybox, iperf3, ethtool, a peer for
+# vsock (tests/lab/vsock_peer.c, compiled here) and the virtio modules of the
+# kernel that guest-kernel.sh fetched, or of user-mode-linux.
 #   guest-initrd.sh [DIR]     DIR (default build/guest) gets initrd.gz
 #   guest-initrd.sh DIR uml   DIR gets initrd-uml.gz
 #   guest-initrd.sh DIR lab BINARY  DIR gets initrd-lab.gz: a guest with KVM, in
@@ -15,6 +16,7 @@
 # kernel's command line it runs that script instead, and switches itself off.
 set -eu
 self=$(realpath "$0")
+peer=$(realpath "$(dirname "$0")/../tests/lab/vsock_peer.c")
 dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")
 out=$dir/initrd.gz
 kernel=$dir/vmlinuz
@@ -35,7 +37,7 @@ fi
 exec 9>"$out.lock" # who comes meanwhile waits, and finds it done
 flock 9
 [ "$out" -nt "$self" ] && [ "$out" -nt "$kernel" ] &&
-	[ "$out" -nt "${binary:-$self}" ] && exit 0
+	[ "$out" -nt "$peer" ] && [ "$out" -nt "${binary:-$self}" ] && exit 0
 root=$(mktemp -d "$dir/initrd.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 cd "$root"
@@ -44,6 +46,9 @@ mkdir -p bin lib64 lib/modules proc sys dev tmp run etc/udhcpc www
 cp "$(command -v busybox)" bin/busybox
 PATH=$PATH:/usr/sbin:/sbin
 programs="iperf3 ethtool"
+if [ "${2:-}" != uml ]; then
+	${CC:-cc} -O1 -o bin/vsock-peer "$peer"
+fi
 # busybox's ip makes no tunnels
 [ "${2:-}" != uml ] || programs+=" ip"
 programs+=" $binary"
@@ -77,7 +82,8 @@ take_modules() {
 # In the order of loading.
 take_modules order failover net_failover virtio_ring virtio \
 	virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net llc \
-	stp garp mrp 8021q virtio_blk rng-core virtio-rng virtio_console button
+	stp garp mrp 8021q virtio_blk rng-core virtio-rng virtio_console button \
+	vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport
 # Loaded by the test that needs them.
 [ "${2:-}" != uml ] || take_modules tunnels crc-ccitt ipv6 udp_tunnel \
 	ip6_udp_tunnel geneve vxlan ip_tunnel gre ip_gre tunnel6 ip6_tunnel \
@@ -85,7 +91,7 @@ take_modules order failover net_failover virtio_ring virtio \
 
 if [ -n "$binary" ]; then
 	take_modules order irqbypass kvm kvm-amd kvm-intel tun tap \
-		vhost_iotlb vhost vhost_net bridge
+		vhost_iotlb vhost vhost_net vhost_vsock bridge
 	mkdir guest
 	cp "$kernel" "$dir/initrd.gz" guest/
 fi

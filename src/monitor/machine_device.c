@@ -22,6 +22,8 @@ static const struct {
 	{ "virtio-rng", "virtio-rng-pci", NULL },
 	{ "virtio-rng-pci-transitional", "virtio-rng-pci", "off" },
 	{ "virtio-rng-pci-non-transitional", "virtio-rng-pci", "on" },
+	{ "vhost-vsock", "vhost-vsock-pci", NULL },
+	{ "vhost-vsock-pci-non-transitional", "vhost-vsock-pci", "on" },
 };
 
 static const char *real_name(const char *type)

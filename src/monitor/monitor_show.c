@@ -143,11 +143,20 @@ static void show_peers(const struct monitor *m, struct show *s)
 	}
 }
 
+static bool uses_vhost(const struct machine_conf *c)
+{
+	const struct machine_device *d = c->devices;
+
+	while (d && d->type != &device_vsock_type)
+		d = d->next;
+	return c->cards || d;
+}
+
 static void show_threads(const struct monitor *m, struct show *s)
 {
 	show_array(s, "threads");
 	each_number("/proc/self/task", s, show_own_thread);
-	if (m->conf->cards)
+	if (uses_vhost(m->conf))
 		each_number("/proc", s, show_kernel_thread);
 	show_peers(m, s);
 	show_end(s);

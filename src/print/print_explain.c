@@ -137,6 +137,18 @@ static uint64_t of_vcpus(const json_t *result, const char *part,
 	return n;
 }
 
+static void explain_vsock(const json_t *d)
+{
+	printf("\nsockets %s: context id %" PRIu64
+	       " is moved by %s (a kernel thread, which copies from and to the "
+	       "guest's memory)\n",
+	       str(d, "id"), num(d, "guest_cid"), str(d, "moved_by"));
+	puts("  a program of this host connects by AF_VSOCK to that id; the "
+	     "guest reaches the host as id 2\n"
+	     "  kicks and interrupts pass between KVM and the kernel thread "
+	     "(ioeventfd, irqfd): this process sees no data");
+}
+
 void print_vm_explain(const json_t *result)
 {
 	const json_t *d;
@@ -152,4 +164,6 @@ void print_vm_explain(const json_t *result)
 		if (num(d, "virtio_type") == 1)
 			explain_card(result, d,
 				     of_vcpus(result, "kvm", "irq_injections"));
+		else if (num(d, "virtio_type") == 19)
+			explain_vsock(d);
 }

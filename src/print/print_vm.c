@@ -110,7 +110,8 @@ static const char *role_of(const char *name, bool is_first)
 		const char *begins, *is;
 	} roles[] = {
 		{ "vcpu", "runs the guest" },
-		{ "vhost-", "the kernel's vhost-net: moves frames" },
+		{ "vhost-", "the kernel's vhost: moves frames, or the data of "
+			    "sockets" },
 		{ "worker", "moves frames" },
 		{ "slirp", "user networking" },
 		{ "disk", "reads and writes an image" },

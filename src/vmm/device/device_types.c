@@ -8,5 +8,6 @@ const struct device_type *const device_types[] = {
 	&device_blk_type,
 	&device_rng_type,
 	&device_console_type,
+	&device_vsock_type,
 	NULL,
 };

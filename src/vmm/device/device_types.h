@@ -41,6 +41,7 @@ struct device_type {
 extern const struct device_type device_blk_type;     /* virtio-blk-pci */
 extern const struct device_type device_rng_type;     /* virtio-rng-pci */
 extern const struct device_type device_console_type; /* virtio-console */
+extern const struct device_type device_vsock_type;   /* vhost-vsock-pci */
 
 extern const struct device_type *const device_types[]; /* NULL-terminated */
 

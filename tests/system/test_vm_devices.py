@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The devices of `ringway vm` besides the network card: disks, sockets.
+
+The machines run in a guest of their own, see vm_lab.py.
+"""
+import base64
+import re
+
+import lab
+import pytest
+from test_vm import vm
+from vm_lab import APPEND, KERNEL, number
+
+VSOCK = '-device vhost-vsock-pci,guest-cid='
+
+
+def background(l1, name, script, options):
+    """Starts a machine that runs @script."""
+    word = base64.b64encode(script.encode()).decode()
+    l1.run(f'XDG_RUNTIME_DIR=/tmp ringway vm -name {name} -m 192 {KERNEL} '
+           f'-append "{APPEND} rw.run={word}" {options} </dev/null '
+           f'>/tmp/{name}.log 2>&1 & echo $! >/tmp/{name}.pid')
+
+
+def says(l1, name, word):
+    return number(l1.run(f'grep -c "{word}" /tmp/{name}.log', check=False)[1])
+
+
+# A guest that calls the host and resets the machine once.
+CALL = 'answer=$(echo from guest | vsock-peer 2 1000); ' \
+    'echo "answer $answer"; [ "$answer" = done ] || reboot -f'
+
+
+def listen(l1):
+    """Answers two calls of a guest."""
+    l1.run('rm -f /tmp/heard; (for answer in again done; do echo $answer | '
+           'vsock-peer -l 1000 >>/tmp/heard; done) >/dev/null 2>&1 &')
+
+
+@pytest.mark.guests
+def test_vsock(l1):
+    """Host and guest connect to each other, also after a reset of the guest;
+    who moves the bytes is shown."""
+    l1.run('head -c 1000000 /dev/urandom >/tmp/data')
+    want = l1.run('md5sum </tmp/data').split()[0]
+    listen(l1)
+    background(l1, 'sock', 'vsock-peer -c; ' + CALL + '; vsock-peer -l 1001 </tmp/run | md5sum; '
+               'grep virtio0 /proc/interrupts; sleep 1000',
+               VSOCK + '77')
+    try:
+        lab.wait_until(lambda: says(l1, 'sock', 'answer done'), 120,
+                       'a second boot')
+        assert says(l1, 'sock', 'answer again') == 1
+        assert says(l1, 'sock', '^77') == 2
+        assert l1.run('grep -c "from guest" /tmp/heard').strip() == '2'
+        back = l1.run('vsock-peer 77 1001 </tmp/data; echo')
+        assert 'vsock-peer 2 1000' in back, back
+        lab.wait_until(lambda: says(l1, 'sock', 'MSI.*virtio0-tx'), 20,
+                       'interrupts')
+        assert says(l1, 'sock', want) == 1
+        for what in ('show', 'explain'):
+            text = l1.run(f'XDG_RUNTIME_DIR=/tmp ringway vm {what} '
+                          '--name sock')
+            assert "the kernel's vhost-vsock" in text, text
+        assert l1.run('vsock-peer -c', check=False)[0] == 0
+    finally:
+        l1.run('kill $(cat /tmp/sock.pid)')
+
+
+@pytest.mark.guests
+def test_vsock_id_in_use(l1):
+    """A context id belongs to one machine, and is free after its SIGKILL."""
+    background(l1, 'one', 'echo ready; sleep 1000', VSOCK + '78')
+    second = f'timeout -s INT 10 ringway vm -name two -m 192 {KERNEL} ' \
+        f'{VSOCK}78 -serial file:/tmp/two.serial </dev/null'
+    lab.wait_until(lambda: says(l1, 'one', 'ready'), 60, 'a boot')
+    status, text = l1.run(second, check=False)
+    assert status == 1 and 'guest-cid=78: another machine' in text, text
+    l1.run('kill -9 $(cat /tmp/one.pid); sleep 1')
+    background(l1, 'two', 'echo ready; poweroff -f', VSOCK + '78')
+    lab.wait_until(lambda: says(l1, 'two', 'ready'), 60, 'a second boot')
+
+
+@pytest.mark.guests
+def test_vsock_passed(l1):
+    """A descriptor that was passed serves after a reset, too."""
+    listen(l1)
+    text, status = l1.boot(CALL, VSOCK + '79,vhostfd=9 9<>/dev/vhost-vsock',
+                           net='')
+    assert status == 0 and 'answer again' in text, text
+    assert 'answer done' in text, text
+
+
+@pytest.mark.guests
+def test_vsock_is_not_there(l1):
+    l1.run('mv /dev/vhost-vsock /dev/away')
+    try:
+        status, text = l1.run(f'ringway vm {KERNEL} {VSOCK}5 </dev/null',
+                              check=False)
+        assert status == 1 and 'modprobe vhost_vsock' in text, text
+    finally:
+        l1.run('mv /dev/away /dev/vhost-vsock')
+    status, text = l1.run(f'ringway vm {KERNEL} {VSOCK}5,vhostfd=9 '
+                          '9</dev/null </dev/null', check=False)
+    assert status == 1 and 'vhostfd: must be an open' in text, text
+
+
+@pytest.mark.parametrize('options,words', [
+    (['-device', 'vhost-vsock-pci'], 'guest-cid=N is missing'),
+    (['-device', 'vhost-vsock-pci,guest-cid=2'], 'guest-cid=2: must be'),
+    (['-device', 'vhost-vsock-pci,guest-cid=4294967295'],
+     'guest-cid=4294967295: must be'),
+])
+def test_bad_options(folder, options, words):
+    done = vm(folder, '-kernel', 'x', *options)
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1
