@@ -59,10 +59,15 @@ extern const struct opt_row *const up_tables[];
 /* Options that are not sent: they find the machine. */
 struct vm_own {
 	char *name;
+	uint32_t wait; /* of device del: seconds */
 };
 extern const struct opt_row *const vm_own_tables[];
+extern const struct opt_row *const vm_del_tables[];
 int vm_command_run(struct call *call);
 int vm_show_run(struct call *call);
+int vm_device_add_run(struct call *call);
+int vm_device_del_run(struct call *call);
+int vm_netdev_add_run(struct call *call);
 
 /* --- options.c: a command's row as the command line sees it --- */
 
@@ -118,6 +123,11 @@ int process_prepare(struct err *err);
 /* Opens the log file @path, which never blocks: one that cannot take a line
  * loses it. Returns the descriptor or -errno with @err. */
 int process_open_log(const char *path, struct err *err);
+
+/* --- fronts.c --- */
+
+/* Sends the request with the descriptors that its parameter netdev names. */
+int port_add_run(struct call *call);
 
 /* --- net_options.c: what `up` and `vm` share --- */
 

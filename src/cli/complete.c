@@ -15,25 +15,31 @@ static void print_if(const char *word, const char *begun)
 		printf("%s\n", word);
 }
 
-/* Completes the name of a command: its first word, or its second one. */
+/* Completes the name of a command: the next word of those whose first words
+ * were typed. */
 static void complete_name(int argc, char **argv)
 {
 	const char *begun = argv[argc - 1];
-	char last[32] = "";
+	char last[32] = "", next[32];
 
 	for (const struct command *c = commands; c->help; c++) {
-		const char *word = c->name;
-		char first[32];
-		size_t n = word ? strcspn(word, " ") : 0;
+		const char *at = c->name;
+		int i = 0;
 
-		if (!word || argc > 2)
+		for (; at && i < argc - 1; i++) {
+			size_t n = strcspn(at, " ");
+
+			if (strlen(argv[i]) != n || strncmp(at, argv[i], n) ||
+			    !at[n])
+				break;
+			at += n + 1;
+		}
+		if (!at || i < argc - 1)
 			continue;
-		snprintf(first, sizeof(first), "%.*s", (int)n, word);
-		if (argc == 1 && strcmp(last, first))
-			print_if(first, begun);
-		else if (argc == 2 && word[n] && !strcmp(argv[0], first))
-			print_if(word + n + 1, begun);
-		memcpy(last, first, sizeof(last));
+		snprintf(next, sizeof(next), "%.*s", (int)strcspn(at, " "), at);
+		if (strcmp(last, next) != 0)
+			print_if(next, begun);
+		memcpy(last, next, sizeof(last));
 	}
 }
 

@@ -39,7 +39,7 @@ static int find_fds(const char *netdev, int fd[RPC_MAX_FDS], unsigned *count,
 }
 
 /* Descriptors that options name are ours: they go with the request. */
-static int port_add_run(struct call *call)
+int port_add_run(struct call *call)
 {
 	const char *netdev = call_param(call, "netdev");
 	int fd[RPC_MAX_FDS];
@@ -238,6 +238,31 @@ const struct front fronts[] = {
 	{ .name = "vm powerdown",
 	  .run = vm_command_run,
 	  .print = print_vm_done,
+	  .own = vm_own_tables,
+	  .own_size = sizeof(struct vm_own) },
+	{ .name = "vm device add",
+	  .run = vm_device_add_run,
+	  .print = print_added_device,
+	  .own = vm_own_tables,
+	  .own_size = sizeof(struct vm_own) },
+	{ .name = "vm device del",
+	  .run = vm_device_del_run,
+	  .print = print_nothing,
+	  .own = vm_del_tables,
+	  .own_size = sizeof(struct vm_own) },
+	{ .name = "vm device list",
+	  .run = vm_command_run,
+	  .print = print_devices,
+	  .own = vm_own_tables,
+	  .own_size = sizeof(struct vm_own) },
+	{ .name = "vm netdev add",
+	  .run = vm_netdev_add_run,
+	  .print = print_nothing,
+	  .own = vm_own_tables,
+	  .own_size = sizeof(struct vm_own) },
+	{ .name = "vm netdev del",
+	  .run = vm_command_run,
+	  .print = print_nothing,
 	  .own = vm_own_tables,
 	  .own_size = sizeof(struct vm_own) },
 	{ .name = "show", .print = print_show },

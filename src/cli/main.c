@@ -31,6 +31,25 @@ int cli_exit_code(int rc)
 	return rc == -EINVAL || rc == -ENAMETOOLONG ? EXIT_USAGE : EXIT_REFUSED;
 }
 
+/* Returns how many words the name of @c has if @argv begins with them, else 0.
+ */
+static int match(const struct command *c, int argc, char **argv)
+{
+	const char *at = c->name;
+	int words = 0;
+
+	while (at && *at) {
+		size_t n = strcspn(at, " ");
+
+		if (words == argc || strlen(argv[words]) != n ||
+		    strncmp(argv[words], at, n) != 0)
+			return 0;
+		words++;
+		at += n + (at[n] == ' ');
+	}
+	return words;
+}
+
 /* The longest matching name wins: "mac flush" before "mac". */
 const struct command *command_find(int argc, char **argv, int *used)
 {
@@ -38,16 +57,12 @@ const struct command *command_find(int argc, char **argv, int *used)
 
 	*used = 0;
 	for (const struct command *c = commands; c->help; c++) {
-		const char *second = c->name ? strchr(c->name, ' ') : NULL;
-		size_t n = c->name ? strcspn(c->name, " ") : 0;
-		int words = second ? 2 : 1;
+		int words = match(c, argc, argv);
 
-		if (!c->name || argc < words || strlen(argv[0]) != n ||
-		    strncmp(argv[0], c->name, n) ||
-		    (second && strcmp(argv[1], second + 1)) || words < *used)
-			continue;
-		found = c;
-		*used = words;
+		if (words > *used) {
+			found = c;
+			*used = words;
+		}
 	}
 	return found;
 }

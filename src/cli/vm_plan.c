@@ -74,10 +74,11 @@ static void print_cards(const struct machine_conf *m, const struct config *c)
 				 n->common.net, "workers of this process");
 	}
 	for (const struct machine_card *k = m->cards; k; k = k->next)
-		add_card(t, k->card, k->backend->type->name, "",
-			 !strcmp(k->backend->type->name, "tap")
-				 ? "the kernel's vhost-net"
-				 : "a vhost-user back-end");
+		if (k->card)
+			add_card(t, k->card, k->backend->type->name, "",
+				 !strcmp(k->backend->type->name, "tap")
+					 ? "the kernel's vhost-net"
+					 : "a vhost-user back-end");
 	puts("");
 	table_print(t, 0);
 }

@@ -69,6 +69,50 @@ const struct command commands[] = {
 	  .method = "vm.powerdown",
 	  .help = "press a machine's power button; the guest decides",
 	  .fn = method_vm_powerdown },
+	{ .name = "vm device add",
+	  .method = "vm.device.add",
+	  .help = "plug a device into a machine that runs, written as behind "
+		  "-device",
+	  .more = "\"vm device add help\" lists the types, \"vm device add "
+		  "TYPE,help\" the options of one. A card's back-end is one of "
+		  "-netdev or of `vm netdev add`. The device stays through "
+		  "resets. The guest must know hot plug by ACPI, as Linux "
+		  "does.",
+	  PARAMS(device_args, device_add_params),
+	  .result = "`id`, `slot`, `listens` (whether the guest hears of it "
+		    "now)",
+	  .fn = method_vm_device_add },
+	{ .name = "vm device del",
+	  .method = "vm.device.del",
+	  .help = "ask the guest to let go of a device",
+	  .more = "As the button beside a slot. It returns at once; the device "
+		  "is leaving until the guest has let go, which a guest may "
+		  "never do, and is gone after the next reset at the latest. "
+		  "A second time asks again. With --force it is taken away "
+		  "without asking.",
+	  PARAMS(device_args, device_del_params),
+	  .fn = method_vm_device_del },
+	{ .name = "vm device list",
+	  .method = "vm.device.list",
+	  .help = "the devices of a machine, and the back-ends for cards",
+	  .result = "`devices` (`id`, `slot`, `type`, `netdev` of a card, "
+		    "`plug`: `at start`, `added`, `leaving`), `netdevs` (`id`, "
+		    "`type`, `device` that is plugged into it)",
+	  .fn = method_vm_device_list },
+	{ .name = "vm netdev add",
+	  .method = "vm.netdev.add",
+	  .help = "add a back-end for a card, written as behind -netdev",
+	  .more = "\"vm netdev add help\" lists the types. Without net= it and "
+		  "its card are a link of their own. The back-end stays when "
+		  "its card goes.",
+	  PARAMS(port_add_args, port_add_params),
+	  .others = "[`descriptors`]",
+	  .fn = method_vm_netdev_add },
+	{ .name = "vm netdev del",
+	  .method = "vm.netdev.del",
+	  .help = "take away a back-end that has no card",
+	  PARAMS(device_args, netdev_del_params),
+	  .fn = method_vm_netdev_del },
 	{ .name = "show",
 	  .method = "show",
 	  .help = "networks, ports and workers at a glance",

@@ -389,6 +389,35 @@ void daemon_remove_port(struct daemon *d, struct daemon_port *p)
 	free(p);
 }
 
+/* A machine has its cards until it lets go of them. */
+static bool is_of_machine(const struct port *p)
+{
+	return p->type->option && !strcmp(p->type->option, "device");
+}
+
+int daemon_del_port(struct daemon *d, const char *id, struct err *err)
+{
+	struct daemon_port *p = daemon_find_port(d, id, err);
+	const struct port *by;
+
+	if (!p)
+		return -ENOENT;
+	by = p->port->brought_by;
+	if (by)
+		return err_set(err, -EBUSY,
+			       "port %s is in network %s because of port %s: "
+			       "`port del %s` first",
+			       id, switch_net_name(p->port), by->name,
+			       by->name);
+	if (is_of_machine(p->port))
+		return err_set(err, -EBUSY,
+			       "port %s is a card of the machine: `vm device "
+			       "del %s` takes it away",
+			       id, id);
+	daemon_remove_port(d, p);
+	return 0;
+}
+
 int daemon_change_port(struct daemon_port *p, struct netdev *changed,
 		       struct err *err)
 {

@@ -37,6 +37,19 @@ struct daemon_machine {
 	/* Returns whether @id is a card or a -netdev that is no port, and sets
 	 * @err to the reason and what to do. */
 	bool (*refuse_port)(void *arg, const char *id, struct err *err);
+	/* Adds what the -device line @text says and shows its id and slot.
+	 * Returns 0, or -errno with @err and nothing left. */
+	int (*device_add)(void *arg, const char *text, struct show *s,
+			  struct err *err);
+	/* Asks the guest to let go of the device @id; or takes it (@force). It
+	 * is gone with EVENT_DEVICE_REMOVED. Returns 0 or -errno with @err. */
+	int (*device_del)(void *arg, const char *id, bool force,
+			  struct err *err);
+	void (*device_list)(void *arg, struct show *s);
+	/* Add a back-end for cards, as the -netdev line @text says; and take
+	 * one away that has no card. Return 0 or -errno with @err. */
+	int (*netdev_add)(void *arg, const char *text, struct err *err);
+	int (*netdev_del)(void *arg, const char *id, struct err *err);
 };
 
 struct daemon {
@@ -91,6 +104,9 @@ struct filter *daemon_find_filter(struct daemon *d, const char *id,
 /* Returns the port called @id, or NULL with @err, which lists the ports. */
 struct daemon_port *daemon_find_port(struct daemon *d, const char *id,
 				     struct err *err);
+
+/* Removes the port @id if it can go alone. Returns 0 or -errno with @err. */
+int daemon_del_port(struct daemon *d, const char *id, struct err *err);
 
 /* Ends @p's capture and its filters, removes @p from the switch and frees it.
  */

@@ -43,7 +43,12 @@ static void show_event(const struct event *e, struct show *s)
 {
 	show_str(s, "event", event_names[e->kind]);
 	show_time(s);
-	show_str(s, "port", e->port);
+	show_str(s,
+		 e->kind == EVENT_DEVICE_ADDED ||
+				 e->kind == EVENT_DEVICE_REMOVED
+			 ? "device"
+			 : "port",
+		 e->port);
 	if (e->net)
 		show_str(s, "net", e->net);
 	switch (e->kind) {

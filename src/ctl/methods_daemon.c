@@ -219,3 +219,111 @@ int method_vm_powerdown(struct rpc_call *call)
 {
 	return do_command(call, MACHINE_POWERDOWN);
 }
+
+const struct opt_row device_add_params[] = {
+	{ .key = "device",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct device_args, device),
+	  .required = true,
+	  .arg = "DEVICE",
+	  .help = "TYPE,key=value,...",
+	  .word = OPT_WORD_NEEDED },
+	{ NULL },
+};
+
+const struct opt_row device_del_params[] = {
+	{ .key = "id",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct device_args, id),
+	  .required = true,
+	  .arg = "DEVICE",
+	  .help = "the device's id",
+	  .word = OPT_WORD_NEEDED },
+	{ .key = "force",
+	  .kind = OPT_BOOL,
+	  .offset = offsetof(struct device_args, force),
+	  .help = "take it away at once, whatever the guest does with it" },
+	{ NULL },
+};
+
+const struct opt_row netdev_del_params[] = {
+	{ .key = "id",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct device_args, id),
+	  .required = true,
+	  .arg = "NETDEV",
+	  .help = "the back-end's id",
+	  .word = OPT_WORD_NEEDED },
+	{ NULL },
+};
+
+int method_vm_device_add(struct rpc_call *call)
+{
+	const struct device_args *args = call->args;
+	const struct daemon *d = call->ctx;
+	int rc = check_machine(call);
+	struct json_show j;
+
+	json_show_init(&j, call->result);
+	return rc ? rc
+		  : d->machine->device_add(d->machine_arg, args->device,
+					   &j.show, &call->err);
+}
+
+int method_vm_device_del(struct rpc_call *call)
+{
+	const struct device_args *args = call->args;
+	const struct daemon *d = call->ctx;
+	int rc = check_machine(call);
+
+	return rc ? rc
+		  : d->machine->device_del(d->machine_arg, args->id,
+					   args->force, &call->err);
+}
+
+int method_vm_device_list(struct rpc_call *call)
+{
+	const struct daemon *d = call->ctx;
+	int rc = check_machine(call);
+	struct json_show j;
+
+	if (rc)
+		return rc;
+	json_show_init(&j, call->result);
+	d->machine->device_list(d->machine_arg, &j.show);
+	return 0;
+}
+
+static int add_netdev(struct rpc_call *call, const json_t *params)
+{
+	const struct port_add_args *args = call->args;
+	const struct daemon *d = call->ctx;
+
+	if (json_object_size(params) != 1)
+		return err_set(&call->err, -EINVAL,
+			       "netdev: must stand alone, without other "
+			       "parameters except descriptors");
+	return d->machine->netdev_add(d->machine_arg, args->netdev, &call->err);
+}
+
+int method_vm_netdev_add(struct rpc_call *call)
+{
+	const struct port_add_args *args = call->args;
+	int rc = check_machine(call);
+
+	if (!rc && !args->netdev)
+		rc = err_set(&call->err, -EINVAL,
+			     "netdev: missing: TYPE,id=NAME,...");
+	return rc ? rc : methods_with_fds(call, add_netdev);
+}
+
+int method_vm_netdev_del(struct rpc_call *call)
+{
+	const struct device_args *args = call->args;
+	const struct daemon *d = call->ctx;
+	int rc = check_machine(call);
+
+	return rc ? rc
+		  : d->machine->netdev_del(d->machine_arg, args->id,
+					   &call->err);
+}

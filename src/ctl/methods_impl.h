@@ -24,6 +24,17 @@ int method_vm_stop(struct rpc_call *call);
 int method_vm_cont(struct rpc_call *call);
 int method_vm_reset(struct rpc_call *call);
 int method_vm_powerdown(struct rpc_call *call);
+struct device_args {
+	char *device, *id;
+	bool force;
+};
+extern const struct opt_row device_add_params[], device_del_params[];
+extern const struct opt_row netdev_del_params[];
+int method_vm_device_add(struct rpc_call *call);
+int method_vm_device_del(struct rpc_call *call);
+int method_vm_device_list(struct rpc_call *call);
+int method_vm_netdev_add(struct rpc_call *call);
+int method_vm_netdev_del(struct rpc_call *call);
 
 struct log_level_args {
 	int level;
@@ -49,6 +60,11 @@ struct port_add_args {
 };
 extern const struct opt_row port_add_params[];
 int method_port_add(struct rpc_call *call);
+/* Calls @fn with a copy of the parameters without `descriptors`. Until it
+ * returns, options name the descriptors that came along, or else those that the
+ * daemon was started with. Those that nobody took are closed. */
+int methods_with_fds(struct rpc_call *call,
+		     int (*fn)(struct rpc_call *call, const json_t *params));
 int method_port_del(struct rpc_call *call);
 int method_port_set(struct rpc_call *call);
 

@@ -155,9 +155,8 @@ static int add_port(struct rpc_call *call, const json_t *params)
 	return 0;
 }
 
-/* Options name descriptors that came along, or else those that the daemon was
- * started with. Those that the port did not take are closed. */
-int method_port_add(struct rpc_call *call)
+int methods_with_fds(struct rpc_call *call,
+		     int (*fn)(struct rpc_call *call, const json_t *params))
 {
 	json_t *params = json_copy((json_t *)call->params);
 	struct fd_named named[RPC_MAX_FDS];
@@ -167,7 +166,7 @@ int method_port_add(struct rpc_call *call)
 	json_object_del(params, "descriptors");
 	if (count > 0)
 		fd_offer(named, (unsigned)count);
-	rc = count < 0 ? count : add_port(call, params);
+	rc = count < 0 ? count : fn(call, params);
 	fd_offer(NULL, 0);
 	for (int i = 0; i < count; i++)
 		fd_close(&named[i].fd);
@@ -175,24 +174,19 @@ int method_port_add(struct rpc_call *call)
 	return rc;
 }
 
+int method_port_add(struct rpc_call *call)
+{
+	return methods_with_fds(call, add_port);
+}
+
 int method_port_del(struct rpc_call *call)
 {
 	const struct port_args *args = call->args;
-	struct daemon_port *p =
-		daemon_find_port(call->ctx, args->id, &call->err);
+	int rc = daemon_del_port(call->ctx, args->id, &call->err);
 
-	if (!p)
-		return -ENOENT;
-	if (p->port->brought_by)
-		return err_set(&call->err, -EBUSY,
-			       "port %s is in network %s because of port %s: "
-			       "`port del %s` first",
-			       args->id, switch_net_name(p->port),
-			       p->port->brought_by->name,
-			       p->port->brought_by->name);
-	daemon_remove_port(call->ctx, p);
-	log_info("port=%s: removed", args->id);
-	return 0;
+	if (!rc)
+		log_info("port=%s: removed", args->id);
+	return rc;
 }
 
 struct change {

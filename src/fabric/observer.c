@@ -13,6 +13,8 @@ const char *const event_names[] = {
 	[EVENT_MAC] = "mac",
 	[EVENT_FAULT] = "fault",
 	[EVENT_QUEUE_MOVE] = "queue-move",
+	[EVENT_DEVICE_ADDED] = "device-added",
+	[EVENT_DEVICE_REMOVED] = "device-removed",
 	[EVENT_COUNT] = NULL,
 };
 

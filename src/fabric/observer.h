@@ -15,10 +15,12 @@
 enum event_kind {
 	EVENT_PORT_ADDED,
 	EVENT_PORT_REMOVED,
-	EVENT_LINK,	  /* the link went up or down */
-	EVENT_MAC,	  /* an address was learned here, or moved here */
-	EVENT_FAULT,	  /* something stopped: .text says what */
-	EVENT_QUEUE_MOVE, /* a queue changed its worker */
+	EVENT_LINK,	      /* the link went up or down */
+	EVENT_MAC,	      /* an address was learned here, or moved here */
+	EVENT_FAULT,	      /* something stopped: .text says what */
+	EVENT_QUEUE_MOVE,     /* a queue changed its worker */
+	EVENT_DEVICE_ADDED,   /* to a machine that runs; .port is its id */
+	EVENT_DEVICE_REMOVED, /* from it, and from the host */
 	EVENT_COUNT,
 };
 #define EVENT_ALL ((1u << EVENT_COUNT) - 1)

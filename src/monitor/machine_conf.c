@@ -107,14 +107,8 @@ int machine_conf_finish(struct machine_conf *m, struct config *config,
 
 void machine_conf_fini(struct machine_conf *m)
 {
-	struct machine_device *d;
-
-	while ((d = m->devices)) {
-		m->devices = d->next;
-		opt_free(d->type->rows, d->conf);
-		free(d->conf);
-		free(d);
-	}
+	while (m->devices)
+		machine_device_free(m, m->devices);
 	machine_drives_free(m);
 	machine_cards_free(m);
 	opt_free(machine_rows, m);

@@ -13,6 +13,7 @@
 struct machine_device {
 	const struct device_type *type;
 	void *conf; /* heap; its first member is a struct device_conf */
+	struct machine_drive *drive; /* of drive=ID, which it has; or NULL */
 	struct machine_device *next;
 };
 
@@ -27,7 +28,8 @@ struct machine_drive {
 
 /* A network card whose rings a vhost back-end serves. */
 struct machine_card {
-	struct netdev *card, *backend;
+	struct netdev *card; /* NULL: none is plugged into the back-end */
+	struct netdev *backend;
 	struct vhost_card *vhost; /* NULL: not made yet */
 	struct machine_card *next;
 };
@@ -55,7 +57,7 @@ struct machine_conf {
 	unsigned device_count; /* cards and others, each with its order */
 	struct machine_device *devices;
 	struct machine_drive *drives;
-	struct machine_card *cards; /* of vhost back-ends; no ports */
+	struct machine_card *cards; /* on vhost back-ends; no ports */
 };
 
 extern const struct opt_row machine_rows[];
@@ -88,6 +90,36 @@ int machine_cards_open(struct machine_conf *m, struct loop *loop,
 		       struct err *err);
 void machine_cards_close(struct machine_conf *m);
 
+/* --- machine_hot.c: for a machine that runs. @config has all of the daemon's
+ * ports, the cards and back-ends of @m, and the chardevs. --- */
+
+/* Reads a -netdev line into @config, as its last port. Returns 1 when it is a
+ * vhost back-end, which @m has then; 0 for a port, which the caller makes; or
+ * -errno with @err and nothing left. */
+int machine_hot_netdev(struct machine_conf *m, struct config *config,
+		       const char *text, struct err *err);
+
+/* What a -device line became: one of the three. */
+struct machine_hot {
+	struct netdev *port; /* a card that is a port, to be made; owned by
+			      * the caller */
+	struct machine_card *card; /* open */
+	struct machine_device *device;
+};
+/* Reads a -device line. Returns 0, or -errno with @err and nothing left.
+ * machine_hot_forget() undoes it for a card or device. */
+int machine_hot_device(struct machine_conf *m, struct config *config,
+		       const char *text, const char *control, struct loop *loop,
+		       struct machine_hot *hot, struct err *err);
+
+/* Forgets the card or the device @id, if there is one, whose struct virtio_dev
+ * is on no bus. A back-end stays, without a card. */
+void machine_hot_forget(struct machine_conf *m, const char *id);
+/* Forgets the vhost back-end @id. Returns 1, or 0 when there is none, or -EBUSY
+ * with @err while a card is on it. */
+int machine_hot_netdev_del(struct machine_conf *m, const char *id,
+			   struct err *err);
+
 /* --- for machine_*.c only --- */
 
 /* machine_board.c: reads -machine, -accel, -m, -mem-path and -smp. Returns 0 or
@@ -102,6 +134,18 @@ int machine_vhost_translate(struct machine_conf *m, struct config *config,
 int machine_vhost_take(struct machine_conf *m, struct config *config,
 		       struct err *err);
 void machine_cards_free(struct machine_conf *m);
+/* Makes a port of one such line, as the last one of @config. */
+int machine_vhost_translate_line(struct config *config, const char *text,
+				 struct err *err);
+/* Finds out whether @n, which is in @config, is a vhost back-end: *@is; and
+ * adds one without a card to @m. */
+int machine_vhost_check(const struct config *config, const struct netdev *n,
+			bool *is, struct err *err);
+int machine_vhost_keep(struct machine_conf *m, struct netdev *backend,
+		       struct err *err);
+/* Makes a card, as machine_cards_open(). */
+int machine_card_open(struct machine_card *c, struct loop *loop,
+		      struct err *err);
 
 /* machine_device.c: adds the device of a -device line; and one of @type with
  * the options @pairs. Return 0 or -errno with @err. */
@@ -110,13 +154,15 @@ int machine_device_add(struct machine_conf *m, struct config *config,
 int machine_device_make(struct machine_conf *m, const struct device_type *type,
 			const struct opt_pair *pairs, int count,
 			struct err *err);
+/* Takes @d out of @m and frees it. */
+void machine_device_free(struct machine_conf *m, struct machine_device *d);
 
 /* machine_drive.c: reads a -drive line. _find() returns the disk @id, which
  * is taken from then on, or NULL with @err. */
 int machine_drive_add(struct machine_conf *m, const char *text,
 		      struct err *err);
-const struct machine_drive *machine_drive_find(struct machine_conf *m,
-					       const char *id, struct err *err);
+struct machine_drive *machine_drive_find(struct machine_conf *m, const char *id,
+					 struct err *err);
 void machine_drives_free(struct machine_conf *m);
 
 #endif

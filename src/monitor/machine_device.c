@@ -221,24 +221,54 @@ static int set_one(struct machine_device *d, const struct opt_pair *pair,
 static int set_option(struct machine_conf *m, struct machine_device *d,
 		      const struct opt_pair *pair, struct err *err)
 {
-	const struct machine_drive *drive;
+	struct machine_drive *drive;
 	int rc;
 
 	if (d->type != &device_blk_type || strcmp(pair->key, "drive") != 0)
 		return set_one(d, pair, err);
 	drive = machine_drive_find(m, pair->value ? pair->value : "", err);
+	d->drive = drive;
 	rc = drive ? set_one(d, &drive->pair[0], err) : -ENOENT;
 	return rc ? rc : set_one(d, &drive->pair[1], err);
 }
 
-static int name_device(struct device_conf *common, const char *type,
-		       unsigned number, struct err *err)
+static bool has_name(const struct machine_conf *m,
+		     const struct machine_device *but, const char *id)
 {
+	for (const struct machine_device *d = m->devices; d; d = d->next)
+		if (d != but &&
+		    !strcmp(((const struct device_conf *)d->conf)->id, id))
+			return true;
+	return false;
+}
+
+/* Names @d by its type and the first free number. */
+static int name_device(const struct machine_conf *m, struct machine_device *d,
+		       struct err *err)
+{
+	struct device_conf *common = d->conf;
+	unsigned number = 0;
 	char id[80];
 
-	snprintf(id, sizeof(id), "%.60s-%u", type, number);
+	do
+		snprintf(id, sizeof(id), "%.60s-%u", d->type->name, number++);
+	while (has_name(m, d, id));
 	common->id = strdup(id);
 	return common->id ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+void machine_device_free(struct machine_conf *m, struct machine_device *d)
+{
+	struct machine_device **at = &m->devices;
+
+	while (*at != d)
+		at = &(*at)->next;
+	*at = d->next;
+	if (d->drive)
+		d->drive->is_used = false;
+	opt_free(d->type->rows, d->conf);
+	free(d->conf);
+	free(d);
 }
 
 int machine_device_make(struct machine_conf *m, const struct device_type *type,
@@ -247,7 +277,6 @@ int machine_device_make(struct machine_conf *m, const struct device_type *type,
 {
 	struct machine_device *d = calloc(1, sizeof(*d)), **at;
 	struct device_conf *common;
-	unsigned number = 0;
 	int rc, slot;
 
 	if (d)
@@ -260,7 +289,7 @@ int machine_device_make(struct machine_conf *m, const struct device_type *type,
 	common = d->conf;
 	/* In the list at once: machine_conf_fini() frees it. */
 	for (at = &m->devices; *at; at = &(*at)->next)
-		number += (*at)->type == type;
+		;
 	*at = d;
 	rc = opt_defaults(type->rows, d->conf, err);
 	common->order = m->device_count++;
@@ -271,7 +300,10 @@ int machine_device_make(struct machine_conf *m, const struct device_type *type,
 	if (!rc)
 		rc = pci_conf_check(&common->pci, &slot, err);
 	if (!rc && !common->id)
-		rc = name_device(common, type->name, number, err);
+		rc = name_device(m, d, err);
+	else if (!rc && has_name(m, d, common->id))
+		rc = err_set(err, -EEXIST, "id=%s: another device has it",
+			     common->id);
 	return rc ? err_prefix(err, rc, "device %s",
 			       common->id ? common->id : type->name)
 		  : 0;

@@ -140,8 +140,8 @@ int machine_drive_add(struct machine_conf *m, const char *text, struct err *err)
 	return rc;
 }
 
-const struct machine_drive *machine_drive_find(struct machine_conf *m,
-					       const char *id, struct err *err)
+struct machine_drive *machine_drive_find(struct machine_conf *m, const char *id,
+					 struct err *err)
 {
 	for (struct machine_drive *d = m->drives; d; d = d->next) {
 		if (strcmp(d->id, id) || !*id)

@@ -101,7 +101,8 @@ static int put_chardev(const struct config *config, const char *id, char *to,
 	return 0;
 }
 
-static int translate(struct config *config, const char *text, struct err *err)
+int machine_vhost_translate_line(struct config *config, const char *text,
+				 struct err *err)
 {
 	char line[512], where[256] = "";
 	size_t at = (size_t)snprintf(line, sizeof(line), "vhost-user-front");
@@ -136,7 +137,8 @@ int machine_vhost_translate(struct machine_conf *m, struct config *config,
 	int rc = 0;
 
 	for (unsigned i = 0; i < m->vhost_user.count && !rc; i++) {
-		rc = translate(config, m->vhost_user.value[i], err);
+		rc = machine_vhost_translate_line(config,
+						  m->vhost_user.value[i], err);
 		if (rc)
 			err_prefix(err, rc, "netdev %s",
 				   m->vhost_user.value[i]);
@@ -169,10 +171,8 @@ static const char *why_not(void)
 	return why;
 }
 
-/* Finds out whether a vhost back-end is behind @n: *@is. Returns 0 or -errno
- * with @err. */
-static int is_vhost(const struct config *config, const struct netdev *n,
-		    bool *is, struct err *err)
+int machine_vhost_check(const struct config *config, const struct netdev *n,
+			bool *is, struct err *err)
 {
 	const char *company = find_company(config, n), *why = NULL;
 	struct tap_vhost v;
@@ -231,25 +231,84 @@ static int refuse_filters(const struct config *config,
 	return 0;
 }
 
+static struct machine_card *add_card(struct machine_conf *m, struct err *err)
+{
+	struct machine_card *c = calloc(1, sizeof(*c)), **at = &m->cards;
+
+	if (!c) {
+		err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	while (*at)
+		at = &(*at)->next;
+	*at = c;
+	return c;
+}
+
+int machine_vhost_keep(struct machine_conf *m, struct netdev *backend,
+		       struct err *err)
+{
+	struct machine_card *c = add_card(m, err);
+
+	if (!c)
+		return -ENOMEM;
+	c->backend = backend;
+	return 0;
+}
+
 static int take(struct machine_conf *m, struct config *config,
 		const struct netdev *card, struct err *err)
 {
 	const struct card_conf *conf = card->conf;
-	struct machine_card *c = calloc(1, sizeof(*c)), **at = &m->cards;
-	int rc;
+	struct machine_card *c;
+	int rc = refuse_filters(config, card, err);
 
-	if (!c)
-		return err_set(err, -ENOMEM, "out of memory");
-	rc = refuse_filters(config, card, err);
-	if (rc) {
-		free(c);
+	if (rc)
 		return rc;
-	}
+	c = add_card(m, err);
+	if (!c)
+		return -ENOMEM;
 	c->backend = config_take(config, conf->netdev);
 	c->card = config_take(config, card->common.id);
-	while (*at)
-		at = &(*at)->next;
-	*at = c;
+	return 0;
+}
+
+/* Returns whether a card is plugged into @n. */
+static bool has_card(const struct config *config, const struct netdev *n)
+{
+	for (unsigned i = 0; i < config->netdev_count; i++) {
+		const struct netdev *o = config->netdev[i];
+
+		if (o->type == &port_card_type &&
+		    !strcmp(((const struct card_conf *)o->conf)->netdev,
+			    n->common.id))
+			return true;
+	}
+	return false;
+}
+
+/* Takes vhost back-ends that wait for a card to be added. */
+static int take_idle(struct machine_conf *m, struct config *config,
+		     struct err *err)
+{
+	unsigned i = 0;
+
+	while (i < config->netdev_count) {
+		struct netdev *n = config->netdev[i];
+		bool is = false;
+		int rc = 0;
+
+		if (n->type != &port_card_type && !has_card(config, n))
+			rc = machine_vhost_check(config, n, &is, err);
+		if (!rc && is)
+			rc = machine_vhost_keep(m, n, err);
+		if (rc)
+			return rc;
+		if (is)
+			config_take(config, n->common.id);
+		else
+			i++;
+	}
 	return 0;
 }
 
@@ -265,15 +324,16 @@ int machine_vhost_take(struct machine_conf *m, struct config *config,
 		int rc = 0;
 
 		if (n->type == &port_card_type)
-			rc = is_vhost(config, find_netdev(config, card->netdev),
-				      &is, err);
+			rc = machine_vhost_check(
+				config, find_netdev(config, card->netdev), &is,
+				err);
 		if (!rc && is)
 			rc = take(m, config, n, err);
 		if (rc)
 			return rc;
 		i = is ? 0 : i + 1; /* they have moved up */
 	}
-	return 0;
+	return take_idle(m, config, err);
 }
 
 /* Finds the number of queue pairs: what the back-end has, which the card must
@@ -327,20 +387,26 @@ static int open_net(struct machine_card *m, struct loop *loop, struct err *err)
 	return vhost_card_create(loop, &setup, &m->vhost, err);
 }
 
+int machine_card_open(struct machine_card *c, struct loop *loop,
+		      struct err *err)
+{
+	int rc = card_check(c->card->conf, err);
+
+	if (!rc)
+		rc = c->backend->type == &port_tap_type
+			     ? open_net(c, loop, err)
+			     : open_user(c, loop, err);
+	return rc ? err_prefix(err, rc, "device %s", c->card->common.id) : 0;
+}
+
 int machine_cards_open(struct machine_conf *m, struct loop *loop,
 		       struct err *err)
 {
 	int rc = 0;
 
-	for (struct machine_card *c = m->cards; c && !rc; c = c->next) {
-		rc = card_check(c->card->conf, err);
-		if (!rc)
-			rc = c->backend->type == &port_tap_type
-				     ? open_net(c, loop, err)
-				     : open_user(c, loop, err);
-		if (rc)
-			err_prefix(err, rc, "device %s", c->card->common.id);
-	}
+	for (struct machine_card *c = m->cards; c && !rc; c = c->next)
+		if (c->card)
+			rc = machine_card_open(c, loop, err);
 	return rc;
 }
 

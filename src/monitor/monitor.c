@@ -41,6 +41,9 @@ static int add_chips(struct monitor *m, struct err *err)
 		rc = i8042_create(m->vm, &m->i8042, err);
 	if (!rc)
 		rc = pm_create(m->vm, &m->pm, err);
+	if (!rc)
+		rc = hotplug_create(m->vm, m->pm, monitor_eject, m, &m->hotplug,
+				    err);
 	return rc;
 }
 
@@ -71,6 +74,8 @@ static void take_down(struct monitor *m)
 	if (m->vm)
 		vcpus_stop(m->vm);
 	monitor_unplug_all(m);
+	if (m->hotplug)
+		hotplug_destroy(m->hotplug);
 	if (m->pm)
 		pm_destroy(m->pm);
 	if (m->i8042)
@@ -84,6 +89,7 @@ static void take_down(struct monitor *m)
 	ioapic_destroy(m->ioapic);
 	if (m->vm)
 		vm_destroy(m->vm);
+	m->hotplug = NULL;
 	m->pm = NULL;
 	m->i8042 = NULL;
 	m->rtc = NULL;

@@ -5,11 +5,26 @@
 #define RW_MONITOR_IMPL_H
 
 #include "monitor.h"
+#include "vcpu.h"
 #include "virtio_pci.h"
+
+/*   state          is left when
+ *   PLUGGED        the guest is asked to let go: LEAVING
+ *   LEAVING        it did: GONE; it may stay here for ever
+ *   GONE           off the bus; no vCPU uses it any more: freed
+ * The guest may let go of it at any time, and `device del --force` takes it:
+ * GONE. With the machine's end LEAVING and GONE end, too.
+ */
+enum plug_state { PLUG_PLUGGED, PLUG_LEAVING, PLUG_GONE };
 
 /* A device on the PCI bus. */
 struct plugged {
+	struct monitor *monitor;
 	struct virtio_pci *pci;
+	const char *id; /* of the device; borrowed */
+	enum plug_state state;
+	bool is_added;		/* while the guest ran */
+	struct vcpus_wait wait; /* of GONE */
 	struct plugged *next;
 };
 
@@ -28,13 +43,37 @@ struct monitor {
 	struct rtc *rtc;
 	struct i8042 *i8042;
 	struct pm *pm;
+	struct hotplug *hotplug;
 	struct plugged *plugged; /* newest first */
 };
 
 /* monitor_plug.c: plugs the devices of the configuration into the bus; returns
- * 0 or -errno with @err. _unplug_all() frees what is plugged; no vCPU runs. */
+ * 0 or -errno with @err. _unplug_all() frees what is plugged; no vCPU runs.
+ * Devices that were leaving are forgotten, and the next machine has none. */
 int monitor_plug_all(struct monitor *m, struct err *err);
 void monitor_unplug_all(struct monitor *m);
+/* Plug a device while the guest runs. @dev is the caller's if that fails. */
+int monitor_plug_port(struct monitor *m, struct daemon_port *p,
+		      struct err *err);
+int monitor_plug_vhost(struct monitor *m, struct machine_card *c,
+		       struct err *err);
+int monitor_plug_device(struct monitor *m, const struct machine_device *d,
+			struct err *err);
+/* The guest let go of @slot, or has to. For struct hotplug: @arg is the
+ * monitor.
+ */
+void monitor_eject(void *arg, unsigned slot);
+
+/* monitor_hot.c: the commands that change a machine which runs; see struct
+ * daemon_machine. */
+int monitor_device_add(void *arg, const char *text, struct show *s,
+		       struct err *err);
+int monitor_device_del(void *arg, const char *id, bool force, struct err *err);
+void monitor_device_list(void *arg, struct show *s);
+int monitor_netdev_add(void *arg, const char *text, struct err *err);
+int monitor_netdev_del(void *arg, const char *id, struct err *err);
+/* Shows how a device is plugged in the object that the caller opened. */
+void monitor_show_plug(const struct plugged *p, struct show *s);
 
 /* monitor_links.c: makes the links of cards follow those of their -netdevs from
  * now on, until monitor_links_leave(). */

@@ -1,16 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The devices of a machine on its PCI bus. Control thread. */
+/*
+ * The devices of a machine on its PCI bus. Control thread.
+ *
+ * A device leaves in steps, since vCPUs run: it is hidden from the guest, then
+ * those vCPUs that are in a handler of it leave that, then it is freed, and
+ * with it what it had of the host. Whoever waits for the vCPUs is the loop's
+ * timer: one of them may be waiting for the control thread.
+ */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "card.h"
+#include "chips.h"
+#include "log.h"
 #include "monitor_impl.h"
+#include "observer.h"
 #include "vhost_card.h"
 
-static int plug(struct monitor *m, struct virtio_dev *d,
-		const struct pci_conf *conf, struct err *err)
+/* A device keeps its slot over a reset, whatever came and went before it.
+ * Without memory it gets the first free one again. */
+static void keep_slot(char **addr, unsigned slot)
 {
-	struct virtio_pci_conf c = { .vectors = -1 };
+	char text[4];
+
+	snprintf(text, sizeof(text), "%x", slot & 0xff);
+	if (!*addr)
+		*addr = strdup(text);
+}
+
+static int plug(struct monitor *m, struct virtio_dev *d, struct pci_conf *conf,
+		bool is_hot, struct err *err)
+{
+	struct virtio_pci_conf c = { .vectors = -1, .is_hot = is_hot };
 	struct plugged *p = calloc(1, sizeof(*p));
 	int rc;
 
@@ -30,33 +53,57 @@ static int plug(struct monitor *m, struct virtio_dev *d,
 		free(p);
 		return rc;
 	}
+	keep_slot(&conf->addr, virtio_pci_slot(p->pci));
+	p->monitor = m;
+	p->id = d->name;
+	p->is_added = is_hot;
 	p->next = m->plugged;
 	m->plugged = p;
+	if (is_hot)
+		hotplug_look(m->hotplug, virtio_pci_slot(p->pci));
 	return 0;
 }
 
 /* Plugs the card @dev with the options @c. */
 static int plug_card(struct monitor *m, struct virtio_dev *dev,
-		     const struct card_conf *c, struct err *err)
+		     struct card_conf *c, bool is_hot, struct err *err)
 {
-	int rc = plug(m, dev, &c->pci, err);
+	int rc = plug(m, dev, &c->pci, is_hot, err);
 
 	return rc ? err_prefix(err, rc, "device %s", dev->name) : 0;
 }
 
 static int plug_device(struct monitor *m, const struct machine_device *d,
-		       struct err *err)
+		       bool is_hot, struct err *err)
 {
-	const struct device_conf *c = d->conf;
+	struct device_conf *c = d->conf;
 	struct virtio_dev *dev;
 	int rc = d->type->create(d->conf, m->daemon->loop, &dev, err);
 
 	if (!rc) {
-		rc = plug(m, dev, &c->pci, err);
+		rc = plug(m, dev, &c->pci, is_hot, err);
 		if (rc)
 			dev->ops->destroy(dev);
 	}
 	return rc ? err_prefix(err, rc, "device %s", c->id) : 0;
+}
+
+int monitor_plug_port(struct monitor *m, struct daemon_port *p, struct err *err)
+{
+	return plug_card(m, card_device(p->port), p->netdev->conf, true, err);
+}
+
+int monitor_plug_vhost(struct monitor *m, struct machine_card *c,
+		       struct err *err)
+{
+	return plug_card(m, vhost_card_device(c->vhost), c->card->conf, true,
+			 err);
+}
+
+int monitor_plug_device(struct monitor *m, const struct machine_device *d,
+			struct err *err)
+{
+	return plug_device(m, d, true, err);
 }
 
 /* Plugs the device that is number @order on the command line. So the slots do
@@ -64,21 +111,22 @@ static int plug_device(struct monitor *m, const struct machine_device *d,
 static int plug_nth(struct monitor *m, unsigned order, struct err *err)
 {
 	for (struct daemon_port *p = m->daemon->ports; p; p = p->next) {
-		const struct card_conf *c = p->netdev->conf;
+		struct card_conf *c = p->netdev->conf;
 
 		if (p->port->type == &port_card_type && c->order == order)
-			return plug_card(m, card_device(p->port), c, err);
+			return plug_card(m, card_device(p->port), c, false,
+					 err);
 	}
 	for (struct machine_card *k = m->conf->cards; k; k = k->next) {
-		const struct card_conf *c = k->card->conf;
+		struct card_conf *c = k->card ? k->card->conf : NULL;
 
-		if (c->order == order)
+		if (c && c->order == order)
 			return plug_card(m, vhost_card_device(k->vhost), c,
-					 err);
+					 false, err);
 	}
 	for (const struct machine_device *d = m->conf->devices; d; d = d->next)
 		if (((const struct device_conf *)d->conf)->order == order)
-			return plug_device(m, d, err);
+			return plug_device(m, d, false, err);
 	return 0;
 }
 
@@ -91,13 +139,62 @@ int monitor_plug_all(struct monitor *m, struct err *err)
 	return rc;
 }
 
+/* Frees what the device @id has beside its place on the bus. */
+static void forget(struct monitor *m, const char *id)
+{
+	struct daemon_port *p = m->daemon->ports;
+
+	while (p && strcmp(p->netdev->common.id, id) != 0)
+		p = p->next;
+	if (p && p->port->type == &port_card_type)
+		daemon_remove_port(m->daemon, p);
+	machine_hot_forget(m->conf, id);
+	log_info("device=%s: removed", id);
+	observers_tell(
+		switch_observers(m->daemon->sw),
+		&(struct event){ .kind = EVENT_DEVICE_REMOVED, .port = id });
+}
+
+/* Frees @p, which no vCPU uses; with @is_final its device, too. */
+static void take_out(struct plugged *p, bool is_final)
+{
+	struct monitor *m = p->monitor;
+	struct plugged **at = &m->plugged;
+	char id[80];
+
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	snprintf(id, sizeof(id), "%s", p->id);
+	vcpus_leave_cancel(&p->wait);
+	virtio_pci_destroy(p->pci);
+	free(p);
+	if (is_final)
+		forget(m, id);
+}
+
 void monitor_unplug_all(struct monitor *m)
 {
-	struct plugged *p;
+	while (m->plugged)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+		take_out(m->plugged, m->plugged->state != PLUG_PLUGGED);
+}
 
-	while ((p = m->plugged)) {
-		m->plugged = p->next;
-		virtio_pci_destroy(p->pci);
-		free(p);
-	}
+static void on_left(struct vcpus_wait *w)
+{
+	take_out(container_of(w, struct plugged, wait), true);
+}
+
+void monitor_eject(void *arg, unsigned slot)
+{
+	struct monitor *m = arg;
+	struct plugged *p = m->plugged;
+
+	while (p && virtio_pci_slot(p->pci) != slot)
+		p = p->next;
+	if (!p || p->state == PLUG_GONE)
+		return;
+	p->state = PLUG_GONE;
+	virtio_pci_hide(p->pci);
+	vcpus_leave(m->vm, &p->wait, on_left);
 }

@@ -267,6 +267,7 @@ static void show_plugged(const struct plugged *newest, struct show *s)
 	while (n) {
 		show_object(s, NULL);
 		virtio_pci_show(order[--n]->pci, s);
+		monitor_show_plug(order[n], s);
 		show_end(s);
 	}
 }
@@ -334,11 +335,18 @@ static bool refuse_port(void *arg, const char *id, struct err *err)
 	const struct machine_card *c = m->conf->cards;
 	const char *tap;
 
-	while (c && strcmp(c->card->common.id, id) != 0 &&
+	while (c && !(c->card && !strcmp(c->card->common.id, id)) &&
 	       strcmp(c->backend->common.id, id) != 0)
 		c = c->next;
 	if (!c)
 		return false;
+	if (!c->card) {
+		err_set(err, -ENOENT,
+			"%s is no port: it waits for a card, as `vm device add "
+			"virtio-net-pci,netdev=%s` adds one",
+			id, id);
+		return true;
+	}
 	tap = vhost_card_tap(c->vhost);
 	if (tap)
 		err_set(err, -ENOENT,
@@ -358,4 +366,9 @@ const struct daemon_machine monitor_machine = {
 	.command = command,
 	.show = show,
 	.refuse_port = refuse_port,
+	.device_add = monitor_device_add,
+	.device_del = monitor_device_del,
+	.device_list = monitor_device_list,
+	.netdev_add = monitor_netdev_add,
+	.netdev_del = monitor_netdev_del,
 };

@@ -31,6 +31,8 @@ void print_vm_done(const json_t *result);
  * of packets through its cards. */
 void print_vm(const json_t *before, const json_t *now, double seconds);
 void print_vm_explain(const json_t *result);
+void print_added_device(const json_t *result);
+void print_devices(const json_t *result);
 
 /* Prints a notification of `watch` in one line; a second line before it says
  * how many events were lost. */

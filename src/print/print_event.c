@@ -36,7 +36,8 @@ void print_event(const json_t *e)
 	if (num(e, "lost"))
 		printf("%s  lost %" PRIu64 " events\n", str(e, "time"),
 		       num(e, "lost"));
-	printf("%s  %-12s %s", str(e, "time"), kind, str(e, "port"));
+	printf("%s  %-12s %s", str(e, "time"), kind,
+	       *str(e, "device") ? str(e, "device") : str(e, "port"));
 	if (*str(e, "net"))
 		printf(" (%s)", str(e, "net"));
 	print_details(e, kind);

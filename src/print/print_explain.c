@@ -93,6 +93,10 @@ static void explain_card(const json_t *result, const json_t *d,
 
 	printf("\ncard %s: frames are moved by %s\n  (%s)\n", str(d, "id"),
 	       m.who, m.how);
+	if (!strcmp(str(d, "plug"), "leaving"))
+		puts("  leaving: the guest was asked to let go of it");
+	else if (!strcmp(str(d, "plug"), "added"))
+		puts("  added while the guest ran");
 	printf("  from the guest");
 	print_count(d, "frames_out", "frames");
 	printf(":\n    1. its driver puts the frame's address into a ring of "

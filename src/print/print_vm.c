@@ -171,13 +171,14 @@ static void print_descriptors(const json_t *kinds)
 	puts("");
 }
 
-static void print_devices(const json_t *before, const json_t *now,
-			  double seconds)
+static void print_device_rates(const json_t *before, const json_t *now,
+			       double seconds)
 {
 	static const char *const head[] = {
-		"DEVICE",      ">SLOT",	     "MOVED BY",       "BACK-END",
-		"DRIVER",      "=>OUT/S",    "=>IN/S",	       "=>KICKS/S",
-		"=>WAKEUPS/S", "=>BURSTS/S", "=>INTERRUPTS/S", NULL,
+		"DEVICE",    ">SLOT",	    "PLUGGED",	  "MOVED BY",
+		"BACK-END",  "DRIVER",	    "=>OUT/S",	  "=>IN/S",
+		"=>KICKS/S", "=>WAKEUPS/S", "=>BURSTS/S", "=>INTERRUPTS/S",
+		NULL,
 	};
 	static const char *const rates[] = { "frames_out", "frames_in",
 					     "kicks",	   "wakeups",
@@ -194,6 +195,7 @@ static void print_devices(const json_t *before, const json_t *now,
 		table_row(t);
 		table_add(t, "%s", str(d, "id"));
 		table_add_num(t, num(d, "slot"), false);
+		table_add(t, "%s", str(d, "plug"));
 		table_add(t, "%s",
 			  *str(d, "moved_by") ? str(d, "moved_by") : "-");
 		table_add(t, "%s",
@@ -299,11 +301,50 @@ void print_vm(const json_t *before, const json_t *now, double seconds)
 	print_threads(json_object_get(before, "threads"),
 		      json_object_get(now, "threads"), machine, seconds);
 	print_descriptors(json_object_get(now, "descriptors"));
-	print_devices(json_object_get(before, "devices"),
-		      json_object_get(now, "devices"), seconds);
+	print_device_rates(json_object_get(before, "devices"),
+			   json_object_get(now, "devices"), seconds);
 	print_rings(json_object_get(before, "devices"),
 		    json_object_get(now, "devices"), seconds);
 	print_roles(json_object_get(now, "devices"));
+}
+
+void print_added_device(const json_t *result)
+{
+	if (!json_is_true(json_object_get(result, "listens")))
+		printf("%s is in slot %" PRIu64
+		       ", but the guest does not listen for hot plug: it finds "
+		       "the device when it looks, at the latest after a "
+		       "reset\n",
+		       str(result, "id"), num(result, "slot"));
+}
+
+void print_devices(const json_t *result)
+{
+	static const char *const head[] = { "DEVICE", ">SLOT",	 "TYPE",
+					    "NETDEV", "PLUGGED", NULL };
+	static const char *const head2[] = { "NETDEV", "TYPE", "DEVICE", NULL };
+	struct table *t = table_create(head);
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "devices"), i, d) {
+		table_row(t);
+		table_add(t, "%s", str(d, "id"));
+		table_add_num(t, num(d, "slot"), false);
+		table_add(t, "%s", str(d, "type"));
+		table_add(t, "%s", *str(d, "netdev") ? str(d, "netdev") : "-");
+		table_add(t, "%s", str(d, "plug"));
+	}
+	table_print(t, 0);
+	puts("");
+	t = table_create(head2);
+	json_array_foreach(json_object_get(result, "netdevs"), i, d) {
+		table_row(t);
+		table_add(t, "%s", str(d, "id"));
+		table_add(t, "%s", str(d, "type"));
+		table_add(t, "%s", *str(d, "device") ? str(d, "device") : "-");
+	}
+	table_print(t, 0);
 }
 
 void print_vm_done(const json_t *result)

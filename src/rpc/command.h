@@ -14,8 +14,8 @@ struct rpc_call;
 
 /* A table of commands ends with a row without help. */
 struct command {
-	const char *name;   /* one or two words on the command line; NULL:
-			     * the command is for JSON-RPC only */
+	const char *name;   /* one to three words on the command line;
+			     * NULL: the command is for JSON-RPC only */
 	const char *method; /* JSON-RPC name; NULL: command line only */
 	const char *help;   /* one line */
 	const char *more;   /* further help text, or NULL */
