@@ -78,7 +78,7 @@ struct cli_rows {
 	struct opt_row option[CLI_MAX_ROWS + 1];
 	const struct opt_row *param[CLI_MAX_ROWS]; /* source of option[i] */
 	/* all options: option[], the front's own, client_rows; NULL */
-	const struct opt_row *tables[5];
+	const struct opt_row *tables[6];
 };
 /* Fills @r with the options of @c. */
 void cli_rows_init(struct cli_rows *r, const struct command *c);
@@ -123,6 +123,11 @@ int process_prepare(struct err *err);
 /* Opens the log file @path, which never blocks: one that cannot take a line
  * loses it. Returns the descriptor or -errno with @err. */
 int process_open_log(const char *path, struct err *err);
+/* Writes this process's number to @path, and locks the file as QEMU does: one
+ * that a running process has is refused. Returns a descriptor to keep until
+ * process_forget_pid(), or -errno with @err. */
+int process_write_pid(const char *path, struct err *err);
+void process_forget_pid(const char *path, int *fd);
 
 /* --- fronts.c --- */
 

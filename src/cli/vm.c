@@ -18,7 +18,8 @@
 #include "vm_plan.h"
 
 const struct opt_row *const vm_tables[] = { machine_rows, net_rows,
-					    daemon_conf_rows, NULL };
+					    daemon_conf_rows, machine_qemu_rows,
+					    NULL };
 
 #define OLD_CARD                                                        \
 	"the card is -device virtio-net-pci,netdev=ID, with the id of " \
@@ -30,6 +31,32 @@ struct vm_options {
 	struct config *config;
 };
 
+/* An option of a -net or -nic line of QEMU. */
+static int set_old(const char *key, const char *value, struct err *err)
+{
+	char option[8];
+
+	if (value && !strcmp(value, "none"))
+		return 0;
+	snprintf(option, sizeof(option), "-%s", key);
+	explain_old_option(option, value, OLD_CARD, err);
+	return -EINVAL;
+}
+
+static int set_machine(struct machine_conf *m, const char *key,
+		       const char *value, struct err *err)
+{
+	char name[80];
+	int rc = 0;
+
+	if (value && !strcmp(key, "name")) {
+		rc = machine_qemu_name(value, name, sizeof(name), err);
+		value = name;
+	}
+	return rc ? rc : opt_set(machine_rows, m, key, value, err);
+}
+
+/* Sets an option of the command line or of a -config file. */
 static int set_one(void *arg, const char *key, const char *value,
 		   struct err *err)
 {
@@ -37,10 +64,23 @@ static int set_one(void *arg, const char *key, const char *value,
 	int rc = 0;
 
 	if (opt_find(machine_rows, key))
-		return opt_set(machine_rows, o->machine, key, value, err);
-	if (!strcmp(key, "netdev"))
+		return set_machine(o->machine, key, value, err);
+	if (!strcmp(key, "net") || !strcmp(key, "nic"))
+		return set_old(key, value, err);
+	if (opt_find(machine_qemu_rows, key))
+		return machine_qemu_set(o->machine, key, value, err);
+	if (value && !strcmp(key, "netdev"))
 		rc = machine_keep_netdev(o->machine, value, err);
-	return rc ? MIN(rc, 0) : config_set(o->config, key, value, err);
+	else if (value && !strcmp(key, "object"))
+		rc = machine_qemu_object(o->machine, value, err);
+	if (rc)
+		return MIN(rc, 0);
+	if (!opt_find(net_rows, key) && !opt_find(daemon_conf_rows, key)) {
+		if (!machine_qemu_explain(key, err))
+			opt_unknown(vm_tables, key, err);
+		return -EINVAL;
+	}
+	return config_set(o->config, key, value, err);
 }
 
 static int set_option(struct machine_conf *m, struct config *c,
@@ -75,13 +115,10 @@ static int parse(int argc, char **argv, struct machine_conf *m,
 				       "vm: '%s' is no option: `ringway help "
 				       "vm` lists them",
 				       arg.text);
-		if (rc == -EINVAL && (!strcmp(argv[a.at - 1], "-net") ||
-				      !strcmp(argv[a.at - 1], "-nic")))
-			explain_old_option(argv[a.at - 1],
-					   a.at < argc ? argv[a.at] : NULL,
-					   OLD_CARD, err);
-		if (rc < 0)
+		if (rc < 0) {
+			machine_qemu_explain(argv[a.at - 1], err);
 			return rc;
+		}
 		if ((!strcmp(arg.key, "device") &&
 		     help_print_device(arg.text)) ||
 		    help_print_machine(arg.key, arg.text) ||
@@ -94,14 +131,42 @@ static int parse(int argc, char **argv, struct machine_conf *m,
 	return rc;
 }
 
+/* Makes the switch and the machine, runs them, and returns why that ended, or
+ * -errno with @err. */
+static int run_machine(struct machine_conf *m, struct config *c,
+		       const char *control, struct err *err)
+{
+	struct monitor *monitor = NULL;
+	struct daemon *d = NULL;
+	int rc = daemon_create(c, control, &d, err);
+
+	if (rc)
+		return rc;
+	rc = monitor_create(m, d, &monitor, err);
+	if (!rc) {
+		daemon_run(d);
+		rc = (int)monitor_end(monitor);
+		monitor_destroy(monitor);
+	}
+	daemon_destroy(d);
+	return rc;
+}
+
+static int open_log(const char *path, struct err *err)
+{
+	int fd = process_open_log(path, err);
+
+	if (fd >= 0)
+		log_to(fd);
+	return MIN(fd, 0);
+}
+
 /* Makes everything, runs it, and returns why it ended, or -errno with @err. */
 static int run(struct machine_conf *m, struct config *c, struct err *err)
 {
-	struct monitor *monitor = NULL;
 	const char *control = c->daemon.control;
-	struct daemon *d = NULL;
 	char path[256], file[64];
-	int rc = 0, log_fd = -1;
+	int rc = 0, pid_fd = -1;
 
 	log_level = (enum log_level)c->daemon.log_level;
 	snprintf(file, sizeof(file), "vm-%s.sock", m->name);
@@ -112,31 +177,22 @@ static int run(struct machine_conf *m, struct config *c, struct err *err)
 	}
 	if (!rc)
 		rc = machine_conf_finish(m, c, control, err);
-	if (!rc && m->dry_run) {
-		vm_print_plan(m, c, control);
-		return 0;
-	}
+	if (!rc && m->dry_run)
+		return vm_print_plan(m, c, control, err);
 	if (!rc)
 		rc = monitor_take_terminal(m, err);
 	if (!rc)
 		rc = process_prepare(err);
-	if (!rc && c->daemon.log) {
-		log_fd = process_open_log(c->daemon.log, err);
-		rc = MIN(log_fd, 0);
-		if (!rc)
-			log_to(log_fd);
+	if (!rc && c->daemon.log)
+		rc = open_log(c->daemon.log, err);
+	if (!rc && m->pidfile) {
+		pid_fd = process_write_pid(m->pidfile, err);
+		rc = MIN(pid_fd, 0);
 	}
 	if (!rc)
-		rc = daemon_create(c, control, &d, err);
-	if (rc)
-		return rc;
-	rc = monitor_create(m, d, &monitor, err);
-	if (!rc) {
-		daemon_run(d);
-		rc = (int)monitor_end(monitor);
-		monitor_destroy(monitor);
-	}
-	daemon_destroy(d);
+		rc = run_machine(m, c, control, err);
+	if (m->pidfile)
+		process_forget_pid(m->pidfile, &pid_fd);
 	return rc;
 }
 

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "card.h"
 #include "table.h"
@@ -28,15 +29,29 @@ static void print_machine(const struct machine_conf *m, const char *control)
 		printf("  append   %s\n", m->append);
 	printf("  serial   %s\n  control  %s\n  reset    %s\n", m->serial,
 	       control, m->no_reboot ? "ends the command" : "boots again");
+	if (m->is_held)
+		puts("  start    vCPUs wait for `ringway vm cont`");
+}
+
+/* Adds the number of the slot that the device @id gets. */
+static void add_slot(struct table *t, const char *const *slot, const char *id)
+{
+	unsigned i = 1;
+
+	while (i < MACHINE_SLOTS && (!slot[i] || strcmp(slot[i], id) != 0))
+		i++;
+	table_add_num(t, i % MACHINE_SLOTS, true);
 }
 
 static void add_card(struct table *t, const struct netdev *n,
-		     const char *backend, const char *net, const char *mover)
+		     const char *const *slot, const char *backend,
+		     const char *net, const char *mover)
 {
 	const struct card_conf *c = n->conf;
 
 	table_row(t);
 	table_add(t, "%s", n->common.id);
+	add_slot(t, slot, n->common.id);
 	table_add(t, "%s", c->mac);
 	table_add(t, "%s", c->netdev);
 	table_add(t, "%s", backend);
@@ -56,11 +71,12 @@ static const char *type_of(const struct config *c, const char *id)
 	return "";
 }
 
-static void print_cards(const struct machine_conf *m, const struct config *c)
+static void print_cards(const struct machine_conf *m, const struct config *c,
+			const char *const *slot)
 {
 	static const char *const head[] = {
-		"CARD",	   "MAC",    "NETDEV",		"TYPE",
-		"NETWORK", ">PAIRS", "FRAMES MOVED BY", NULL
+		"CARD",	  ">SLOT",	     "MAC", "NETDEV", "TYPE", "NETWORK",
+		">PAIRS", "FRAMES MOVED BY", NULL
 	};
 	struct table *t = table_create(head);
 
@@ -68,14 +84,14 @@ static void print_cards(const struct machine_conf *m, const struct config *c)
 		const struct netdev *n = c->netdev[i];
 
 		if (n->type == &port_card_type)
-			add_card(t, n,
+			add_card(t, n, slot,
 				 type_of(c, ((const struct card_conf *)n->conf)
 						    ->netdev),
 				 n->common.net, "workers of this process");
 	}
 	for (const struct machine_card *k = m->cards; k; k = k->next)
 		if (k->card)
-			add_card(t, k->card, k->backend->type->name, "",
+			add_card(t, k->card, slot, k->backend->type->name, "",
 				 !strcmp(k->backend->type->name, "tap")
 					 ? "the kernel's vhost-net"
 					 : "a vhost-user back-end");
@@ -83,9 +99,9 @@ static void print_cards(const struct machine_conf *m, const struct config *c)
 	table_print(t, 0);
 }
 
-static void print_devices(const struct machine_conf *m)
+static void print_devices(const struct machine_conf *m, const char *const *slot)
 {
-	static const char *const head[] = { "DEVICE", "TYPE", NULL };
+	static const char *const head[] = { "DEVICE", ">SLOT", "TYPE", NULL };
 	struct table *t = table_create(head);
 
 	for (const struct machine_device *d = m->devices; d; d = d->next) {
@@ -93,17 +109,24 @@ static void print_devices(const struct machine_conf *m)
 
 		table_row(t);
 		table_add(t, "%s", c->id);
+		add_slot(t, slot, c->id);
 		table_add(t, "%s", d->type->name);
 	}
 	puts("");
 	table_print(t, 0);
 }
 
-void vm_print_plan(const struct machine_conf *m, const struct config *c,
-		   const char *control)
+int vm_print_plan(const struct machine_conf *m, const struct config *c,
+		  const char *control, struct err *err)
 {
+	const char *slot[MACHINE_SLOTS];
+	int rc = machine_slots(m, c, slot, err);
+
+	if (rc)
+		return rc;
 	print_machine(m, control);
-	print_cards(m, c);
+	print_cards(m, c, slot);
 	if (m->devices)
-		print_devices(m);
+		print_devices(m, slot);
+	return 0;
 }

@@ -58,6 +58,10 @@ const struct opt_row machine_rows[] = {
 	    .help = "memory of the pages of the hugetlbfs that is there"),
 	OPT("mem-prealloc", mem_prealloc, OPT_BOOL,
 	    .help = "take the memory from the host at the start"),
+	OPT("S", is_held, OPT_BOOL,
+	    .help = "do not start the vCPUs: `ringway vm cont` does"),
+	OPT("pidfile", pidfile, OPT_PATH, .arg = "FILE",
+	    .help = "write the process's number to a file, and lock it"),
 	OPT("dry-run", dry_run, OPT_BOOL,
 	    .help = "print what would be set up, and end"),
 	OPT("no-reboot", no_reboot, OPT_BOOL,
@@ -83,6 +87,7 @@ static int own_networks(struct config *config, struct err *err)
 int machine_conf_finish(struct machine_conf *m, struct config *config,
 			const char *control, struct err *err)
 {
+	const char *slot[MACHINE_SLOTS];
 	int rc = 0;
 
 	if (!m->kernel)
@@ -102,7 +107,9 @@ int machine_conf_finish(struct machine_conf *m, struct config *config,
 	for (unsigned i = 0; i < m->device.count && !rc; i++)
 		rc = machine_device_add(m, config, m->device.value[i], control,
 					err);
-	return rc ? rc : machine_vhost_take(m, config, err);
+	if (!rc)
+		rc = machine_vhost_take(m, config, err);
+	return rc ? rc : machine_slots(m, config, slot, err);
 }
 
 void machine_conf_fini(struct machine_conf *m)

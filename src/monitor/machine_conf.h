@@ -44,7 +44,10 @@ struct machine_conf {
 	char *serial; /* as typed: "stdio", "file:PATH" */
 	bool hugepages, mem_prealloc;
 	bool no_reboot, nographic, dry_run, enable_kvm;
-	int cpu;		       /* one choice */
+	int cpu;       /* one choice */
+	bool is_held;  /* the vCPUs wait for `vm cont` */
+	bool has_node; /* a -numa line was read */
+	char *pidfile;
 	struct opt_list device, drive; /* as typed */
 	struct opt_list vhost_user;    /* -netdev vhost-user,chardev=ID,... */
 	/* Made of these by machine_conf_finish(): */
@@ -73,11 +76,32 @@ int machine_conf_finish(struct machine_conf *m, struct config *config,
 			const char *control, struct err *err);
 void machine_conf_fini(struct machine_conf *m);
 
+/* Stores in @slot the id of the device that each slot of the PCI bus gets, NULL
+ * for a free one, after machine_conf_finish(). Returns 0, or -errno with @err
+ * when two want the same or have one id, or there are too many. */
+#define MACHINE_SLOTS 32
+int machine_slots(const struct machine_conf *m, const struct config *c,
+		  const char *slot[MACHINE_SLOTS], struct err *err);
+
 /* Stores name and help text of the @i-th type of -device. Returns false when
  * there are no more. */
 bool machine_device_at(unsigned i, const char **name, const char **help);
 /* Returns the options of the type @name, or NULL. */
 const struct opt_row *machine_device_rows(const char *name);
+
+/* machine_qemu.c: options of QEMU that ask for what is so anyway. _set() takes
+ * one of these rows; _object() the memory of -object: 1, or 0 for another one;
+ * _name() stores the name in a -name line. Return 0 or -errno with @err. */
+extern const struct opt_row machine_qemu_rows[];
+int machine_qemu_set(struct machine_conf *m, const char *key, const char *value,
+		     struct err *err);
+int machine_qemu_object(struct machine_conf *m, const char *text,
+			struct err *err);
+int machine_qemu_name(const char *text, char *name, size_t size,
+		      struct err *err);
+/* Returns whether @key, without or with dashes, is another option of QEMU, and
+ * sets @err to what to do here instead. */
+bool machine_qemu_explain(const char *key, struct err *err);
 
 /* Keeps a -netdev that is QEMU's way to name a vhost-user back-end, and returns
  * 1; 0 for another one, which a port of the switch is; or -errno with @err. */

@@ -62,6 +62,8 @@ static int boot(struct monitor *m, struct err *err)
 	rc = boot_acpi(m->vm->ram, &mc->topology, !mc->split_irqchip);
 	if (!rc)
 		rc = boot_set_cpu(m->vm->cpu[0].fd, &entry);
+	vcpus_pause(m->vm, m->is_held);
+	m->is_held = false;
 	if (!rc)
 		rc = vcpus_start(m->vm);
 	return rc ? err_set(err, rc, "the machine does not start: %s",
@@ -164,6 +166,7 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 	m->conf = conf;
 	m->daemon = d;
 	m->started_ms = loop_now_ms();
+	m->is_held = conf->is_held;
 	rc = serial_open(&m->serial, &conf->serial_conf, d->loop, err);
 	if (!rc)
 		rc = machine_cards_open(m->conf, d->loop, err);

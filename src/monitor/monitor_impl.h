@@ -35,6 +35,7 @@ struct monitor {
 	uint64_t started_ms;
 	struct serial serial;
 	struct observer links; /* of what changes the links of cards */
+	bool is_held; /* the next machine's vCPUs wait */
 	/* Of the present machine: */
 	struct vm *vm;
 	struct pci_bus *bus;
