@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daemons, guests and a control client for scripts/demo.py and the system
 tests. Each object ends the process that it started, and no other."""
+import base64
 import fcntl
 import json
 import os
@@ -321,6 +322,14 @@ class Guest:
         """Runs a command; returns its output (and, unchecked, its status)."""
         self.begin(command)
         return self.finish(timeout, check, command)
+
+    def put(self, path, text):
+        """Writes a file in the guest, through its console."""
+        word = base64.b64encode(text.encode()).decode()
+        self.run(f'rm -f {path}.b64')
+        for i in range(0, len(word), 700):
+            self.run(f'echo {word[i:i + 700]} >>{path}.b64')
+        self.run(f'base64 -d {path}.b64 >{path}')
 
     def pids(self):
         """Returns the guest's processes."""
