@@ -17,10 +17,13 @@ struct machine_device {
 	struct machine_device *next;
 };
 
-/* A disk of if=none, for -device virtio-blk-pci,drive=ID. */
+#define MACHINE_DRIVE_PAIRS 5
+
+/* A disk, for -device virtio-blk-pci,drive=ID with if=none. */
 struct machine_drive {
-	struct opt_pair pair[2]; /* file, and readonly, as -device takes them;
-				  * values are heap */
+	/* Its options as -device takes them; values are heap. */
+	struct opt_pair pair[MACHINE_DRIVE_PAIRS];
+	unsigned count;
 	char *id;
 	bool is_used;
 	struct machine_drive *next;
@@ -64,6 +67,7 @@ struct machine_conf {
 };
 
 extern const struct opt_row machine_rows[];
+extern const struct opt_row machine_drive_rows[]; /* keys of a -drive */
 
 /*
  * Reads what the options say together: sizes, and the -device and -drive lines.

@@ -222,14 +222,17 @@ static int set_option(struct machine_conf *m, struct machine_device *d,
 		      const struct opt_pair *pair, struct err *err)
 {
 	struct machine_drive *drive;
-	int rc;
+	int rc = 0;
 
 	if (d->type != &device_blk_type || strcmp(pair->key, "drive") != 0)
 		return set_one(d, pair, err);
 	drive = machine_drive_find(m, pair->value ? pair->value : "", err);
+	if (!drive)
+		return -ENOENT;
 	d->drive = drive;
-	rc = drive ? set_one(d, &drive->pair[0], err) : -ENOENT;
-	return rc ? rc : set_one(d, &drive->pair[1], err);
+	for (unsigned i = 0; i < drive->count && !rc; i++)
+		rc = set_one(d, &drive->pair[i], err);
+	return rc;
 }
 
 static bool has_name(const struct machine_conf *m,

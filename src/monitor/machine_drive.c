@@ -4,14 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blk_options.h"
 #include "machine_conf.h"
 
 enum drive_if { IF_VIRTIO, IF_NONE };
 
 struct drive_conf {
-	char *file, *id;
+	char *file, *id, *serial;
 	int interface; /* enum drive_if */
-	int format;
+	int format, cache, discard, aio;
 	bool readonly;
 };
 
@@ -24,26 +25,41 @@ static const char *const format_names[] = { "raw", NULL };
 		.offset = offsetof(struct drive_conf, member), __VA_ARGS__ \
 	}
 
-static const struct opt_row drive_rows[] = {
-	OPT("file", file, OPT_PATH, .required = true,
+const struct opt_row machine_drive_rows[] = {
+	OPT("file", file, OPT_PATH, .required = true, .arg = "FILE",
 	    .help = "a raw image or a block device"),
-	OPT("id", id, OPT_STRING, .min = 1, .max = 63),
-	OPT("if", interface, OPT_ENUM, .choices = if_names, .def = "virtio"),
-	OPT("format", format, OPT_ENUM, .choices = format_names, .def = "raw"),
-	OPT("readonly", readonly, OPT_BOOL, .def = "off"),
+	OPT("id", id, OPT_STRING, .min = 1, .max = 63, .arg = "NAME",
+	    .help = "name, for -device virtio-blk-pci,drive=NAME"),
+	OPT("if", interface, OPT_ENUM, .choices = if_names, .def = "virtio",
+	    .help = "virtio: a disk; none: a -device takes it"),
+	OPT("format", format, OPT_ENUM, .choices = format_names, .def = "raw",
+	    .help = "others: `qemu-img convert -O raw` makes one"),
+	OPT("readonly", readonly, OPT_BOOL, .def = "off",
+	    .help = "the guest cannot write"),
+	OPT("cache", cache, OPT_ENUM, .choices = blk_cache_names,
+	    .def = "writeback",
+	    .help = "when writes are safe, and whether the host caches"),
+	OPT("discard", discard, OPT_ENUM, .choices = blk_discard_names,
+	    .def = "ignore",
+	    .help = "unmap: what the guest discards becomes a hole of the "
+		    "image"),
+	OPT("aio", aio, OPT_ENUM, .choices = blk_aio_names, .def = "threads",
+	    .help = "as in QEMU: a thread of each queue makes the calls"),
+	OPT("serial", serial, OPT_STRING, .min = 1, .max = 20, .arg = "TEXT",
+	    .help = "serial number that the guest reads"),
 	{ NULL },
 };
 
 static int read_drive(struct drive_conf *c, const struct opt_pair *pairs,
 		      int count, struct err *err)
 {
-	const struct opt_row *tables[] = { drive_rows, NULL };
-	int rc = opt_defaults(drive_rows, c, err);
+	const struct opt_row *tables[] = { machine_drive_rows, NULL };
+	int rc = opt_defaults(machine_drive_rows, c, err);
 
 	for (int i = 0; i < count && !rc; i++) {
 		const char *value = pairs[i].value;
 
-		rc = opt_set(drive_rows, c, pairs[i].key, value, err);
+		rc = opt_set(machine_drive_rows, c, pairs[i].key, value, err);
 		if (rc == -EINVAL && !strcmp(pairs[i].key, "format"))
 			err_set(err, rc,
 				"format=%.40s: only raw images are read here: "
@@ -55,7 +71,7 @@ static int read_drive(struct drive_conf *c, const struct opt_pair *pairs,
 		}
 	}
 	if (!rc)
-		rc = opt_check(drive_rows, c, err);
+		rc = opt_check(machine_drive_rows, c, err);
 	if (!rc && c->interface == IF_NONE && !c->id)
 		rc = err_set(err, -EINVAL,
 			     "if=none: needs id=NAME, for -device "
@@ -65,8 +81,8 @@ static int read_drive(struct drive_conf *c, const struct opt_pair *pairs,
 
 static void free_drive(struct machine_drive *d)
 {
-	free(d->pair[0].value);
-	free(d->pair[1].value);
+	for (unsigned i = 0; i < d->count; i++)
+		free(d->pair[i].value);
 	free(d->id);
 	free(d);
 }
@@ -81,19 +97,45 @@ void machine_drives_free(struct machine_conf *m)
 	}
 }
 
+/* Adds an option for the device. Returns 0 or -ENOMEM. */
+static int add_pair(struct machine_drive *d, char *key, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return -ENOMEM;
+	d->pair[d->count++] = (struct opt_pair){ key, copy };
+	return 0;
+}
+
+static int add_pairs(struct machine_drive *d, const struct drive_conf *c)
+{
+	static char file[] = "file", readonly[] = "readonly", cache[] = "cache",
+		    discard[] = "discard", serial[] = "serial";
+	int rc = add_pair(d, file, c->file);
+
+	if (!rc)
+		rc = add_pair(d, readonly, c->readonly ? "on" : "off");
+	if (!rc)
+		rc = add_pair(d, cache, blk_cache_names[c->cache]);
+	if (!rc)
+		rc = add_pair(d, discard, blk_discard_names[c->discard]);
+	if (!rc && c->serial)
+		rc = add_pair(d, serial, c->serial);
+	return rc;
+}
+
 static int keep(struct machine_conf *m, const struct drive_conf *c,
 		struct err *err)
 {
-	static char file_key[] = "file", readonly_key[] = "readonly";
 	struct machine_drive *d = calloc(1, sizeof(*d));
+	int rc;
 
 	if (!d)
 		return err_set(err, -ENOMEM, "out of memory");
-	d->pair[0] = (struct opt_pair){ file_key, strdup(c->file) };
-	d->pair[1] = (struct opt_pair){ readonly_key,
-					strdup(c->readonly ? "on" : "off") };
+	rc = add_pairs(d, c);
 	d->id = strdup(c->id ? c->id : "");
-	if (!d->pair[0].value || !d->pair[1].value || !d->id) {
+	if (rc || !d->id) {
 		free_drive(d);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
@@ -106,13 +148,15 @@ static int use(struct machine_conf *m, const struct drive_conf *c,
 	       struct err *err)
 {
 	static char id_key[] = "id";
-	struct opt_pair pairs[3] = { m->drives->pair[0],
-				     m->drives->pair[1],
-				     { id_key, c->id } };
+	struct machine_drive *d = m->drives;
+	struct opt_pair pairs[MACHINE_DRIVE_PAIRS + 1];
+	int count = (int)d->count;
 
-	m->drives->is_used = true;
-	return machine_device_make(m, &device_blk_type, pairs, c->id ? 3 : 2,
-				   err);
+	memcpy(pairs, d->pair, sizeof(d->pair));
+	if (c->id)
+		pairs[count++] = (struct opt_pair){ id_key, c->id };
+	d->is_used = true;
+	return machine_device_make(m, &device_blk_type, pairs, count, err);
 }
 
 int machine_drive_add(struct machine_conf *m, const char *text, struct err *err)
@@ -135,7 +179,7 @@ int machine_drive_add(struct machine_conf *m, const char *text, struct err *err)
 		rc = use(m, &c, err);
 	if (rc)
 		err_prefix(err, rc, "drive %.64s", c.file ? c.file : text);
-	opt_free(drive_rows, &c);
+	opt_free(machine_drive_rows, &c);
 	opt_pairs_free(NULL, pairs, count);
 	return rc;
 }

@@ -26,15 +26,20 @@ def says(l1, name, word):
     return number(l1.run(f'grep -c "{word}" /tmp/{name}.log', check=False)[1])
 
 
+def await_word(l1, name, word, what):
+    """Seldom asks: the machine has its processor from the same one."""
+    lab.wait_until(lambda: says(l1, name, word), 240, what, every=1)
+
+
 # A guest that calls the host and resets the machine once.
-CALL = 'answer=$(echo from guest | vsock-peer 2 1000); ' \
+CALL = 'answer=$(echo from guest | vsock-peer 2 {}); ' \
     'echo "answer $answer"; [ "$answer" = done ] || reboot -f'
 
 
-def listen(l1):
+def listen(l1, port):
     """Answers two calls of a guest."""
     l1.run('rm -f /tmp/heard; (for answer in again done; do echo $answer | '
-           'vsock-peer -l 1000 >>/tmp/heard; done) >/dev/null 2>&1 &')
+           f'vsock-peer -l {port} >>/tmp/heard; done) >/dev/null 2>&1 &')
 
 
 @pytest.mark.guests
@@ -43,20 +48,19 @@ def test_vsock(l1):
     who moves the bytes is shown."""
     l1.run('head -c 1000000 /dev/urandom >/tmp/data')
     want = l1.run('md5sum </tmp/data').split()[0]
-    listen(l1)
-    background(l1, 'sock', 'vsock-peer -c; ' + CALL + '; vsock-peer -l 1001 </tmp/run | md5sum; '
+    listen(l1, 1000)
+    background(l1, 'sock', 'vsock-peer -c; ' + CALL.format(1000) +
+               '; vsock-peer -l 1001 </tmp/run | md5sum; '
                'grep virtio0 /proc/interrupts; sleep 1000',
                VSOCK + '77')
     try:
-        lab.wait_until(lambda: says(l1, 'sock', 'answer done'), 120,
-                       'a second boot')
+        await_word(l1, 'sock', 'answer done', 'a second boot')
         assert says(l1, 'sock', 'answer again') == 1
         assert says(l1, 'sock', '^77') == 2
         assert l1.run('grep -c "from guest" /tmp/heard').strip() == '2'
         back = l1.run('vsock-peer 77 1001 </tmp/data; echo')
         assert 'vsock-peer 2 1000' in back, back
-        lab.wait_until(lambda: says(l1, 'sock', 'MSI.*virtio0-tx'), 20,
-                       'interrupts')
+        await_word(l1, 'sock', 'MSI.*virtio0-tx', 'interrupts')
         assert says(l1, 'sock', want) == 1
         for what in ('show', 'explain'):
             text = l1.run(f'XDG_RUNTIME_DIR=/tmp ringway vm {what} '
@@ -73,20 +77,20 @@ def test_vsock_id_in_use(l1):
     background(l1, 'one', 'echo ready; sleep 1000', VSOCK + '78')
     second = f'timeout -s INT 10 ringway vm -name two -m 192 {KERNEL} ' \
         f'{VSOCK}78 -serial file:/tmp/two.serial </dev/null'
-    lab.wait_until(lambda: says(l1, 'one', 'ready'), 60, 'a boot')
+    await_word(l1, 'one', 'ready', 'a boot')
     status, text = l1.run(second, check=False)
     assert status == 1 and 'guest-cid=78: another machine' in text, text
     l1.run('kill -9 $(cat /tmp/one.pid); sleep 1')
     background(l1, 'two', 'echo ready; poweroff -f', VSOCK + '78')
-    lab.wait_until(lambda: says(l1, 'two', 'ready'), 60, 'a second boot')
+    await_word(l1, 'two', 'ready', 'a second boot')
 
 
 @pytest.mark.guests
 def test_vsock_passed(l1):
     """A descriptor that was passed serves after a reset, too."""
-    listen(l1)
-    text, status = l1.boot(CALL, VSOCK + '79,vhostfd=9 9<>/dev/vhost-vsock',
-                           net='')
+    listen(l1, 1002)
+    text, status = l1.boot(CALL.format(1002), VSOCK + '79,vhostfd=9 9<>/dev/vhost-vsock',
+                           net='', timeout=240)
     assert status == 0 and 'answer again' in text, text
     assert 'answer done' in text, text
 

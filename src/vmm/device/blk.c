@@ -1,35 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * virtio-blk (virtio 1.2, clause 5.2): a raw image or a block device of the
- * host as a disk. Options, start and end; the requests are in blk_io.c. Control
- * thread.
+ * host as a disk. Options, start and end. Control thread.
  */
 #include "blk.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "device_types.h"
+#include "blk_options.h"
 #include "fd.h"
 #include "le.h"
 #include "shm.h"
 #include "virtio.h"
 
-enum { /* clause 5.2.3 */
-       BLK_F_SEG_MAX = 2,
-       BLK_F_RO = 5,
-       BLK_F_BLK_SIZE = 6,
-       BLK_F_FLUSH = 9,
-       BLK_F_MQ = 12,
-       BLK_F_DISCARD = 13,
-       BLK_F_WRITE_ZEROES = 14,
+const char *const blk_cache_names[] = {
+	[BLK_CACHE_WRITEBACK] = "writeback",
+	[BLK_CACHE_WRITETHROUGH] = "writethrough",
+	[BLK_CACHE_NONE] = "none",
+	[BLK_CACHE_DIRECTSYNC] = "directsync",
+	[BLK_CACHE_UNSAFE] = "unsafe",
+	NULL,
 };
+
+const char *const blk_discard_names[] = {
+	[BLK_DISCARD_IGNORE] = "ignore", [BLK_DISCARD_UNMAP] = "unmap", NULL
+};
+
+const char *const blk_aio_names[] = { "threads", NULL };
 
 /* struct virtio_blk_config, clause 5.2.4. */
 struct blk_config {
@@ -45,13 +44,6 @@ struct blk_config {
 	uint8_t write_zeroes_may_unmap, unused1[3];
 } __attribute__((packed));
 
-struct blk_conf {
-	struct device_conf common;
-	char *file, *serial;
-	bool readonly, packed;
-	uint32_t queues, queue_size;
-};
-
 static struct blk *to_blk(struct virtio_dev *d)
 {
 	return container_of(d, struct blk, dev);
@@ -62,20 +54,31 @@ static void config_read(struct virtio_dev *d, unsigned off, unsigned size,
 {
 	const struct blk *b = to_blk(d);
 	struct blk_config c = {
-		.capacity = cpu_to_le64(b->sectors),
+		.capacity = cpu_to_le64(b->image.sectors),
 		.seg_max = cpu_to_le32(BLK_SEG_MAX),
-		.blk_size = cpu_to_le32(BLK_SECTOR),
-		.writeback = 1,
+		.blk_size = cpu_to_le32(b->image.block_size),
+		.writeback = b->image.has_flush,
 		.num_queues = cpu_to_le16((uint16_t)b->count),
-		.max_discard_sectors = cpu_to_le32(BLK_ZERO_SECTORS),
-		.max_discard_seg = cpu_to_le32(BLK_ZERO_RANGES),
+		.max_discard_sectors = cpu_to_le32(BLK_DISCARD_SECTORS),
+		.max_discard_seg = cpu_to_le32(BLK_RANGES),
 		.discard_sector_alignment = cpu_to_le32(4096 / BLK_SECTOR),
 		.max_write_zeroes_sectors = cpu_to_le32(BLK_ZERO_SECTORS),
-		.max_write_zeroes_seg = cpu_to_le32(BLK_ZERO_RANGES),
-		.write_zeroes_may_unmap = 1,
+		.max_write_zeroes_seg = cpu_to_le32(1),
+		.write_zeroes_may_unmap = b->image.can_discard,
 	};
 
 	memcpy(data, (const char *)&c + off, size);
+}
+
+/* Clause 5.2.6.2: a driver that cannot ask for a flush gets writes that are
+ * safe when they are done. */
+static bool set_features(struct virtio_dev *d, uint64_t features)
+{
+	struct blk *b = to_blk(d);
+
+	b->is_write_through =
+		!feat_has(features, BLK_F_FLUSH) && !b->image.is_unsafe;
+	return true;
 }
 
 static void stop_ring(struct virtio_dev *d, unsigned idx)
@@ -111,8 +114,8 @@ static void show(const struct virtio_dev *d, struct show *s)
 {
 	const struct blk *b = container_of(d, const struct blk, dev);
 
-	show_num(s, "sectors", b->sectors);
-	show_flag(s, "readonly", b->is_readonly);
+	show_num(s, "sectors", b->image.sectors);
+	show_flag(s, "readonly", b->image.is_readonly);
 	show_num(s, "reads", shm_load(&b->reads));
 	show_num(s, "writes", shm_load(&b->writes));
 	show_num(s, "errors", shm_load(&b->errors));
@@ -127,12 +130,14 @@ static void destroy(struct virtio_dev *d)
 		fd_close(&b->queue[i].stop_fd);
 	}
 	rings_fini(&b->rings);
-	fd_close(&b->fd);
+	blk_image_close(&b->image);
+	log_limit_fini(&b->log);
 	free(b);
 }
 
 static const struct virtio_dev_ops blk_ops = {
 	.config_read = config_read,
+	.set_features = set_features,
 	.start_ring = start_ring,
 	.stop_ring = stop_ring,
 	.set_call = set_call,
@@ -140,102 +145,20 @@ static const struct virtio_dev_ops blk_ops = {
 	.destroy = destroy,
 };
 
-/* Refuses images of other formats: their first sector would be the guest's. */
-static int check_format(int fd, const char *file, struct err *err)
-{
-	static const struct {
-		const char *name, *magic;
-		off_t at;
-	} others[] = {
-		{ "qcow2", "QFI\xfb", 0 },
-		{ "vmdk", "KDMV", 0 },
-		{ "vhdx", "vhdxfile", 0 },
-		{ "vdi", "\x7f\x10\xda\xbe", 64 },
-	};
-	char head[8];
-
-	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
-		size_t n = strlen(others[i].magic);
-
-		if (pread(fd, head, n, others[i].at) == (ssize_t)n &&
-		    !memcmp(head, others[i].magic, n))
-			return err_set(err, -EINVAL,
-				       "file=%s: is a %s image, and only raw "
-				       "ones are read here: `qemu-img convert "
-				       "-O raw` makes one",
-				       file, others[i].name);
-	}
-	return 0;
-}
-
-/* Two machines that write to one image destroy it. */
-static int lock_image(struct blk *b, const char *file, struct err *err)
-{
-	struct flock l = { .l_type = b->is_readonly ? F_RDLCK : F_WRLCK,
-			   .l_whence = SEEK_SET };
-
-	if (fcntl(b->fd, F_OFD_SETLK, &l) < 0 &&
-	    (errno == EAGAIN || errno == EACCES))
-		return err_set(err, -EBUSY,
-			       "file=%s: another machine has it: use a copy, "
-			       "or readonly=on in both",
-			       file);
-	return 0; /* a file system without locks */
-}
-
-static int measure(struct blk *b, const char *file, struct err *err)
-{
-	uint64_t size = 0;
-	struct stat st;
-
-	if (fstat(b->fd, &st) < 0)
-		return err_set(err, -errno, "file=%s: %s", file,
-			       strerror(errno));
-	if (S_ISREG(st.st_mode))
-		size = (uint64_t)st.st_size;
-	else if (!S_ISBLK(st.st_mode) || ioctl(b->fd, BLKGETSIZE64, &size) < 0)
-		return err_set(err, -EINVAL,
-			       "file=%s: must be a file or a block device",
-			       file);
-	b->can_zero = S_ISREG(st.st_mode) && !b->is_readonly;
-	b->sectors = size / BLK_SECTOR;
-	if (!b->sectors)
-		return err_set(err, -EINVAL,
-			       "file=%s: has not even a sector of %d bytes",
-			       file, BLK_SECTOR);
-	return 0;
-}
-
-static int open_image(struct blk *b, const struct blk_conf *conf,
-		      struct err *err)
-{
-	int rc;
-
-	b->is_readonly = conf->readonly;
-	b->fd = open(conf->file, (conf->readonly ? O_RDONLY : O_RDWR) |
-					 O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (b->fd < 0)
-		return err_set(
-			err, -errno, "file=%s: %s%s", conf->file,
-			strerror(errno),
-			!conf->readonly && (errno == EACCES || errno == EROFS)
-				? ": readonly=on needs less"
-				: "");
-	rc = measure(b, conf->file, err);
-	if (!rc)
-		rc = check_format(b->fd, conf->file, err);
-	return rc ? rc : lock_image(b, conf->file, err);
-}
-
 static uint64_t features_of(const struct blk *b, const struct blk_conf *conf)
 {
+	const struct blk_image *i = &b->image;
 	uint64_t f = rings_features(conf->packed) | feat_bit(BLK_F_SEG_MAX) |
-		     feat_bit(BLK_F_BLK_SIZE) | feat_bit(BLK_F_FLUSH);
+		     feat_bit(BLK_F_BLK_SIZE);
 
-	if (b->is_readonly)
+	if (i->is_readonly)
 		f |= feat_bit(BLK_F_RO);
-	if (b->can_zero)
-		f |= feat_bit(BLK_F_DISCARD) | feat_bit(BLK_F_WRITE_ZEROES);
+	if (i->has_flush)
+		f |= feat_bit(BLK_F_FLUSH);
+	if (i->can_discard)
+		f |= feat_bit(BLK_F_DISCARD);
+	if (i->can_zero)
+		f |= feat_bit(BLK_F_WRITE_ZEROES);
 	if (b->count > 1)
 		f |= feat_bit(BLK_F_MQ);
 	return f;
@@ -252,6 +175,10 @@ static int create(const void *conf_, struct loop *loop, struct virtio_dev **out,
 		return err_set(err, -EINVAL,
 			       "queue-size=%u: must be a power of two",
 			       conf->queue_size);
+	if (!is_power_of_two(conf->block_size))
+		return err_set(err, -EINVAL,
+			       "logical_block_size=%u: must be a power of two",
+			       conf->block_size);
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -259,7 +186,7 @@ static int create(const void *conf_, struct loop *loop, struct virtio_dev **out,
 	for (unsigned i = 0; i < b->count; i++)
 		b->queue[i] =
 			(struct blk_queue){ .blk = b, .idx = i, .stop_fd = -1 };
-	rc = open_image(b, conf, err);
+	rc = blk_image_open(&b->image, conf, err);
 	if (rc) {
 		destroy(&b->dev);
 		return rc;
@@ -301,6 +228,18 @@ static const struct opt_row blk_rows[] = {
 	    .help = "raw image or block device; drive=ID takes it of a -drive"),
 	OPT("readonly", readonly, OPT_BOOL, .def = "off",
 	    .help = "the guest cannot write"),
+	OPT("cache", cache, OPT_ENUM, .choices = blk_cache_names,
+	    .def = "writeback",
+	    .help = "when writes are safe, and whether the host caches"),
+	OPT("discard", discard, OPT_ENUM, .choices = blk_discard_names,
+	    .def = "ignore",
+	    .help = "unmap: what the guest discards becomes a hole of the "
+		    "image"),
+	OPT("aio", aio, OPT_ENUM, .choices = blk_aio_names, .def = "threads",
+	    .help = "as in QEMU: a thread of each queue makes the calls"),
+	OPT("logical_block_size", block_size, OPT_UINT, .min = 512, .max = 4096,
+	    .def = "512", .arg = "BYTES",
+	    .help = "of the guest's requests, a power of two"),
 	OPT("serial", serial, OPT_STRING, .min = 1, .max = BLK_SERIAL_SIZE,
 	    .arg = "TEXT", .help = "serial number that the guest reads"),
 	OPT("num-queues", queues, OPT_UINT, .min = 1, .max = BLK_QUEUES_MAX,

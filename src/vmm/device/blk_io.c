@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of a disk (virtio 1.2, clause 5.2.6). A thread for each queue, which
- * takes a burst of requests, does them one after the other with the kernel's
- * plain calls, and returns them together.
+ * Requests of a disk (virtio 1.2, clause 5.2.6). On the thread of a queue.
  *
  * A chain has no frame but its order: 16 bytes of header come first, the status
  * is the last byte that the device may write, and data is what is between. How
@@ -11,31 +9,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "blk.h"
-#include "fd.h"
 #include "le.h"
-#include "serve.h"
 #include "shm.h"
 
-#define BURST 16
-
-enum { /* clause 5.2.6, types and status */
-       BLK_T_IN = 0,
-       BLK_T_OUT = 1,
-       BLK_T_FLUSH = 4,
-       BLK_T_GET_ID = 8,
-       BLK_T_DISCARD = 11,
-       BLK_T_WRITE_ZEROES = 13,
-       BLK_S_OK = 0,
-       BLK_S_IOERR = 1,
-       BLK_S_UNSUPP = 2,
-};
+#define RANGE_F_UNMAP 1u
 
 struct blk_header {
 	le32 type, reserved;
@@ -52,6 +34,15 @@ struct span {
 	struct iovec *iov;
 	unsigned count;
 	uint64_t size;
+};
+
+struct request {
+	struct blk_queue *queue;
+	struct blk *blk;
+	uint32_t type;
+	uint64_t sector;
+	struct span out, in; /* data, without header and status */
+	uint64_t written;    /* bytes from the beginning of @in */
 };
 
 /* Moves the beginning of @s forward by @n bytes, at most to the end of its
@@ -103,29 +94,71 @@ static uint8_t *take_last(struct span *s)
 	return byte;
 }
 
-static bool is_inside(const struct blk *b, uint64_t sector, uint64_t bytes)
+static bool is_inside(const struct blk_image *i, uint64_t sector,
+		      uint64_t bytes)
 {
-	return sector <= b->sectors &&
-	       bytes <= (b->sectors - sector) * BLK_SECTOR;
+	return sector <= i->sectors &&
+	       bytes <= (i->sectors - sector) * BLK_SECTOR;
 }
 
-/* Moves all bytes of @s from or to the image. Returns BLK_S_*. */
-static uint8_t move(const struct blk *b, struct span *s, uint64_t sector,
-		    bool is_write)
+/* The host's disk failed with @error. Returns BLK_S_IOERR. */
+static int host_failed(const struct request *r, const char *what, int error)
 {
-	off_t at = (off_t)(sector * BLK_SECTOR);
+	log_limited(&r->blk->log, LOG_LEVEL_ERR,
+		    "device %s: %s at sector %llu: %s", r->blk->dev.name, what,
+		    (unsigned long long)r->sector, strerror(error));
+	return BLK_S_IOERR;
+}
 
-	if (s->size % BLK_SECTOR || !is_inside(b, sector, s->size))
+static bool is_ending(const struct request *r)
+{
+	return shm_load(&r->queue->is_ending);
+}
+
+/* Moves at most BLK_CHUNK bytes of @s. As preadv(2). */
+static ssize_t move_some(int fd, const struct span *s, off_t at, bool is_write)
+{
+	uint64_t size = 0, cut = 0;
+	int count = 0, error;
+	ssize_t n;
+
+	while (count < (int)MIN(s->count, (unsigned)IOV_MAX) &&
+	       size < BLK_CHUNK)
+		size += s->iov[count++].iov_len;
+	if (size > BLK_CHUNK)
+		cut = size - BLK_CHUNK;
+	s->iov[count - 1].iov_len -= cut;
+	n = is_write ? pwritev(fd, s->iov, count, at)
+		     : preadv(fd, s->iov, count, at);
+	error = errno;
+	s->iov[count - 1].iov_len += cut;
+	errno = error;
+	return n;
+}
+
+/* Moves all bytes of @s from or to the image. Returns BLK_S_* or -ECANCELED. */
+static int move(struct request *r, struct span *s, bool is_write)
+{
+	const struct blk_image *i = &r->blk->image;
+	const char *what = is_write ? "write" : "read";
+	off_t at = (off_t)(r->sector * BLK_SECTOR);
+	int fd = i->fd;
+
+	if (s->size % i->block_size ||
+	    r->sector % (i->block_size / BLK_SECTOR) ||
+	    !is_inside(i, r->sector, s->size))
 		return BLK_S_IOERR;
 	while (s->size) {
-		int count = (int)MIN(s->count, (unsigned)IOV_MAX);
-		ssize_t n = is_write ? pwritev(b->fd, s->iov, count, at)
-				     : preadv(b->fd, s->iov, count, at);
+		ssize_t n = move_some(fd, s, at, is_write);
 
+		if (n < 0 && errno == EINVAL && fd != i->plain_fd) {
+			fd = i->plain_fd;
+			continue;
+		}
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) /* 0: somebody cut the image */
-			return BLK_S_IOERR;
+		if (n <= 0)
+			return host_failed(r, what, n ? errno : ENODATA);
 		at += n;
 		while (n) {
 			size_t part = MIN((size_t)n, s->iov->iov_len);
@@ -133,188 +166,204 @@ static uint8_t move(const struct blk *b, struct span *s, uint64_t sector,
 			skip(s, part);
 			n -= (ssize_t)part;
 		}
+		if (s->size && is_ending(r))
+			return -ECANCELED;
 	}
 	return BLK_S_OK;
 }
 
-static int punch(const struct blk *b, uint64_t sector, uint64_t sectors)
+static int flush(const struct request *r)
+{
+	const struct blk_image *i = &r->blk->image;
+
+	if (i->is_unsafe || !fdatasync(i->fd))
+		return BLK_S_OK;
+	return host_failed(r, "flush", errno);
+}
+
+/* Ends a request that changed the image with @status: its change is safe then,
+ * unless the driver asks for that itself (clause 5.2.6.2). */
+static int settle(const struct request *r, int status)
+{
+	return status == BLK_S_OK && r->blk->is_write_through ? flush(r)
+							      : status;
+}
+
+/* Returns 0 or -errno. */
+static int allocate(const struct blk_image *i, int mode, uint64_t sector,
+		    uint64_t sectors)
 {
 	int rc;
 
 	do
-		rc = fallocate(b->fd,
-			       FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		rc = fallocate(i->fd, mode | FALLOC_FL_KEEP_SIZE,
 			       (off_t)(sector * BLK_SECTOR),
 			       (off_t)(sectors * BLK_SECTOR));
 	while (rc < 0 && errno == EINTR);
-	return rc;
+	return rc < 0 ? -errno : 0;
 }
 
-/* DISCARD and WRITE_ZEROES, clause 5.2.6.2: both leave zeros, and holes where
- * the file system can. */
-static uint8_t zero(const struct blk *b, struct span *s)
+/* Returns 0 or -errno. */
+static int write_zeros(const struct request *r, uint64_t sector,
+		       uint64_t sectors)
 {
-	struct blk_range range;
-	unsigned n = 0;
+	static const uint8_t zeros[64 << 10];
+	off_t at = (off_t)(sector * BLK_SECTOR);
+	uint64_t left = sectors * BLK_SECTOR;
 
-	if (!b->can_zero)
-		return BLK_S_UNSUPP;
-	if (!s->size || s->size % sizeof(range))
-		return BLK_S_IOERR;
-	while (s->size) {
-		uint64_t sector, sectors;
+	while (left) {
+		ssize_t n = pwrite(r->blk->image.plain_fd, zeros,
+				   MIN(left, sizeof(zeros)), at);
 
-		take(s, &range, sizeof(range));
-		sector = le64_to_cpu(range.sector);
-		sectors = le32_to_cpu(range.sectors);
-		if (++n > BLK_ZERO_RANGES || sectors > BLK_ZERO_SECTORS ||
-		    !is_inside(b, sector, sectors * BLK_SECTOR))
-			return BLK_S_IOERR;
-		if (sectors && punch(b, sector, sectors) < 0)
-			return errno == EOPNOTSUPP ? BLK_S_UNSUPP : BLK_S_IOERR;
-	}
-	return BLK_S_OK;
-}
-
-static uint8_t get_id(const struct blk *b, struct span *in)
-{
-	size_t size = MIN(in->size, (uint64_t)BLK_SERIAL_SIZE), at = 0;
-
-	for (unsigned i = 0; i < in->count && at < size; i++) {
-		size_t n = MIN(size - at, in->iov[i].iov_len);
-
-		memcpy(in->iov[i].iov_base, b->serial + at, n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ENOSPC;
 		at += n;
+		left -= (uint64_t)n;
+		if (left && is_ending(r))
+			return -ECANCELED;
 	}
+	return 0;
+}
+
+/* Makes a range read as zeros. Returns 0 or -errno. */
+static int zero(const struct request *r, uint64_t sector, uint64_t sectors,
+		bool may_unmap)
+{
+	const struct blk_image *i = &r->blk->image;
+	int rc = -EOPNOTSUPP;
+
+	if (may_unmap && i->can_discard)
+		rc = allocate(i, FALLOC_FL_PUNCH_HOLE, sector, sectors);
+	if (rc == -EOPNOTSUPP)
+		rc = allocate(i, FALLOC_FL_ZERO_RANGE, sector, sectors);
+	return rc == -EOPNOTSUPP ? write_zeros(r, sector, sectors) : rc;
+}
+
+/* Does a range of a DISCARD or WRITE_ZEROES. Returns BLK_S_* or -ECANCELED. */
+static int do_range(const struct request *r, const struct blk_range *range)
+{
+	const struct blk_image *i = &r->blk->image;
+	bool is_discard = r->type == BLK_T_DISCARD;
+	uint64_t sector = le64_to_cpu(range->sector);
+	uint32_t sectors = le32_to_cpu(range->sectors);
+	uint32_t flags = le32_to_cpu(range->flags);
+	int rc;
+
+	if (flags & ~(is_discard ? 0 : RANGE_F_UNMAP))
+		return BLK_S_UNSUPP;
+	if (sectors > (is_discard ? BLK_DISCARD_SECTORS : BLK_ZERO_SECTORS) ||
+	    !is_inside(i, sector, (uint64_t)sectors * BLK_SECTOR))
+		return BLK_S_IOERR;
+	if (!sectors)
+		return BLK_S_OK;
+	rc = is_discard ? allocate(i, FALLOC_FL_PUNCH_HOLE, sector, sectors)
+			: zero(r, sector, sectors, flags & RANGE_F_UNMAP);
+	if (rc == -ECANCELED)
+		return rc;
+	if (rc == -EOPNOTSUPP)
+		return BLK_S_UNSUPP;
+	return rc ? host_failed(r, is_discard ? "discard" : "zeros", -rc)
+		  : BLK_S_OK;
+}
+
+/* DISCARD and WRITE_ZEROES, clause 5.2.6.2. */
+static int do_ranges(struct request *r)
+{
+	const struct blk_image *i = &r->blk->image;
+	bool is_discard = r->type == BLK_T_DISCARD;
+	struct blk_range range;
+	int status = BLK_S_OK;
+
+	if (is_discard ? !i->can_discard : !i->can_zero)
+		return BLK_S_UNSUPP;
+	if (!r->out.size || r->out.size % sizeof(range) ||
+	    r->out.size / sizeof(range) > (is_discard ? BLK_RANGES : 1))
+		return BLK_S_IOERR;
+	while (status == BLK_S_OK && take(&r->out, &range, sizeof(range)))
+		status = do_range(r, &range);
+	return status;
+}
+
+static int get_id(struct request *r)
+{
+	size_t size = MIN(r->in.size, (uint64_t)BLK_SERIAL_SIZE), at = 0;
+
+	while (at < size) {
+		size_t n = MIN(size - at, r->in.iov->iov_len);
+
+		memcpy(r->in.iov->iov_base, r->blk->serial + at, n);
+		at += n;
+		skip(&r->in, n);
+	}
+	r->written = size;
 	return BLK_S_OK;
 }
 
-/* Does a request, but for its status. */
-static uint8_t perform(struct blk *b, const struct blk_header *h,
-		       struct span *out, struct span *in)
+static int read_sectors(struct request *r)
 {
-	uint32_t type = le32_to_cpu(h->type);
-	uint64_t sector = le64_to_cpu(h->sector);
-	bool is_change = type == BLK_T_OUT || type == BLK_T_DISCARD ||
-			 type == BLK_T_WRITE_ZEROES;
+	uint64_t size = r->in.size;
+	int status = move(r, &r->in, false);
 
-	if (is_change && b->is_readonly)
+	shm_fetch_add(&r->blk->reads, 1);
+	if (status == BLK_S_OK)
+		r->written = size;
+	return status;
+}
+
+/* Does a request, but for its status. Returns that, or -ECANCELED. */
+static int perform(struct request *r)
+{
+	bool is_change = r->type == BLK_T_OUT || r->type == BLK_T_DISCARD ||
+			 r->type == BLK_T_WRITE_ZEROES;
+
+	if (is_change && r->blk->image.is_readonly)
 		return BLK_S_IOERR;
-	switch (type) {
+	switch (r->type) {
 	case BLK_T_IN:
-		shm_fetch_add(&b->reads, 1);
-		return move(b, in, sector, false);
+		return read_sectors(r);
 	case BLK_T_OUT:
-		shm_fetch_add(&b->writes, 1);
-		return move(b, out, sector, true);
+		shm_fetch_add(&r->blk->writes, 1);
+		return settle(r, move(r, &r->out, true));
 	case BLK_T_FLUSH:
-		return fdatasync(b->fd) < 0 ? BLK_S_IOERR : BLK_S_OK;
+		return flush(r);
 	case BLK_T_GET_ID:
-		return get_id(b, in);
+		return get_id(r);
 	case BLK_T_DISCARD:
+		return do_ranges(r);
 	case BLK_T_WRITE_ZEROES:
-		return zero(b, out);
+		return settle(r, do_ranges(r));
 	default:
 		return BLK_S_UNSUPP;
 	}
 }
 
-/* Serves @chain and returns the bytes written, or -1 when the driver broke the
- * rules: there is no place for a status. */
-static int64_t serve_chain(struct blk *b, const struct vq_chain *chain)
+int64_t blk_serve(struct blk_queue *q, const struct vq_chain *chain)
 {
-	struct span out = { chain->iov, chain->readable_count,
-			    chain->readable_size };
-	struct span in = { chain->iov + chain->readable_count,
-			   chain->writable_count, chain->writable_size };
-	uint8_t *status_at = take_last(&in), status = BLK_S_IOERR;
-	uint64_t room = in.size;
+	struct request r = {
+		.queue = q,
+		.blk = q->blk,
+		.out = { chain->iov, chain->readable_count,
+			 chain->readable_size },
+		.in = { chain->iov + chain->readable_count,
+			chain->writable_count, chain->writable_size },
+	};
+	uint8_t *status_at = take_last(&r.in);
+	int status = BLK_S_IOERR;
 	struct blk_header h;
 
 	if (!status_at)
-		return -1;
-	if (take(&out, &h, sizeof(h)))
-		status = perform(b, &h, &out, &in);
+		return -EPROTO;
+	if (take(&r.out, &h, sizeof(h))) {
+		r.type = le32_to_cpu(h.type);
+		r.sector = le64_to_cpu(h.sector);
+		status = perform(&r);
+	}
+	if (status == -ECANCELED)
+		return status;
 	if (status != BLK_S_OK)
-		shm_fetch_add(&b->errors, 1);
-	*status_at = status;
-	/* The driver may believe the bytes up to the status (clause 5.2.6.1).
-	 */
-	return (int64_t)room + 1;
-}
-
-/* Serves a burst. Returns whether there was one. */
-static bool serve_burst(struct blk_queue *q)
-{
-	struct blk *b = q->blk;
-	struct vq_dev *vq = &b->rings.ring[q->idx].vq;
-	struct iovec iov[VQ_BURST_IOV];
-	struct vq_chain chain[BURST];
-	struct vq_done done[BURST];
-	unsigned n, served = 0;
-
-	if (rings_is_broken(&b->rings, q->idx))
-		return false;
-	n = vq_dev_pop_burst(vq, chain, BURST, iov, VQ_BURST_IOV);
-	for (; served < n; served++) {
-		int64_t size = serve_chain(b, &chain[served]);
-
-		if (size < 0)
-			break;
-		done[served] = (struct vq_done){ chain[served].id,
-						 chain[served].slot_count,
-						 (uint32_t)size };
-	}
-	if (served)
-		serve_push(vq, done, served);
-	if (served < n)
-		rings_break(&b->rings, q->idx,
-			    "a request without a byte for the status");
-	return n && served == n;
-}
-
-static void *queue_main(void *arg)
-{
-	struct blk_queue *q = arg;
-	struct vq_dev *vq = &q->blk->rings.ring[q->idx].vq;
-	struct pollfd p[2] = { { .fd = q->stop_fd, .events = POLLIN },
-			       { .fd = q->kick_fd, .events = POLLIN } };
-
-	pthread_setname_np(pthread_self(), "disk");
-	for (;;) {
-		bool has_more = serve_burst(q);
-
-		if (!has_more)
-			has_more = !rings_is_broken(&q->blk->rings, q->idx) &&
-				   !vq_dev_arm(vq);
-		poll(p, 2, has_more ? 0 : -1);
-		if (p[0].revents)
-			return NULL;
-		if (p[1].revents)
-			fd_drain(q->kick_fd);
-	}
-}
-
-int blk_queue_start(struct blk_queue *q, int kick_fd)
-{
-	sigset_t all, old;
-	int rc;
-
-	q->kick_fd = kick_fd;
-	fd_drain(q->stop_fd);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = -pthread_create(&q->thread, NULL, queue_main, q);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	q->is_running = !rc;
-	return rc;
-}
-
-void blk_queue_stop(struct blk_queue *q)
-{
-	if (!q->is_running)
-		return;
-	fd_signal(q->stop_fd);
-	pthread_join(q->thread, NULL);
-	q->is_running = false;
+		shm_fetch_add(&q->blk->errors, 1);
+	*status_at = (uint8_t)status;
+	return (int64_t)r.written + 1;
 }
