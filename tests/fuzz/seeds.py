@@ -29,6 +29,22 @@ def frames():
     yield header(1, 0, 0, 34, 16) + ETHER_IP + IPV4 + TCP + data
 
 
+def disks():
+    def request(kind, sector, readable=(), writable=(), data=b''):
+        head = struct.pack('<IIQ', kind, 0, sector)
+        out = bytes([1 + len(readable), 1 + len(writable)])
+        for i, n in enumerate((16, *readable)):
+            out += struct.pack('<H', n - 1) + (data if i else head)
+        return out + b''.join(struct.pack('<H', n - 1) for n in (*writable, 1))
+    area = struct.pack('<QII', 8, 8, 0)
+    yield request(0, 3, writable=(512, 512))
+    yield request(1, 63, readable=(512,), data=bytes(512))
+    yield request(4, 0)
+    yield request(8, 0, writable=(20,))
+    yield request(11, 0, readable=(32,), data=area * 2)
+    yield request(13, 0, readable=(16,), data=area[:12] + b'\1\0\0\0')
+
+
 def streams():
     def framed(n):
         return struct.pack('!I', n) + (ETHER + bytes(n))[:n]
@@ -128,9 +144,9 @@ def commands():
 
 def main():
     target, folder = sys.argv[1:]
-    made = {'frame': frames, 'stream': streams, 'l2tpv3': packets,
-            'tunnel': tunnels, 'vpci': machines, 'wire': wires,
-            'ctrl': commands}[target]()
+    made = {'blk': disks, 'ctrl': commands, 'frame': frames,
+            'stream': streams, 'l2tpv3': packets, 'tunnel': tunnels,
+            'vpci': machines, 'wire': wires}[target]()
     for i, data in enumerate(made):
         with open(os.path.join(folder, f'seed-{i}'), 'wb') as f:
             f.write(data)

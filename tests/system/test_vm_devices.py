@@ -119,3 +119,47 @@ def test_bad_options(folder, options, words):
     done = vm(folder, '-kernel', 'x', *options)
     assert done.returncode == 2 and words in done.stderr, done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.guests
+def test_disk_of_a_full_host(l1):
+    """A host without room: the guest sees an error, the log has a line, and
+    the disk goes on."""
+    l1.run('mkdir -p /tmp/small; mount -t tmpfs -o size=1m small /tmp/small; '
+           'dd if=/dev/zero of=/tmp/small/disk bs=512 seek=8191 count=1 '
+           '2>/dev/null')
+    try:
+        text, status = l1.boot(
+            'dd if=/dev/zero of=/dev/vda bs=4096 count=512 conv=fsync 2>&1; '
+            'dd if=/dev/vda of=/dev/null bs=4096 count=1 2>&1 && echo alive',
+            '-drive file=/tmp/small/disk,serial=full', net='', timeout=240)
+    finally:
+        l1.run('umount /tmp/small')
+    assert status == 0 and 'alive' in text, text
+    assert 'fsync' in text.lower() or 'I/O error' in text, text
+    said = [x for x in text.splitlines() if 'No space left' in x]
+    assert 1 <= len(said) <= 6 and 'virtio-blk-pci-0: write at' in said[0], text
+
+
+@pytest.mark.guests
+@pytest.mark.parametrize('cache,mode', [
+    ('writethrough', 'write through'), ('unsafe', 'write back')])
+def test_disk_caches(l1, cache, mode):
+    """The guest is told whether it has to ask for a flush; discards make
+    holes; a disk of large blocks is one."""
+    l1.run('dd if=/dev/urandom of=/tmp/disk bs=1M count=4 2>/dev/null')
+    before = number(l1.run('stat -c %b /tmp/disk'))
+    text, status = l1.boot(
+        'cat /sys/block/vda/queue/write_cache; '
+        'cat /sys/block/vda/queue/logical_block_size; '
+        'blkdiscard -o 1048576 -l 1048576 /dev/vda && echo discarded; '
+        'dd if=/dev/vda bs=4096 skip=256 count=256 2>/dev/null | '
+        "tr -d '\\0' | wc -c; dd if=/dev/zero of=/dev/vda bs=4096 count=16 "
+        'conv=fsync && echo written',
+        f'-drive file=/tmp/disk,if=none,id=d,cache={cache},discard=unmap '
+        '-device virtio-blk-pci,drive=d,logical_block_size=4096', net='',
+        timeout=240)
+    assert status == 0 and mode in text and '4096' in text, text
+    assert 'written' in text, text
+    if 'discarded' in text:  # this busybox has the program
+        assert number(l1.run('stat -c %b /tmp/disk')) < before
