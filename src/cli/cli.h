@@ -166,7 +166,8 @@ bool help_print_family(const char *word);
 bool help_print_netdev(const char *text);
 bool help_print_object(const char *text); /* the same of -object */
 bool help_print_device(const char *text); /* the same of -device */
-/* Answers "help" behind -machine, -accel or -cpu, which is @key. */
+/* Answers "help" behind -machine, -accel, -cpu, -drive, -m, -smp or -serial,
+ * which is @key. */
 bool help_print_machine(const char *key, const char *text);
 
 /* --- man.c --- */

@@ -230,6 +230,11 @@ bool help_print_machine(const char *key, const char *text)
 		puts("kvm        kernel-irqchip=on or split");
 	else if (!strcmp(key, "cpu"))
 		puts("host, max  what KVM offers");
+	else if (!strcmp(key, "drive"))
+		print_rows(machine_drive_rows, "", false);
+	else if (!strcmp(key, "m") || !strcmp(key, "smp") ||
+		 !strcmp(key, "serial"))
+		print_row(opt_find(machine_rows, key), "-", false);
 	else
 		return false;
 	return true;

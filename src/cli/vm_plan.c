@@ -2,12 +2,23 @@
 /* What `ringway vm` would set up, see vm_plan.h. */
 #include "vm_plan.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "card.h"
 #include "table.h"
+
+/* A file, and why it cannot be read if that is so. */
+static void print_file(const char *what, const char *path)
+{
+	bool is_there = !access(path, R_OK);
+
+	printf("  %-8s %s%s%s\n", what, path, is_there ? "" : ": ",
+	       is_there ? "" : strerror(errno));
+}
 
 static void print_machine(const struct machine_conf *m, const char *control)
 {
@@ -22,9 +33,9 @@ static void print_machine(const struct machine_conf *m, const char *control)
 		       m->topology.threads);
 	if (m->split_irqchip)
 		puts("  irqchip  split: KVM's local APICs, an I/O APIC here");
-	printf("  kernel   %s\n", m->kernel);
+	print_file("kernel", m->kernel);
 	if (m->initrd)
-		printf("  initrd   %s\n", m->initrd);
+		print_file("initrd", m->initrd);
 	if (m->append)
 		printf("  append   %s\n", m->append);
 	printf("  serial   %s\n  control  %s\n  reset    %s\n", m->serial,
@@ -101,8 +112,10 @@ static void print_cards(const struct machine_conf *m, const struct config *c,
 
 static void print_devices(const struct machine_conf *m, const char *const *slot)
 {
-	static const char *const head[] = { "DEVICE", ">SLOT", "TYPE", NULL };
+	static const char *const head[] = { "DEVICE", ">SLOT", "TYPE", "NOW",
+					    NULL };
 	struct table *t = table_create(head);
+	struct err err;
 
 	for (const struct machine_device *d = m->devices; d; d = d->next) {
 		const struct device_conf *c = d->conf;
@@ -111,6 +124,10 @@ static void print_devices(const struct machine_conf *m, const char *const *slot)
 		table_add(t, "%s", c->id);
 		add_slot(t, slot, c->id);
 		table_add(t, "%s", d->type->name);
+		if (d->type->try && d->type->try(d->conf, &err))
+			table_add(t, "%s", err.msg);
+		else
+			table_add(t, "ready");
 	}
 	puts("");
 	table_print(t, 0);

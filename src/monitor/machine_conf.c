@@ -109,7 +109,11 @@ int machine_conf_finish(struct machine_conf *m, struct config *config,
 					err);
 	if (!rc)
 		rc = machine_vhost_take(m, config, err);
-	return rc ? rc : machine_slots(m, config, slot, err);
+	if (!rc)
+		rc = machine_slots(m, config, slot, err);
+	if (!rc)
+		machine_warn_unused(m, config);
+	return rc;
 }
 
 void machine_conf_fini(struct machine_conf *m)

@@ -185,6 +185,10 @@ int machine_device_make(struct machine_conf *m, const struct device_type *type,
 /* Takes @d out of @m and frees it. */
 void machine_device_free(struct machine_conf *m, struct machine_device *d);
 
+/* machine_check.c: warns of a -netdev or -drive that no device uses. */
+void machine_warn_unused(const struct machine_conf *m,
+			 const struct config *config);
+
 /* machine_drive.c: reads a -drive line. _find() returns the disk @id, which
  * is taken from then on, or NULL with @err. */
 int machine_drive_add(struct machine_conf *m, const char *text,

@@ -336,7 +336,7 @@ def vm(folder, *options):
       'null,id=m,net=lan', '-device', 'virtio-net-pci,netdev=t'],
      'netdev t: vhost: port m is in its network, lan, too'),
     (['-kernel', 'x', '-drive', 'if=virtio'],
-     'file=PATH is missing: a raw image'),
+     'file=FILE is missing: a raw image'),
     (['-kernel', 'x', '-netdev', 'null,id=n', '-device',
       'virtio-net-pci,netdev=n,mac=zz', '--dry-run'], 'mac=zz: must be'),
     (['-kernel', 'x', '-cpu', 'qemu64'], 'cpu=qemu64: must be one of: host'),

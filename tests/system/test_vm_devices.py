@@ -109,18 +109,6 @@ def test_vsock_is_not_there(l1):
     assert status == 1 and 'vhostfd: must be an open' in text, text
 
 
-@pytest.mark.parametrize('options,words', [
-    (['-device', 'vhost-vsock-pci'], 'guest-cid=N is missing'),
-    (['-device', 'vhost-vsock-pci,guest-cid=2'], 'guest-cid=2: must be'),
-    (['-device', 'vhost-vsock-pci,guest-cid=4294967295'],
-     'guest-cid=4294967295: must be'),
-])
-def test_bad_options(folder, options, words):
-    done = vm(folder, '-kernel', 'x', *options)
-    assert done.returncode == 2 and words in done.stderr, done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
 @pytest.mark.guests
 def test_disk_of_a_full_host(l1):
     """A host without room: the guest sees an error, the log has a line, and
@@ -163,3 +151,67 @@ def test_disk_caches(l1, cache, mode):
     assert 'written' in text, text
     if 'discarded' in text:  # this busybox has the program
         assert number(l1.run('stat -c %b /tmp/disk')) < before
+
+
+@pytest.mark.parametrize('options,words', [
+    (['-device', 'vhost-vsock-pci'], 'guest-cid=N is missing'),
+    (['-device', 'vhost-vsock-pci,guest-cid=2'], 'guest-cid=2: must be'),
+    (['-device', 'vhost-vsock-pci,guest-cid=4294967295'],
+     'guest-cid=4294967295: must be'),
+    (['-drive', 'file=x,cache=wt'],
+     'cache=wt: must be one of: writeback, writethrough, none'),
+    (['-drive', 'file=x,aio=native'], 'aio=native: must be one of: threads'),
+    (['-drive', 'file=x,media=disk'], 'media'),
+    (['-drive', 'file=x,if=ide'], 'if=ide: must be one of: virtio, none'),
+    (['-device', 'virtio-rng-pci,addr=4', '-device',
+      'virtio-rng-pci,addr=4', '--dry-run'],
+     'device virtio-rng-pci-1: addr=4: virtio-rng-pci-0 has this slot'),
+    (['-device', 'virtio-rng-pci,addr=20', '--dry-run'],
+     'addr=20: must be a slot'),
+    (['-device', 'virtio-rng-pci,addr=0', '--dry-run'],
+     'addr=0: the host bridge has this slot'),
+    (['-device', 'virtio-rng-pci'] * 32 + ['--dry-run'],
+     'no PCI slot is free: there are 31'),
+])
+def test_bad_options(folder, options, words):
+    done = vm(folder, '-kernel', 'x', *options)
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('options,words', [
+    (['-drive', 'help'], ['cache=', 'discard=', 'readonly=']),
+    (['-m', 'help'], ['MiB']), (['-smp', 'help'], ['vCPUs']),
+    (['-serial', 'help'], ['stdio']),
+    (['-device', 'vhost-vsock-pci,help'], ['guest-cid=']),
+    (['-device', 'virtio-blk-pci,help'], ['logical_block_size=', 'cache=']),
+])
+def test_help(folder, options, words):
+    """Help does not ask for a kernel."""
+    done = vm(folder, *options)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    for word in words:
+        assert word in done.stdout, done.stdout
+
+
+def test_plan(folder):
+    """What no device uses is said, and what a start would not find."""
+    with open(f'{folder}/disk', 'wb') as f:
+        f.truncate(1 << 20)
+    with open(f'{folder}/odd', 'wb') as f:
+        f.truncate(1000)
+    done = vm(folder, '-kernel', f'{folder}/disk', '-initrd', '/nowhere/i',
+              '-netdev', 'null,id=n', '-netdev', 'null,id=a,net=lan',
+              '-netdev', 'null,id=b,net=lan', '-device',
+              'virtio-net-pci,netdev=a', '-drive',
+              f'file={folder}/disk,if=none,id=d', '-drive',
+              f'file={folder}/disk', '-drive', f'file={folder}/odd',
+              '--dry-run')
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.splitlines()
+    assert len(said) == 2, done.stderr
+    assert 'netdev n: no device uses it' in said[0], done.stderr
+    assert 'drive d: no device uses it' in said[1], done.stderr
+    assert '/nowhere/i: No such file' in done.stdout, done.stdout
+    assert re.search(r'virtio-blk-pci-0 .*ready', done.stdout), done.stdout
+    assert 'truncate -s %512' in done.stdout, done.stdout

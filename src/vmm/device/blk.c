@@ -164,6 +164,15 @@ static uint64_t features_of(const struct blk *b, const struct blk_conf *conf)
 	return f;
 }
 
+static int try_image(const void *conf, struct err *err)
+{
+	struct blk_image i;
+	int rc = blk_image_open(&i, conf, err);
+
+	blk_image_close(&i);
+	return rc;
+}
+
 static int create(const void *conf_, struct loop *loop, struct virtio_dev **out,
 		  struct err *err)
 {
@@ -171,14 +180,6 @@ static int create(const void *conf_, struct loop *loop, struct virtio_dev **out,
 	struct blk *b;
 	int rc;
 
-	if (!is_power_of_two(conf->queue_size))
-		return err_set(err, -EINVAL,
-			       "queue-size=%u: must be a power of two",
-			       conf->queue_size);
-	if (!is_power_of_two(conf->block_size))
-		return err_set(err, -EINVAL,
-			       "logical_block_size=%u: must be a power of two",
-			       conf->block_size);
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -258,4 +259,5 @@ const struct device_type device_blk_type = {
 	.rows = blk_rows,
 	.conf_size = sizeof(struct blk_conf),
 	.create = create,
+	.try = try_image,
 };

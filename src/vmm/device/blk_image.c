@@ -146,6 +146,19 @@ static int open_file(const struct blk_conf *conf, int flags, struct err *err)
 			       : "");
 }
 
+static int check_sizes(const struct blk_conf *conf, struct err *err)
+{
+	if (!is_power_of_two(conf->queue_size))
+		return err_set(err, -EINVAL,
+			       "queue-size=%u: must be a power of two",
+			       conf->queue_size);
+	if (!is_power_of_two(conf->block_size))
+		return err_set(err, -EINVAL,
+			       "logical_block_size=%u: must be a power of two",
+			       conf->block_size);
+	return 0;
+}
+
 int blk_image_open(struct blk_image *i, const struct blk_conf *conf,
 		   struct err *err)
 {
@@ -162,6 +175,9 @@ int blk_image_open(struct blk_image *i, const struct blk_conf *conf,
 		.is_unsafe = conf->cache == BLK_CACHE_UNSAFE,
 		.block_size = conf->block_size,
 	};
+	rc = check_sizes(conf, err);
+	if (rc)
+		return rc;
 	i->plain_fd = open_file(conf, 0, err);
 	if (i->plain_fd < 0)
 		return i->plain_fd;

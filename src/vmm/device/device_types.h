@@ -36,6 +36,9 @@ struct device_type {
 	 * @err and nothing left behind. [ctl] */
 	int (*create)(const void *conf, struct loop *loop,
 		      struct virtio_dev **out, struct err *err);
+	/* Opens what create() would, and closes it. Returns 0 or -errno with
+	 * @err. NULL: it cannot be tried without making it. */
+	int (*try)(const void *conf, struct err *err);
 };
 
 extern const struct device_type device_blk_type;     /* virtio-blk-pci */

@@ -283,6 +283,14 @@ static int init(struct vsock *v, const struct vsock_conf *conf,
 	return rc ? err_set(&v->reason, rc, "%s", strerror(-rc)) : 0;
 }
 
+static int try_kernel(const void *conf, struct err *err)
+{
+	int fd = vsock_open(conf, err), rc = MIN(fd, 0);
+
+	fd_close(&fd);
+	return rc;
+}
+
 static int create(const void *conf_, struct loop *loop, struct virtio_dev **out,
 		  struct err *err)
 {
@@ -332,4 +340,5 @@ const struct device_type device_vsock_type = {
 	.rows = vsock_rows,
 	.conf_size = sizeof(struct vsock_conf),
 	.create = create,
+	.try = try_kernel,
 };
