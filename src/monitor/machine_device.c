@@ -75,11 +75,39 @@ static const struct device_type *find_type(const char *name)
 	return NULL;
 }
 
+/* Returns what to write instead of a type of QEMU's that is not here, or NULL.
+ */
+static const char *instead_of(const char *name)
+{
+	static const struct {
+		const char *begins, *write;
+	} others[] = {
+		{ "virtio-serial", "a console needs no bus: -device "
+				   "virtio-console,path=SOCKET" },
+		{ "virtconsole", "-device virtio-console,path=SOCKET" },
+		{ "virtserialport", "-device virtio-console,path=SOCKET" },
+		{ "virtio-scsi", "a disk is -drive file=FILE" },
+		{ "scsi-", "a disk is -drive file=FILE" },
+		{ "ide-", "a disk is -drive file=FILE" },
+		{ "nvme", "a disk is -drive file=FILE" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
+		if (!strncmp(name, others[i].begins, strlen(others[i].begins)))
+			return others[i].write;
+	return NULL;
+}
+
 static int refuse_type(const char *name, struct err *err)
 {
+	const char *instead = instead_of(name);
 	char list[200] = "";
 	size_t n = 0;
 
+	if (instead)
+		return err_set(err, -EINVAL,
+			       "device: there is no type '%.64s': %s", name,
+			       instead);
 	for (unsigned i = 0; device_types[i]; i++)
 		n += (size_t)snprintf(list + n, sizeof(list) - n, ", %s",
 				      device_types[i]->name);

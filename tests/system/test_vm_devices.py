@@ -28,7 +28,11 @@ def says(l1, name, word):
 
 def await_word(l1, name, word, what):
     """Seldom asks: the machine has its processor from the same one."""
-    lab.wait_until(lambda: says(l1, name, word), 240, what, every=1)
+    try:
+        lab.wait_until(lambda: says(l1, name, word), 240, what, every=1)
+    except lab.LabError as e:
+        log = l1.run(f'tail -c 1500 /tmp/{name}.log; echo; ps', check=False)
+        raise AssertionError(f'{e}: {log[1]}') from e
 
 
 # A guest that calls the host and resets the machine once.
@@ -161,6 +165,10 @@ def test_disk_caches(l1, cache, mode):
     (['-drive', 'file=x,cache=wt'],
      'cache=wt: must be one of: writeback, writethrough, none'),
     (['-drive', 'file=x,aio=native'], 'aio=native: must be one of: threads'),
+    (['-device', 'virtio-serial-pci'],
+     "no type 'virtio-serial-pci': a console needs no bus: -device virtio-con"),
+    (['-device', 'virtconsole,chardev=c'], '-device virtio-console,path='),
+    (['-device', 'scsi-hd,drive=d'], 'a disk is -drive file=FILE'),
     (['-drive', 'file=x,media=disk'], 'media'),
     (['-drive', 'file=x,if=ide'], 'if=ide: must be one of: virtio, none'),
     (['-device', 'virtio-rng-pci,addr=4', '-device',
