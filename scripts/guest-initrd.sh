@@ -7,7 +7,7 @@
 #   guest-initrd.sh DIR uml   DIR gets initrd-uml.gz
 #   guest-initrd.sh DIR lab BINARY  DIR gets initrd-lab.gz: a guest with KVM, in
 #       which BINARY (ringway) runs other guests; their kernel and initrd, those
-#       of DIR, are in its folder /guest
+#       of DIR, are in its folder /guest, and SeaBIOS where Debian has it
 # Does nothing when the initrd is newer than this script, the kernel and BINARY.
 #
 # The guest takes commands from its serial console (scripts/lab.py). After
@@ -94,6 +94,8 @@ if [ -n "$binary" ]; then
 		vhost_iotlb vhost vhost_net vhost_vsock bridge
 	mkdir guest
 	cp "$kernel" "$dir/initrd.gz" guest/
+	bios=/usr/share/seabios/bios-256k.bin
+	[ ! -e $bios ] || install -D -m 644 $bios .$bios
 fi
 
 cat >etc/udhcpc/default.script <<'SCRIPT'

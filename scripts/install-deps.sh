@@ -37,7 +37,8 @@ packages() {
 		;;
 	guest)
 		echo qemu-system-x86 busybox-static iperf3 ethtool kmod
-		echo e2fsprogs	# a disk image for the lab
+		echo e2fsprogs	# disk images
+		echo seabios grub-pc-bin grub-common # a disk that boots itself
 		echo user-mode-linux	# a guest without a hypervisor
 		;;
 	demo)

@@ -33,7 +33,10 @@ static void print_machine(const struct machine_conf *m, const char *control)
 		       m->topology.threads);
 	if (m->split_irqchip)
 		puts("  irqchip  split: KVM's local APICs, an I/O APIC here");
-	print_file("kernel", m->kernel);
+	if (m->kernel)
+		print_file("kernel", m->kernel);
+	else
+		print_file("bios", m->bios);
 	if (m->initrd)
 		print_file("initrd", m->initrd);
 	if (m->append)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The options of a machine, see machine_conf.h. */
+#include "log.h"
 #include "machine_conf.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bios.h"
+#include "card.h"
 #include "vm.h"
 
 #define OPT(k, member, t, ...)                                               \
@@ -21,6 +24,9 @@ const struct opt_row machine_rows[] = {
 	    .help = "initial RAM disk"),
 	OPT("append", append, OPT_STRING, .arg = "TEXT",
 	    .help = "command line of the kernel"),
+	OPT("bios", bios, OPT_PATH, .arg = "FILE",
+	    .help = "firmware, which starts the boot loader of a disk "
+		    "(default: SeaBIOS, when there is no kernel)"),
 	OPT("m", memory, OPT_STRING, .def = "256", .arg = "SIZE",
 	    .help = "memory, in MiB or with a suffix"),
 	OPT("smp", smp, OPT_STRING, .def = "1", .arg = "N",
@@ -84,17 +90,128 @@ static int own_networks(struct config *config, struct err *err)
 	return 0;
 }
 
+static bool has_disk(const struct machine_conf *m)
+{
+	const struct machine_device *d = m->devices;
+
+	while (d && d->type != &device_blk_type)
+		d = d->next;
+	return d;
+}
+
+/* Stores the bootindex and the id of the @i-th device that has one. Returns
+ * false when there are no more. */
+static bool bootindex_at(const struct machine_conf *m,
+			 const struct config *config, unsigned i,
+			 uint32_t *index, const char **id)
+{
+	for (unsigned k = 0; k < config->netdev_count; k++) {
+		const struct netdev *n = config->netdev[k];
+		const struct card_conf *c = n->conf;
+
+		if (n->type != &port_card_type || !c->pci.has_bootindex || i--)
+			continue;
+		*index = c->pci.bootindex;
+		*id = n->common.id;
+		return true;
+	}
+	for (const struct machine_device *d = m->devices; d; d = d->next) {
+		const struct device_conf *c = d->conf;
+
+		if (!c->pci.has_bootindex || i--)
+			continue;
+		*index = c->pci.bootindex;
+		*id = c->id;
+		return true;
+	}
+	return false;
+}
+
+/* One bootindex for two devices would be no order. */
+static int check_order(const struct machine_conf *m,
+		       const struct config *config, struct err *err)
+{
+	uint32_t index, other;
+	const char *id, *other_id;
+
+	for (unsigned i = 0; bootindex_at(m, config, i, &index, &id); i++)
+		for (unsigned k = 0;
+		     k < i && bootindex_at(m, config, k, &other, &other_id);
+		     k++)
+			if (index == other)
+				return err_set(
+					err, -EEXIST,
+					"device %s: bootindex=%u: device "
+					"%s has it already",
+					id, index, other_id);
+	return 0;
+}
+
+/* A kernel, or firmware for the boot loader of a disk. */
+static int check_boot(struct machine_conf *m, struct err *err)
+{
+	if (m->kernel)
+		return m->bios ? err_set(err, -EINVAL,
+					 "bios=%.80s: a kernel is entered "
+					 "without firmware: leave out -bios or "
+					 "-kernel",
+					 m->bios)
+			       : 0;
+	if (m->initrd || m->append)
+		return err_set(err, -EINVAL,
+			       "%s: needs a kernel: without -kernel a disk's "
+			       "boot loader chooses",
+			       m->initrd ? "initrd" : "append");
+	if (m->split_irqchip)
+		return err_set(err, -EINVAL,
+			       "machine: kernel-irqchip=split: firmware needs "
+			       "the timer and interrupt chips of a PC: without "
+			       "-kernel write kernel-irqchip=on");
+	if (m->bios)
+		return 0;
+	if (!has_disk(m))
+		return err_set(err, -EINVAL,
+			       "kernel: missing: -kernel FILE names what to "
+			       "boot, or -drive file=FILE a disk with a boot "
+			       "loader");
+	m->bios = strdup(BIOS_DEFAULT);
+	return m->bios ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+/* A -netdev is of use to the cards of its network. */
+static bool has_card(const struct config *config, const char *net)
+{
+	for (unsigned i = 0; i < config->netdev_count; i++)
+		if (config->netdev[i]->type == &port_card_type &&
+		    !strcmp(config->netdev[i]->common.net, net))
+			return true;
+	return false;
+}
+
+static void warn_of_unused(const struct machine_conf *m,
+			   const struct config *config)
+{
+	for (unsigned i = 0; i < config->netdev_count; i++) {
+		const struct port_conf *c = &config->netdev[i]->common;
+
+		if (!has_card(config, c->net))
+			log_warn("netdev %s: no device uses it: -device "
+				 "virtio-net-pci,netdev=%s does",
+				 c->id, c->id);
+	}
+	for (const struct machine_drive *d = m->drives; d; d = d->next)
+		if (!d->is_used)
+			log_warn("drive %s: no device uses it: -device "
+				 "virtio-blk-pci,drive=%s does",
+				 d->id, d->id);
+}
+
 int machine_conf_finish(struct machine_conf *m, struct config *config,
 			const char *control, struct err *err)
 {
 	const char *slot[MACHINE_SLOTS];
-	int rc = 0;
+	int rc = machine_board_read(m, err);
 
-	if (!m->kernel)
-		return err_set(err, -EINVAL,
-			       "kernel: missing: -kernel FILE names what to "
-			       "boot");
-	rc = machine_board_read(m, err);
 	if (!rc)
 		rc = serial_read(&m->serial_conf, m->serial, config->devices,
 				 err);
@@ -108,11 +225,15 @@ int machine_conf_finish(struct machine_conf *m, struct config *config,
 		rc = machine_device_add(m, config, m->device.value[i], control,
 					err);
 	if (!rc)
+		rc = check_boot(m, err);
+	if (!rc)
+		rc = check_order(m, config, err);
+	if (!rc)
 		rc = machine_vhost_take(m, config, err);
 	if (!rc)
 		rc = machine_slots(m, config, slot, err);
 	if (!rc)
-		machine_warn_unused(m, config);
+		warn_of_unused(m, config);
 	return rc;
 }
 

@@ -40,6 +40,7 @@ struct machine_card {
 struct machine_conf {
 	char *name;
 	char *kernel, *initrd, *append;
+	char *bios;	       /* firmware; NULL with a kernel */
 	char *memory;	       /* as typed: "512" (MiB), "1G", "size=1G" */
 	char *smp;	       /* as typed: "2", "cpus=2" */
 	char *machine, *accel; /* as typed */
@@ -184,10 +185,6 @@ int machine_device_make(struct machine_conf *m, const struct device_type *type,
 			struct err *err);
 /* Takes @d out of @m and frees it. */
 void machine_device_free(struct machine_conf *m, struct machine_device *d);
-
-/* machine_check.c: warns of a -netdev or -drive that no device uses. */
-void machine_warn_unused(const struct machine_conf *m,
-			 const struct config *config);
 
 /* machine_drive.c: reads a -drive line. _find() returns the disk @id, which
  * is taken from then on, or NULL with @err. */

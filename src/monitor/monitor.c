@@ -12,6 +12,8 @@
 
 #include "boot.h"
 #include "chips.h"
+#include "fd.h"
+#include "layout.h"
 #include "log.h"
 #include "raw_term.h"
 #include "uart.h"
@@ -47,7 +49,8 @@ static int add_chips(struct monitor *m, struct err *err)
 	return rc;
 }
 
-static int boot(struct monitor *m, struct err *err)
+/* Loads a kernel and sets the first vCPU to its entry. */
+static int boot_kernel(struct monitor *m, struct err *err)
 {
 	const struct machine_conf *mc = m->conf;
 	const struct boot_conf c = { .kernel = mc->kernel,
@@ -59,13 +62,24 @@ static int boot(struct monitor *m, struct err *err)
 
 	if (rc)
 		return rc;
-	rc = boot_acpi(m->vm->ram, &mc->topology, !mc->split_irqchip);
+	rc = boot_acpi(m->vm->ram, ACPI_RSDP, &mc->topology,
+		       !mc->split_irqchip);
 	if (!rc)
 		rc = boot_set_cpu(m->vm->cpu[0].fd, &entry);
+	return rc ? err_set(err, rc, "the machine does not start: %s",
+			    strerror(-rc))
+		  : 0;
+}
+
+static int boot(struct monitor *m, struct err *err)
+{
+	int rc = m->conf->kernel ? boot_kernel(m, err) : firmware_load(m, err);
+
+	if (rc)
+		return rc;
 	vcpus_pause(m->vm, m->is_held);
 	m->is_held = false;
-	if (!rc)
-		rc = vcpus_start(m->vm);
+	rc = vcpus_start(m->vm);
 	return rc ? err_set(err, rc, "the machine does not start: %s",
 			    strerror(-rc))
 		  : 0;
@@ -78,6 +92,7 @@ static void take_down(struct monitor *m)
 	monitor_unplug_all(m);
 	if (m->hotplug)
 		hotplug_destroy(m->hotplug);
+	firmware_free(m);
 	if (m->pm)
 		pm_destroy(m->pm);
 	if (m->i8042)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Internals of the monitor: monitor.c makes the machine, monitor_plug.c its
- * devices, monitor_show.c shows it and does its commands. Control thread. */
+ * devices, monitor_firmware.c what firmware needs of it, monitor_show.c shows
+ * it and does its commands. Control thread. */
 #ifndef RW_MONITOR_IMPL_H
 #define RW_MONITOR_IMPL_H
 
+#include "bios.h"
 #include "monitor.h"
 #include "vcpu.h"
 #include "virtio_pci.h"
@@ -21,7 +23,9 @@ enum plug_state { PLUG_PLUGGED, PLUG_LEAVING, PLUG_GONE };
 struct plugged {
 	struct monitor *monitor;
 	struct virtio_pci *pci;
-	const char *id; /* of the device; borrowed */
+	const char *id;	   /* of the device; borrowed */
+	unsigned type;	   /* virtio device number */
+	int64_t bootindex; /* -1: none */
 	enum plug_state state;
 	bool is_added;		/* while the guest ran */
 	struct vcpus_wait wait; /* of GONE */
@@ -35,7 +39,7 @@ struct monitor {
 	uint64_t started_ms;
 	struct serial serial;
 	struct observer links; /* of what changes the links of cards */
-	bool is_held; /* the next machine's vCPUs wait */
+	bool is_held;	       /* the next machine's vCPUs wait */
 	/* Of the present machine: */
 	struct vm *vm;
 	struct pci_bus *bus;
@@ -46,6 +50,9 @@ struct monitor {
 	struct pm *pm;
 	struct hotplug *hotplug;
 	struct plugged *plugged; /* newest first */
+	struct bios bios;	 /* of a machine without a kernel: */
+	struct fw_cfg *fw_cfg;
+	struct debug_port *debug_port; /* NULL: not at this log level */
 };
 
 /* monitor_plug.c: plugs the devices of the configuration into the bus; returns
@@ -80,6 +87,12 @@ void monitor_show_plug(const struct plugged *p, struct show *s);
  * now on, until monitor_links_leave(). */
 void monitor_links_watch(struct monitor *m);
 void monitor_links_leave(struct monitor *m);
+
+/* monitor_firmware.c: makes firmware and what it asks for part of the machine,
+ * whose devices are plugged. Returns 0 or -errno with @err. firmware_free() is
+ * due in both cases, before the machine is freed; it may be called without. */
+int firmware_load(struct monitor *m, struct err *err);
+void firmware_free(struct monitor *m);
 
 /* monitor_show.c */
 extern const struct daemon_machine monitor_machine;

@@ -56,6 +56,8 @@ static int plug(struct monitor *m, struct virtio_dev *d, struct pci_conf *conf,
 	keep_slot(&conf->addr, virtio_pci_slot(p->pci));
 	p->monitor = m;
 	p->id = d->name;
+	p->type = d->type;
+	p->bootindex = conf->has_bootindex ? (int64_t)conf->bootindex : -1;
 	p->is_added = is_hot;
 	p->next = m->plugged;
 	m->plugged = p;

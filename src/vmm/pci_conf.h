@@ -11,6 +11,8 @@ struct pci_conf {
 	uint32_t vectors;
 	bool has_vectors;
 	bool disable_legacy, has_disable_legacy, disable_modern;
+	uint32_t bootindex; /* firmware tries lower ones first */
+	bool has_bootindex;
 };
 
 /* The rows of these for a type's table: @at is the offset of struct pci_conf in
@@ -29,6 +31,14 @@ struct pci_conf {
 		  .arg = "N",                                                  \
 		  .help = "MSI-X vectors; 0: a line (default: one for each "   \
 			  "queue)" },                                          \
+		{ .key = "bootindex",                                          \
+		  .kind = OPT_UINT,                                            \
+		  .offset = (at) + offsetof(struct pci_conf, bootindex),       \
+		  .set_offset =                                                \
+			  (at) + offsetof(struct pci_conf, has_bootindex),     \
+		  .max = INT32_MAX,                                            \
+		  .arg = "N",                                                  \
+		  .help = "firmware tries the devices in this order" },        \
 		{ .key = "disable-legacy",                                     \
 		  .kind = OPT_BOOL,                                            \
 		  .offset = (at) + offsetof(struct pci_conf, disable_legacy),  \

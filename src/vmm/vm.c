@@ -19,6 +19,8 @@
 #include "vcpu.h"
 
 #define FOUR_GIB 0x100000000ull
+/* Numbers of memory slots; 0 and 1 are the RAM */
+#define SLOT_ROM 2
 
 /* A call of a vCPU to the control thread; on the vCPU's stack. */
 struct vm_call {
@@ -122,8 +124,11 @@ static int split_chips(const struct vm *vm)
 
 static int create_chips(struct vm *vm, bool is_split, struct err *err)
 {
+	uint64_t identity = IDENTITY_BASE;
 	int rc = kvm_request(vm->fd, KVM_SET_TSS_ADDR, (void *)(long)TSS_BASE);
 
+	if (!rc)
+		rc = kvm_request(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
 	if (!rc)
 		rc = is_split ? split_chips(vm) : create_kernel_chips(vm);
 	irqs_init(&vm->irqs, vm->fd, kvm_request);
@@ -211,6 +216,23 @@ static int create_ram(struct vm *vm, const struct vm_conf *c, struct err *err)
 				strerror(-rc));
 	}
 	return rc;
+}
+
+int vm_add_rom(struct vm *vm, uint64_t gpa, const void *host, uint64_t size,
+	       struct err *err)
+{
+	struct kvm_userspace_memory_region slot = {
+		.slot = SLOT_ROM,
+		.flags = KVM_MEM_READONLY,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)host,
+	};
+	int rc = kvm_request(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot);
+
+	return rc ? err_set(err, rc, "KVM takes no read-only memory: %s",
+			    strerror(-rc))
+		  : 0;
 }
 
 static void run_calls(struct vm *vm)

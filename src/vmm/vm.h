@@ -72,6 +72,12 @@ int vm_create(const struct vm_conf *c, struct loop *loop, struct vm **out,
 /* Frees the machine. Its devices are gone. */
 void vm_destroy(struct vm *vm);
 
+/* Shows the guest @size bytes at @host, whole pages, at @gpa. It cannot write
+ * there. They stay as long as @vm or until no vCPU runs any more. Returns 0 or
+ * -errno with @err. */
+int vm_add_rom(struct vm *vm, uint64_t gpa, const void *host, uint64_t size,
+	       struct err *err);
+
 /* Asks for the end. Any thread; the first reason holds. */
 void vm_end(struct vm *vm, enum vm_end why);
 const char *vm_end_name(enum vm_end why);

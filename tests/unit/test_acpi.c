@@ -152,7 +152,8 @@ static const uint8_t *table(const struct gmem *ram, uint64_t gpa,
 
 	assert_memory_equal(p, signature, 4);
 	assert_int_equal(gpa & 15, 0);
-	assert_true(gpa >= ACPI_RSDP + 36 && gpa + get(p + 4, 4) <= ACPI_END);
+	assert_true(gpa >= ACPI_RSDP + 36 &&
+		    gpa + get(p + 4, 4) <= ACPI_RSDP + ACPI_SIZE);
 	assert_int_equal(sum(p, get(p + 4, 4)), 0);
 	return p;
 }
@@ -172,7 +173,7 @@ static int write_tables(const struct gmem *ram, unsigned cpus, bool has_pic)
 {
 	const struct cpu_topology t = { 1, cpus, 1 };
 
-	return boot_acpi(ram, &t, has_pic);
+	return boot_acpi(ram, ACPI_RSDP, &t, has_pic);
 }
 
 static void test_rsdp(void **state)
@@ -268,7 +269,7 @@ static void test_madt_of_topology(void **state)
 	const uint8_t *p;
 
 	(void)state;
-	assert_int_equal(boot_acpi(ram, &t, true), 0);
+	assert_int_equal(boot_acpi(ram, ACPI_RSDP, &t, true), 0);
 	p = listed(ram, 1, "APIC") + 44;
 	for (unsigned i = 0; i < 12; i++, p += 8) {
 		assert_int_equal(p[0], 0);

@@ -90,8 +90,9 @@ static void test_tables(void **state)
 	char command[128];
 
 	(void)state;
-	assert_int_equal(
-		boot_acpi(ram, &(struct cpu_topology){ 1, 64, 1 }, true), 0);
+	assert_int_equal(boot_acpi(ram, ACPI_RSDP,
+				   &(struct cpu_topology){ 1, 64, 1 }, true),
+			 0);
 	save_all(ram);
 	gmem_put(ram);
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {

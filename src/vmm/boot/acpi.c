@@ -14,10 +14,10 @@
 
 #define TABLE_HEADER 36
 #define TABLE_ALIGN  64
-#define TABLES	     (ACPI_RSDP + TABLE_ALIGN)
 
 struct tables {
-	uint8_t *mem; /* of the guest, from ACPI_RSDP on */
+	uint8_t *mem; /* of the guest, from @at on */
+	uint64_t at;
 	size_t size, room;
 	bool is_full;
 	uint8_t *table; /* the open table */
@@ -64,7 +64,7 @@ static uint8_t *open_table(struct tables *t, const char *signature,
 /* Ends the open table. Returns its guest address. */
 static uint64_t close_table(struct tables *t)
 {
-	uint64_t gpa = ACPI_RSDP + t->size;
+	uint64_t gpa = t->at + t->size;
 	uint32_t size;
 
 	if (t->is_full)
@@ -93,7 +93,7 @@ static uint64_t add_dsdt(struct tables *t, uint64_t mmio64)
 static uint64_t add_facs(struct tables *t)
 {
 	enum { SIZE = 64 };
-	uint64_t gpa = ACPI_RSDP + t->size;
+	uint64_t gpa = t->at + t->size;
 	uint8_t *p = t->mem + t->size;
 
 	if (t->is_full || SIZE > t->room - t->size) {
@@ -255,8 +255,7 @@ static void write_rsdp(uint8_t *p, uint64_t xsdt)
 	p[32] = checksum(p, 36);
 }
 
-/* Returns where the window of 64-bit BARs is: above the RAM. */
-static uint64_t mmio64_base(const struct gmem *ram)
+uint64_t boot_mmio64(const struct gmem *ram)
 {
 	uint64_t end = 1ull << 32;
 
@@ -265,20 +264,19 @@ static uint64_t mmio64_base(const struct gmem *ram)
 	return align_up(end, PCI_MMIO64_SIZE);
 }
 
-int boot_acpi(const struct gmem *ram, const struct cpu_topology *cpus,
-	      bool has_pic)
+int boot_acpi(const struct gmem *ram, uint64_t at,
+	      const struct cpu_topology *cpus, bool has_pic)
 {
-	struct tables t = { .size = TABLES - ACPI_RSDP,
-			    .room = ACPI_END - ACPI_RSDP };
+	struct tables t = { .at = at, .size = TABLE_ALIGN, .room = ACPI_SIZE };
 	uint64_t dsdt, facs, list[3], xsdt;
 
 	/* Numbers of local APICs have eight bits, 255 means all. */
-	t.mem = gmem_translate(ram, ACPI_RSDP, t.room);
+	t.mem = gmem_translate(ram, at, t.room);
 	if (!t.mem ||
 	    cpu_topology_apic_id(cpus, cpu_topology_count(cpus) - 1) > 254)
 		return -ENOSPC;
 	facs = add_facs(&t);
-	dsdt = add_dsdt(&t, mmio64_base(ram));
+	dsdt = add_dsdt(&t, boot_mmio64(ram));
 	list[0] = add_fadt(&t, dsdt, facs);
 	list[1] = add_madt(&t, cpus, has_pic);
 	list[2] = add_mcfg(&t);

@@ -44,10 +44,13 @@ int boot_load(const struct boot_conf *c, const struct gmem *ram,
 /* Sets registers of the vCPU @cpu_fd for @entry. Returns 0 or -errno. */
 int boot_set_cpu(int cpu_fd, const struct boot_entry *entry);
 
-/* Writes RSDP, XSDT, FADT, MADT (of the vCPUs @cpus), MCFG and DSDT to
- * ACPI_RSDP and behind it. @has_pic: there are 8259s and an 8254, else neither.
+/* Writes RSDP, XSDT, FADT, MADT (of the vCPUs @cpus), MCFG and DSDT to the
+ * ACPI_SIZE bytes at @at, the RSDP first; a kernel that is entered directly
+ * finds them at ACPI_RSDP. @has_pic: there are 8259s and an 8254, else neither.
  * Returns 0, or -ENOSPC when they do not fit. */
-int boot_acpi(const struct gmem *ram, const struct cpu_topology *cpus,
-	      bool has_pic);
+int boot_acpi(const struct gmem *ram, uint64_t at,
+	      const struct cpu_topology *cpus, bool has_pic);
+/* Returns where the window of 64-bit BARs is: above the RAM. */
+uint64_t boot_mmio64(const struct gmem *ram);
 
 #endif

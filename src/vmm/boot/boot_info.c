@@ -7,35 +7,44 @@
 #include "boot_kernel.h"
 #include "layout.h"
 
-/* Types of a memory map, the same in both protocols */
+/* Types of a memory map, the same in all protocols */
 enum { MAP_RAM = 1, MAP_RESERVED = 2 };
 
-struct map {
-	unsigned count;
-	struct map_row {
-		uint64_t base, size;
-		uint32_t type;
-	} row[32];
-};
-
-static void add(struct map *m, uint64_t base, uint64_t end, uint32_t type)
+static void add(struct boot_map *m, uint64_t base, uint64_t end, uint32_t type)
 {
 	if (base < end && m->count < ARRAY_SIZE(m->row))
-		m->row[m->count++] = (struct map_row){ base, end - base, type };
+		m->row[m->count++] =
+			(struct boot_map_row){ base, end - base, type };
 }
 
-static void make_map(struct map *m, const struct gmem *ram)
+/* What is not low RAM */
+static void add_rest(struct boot_map *m, const struct gmem *ram)
 {
-	m->count = 0;
-	add(m, 0, EBDA_BASE, MAP_RAM);
-	add(m, ACPI_RSDP, ACPI_END, MAP_RESERVED);
-	add(m, HIGH_RAM, boot_low_ram(ram), MAP_RAM);
 	/* Linux uses ECAM only where the memory map or ACPI reserves it. */
 	add(m, ECAM_BASE, ECAM_BASE + ECAM_SIZE, MAP_RESERVED);
 	for (unsigned i = 0; i < ram->count; i++)
 		if (ram->region[i].gpa >= 1ull << 32)
 			add(m, ram->region[i].gpa,
 			    ram->region[i].gpa + ram->region[i].size, MAP_RAM);
+}
+
+static void make_map(struct boot_map *m, const struct gmem *ram)
+{
+	m->count = 0;
+	add(m, 0, EBDA_BASE, MAP_RAM);
+	add(m, ACPI_RSDP, ACPI_RSDP + ACPI_SIZE, MAP_RESERVED);
+	add(m, HIGH_RAM, boot_low_ram(ram), MAP_RAM);
+	add_rest(m, ram);
+}
+
+void boot_map_firmware(struct boot_map *m, const struct gmem *ram)
+{
+	uint64_t low = boot_low_ram(ram);
+
+	m->count = 0;
+	add(m, 0, low - ACPI_SIZE, MAP_RAM);
+	add(m, low - ACPI_SIZE, low, MAP_RESERVED);
+	add_rest(m, ram);
 }
 
 /* Xen's arch-x86/hvm/start_info.h, version 1 */
@@ -72,7 +81,7 @@ int boot_info_pvh(const struct gmem *ram, const struct boot_initrd *initrd,
 		  struct err *err)
 {
 	struct pvh_page *p = gmem_translate(ram, BOOT_INFO, sizeof(*p));
-	struct map m;
+	struct boot_map m;
 
 	if (!p)
 		return boot_no_room(ram, "the start info", HIGH_RAM, err);
@@ -133,7 +142,7 @@ int boot_info_linux64(const struct gmem *ram, const struct boot_kernel *k,
 		      const struct boot_initrd *initrd, struct err *err)
 {
 	struct boot_params *p = gmem_translate(ram, BOOT_ZERO_PAGE, sizeof(*p));
-	struct map m;
+	struct boot_map m;
 
 	if (!p || write_gdt(ram) || write_page_tables(ram))
 		return boot_no_room(ram, "the page tables", HIGH_RAM, err);

@@ -24,6 +24,14 @@ struct boot_initrd {
 	uint64_t size; /* 0: none */
 };
 
+struct boot_map {
+	unsigned count;
+	struct boot_map_row {
+		uint64_t base, size;
+		uint32_t type; /* 1: RAM, 2: reserved */
+	} row[32];
+};
+
 /* COMMAND_LINE_SIZE of Linux on x86, less the zero. */
 #define BOOT_CMDLINE_MAX 2047
 
@@ -37,6 +45,9 @@ int boot_no_room(const struct gmem *ram, const char *what, uint64_t end,
 /* --- boot_info.c: what the kernel finds in memory; each returns 0, or -ENOMEM
  * with @err when the RAM does not reach so far --- */
 
+/* Makes the map for firmware, which finds out itself what a PC has below 1 MiB.
+ * The ACPI tables are at the end of the low RAM, which holds them. */
+void boot_map_firmware(struct boot_map *m, const struct gmem *ram);
 /* Writes struct hvm_start_info at BOOT_INFO. */
 int boot_info_pvh(const struct gmem *ram, const struct boot_initrd *initrd,
 		  struct err *err);

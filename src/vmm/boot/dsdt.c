@@ -42,6 +42,7 @@ static void add_pci(struct aml *a, uint64_t mmio64)
 	aml_io(a, PORT_PCI, 8);
 	aml_window(a, AML_IO, PCI_IO_BASE, PCI_IO_SIZE);
 	aml_window(a, AML_MEMORY, PCI_MMIO_BASE, PCI_MMIO_SIZE);
+	aml_window(a, AML_MEMORY, PCI_HIGH_BASE, PCI_HIGH_SIZE);
 	aml_window(a, AML_MEMORY, mmio64, PCI_MMIO64_SIZE);
 	aml_close_resources(a);
 	add_routes(a);

@@ -5,8 +5,9 @@
  * buses of the machine and the interrupts.
  *
  * The host bridge has the identity of QEMU's generic one (gpex). No kernel has
- * a quirk for it; chipsets of PCs, such as 8086:1237, have some, for registers
- * that would have to be here then.
+ * a quirk for it; chipsets of PCs have some. With firmware it has that of the
+ * 440FX (8086:1237): SeaBIOS sets up memory types of the processor for a bridge
+ * that it knows, and nonsense for another one, which Linux complains about.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -304,6 +305,17 @@ int pci_bus_create(struct vm *vm, struct pci_bus **out, struct err *err)
 	}
 	*out = b;
 	return 0;
+}
+
+/* Of the 440FX's registers those are here that say what is below 1 MiB (PAM,
+ * clause 3.2.17 of Intel's 290549): RAM, which can be read and written. */
+void pci_bus_be_440fx(struct pci_bus *b)
+{
+	enum { PAM = 0x59, PAMS = 7, READ_WRITE = 0x33 };
+
+	pci_put(b->bridge.config, PCI_VENDOR_ID, 2, 0x8086);
+	pci_put(b->bridge.config, PCI_DEVICE_ID, 2, 0x1237);
+	memset(b->bridge.config + PAM, READ_WRITE, PAMS);
 }
 
 void pci_bus_destroy(struct pci_bus *b)

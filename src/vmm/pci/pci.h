@@ -73,6 +73,9 @@ struct pci_dev {
 
 int pci_bus_create(struct vm *vm, struct pci_bus **out, struct err *err);
 void pci_bus_destroy(struct pci_bus *b); /* its devices are gone */
+/* Makes the host bridge one that SeaBIOS knows, Intel's 440FX as QEMU has it.
+ * Before the vCPUs run. */
+void pci_bus_be_440fx(struct pci_bus *b);
 
 /* Puts a function with @id, zeroed but for name, bar[] (kind, size, handlers),
  * is_hot, is_hidden and the callbacks, into @slot (-1: the first free one). Its

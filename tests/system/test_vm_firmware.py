@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ringway vm` without -kernel: firmware, and a disk with a boot loader of its
+own (tests/lab/boot-disk.sh: GRUB, Linux, an initrd)."""
+import re
+import subprocess
+
+import pytest
+from conftest import BINARY
+
+BIOS = '/usr/share/seabios/bios-256k.bin'
+
+
+def plain(text):
+    """Returns @text without what moves the cursor and colours a terminal."""
+    return re.sub(r'\x1b(\[[0-9;?]*[A-Za-z]|c)', '', text.replace('\r', ''))
+
+
+@pytest.mark.guests
+def test_disk_with_its_own_loader(l1):
+    """SeaBIOS starts GRUB from the second disk, as bootindex asks, GRUB shows
+    its menu and starts Linux, which has two processors, the disk and the
+    network. It writes to the disk and resets: all of that again. The second
+    time it switches itself off."""
+    if l1.no_disk:
+        pytest.skip(l1.no_disk)
+    if l1.run(f'test -e {BIOS}', check=False)[0]:
+        pytest.skip('seabios is not installed')
+    l1.run('cat /dev/vda >/tmp/disk; truncate -s 1M /tmp/blank; '
+           'printf first | dd of=/tmp/disk bs=512 seek=2000 conv=notrunc,sync')
+    status, text = l1.run(
+        'ringway vm -m 192 -smp 2 -drive file=/tmp/blank '
+        '-drive file=/tmp/disk,if=none,id=d '
+        '-device virtio-blk-pci,drive=d,bootindex=1 '
+        '-netdev user,id=n -device virtio-net-pci,netdev=n,bootindex=2 '
+        '</dev/null; echo status $?; rm /tmp/disk /tmp/blank',
+        timeout=400, check=False)
+    text = plain(text)
+    assert status == 0 and 'status 0' in text, text
+    for words in ('SeaBIOS (version', 'GNU GRUB  version', 'Linux of this disk',
+                  '2 packets received', 'processors:2'):
+        assert text.count(words) >= 2, (words, text)
+    assert 'the disk says [first]' in text, text
+    assert 'the disk says [second]' in text, text
+
+
+@pytest.mark.guests
+@pytest.mark.parametrize('options,words', [
+    ('-bios /nowhere/bios.bin',
+     'bios /nowhere/bios.bin: there is no such file: Debian\'s package seabios'),
+    ('-bios /init', 'bios /init: is no firmware: its size is .* multiple of '
+     '64 KiB'),
+    ('-bios /tmp', 'bios /tmp: is a directory'),
+])
+def test_no_firmware(l1, options, words):
+    status, text = l1.run(f'ringway vm {options} </dev/null', check=False)
+    assert status in (1, 2) and re.search(words, text), text
+    assert len(text.strip().splitlines()) == 1, text
+
+
+@pytest.mark.parametrize('options,words', [
+    ([], 'kernel: missing: -kernel FILE names what to boot, or -drive'),
+    (['-device', 'virtio-rng-pci'], 'kernel: missing'),
+    (['-drive', 'file=x', '-append', 'quiet'], 'append: needs a kernel'),
+    (['-drive', 'file=x', '-initrd', 'x'], 'initrd: needs a kernel'),
+    (['-bios', 'x', '-initrd', 'x'], 'initrd: needs a kernel'),
+    (['-kernel', 'x', '-bios', 'y'], 'bios=y: a kernel is entered without'),
+    (['-device', 'virtio-blk-pci,file=x,bootindex=1', '-netdev', 'null,id=n',
+      '-device', 'virtio-net-pci,netdev=n,bootindex=1'],
+     'device virtio-blk-pci-0: bootindex=1: device n.card has it already'),
+    (['-device', 'virtio-rng-pci,bootindex=0', '-device',
+      'virtio-blk-pci,file=x,bootindex=0'],
+     'device virtio-rng-pci-0 has it already'),
+    (['-device', 'virtio-blk-pci,file=x,bootindex=-1'],
+     'bootindex=-1: must be'),
+])
+def test_bad_options(folder, options, words):
+    done = subprocess.run([BINARY, 'vm', '--control', f'{folder}/c.sock',
+                           *options], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode in (1, 2) and words in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_plan(folder):
+    done = subprocess.run([BINARY, 'vm', '--dry-run', '-drive', 'file=x',
+                           '--control', f'{folder}/c.sock'],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0 and f'bios     {BIOS}' in done.stdout
+    assert 'kernel' not in done.stdout
