@@ -3,16 +3,17 @@
 # Makes a disk image as a distribution's installer would: a partition table,
 # GRUB for a BIOS, and an ext4 file system with kernel, initrd and grub.cfg.
 # Needs no root: grub-mkimage, mke2fs and dd.
-#   boot-disk.sh FILE KERNEL INITRD APPEND     APPEND: Linux's command line
-# Sectors 2000 to 2047 are free for a test. Does nothing when FILE is newer than
-# all of these and has the same APPEND.
+#   boot-disk.sh FILE KERNEL INITRD CFG     CFG: the text of grub.cfg; kernel and
+#                                           initrd are /boot/vmlinuz, /boot/initrd
+# GRUB can keep variables (save_env). Does nothing when FILE is newer than all of
+# these and has the same CFG.
 set -eu
 out=$(realpath -m "$1")
-kernel=$2 initrd=$3 append=$4
+kernel=$2 initrd=$3 cfg=$4
 grub=/usr/lib/grub/i386-pc
 first=2048 # sector of the partition
 [ "$out" -nt "$kernel" ] && [ "$out" -nt "$initrd" ] && [ "$out" -nt "$0" ] &&
-	[ "$(cat "$out.append" 2>/dev/null)" = "$append" ] && exit 0
+	[ "$(cat "$out.cfg" 2>/dev/null)" = "$cfg" ] && exit 0
 
 PATH=$PATH:/sbin:/usr/sbin
 for needed in grub-mkimage mke2fs; do
@@ -27,17 +28,12 @@ trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/root/boot/grub"
 cp -L "$kernel" "$dir/root/boot/vmlinuz"
 cp -L "$initrd" "$dir/root/boot/initrd"
-cat >"$dir/root/boot/grub/grub.cfg" <<END
-set timeout=2
-menuentry 'Linux of this disk' {
-	linux /boot/vmlinuz $append
-	initrd /boot/initrd
-}
-END
+echo "$cfg" >"$dir/root/boot/grub/grub.cfg"
+grub-editenv "$dir/root/boot/grub/grubenv" create
 size=$(($(du -sk "$dir/root" | cut -f 1) + 16384)) # KiB
 mke2fs -q -q -t ext4 -d "$dir/root" "$dir/part" "${size}k"
 grub-mkimage -O i386-pc -d $grub -p '(hd0,msdos1)/boot/grub' -o "$dir/core" \
-	biosdisk part_msdos ext2 normal linux
+	biosdisk part_msdos ext2 normal linux loadenv test reboot
 
 # le32 NUMBER: four bytes as escapes of printf
 le32() {
@@ -60,4 +56,4 @@ printf "\\x80\\0\\0\\0\\x83\\0\\0\\0$(le32 $first)$(le32 $((size * 2)))" |
 	dd of="$out.new" bs=1 seek=446 conv=notrunc status=none
 printf '\x55\xaa' | dd of="$out.new" bs=1 seek=510 conv=notrunc status=none
 mv "$out.new" "$out"
-echo "$append" >"$out.append"
+echo "$cfg" >"$out.cfg"

@@ -17,30 +17,27 @@ def plain(text):
 
 @pytest.mark.guests
 def test_disk_with_its_own_loader(l1):
-    """SeaBIOS starts GRUB from the second disk, as bootindex asks, GRUB shows
-    its menu and starts Linux, which has two processors, the disk and the
-    network. It writes to the disk and resets: all of that again. The second
-    time it switches itself off."""
+    """SeaBIOS starts GRUB from the second disk, as bootindex asks. GRUB writes
+    to the disk and resets; then it shows its menu and starts Linux, which has
+    two processors, the disk and the network, and switches itself off."""
     if l1.no_disk:
         pytest.skip(l1.no_disk)
     if l1.run(f'test -e {BIOS}', check=False)[0]:
         pytest.skip('seabios is not installed')
-    l1.run('cat /dev/vda >/tmp/disk; truncate -s 1M /tmp/blank; '
-           'printf first | dd of=/tmp/disk bs=512 seek=2000 conv=notrunc,sync')
+    l1.run('cat /dev/vda >/tmp/disk; truncate -s 1M /tmp/blank')
     status, text = l1.run(
         'ringway vm -m 192 -smp 2 -drive file=/tmp/blank '
         '-drive file=/tmp/disk,if=none,id=d '
         '-device virtio-blk-pci,drive=d,bootindex=1 '
         '-netdev user,id=n -device virtio-net-pci,netdev=n,bootindex=2 '
-        '</dev/null; echo status $?; rm /tmp/disk /tmp/blank',
-        timeout=400, check=False)
+        '</dev/null', timeout=300, check=False)
+    l1.run('rm /tmp/disk /tmp/blank')
     text = plain(text)
-    assert status == 0 and 'status 0' in text, text
-    for words in ('SeaBIOS (version', 'GNU GRUB  version', 'Linux of this disk',
-                  '2 packets received', 'processors:2'):
-        assert text.count(words) >= 2, (words, text)
-    assert 'the disk says [first]' in text, text
-    assert 'the disk says [second]' in text, text
+    assert status == 0, text
+    assert text.count('SeaBIOS (version') == 2, text
+    for words in ('GNU GRUB  version', 'Linux of this disk',
+                  '2 packets received', 'processors:2', '1+0 records out'):
+        assert words in text, (words, text)
 
 
 @pytest.mark.guests

@@ -22,17 +22,21 @@ def number(text):
     return int(re.findall(r'^(\d+)$', text.replace('\r', ''), re.M)[-1])
 
 
-# What the disk with a boot loader runs: the first time it boots again.
-DISK_SCRIPT = NET + """d=$(ls /dev/vd?1); d=${d%1}
-word=$(dd if=$d bs=512 skip=2000 count=1 2>/dev/null | tr -d '\\0')
-echo "the disk says [$word]"
-ping -q -c 2 10.0.2.2
-nproc | sed s/^/processors:/
-if [ "$word" = first ]; then
-    echo second | dd of=$d bs=512 seek=2000 conv=sync 2>/dev/null
-    sync
-    reboot -f
-fi"""
+# The disk with a boot loader: at the first start GRUB writes to it and resets
+# the machine, at the second one it starts Linux.
+GRUB_CFG = """load_env
+if [ "$once" != more ]; then
+    set once=more
+    save_env once
+    reboot
+fi
+set timeout=1
+menuentry 'Linux of this disk' {
+    linux /boot/vmlinuz %s rw.run=%s
+    initrd /boot/initrd
+}"""
+DISK_SCRIPT = NET + 'ping -q -c 2 10.0.2.2; nproc | sed s/^/processors:/; ' \
+    'dd if=/dev/zero of=$(ls /dev/vd?1 | sed s/.$//) bs=512 seek=2000 count=1'
 
 
 def make_disk(images):
@@ -43,7 +47,7 @@ def make_disk(images):
     done = subprocess.run([
         os.path.join(lab.TOP, 'tests', 'lab', 'boot-disk.sh'), path,
         os.path.join(images, 'vmlinuz'), os.path.join(images, 'initrd.gz'),
-        f'{APPEND} rw.run={word}'], capture_output=True, text=True)
+        GRUB_CFG % (APPEND, word)], capture_output=True, text=True)
     if done.returncode:
         return None, done.stderr.strip()[-200:]
     return path, ''
