@@ -60,6 +60,8 @@ def test_no_firmware(l1, options, words):
     (['-drive', 'file=x', '-append', 'quiet'], 'append: needs a kernel'),
     (['-drive', 'file=x', '-initrd', 'x'], 'initrd: needs a kernel'),
     (['-bios', 'x', '-initrd', 'x'], 'initrd: needs a kernel'),
+    (['-drive', 'file=x', '-machine', 'q35,kernel-irqchip=split'],
+     'machine: kernel-irqchip=split: firmware needs'),
     (['-kernel', 'x', '-bios', 'y'], 'bios=y: a kernel is entered without'),
     (['-device', 'virtio-blk-pci,file=x,bootindex=1', '-netdev', 'null,id=n',
       '-device', 'virtio-net-pci,netdev=n,bootindex=1'],

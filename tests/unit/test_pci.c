@@ -169,6 +169,22 @@ static void test_scan(void **state)
 	assert_int_equal(rig_in(r, 0xcfc, 4), 0xffffffff);
 }
 
+/* What SeaBIOS reads and writes to have RAM below 1 MiB. */
+static void test_440fx(void **state)
+{
+	struct state *s = *state;
+	struct vmm_rig *r = &s->rig;
+
+	assert_int_equal(rig_config_read(r, 0, 0, 4), 0x00081b36);
+	pci_bus_be_440fx(s->bus);
+	assert_int_equal(rig_config_read(r, 0, 0, 4), 0x12378086);
+	assert_int_equal(rig_config_read(r, 0, 0x2c, 4), 0x11001af4);
+	rig_config_write(r, 0, 0x58, 4, 0x11111000);
+	rig_config_write(r, 0, 0x5c, 4, 0x11111111);
+	assert_int_equal(rig_config_read(r, 0, 0x58, 4), 0x33333300);
+	assert_int_equal(rig_config_read(r, 0, 0x5c, 4), 0x33333333);
+}
+
 static void test_masks(void **state)
 {
 	struct state *s = *state;
@@ -609,12 +625,13 @@ static void test_fuzz(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_scan),	 TEST(test_masks),
-		TEST(test_bars),	 TEST(test_overlap),
-		TEST(test_full),	 TEST(test_waiting),
-		TEST(test_lines),	 TEST(test_reset),
-		TEST(test_msix),	 TEST(test_msix_pending),
-		TEST(test_msix_refused), TEST(test_fuzz),
+		TEST(test_scan),	 TEST(test_440fx),
+		TEST(test_masks),	 TEST(test_bars),
+		TEST(test_overlap),	 TEST(test_full),
+		TEST(test_waiting),	 TEST(test_lines),
+		TEST(test_reset),	 TEST(test_msix),
+		TEST(test_msix_pending), TEST(test_msix_refused),
+		TEST(test_fuzz),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
