@@ -164,7 +164,7 @@ static void on_end(struct vm *vm)
 /* A kernel prints nothing to a port that its command line does not name. */
 static void hint_console(const struct machine_conf *c)
 {
-	if (c->serial_conf.kind == SERIAL_STDIO &&
+	if (c->kernel && c->serial_conf.kind == SERIAL_STDIO &&
 	    !(c->append && strstr(c->append, "console=")))
 		log_info("append: without console=ttyS0 the kernel prints "
 			 "nothing here: the serial port is this terminal");
