@@ -11,7 +11,7 @@
 
 struct chardev_conf {
 	char *id, *path, *host, *port;
-	bool server, wait;
+	bool server, wait, wait_given;
 	uint32_t reconnect, reconnect_ms;
 };
 
@@ -49,7 +49,9 @@ static const struct opt_row rows[] = {
 	{ .key = "wait",
 	  .kind = OPT_BOOL,
 	  AT(wait),
-	  .help = "with server=on: off is the only choice" },
+	  .set_offset = offsetof(struct chardev_conf, wait_given),
+	  .help = "with server=on: the machine begins when the peer is there; "
+		  "for filters off is the only choice" },
 	{ .key = "reconnect",
 	  .kind = OPT_UINT,
 	  AT(reconnect),
@@ -69,11 +71,10 @@ static const struct opt_row rows[] = {
 static int finish(const struct chardev_conf *c, struct device *d,
 		  struct err *err)
 {
-	if (c->wait)
-		return err_set(err, -EINVAL,
-			       "wait=on: a switch waits for nobody: write "
-			       "wait=off");
 	d->server = c->server;
+	d->wait = !c->wait_given ? DEVICE_WAIT_DEFAULT
+		  : c->wait	 ? DEVICE_WAIT_ON
+				 : DEVICE_WAIT_OFF;
 	d->reconnect_ms =
 		c->reconnect_ms ? c->reconnect_ms : c->reconnect * 1000;
 	if (d->server && d->reconnect_ms)
@@ -152,6 +153,14 @@ void device_free_all(struct device *list)
 	}
 }
 
+static int check_wait(const struct device *d, struct err *err)
+{
+	if (d->wait != DEVICE_WAIT_ON)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "wait=on: a switch waits for nobody: write wait=off");
+}
+
 static int parse_short(const char *key, const char *text, struct device *d,
 		       struct err *err)
 {
@@ -176,6 +185,8 @@ static int parse_short(const char *key, const char *text, struct device *d,
 		rc = set_pairs(rows + SHORT_ROWS, &c, pairs, count, err);
 		if (!rc)
 			rc = finish(&c, d, err);
+		if (!rc)
+			rc = check_wait(d, err);
 		if (rc)
 			err_prefix(err, rc, "%s=%.80s", key, text);
 	}
@@ -199,6 +210,8 @@ int device_take(struct device *list, const char *key, const char *text,
 			       "%s=%.64s: %.64s has this chardev: each needs "
 			       "its own",
 			       key, text, list->used_by);
+	if (check_wait(list, err))
+		return err_prefix(err, -EINVAL, "%s=%.64s", key, text);
 	*out = *list;
 	out->id = NULL;
 	out->next = NULL;

@@ -9,10 +9,14 @@
 
 #include "sock_addr.h"
 
+enum device_wait { DEVICE_WAIT_DEFAULT, DEVICE_WAIT_OFF, DEVICE_WAIT_ON };
+
 struct device {
 	char *id; /* heap; NULL: written as an address */
 	struct sock_addr addr;
 	bool server;
+	enum device_wait wait; /* with server: for the peer, before anything
+				* begins */
 	uint32_t reconnect_ms; /* 0: never */
 	const char *used_by;   /* id of the filter; borrowed; NULL: nobody */
 	struct device *next;   /* list of chardevs */

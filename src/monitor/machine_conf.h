@@ -118,6 +118,11 @@ int machine_keep_netdev(struct machine_conf *m, const char *text,
 int machine_cards_open(struct machine_conf *m, struct loop *loop,
 		       struct err *err);
 void machine_cards_close(struct machine_conf *m);
+/* Runs the loop until the vhost-user back-ends that the options say to wait for
+ * have connected. Returns 0 or -errno with @err. machine_cards_must_wait() says
+ * whether there are such. */
+bool machine_cards_must_wait(const struct machine_conf *m);
+int machine_cards_wait(struct machine_conf *m, struct err *err);
 
 /* --- machine_hot.c: for a machine that runs. @config has all of the daemon's
  * ports, the cards and back-ends of @m, and the chardevs. --- */

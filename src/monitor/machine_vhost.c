@@ -90,14 +90,13 @@ static int put_chardev(const struct config *config, const char *id, char *to,
 	if (d->addr.sa.sa_family != AF_UNIX)
 		return err_set(err, -EINVAL,
 			       "chardev=%s: must be a UNIX socket (path=)", id);
-	if (d->server)
-		return err_set(err, -EINVAL,
-			       "chardev=%s: server=on is not here: let the "
-			       "back-end listen, and leave it away",
-			       id);
 	put_escaped(to, size, d->addr.un.sun_path);
 	n = strlen(to);
-	snprintf(to + n, size - n, ",reconnect-ms=%u", d->reconnect_ms);
+	if (d->server)
+		snprintf(to + n, size - n, ",server=on,wait=%s",
+			 d->wait == DEVICE_WAIT_OFF ? "off" : "on");
+	else
+		snprintf(to + n, size - n, ",reconnect-ms=%u", d->reconnect_ms);
 	return 0;
 }
 
@@ -356,9 +355,12 @@ static int open_user(struct machine_card *m, struct loop *loop, struct err *err)
 	struct vhost_card_setup setup = { .id = m->card->common.id,
 					  .conf = m->card->conf,
 					  .path = to.path,
-					  .reconnect_ms = to.reconnect_ms };
-	int rc = count_pairs(setup.conf, to.pairs, &setup.pairs, err);
+					  .reconnect_ms = to.reconnect_ms,
+					  .is_server = to.is_server };
+	int rc = front_conf_check(m->backend->conf, err);
 
+	if (!rc)
+		rc = count_pairs(setup.conf, to.pairs, &setup.pairs, err);
 	return rc ? rc : vhost_card_create(loop, &setup, &m->vhost, err);
 }
 
@@ -407,6 +409,33 @@ int machine_cards_open(struct machine_conf *m, struct loop *loop,
 	for (struct machine_card *c = m->cards; c && !rc; c = c->next)
 		if (c->card)
 			rc = machine_card_open(c, loop, err);
+	return rc;
+}
+
+static bool must_wait(const struct machine_card *c)
+{
+	return c->backend->type == &port_vhost_front_type &&
+	       front_conf_target(c->backend->conf).waits;
+}
+
+bool machine_cards_must_wait(const struct machine_conf *m)
+{
+	const struct machine_card *c = m->cards;
+
+	while (c && !must_wait(c))
+		c = c->next;
+	return c;
+}
+
+int machine_cards_wait(struct machine_conf *m, struct err *err)
+{
+	int rc = 0;
+
+	for (struct machine_card *c = m->cards; c && !rc; c = c->next) {
+		rc = must_wait(c) ? vhost_card_wait(c->vhost, err) : 0;
+		if (rc)
+			err_prefix(err, rc, "device %s", c->card->common.id);
+	}
 	return rc;
 }
 

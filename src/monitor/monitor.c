@@ -170,6 +170,19 @@ static void hint_console(const struct machine_conf *c)
 			 "nothing here: the serial port is this terminal");
 }
 
+/* Waits for back-ends that shall be there first. Ctrl-C is a signal meanwhile.
+ */
+static int wait_for_cards(struct machine_conf *conf, struct err *err)
+{
+	int rc;
+
+	if (!machine_cards_must_wait(conf))
+		return 0;
+	term_restore();
+	rc = machine_cards_wait(conf, err);
+	return rc ? rc : monitor_take_terminal(conf, err);
+}
+
 int monitor_create(struct machine_conf *conf, struct daemon *d,
 		   struct monitor **out, struct err *err)
 {
@@ -185,6 +198,8 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 	rc = serial_open(&m->serial, &conf->serial_conf, d->loop, err);
 	if (!rc)
 		rc = machine_cards_open(m->conf, d->loop, err);
+	if (!rc)
+		rc = wait_for_cards(m->conf, err);
 	if (!rc)
 		monitor_links_watch(m);
 	if (!rc)

@@ -428,7 +428,8 @@ def test_bad_options(up, text):
 ])
 def test_bad_chardevs(up, text, wrong):
     with pytest.raises(lab.LabError, match=wrong):
-        up('null,id=a', extra=['-chardev', text])
+        up('null,id=a', extra=['-chardev', text, '-object',
+                               'filter-mirror,id=m,netdev=a,outdev=c'])
 
 
 def test_changes_under_load(up, folder):

@@ -333,6 +333,59 @@ def test_back_end_with_a_client(up):
     ping(third.front('c'), row.right.front('b'))
 
 
+def test_back_ends_that_connect(up, folder):
+    """server=on: one back-end at a time, the next one gets its turn; a peer
+    that is none costs nothing."""
+    path = f'{folder}/link.sock'
+    left = up('vhost-user,id=a', 'vhost-user-front,id=link,server=on,'
+              f'path={path}', sub='left')
+    assert state(left)['state'] == 'waiting for a back-end'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.connect(path)
+    lab.wait_until(lambda: 'GET_FEATURES' in state(left).get(
+        'last_disconnect', ''), 5, 'the end of a connection')
+    a = left.front('a')
+    switches = [up('vhost-user,id=b', 'vhost-user,id=link,server=off,'
+                   f'path={path}', sub=f'right{i}') for i in range(2)]
+    for n, s in enumerate(switches, 1):
+        left.wait_link('link')
+        assert state(left)['connections'] == n
+        assert s.link('link')
+        b = s.front('b')
+        ping(a, b)
+        if n == 1:
+            assert not switches[1].link('link')
+        b.close()
+        s.call('port.del', id='link')
+        left.wait_link('link', False)
+    left.call('port.del', id='link')
+    assert not os.path.exists(path)
+    done = left.command('port', 'add', 'vhost-user-front,id=x,server=on,'
+                        f'path={path},reconnect=1', check=False)
+    assert done.returncode and 'reconnect: cannot stand together with ' \
+        'server=on' in done.stderr
+
+
+def test_dpdk_connects(up, testpmd, folder):
+    """DPDK's vhost library as the client of its socket (client=1), also after a
+    crash."""
+    path = f'{folder}/link.sock'
+    s = up('vhost-user,id=a', f'vhost-user-front,id=link,path={path},'
+           'server=on')
+    a = s.front('a', features=USO)
+    for n in range(2):
+        t = testpmd([path], None, connects=True)
+        s.wait_link('link')
+        t.command('start')
+        frame = ether(1, 2, 600)
+        a.send(frame)
+        got = a.recv()
+        assert got and got[1] == frame[6:12] + frame[:6] + frame[12:]
+        if n == 0:
+            t.kill()
+            s.wait_link('link', False)
+
+
 def test_wrong_paths(up, folder):
     """An error names what is wrong; with reconnect= the port waits."""
     s = up('vhost-user,id=a')

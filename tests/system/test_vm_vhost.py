@@ -2,9 +2,13 @@
 """Cards of `ringway vm` on vhost back-ends: the kernel's vhost-net, and
 vhost-user. The machines run in a guest of their own, see vm_lab.py."""
 import base64
+import os
+import signal
+import subprocess
 
 import lab
 import pytest
+from conftest import BINARY
 from vm_lab import APPEND, KERNEL, NET, number
 
 
@@ -120,3 +124,112 @@ def test_back_end_that_restarts(l1, packed):
         assert ': connected' in log, log
     finally:
         l1.run('kill $(cat /tmp/re.pid) $(cat /tmp/sw.pid); sleep 0.5')
+
+
+CLIENT = 'ringway up --control /tmp/sw.sock -netdev vhost-user,id=vm,path=' \
+    '/tmp/vs.sock,server=off,reconnect-ms=100 -netdev user,id=n ' \
+    '>/tmp/sw.log 2>&1 & echo $! >/tmp/sw.pid; '
+LISTENS = '-chardev socket,id=c,path=/tmp/vs.sock,server=on{} -netdev ' \
+    'vhost-user,id=n,chardev=c -device virtio-net-pci,netdev=n '
+
+
+def in_background(l1, name, script, net):
+    """Starts a machine of this name; its console goes to /tmp/NAME.log."""
+    word = base64.b64encode(script.encode()).decode()
+    l1.run(f'XDG_RUNTIME_DIR=/tmp ringway vm -name {name} -m 192 {KERNEL} '
+           f'-append "{APPEND} rw.run={word}" {net} </dev/null '
+           f'>/tmp/{name}.log 2>&1 & echo $! >/tmp/{name}.pid')
+
+
+def count(l1, word, log):
+    return number(l1.run(f'grep -c "{word}" {log}', check=False)[1])
+
+
+PING_ON = 'ip link set eth0 up; while :; do [ -n "$up" ] || udhcpc -i eth0 ' \
+    '-q -n -t 2 >/dev/null 2>&1 && up=1; ping -q -c 1 -W 1 10.0.2.2 ' \
+    '>/dev/null 2>&1 && echo alive; sleep 0.2; done'
+
+
+@pytest.mark.guests
+def test_back_end_connects(l1):
+    """server=on,wait=off: the guest boots without a back-end, and goes on with
+    each that comes, without a reset."""
+    in_background(l1, 'srv', 'cat /sys/class/net/eth0/carrier; echo booted; ' +
+                  PING_ON, LISTENS.format(',wait=off'))
+    try:
+        lab.wait_until(lambda: count(l1, 'booted', '/tmp/srv.log'), 90, 'boot')
+        assert not count(l1, 'alive', '/tmp/srv.log')
+        for n in (1, 2):
+            before = count(l1, 'alive', '/tmp/srv.log')
+            l1.run(CLIENT)
+            lab.wait_until(lambda: count(l1, 'alive', '/tmp/srv.log') >
+                           before + 2, 60, f'back-end {n}')
+            if n == 1:
+                l1.run('kill -9 $(cat /tmp/sw.pid); sleep 1')
+        assert count(l1, ': connected', '/tmp/srv.log') == 2
+    finally:
+        l1.run('kill $(cat /tmp/srv.pid) $(cat /tmp/sw.pid); sleep 0.5')
+    assert l1.run('test -e /tmp/vs.sock', check=False)[0]
+
+
+@pytest.mark.guests
+def test_machine_waits_for_back_end(l1):
+    """server=on alone waits, as QEMU does; then the card has what the back-end
+    offers."""
+    l1.run('(sleep 3; ' + CLIENT + ') >/dev/null 2>&1 &')
+    text, status = l1.boot(NET + 'ping -q -c 3 10.0.2.2; ethtool -k eth0',
+                           net=LISTENS.format(''))
+    l1.run('kill $(cat /tmp/sw.pid); sleep 0.5')
+    assert status == 0 and '3 packets received' in text, text
+    assert 'waits for a vhost-user back-end to connect to /tmp/vs.sock' in text
+    assert 'tcp-segmentation-offload: on' in text, text
+
+
+@pytest.mark.guests
+def test_silent_back_end(l1):
+    """A back-end that answers no more does not hold the guest: a driver that
+    lets go of its rings waits a second, and the next one has the card again
+    when the back-end is back."""
+    l1.run(SWITCH)
+    in_background(
+        l1, 'mute', NET + 'ping -q -c 1 10.0.2.2 >/dev/null && echo ready; '
+        'while ! ip link show eth0 | grep -q NO-CARRIER; do '
+        'd=/sys/bus/virtio/drivers/virtio_net; read t0 x </proc/uptime; '
+        'echo virtio0 >$d/unbind; read t1 x </proc/uptime; '
+        'echo virtio0 >$d/bind; echo "took $t0 $t1"; sleep 1; done; '
+        + PING_ON, TO_SWITCH.format(1, ''))
+    try:
+        lab.wait_until(lambda: count(l1, 'took', '/tmp/mute.log'), 90, 'boot')
+        l1.run('kill -STOP $(cat /tmp/sw.pid)')
+        lab.wait_until(lambda: count(l1, 'no answer within',
+                                     '/tmp/mute.log'), 60, 'the end of it')
+        l1.run('kill -CONT $(cat /tmp/sw.pid)')
+        lab.wait_until(lambda: count(l1, 'alive', '/tmp/mute.log') > 2, 90,
+                       'that it goes on')
+    finally:
+        l1.run('kill -CONT $(cat /tmp/sw.pid); '
+               'kill $(cat /tmp/mute.pid) $(cat /tmp/sw.pid); sleep 0.5')
+
+
+@pytest.mark.parametrize('sig', [signal.SIGINT, signal.SIGTERM])
+def test_end_while_waiting(folder, sig):
+    """A machine that waits for a back-end says so, and a signal ends it."""
+    path = f'{folder}/vs.sock'
+    p = subprocess.Popen(
+        [BINARY, 'vm', '--control', f'{folder}/c.sock', '-kernel', 'x',
+         '-chardev', f'socket,id=c,path={path},server=on', '-netdev',
+         'vhost-user,id=n,chardev=c', '-device', 'virtio-net-pci,netdev=n'],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        assert f'waits for a vhost-user back-end to connect to {path}' in \
+            p.stderr.readline()
+        assert os.path.exists(path)
+        p.send_signal(sig)
+        text = p.communicate(timeout=10)[1]
+    finally:
+        p.kill()
+    assert p.returncode == 1, text
+    assert text.splitlines()[-1] == \
+        f'ringway: device n.card: path={path}: ended while no back-end had ' \
+        'connected'
+    assert os.listdir(folder) == []

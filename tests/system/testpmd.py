@@ -32,9 +32,10 @@ class Testpmd:
     count = 0
 
     def __init__(self, folder, paths, variant, queues=1, server=False,
-                 queue_size=256):
-        """With variant=None the ports are back-ends that listen on @paths and
-        send each frame back, with its addresses swapped."""
+                 queue_size=256, connects=False):
+        """With variant=None the ports are back-ends that listen on @paths, or
+        with connects connect to them, and send each frame back, with its
+        addresses swapped."""
         Testpmd.count += 1
         self.log = os.path.join(folder, f'testpmd{Testpmd.count}.log')
         cpus = sorted(os.sched_getaffinity(0))[:2]
@@ -44,7 +45,8 @@ class Testpmd:
                 f'rw{os.getpid()}n{Testpmd.count}']
         for i, path in enumerate(paths):
             if not variant:
-                argv += ['--vdev', f'net_vhost{i},iface={path},queues={queues}']
+                argv += ['--vdev', f'net_vhost{i},iface={path},queues={queues}'
+                         + (',client=1' if connects else '')]
                 continue
             argv += ['--vdev', f'net_virtio_user{i},path={path},mac={mac(i)},'
                      f'queues={queues},queue_size={queue_size},'

@@ -13,7 +13,7 @@
 struct front_conf {
 	char *path;
 	uint32_t queues, reconnect, reconnect_ms;
-	bool packed, reconnect_given, reconnect_ms_given;
+	bool packed, server, wait, reconnect_given, reconnect_ms_given;
 };
 
 #define AT(member) .offset = offsetof(struct front_conf, member)
@@ -24,7 +24,19 @@ static const struct opt_row front_rows[] = {
 	  AT(path),
 	  .required = true,
 	  .arg = "PATH",
-	  .help = "socket on which the back-end listens" },
+	  .help = "socket on which the back-end listens, or with server=on "
+		  "this port" },
+	{ .key = "server",
+	  .kind = OPT_BOOL,
+	  AT(server),
+	  .def = "off",
+	  .help = "the back-end connects to this port" },
+	{ .key = "wait",
+	  .kind = OPT_BOOL,
+	  AT(wait),
+	  .def = "on",
+	  .help = "of `ringway vm`: with server=on the machine begins when the "
+		  "back-end is there; a switch does not wait" },
 	{ .key = "queues",
 	  .kind = OPT_UINT,
 	  AT(queues),
@@ -68,7 +80,24 @@ struct front_target front_conf_target(const void *conf)
 
 	return (struct front_target){ .path = c->path,
 				      .pairs = c->queues,
+				      .is_server = c->server,
+				      .waits = c->server && c->wait,
 				      .reconnect_ms = reconnect_of(c) };
+}
+
+int front_conf_check(const void *conf, struct err *err)
+{
+	const struct front_conf *c = conf;
+
+	if (c->reconnect_given && c->reconnect_ms_given)
+		return err_set(err, -EINVAL,
+			       "reconnect: cannot stand together with "
+			       "reconnect-ms=");
+	if (c->server && reconnect_of(c))
+		return err_set(err, -EINVAL,
+			       "reconnect: cannot stand together with "
+			       "server=on: the back-end connects");
+	return 0;
 }
 
 static struct front_port *to_front(const struct port *p)
@@ -95,7 +124,7 @@ static int front_starting(const struct port *p, struct err *err)
 {
 	const struct front_port *f = to_front(p);
 
-	if (f->connections || f->retry.first_ms)
+	if (f->connections || f->retry.first_ms || f->is_server)
 		return 0;
 	if (f->state != FRONT_DOWN)
 		return 1;
@@ -107,6 +136,7 @@ static void front_show(const struct port *p, struct show *out)
 	const struct front_port *f = to_front(p);
 
 	show_str(out, "path", f->path);
+	show_flag(out, "server", f->is_server);
 	show_num(out, "queue_pairs", f->pairs);
 	show_flag(out, "packed", f->is_packed);
 	front_peer_show(f, out);
@@ -152,6 +182,7 @@ static struct front_port *create_port(const struct port_env *env,
 		return NULL;
 	f->loop = env->loop;
 	f->is_packed = c->packed;
+	f->is_server = c->server;
 	f->pairs = c->queues;
 	f->mem_fd = -1;
 	f->news_fd = fd_eventfd();
@@ -176,10 +207,9 @@ static int create(const struct port_env *env, const struct port_conf *common,
 	struct front_port *f;
 	int rc;
 
-	if (c->reconnect_given && c->reconnect_ms_given)
-		return err_set(err, -EINVAL,
-			       "reconnect: cannot stand together with "
-			       "reconnect-ms=");
+	rc = front_conf_check(conf, err);
+	if (rc)
+		return rc;
 	f = create_port(env, common, c);
 	if (!f)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -196,8 +226,7 @@ static int create(const struct port_env *env, const struct port_conf *common,
 const struct port_type port_vhost_front_type = {
 	.name = "vhost-user-front",
 	.help = "a vhost-user back-end, such as DPDK's vhost, that listens on "
-		"a "
-		"socket",
+		"a socket or connects to one",
 	.rows = front_rows,
 	.conf_size = sizeof(struct front_conf),
 	.create = create,

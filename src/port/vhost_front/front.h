@@ -25,6 +25,7 @@
 #include "vnet_hdr.h"
 #include "vq_drv.h"
 #include "vu_client.h"
+#include "vu_listen.h"
 #include "waiting.h"
 
 /* Descriptors of a ring, a power of two, and buffers of a queue: each takes
@@ -110,7 +111,7 @@ enum front_state {
 	FRONT_STARTING, /* memory and queues */
 	FRONT_UP,
 	FRONT_ENDING,	/* ends the connection from the loop */
-	FRONT_RETRYING, /* waits for the timer */
+	FRONT_RETRYING, /* waits for the timer, or for the back-end to come */
 	FRONT_DOWN,	/* the connection has ended, there will be no other */
 };
 
@@ -119,11 +120,13 @@ struct front_port {
 	struct loop *loop;	 /* [const] */
 	char *path;		 /* [const] heap */
 	bool is_packed;		 /* [const] */
+	bool is_server;		 /* [const] the back-end connects to us */
 	unsigned pairs;		 /* [const] */
 	struct front_pair *pair; /* [const] heap */
 	int news_fd;		 /* [const] workers tell of faults */
 	enum front_state state;	 /* [ctl] the rest too */
 	struct vu_client *client;
+	struct vu_listen listen; /* if is_server */
 	uint64_t features;
 	unsigned started; /* queues that run */
 	int mem_fd;

@@ -42,6 +42,11 @@ static void disconnect(struct front_port *f)
 /* Arranges the next try, if there shall be one. */
 static void go_on(struct front_port *f)
 {
+	if (f->is_server) {
+		f->state = FRONT_RETRYING;
+		loop_timer_arm(f->loop, &f->timer, VU_LISTEN_REST_MS, on_timer);
+		return;
+	}
 	if (!f->retry.first_ms) {
 		f->state = FRONT_DOWN;
 		return;
@@ -62,8 +67,9 @@ static void end(struct front_port *f, bool was_up)
 		log_limited(&f->log, LOG_LEVEL_INFO,
 			    "port=%s: no connection: %s; %s", f->port.name,
 			    f->reason.msg,
-			    f->retry.first_ms ? "trying again"
-					      : "the port stays down");
+			    f->is_server	? "waiting for the next one"
+			    : f->retry.first_ms ? "trying again"
+						: "the port stays down");
 	f->said_waiting = !was_up;
 	if (was_up)
 		retry_ended(&f->retry, loop_now_ms() - f->since_ms);
@@ -218,8 +224,9 @@ static const struct vu_client_ops client_ops = {
 	.closed = on_closed,
 };
 
-/* Connects and begins to negotiate. Returns 0 or -errno with @err. */
-static int begin(struct front_port *f, struct err *err)
+/* Begins to negotiate on the socket @fd, and owns it. Returns 0 or -errno with
+ * @err. */
+static int begin_on(struct front_port *f, int fd, struct err *err)
 {
 	const struct vu_client_config config = {
 		.features = wanted_features(f),
@@ -227,10 +234,7 @@ static int begin(struct front_port *f, struct err *err)
 		.queue_pairs = f->pairs,
 		.timeout_ms = ANSWER_MS,
 	};
-	int fd = unix_connect_nowait("path", f->path, err);
 
-	if (fd < 0)
-		return fd;
 	f->client = vu_client_create(
 		f->loop,
 		vu_sock_create(f->loop, fd,
@@ -241,6 +245,28 @@ static int begin(struct front_port *f, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	f->state = FRONT_NEGOTIATING;
 	return 0;
+}
+
+static void on_back_end(struct vu_listen *l, int sock)
+{
+	struct front_port *f = container_of(l, struct front_port, listen);
+
+	if (begin_on(f, sock, &f->reason))
+		end(f, false);
+}
+
+/* Connects, or waits for the back-end to do so. Returns 0 or -errno with @err.
+ */
+static int begin(struct front_port *f, struct err *err)
+{
+	int fd;
+
+	if (f->is_server) {
+		vu_listen_wait(&f->listen);
+		return 0;
+	}
+	fd = unix_connect_nowait("path", f->path, err);
+	return fd < 0 ? fd : begin_on(f, fd, err);
 }
 
 static void on_timer(struct loop_timer *t)
@@ -316,6 +342,13 @@ int front_peer_open(struct front_port *f, struct err *err)
 
 	if (rc)
 		return err_set(err, rc, "%s", strerror(-rc));
+	if (f->is_server) {
+		rc = vu_listen_open(&f->listen, f->loop, f->path, on_back_end,
+				    err);
+		if (rc)
+			return rc;
+		f->state = FRONT_RETRYING;
+	}
 	rc = begin(f, &f->reason);
 	if (rc && !f->retry.first_ms)
 		return err_set(err, rc, "%s", f->reason.msg);
@@ -328,6 +361,7 @@ void front_peer_close(struct front_port *f)
 {
 	loop_timer_disarm(&f->timer);
 	loop_watch_remove(&f->news);
+	vu_listen_close(&f->listen);
 	disconnect(f);
 	log_limit_fini(&f->log);
 }
@@ -343,7 +377,10 @@ void front_peer_show(const struct front_port *f, struct show *out)
 		[FRONT_DOWN] = "down",
 	};
 
-	show_str(out, "state", names[f->state]);
+	show_str(out, "state",
+		 f->is_server && f->state == FRONT_RETRYING
+			 ? "waiting for a back-end"
+			 : names[f->state]);
 	if (f->features)
 		vu_show_features(out, "features", f->features);
 	show_num(out, "connections", f->connections);

@@ -88,6 +88,7 @@ static void on_err(struct loop_watch *w, uint32_t events)
 
 static void free_card(struct vhost_card *v)
 {
+	vu_listen_close(&v->listen);
 	vhost_link_close(v);
 	loop_watch_remove(&v->err_watch);
 	fd_close(&v->err_fd);
@@ -135,14 +136,20 @@ static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
 	return rc ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
+/* What a back-end will know that was not there yet: all of them have these.
+ * Offloads are offered to drivers that begin after it came. */
+#define COMMON                                                             \
+	(feat_bit(VIRTIO_F_VERSION_1) | feat_bit(VIRTIO_F_INDIRECT_DESC) | \
+	 feat_bit(VIRTIO_NET_F_MRG_RXBUF))
+
 /* Features that the back-end must know are offered if it does. One behind a
  * socket cannot be told of offloads that change at run time. */
-static void offer(struct vhost_card *v, const struct card_conf *conf)
+void vhost_offer(struct vhost_card *v)
 {
 	uint64_t must = vhost_backend_features(v);
-	uint64_t has = vu_client_offered(v->client);
+	uint64_t has = v->client ? vu_client_offered(v->client) : COMMON;
 
-	v->face.dev.features = card_features(conf, v->face.pairs);
+	v->face.dev.features = card_features(v->conf, v->face.pairs);
 	if (v->path)
 		v->face.dev.features &=
 			~feat_bit(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
@@ -164,7 +171,9 @@ int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 		v->loop = loop;
 		v->outcome.reason = &v->reason;
 		v->face.pairs = setup->pairs;
+		v->conf = setup->conf;
 		v->path = setup->path;
+		v->is_server = setup->is_server;
 		v->poll_us = setup->poll_us;
 		v->err_fd = -1;
 		v->is_passed = setup->is_passed;
@@ -191,8 +200,24 @@ int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 			free_card(v);
 		return rc;
 	}
-	offer(v, setup->conf);
+	vhost_offer(v);
 	*out = v;
+	return 0;
+}
+
+int vhost_card_wait(struct vhost_card *v, struct err *err)
+{
+	if (v->connections)
+		return 0;
+	log_warn("device %s: waits for a vhost-user back-end to connect to %s "
+		 "(wait=off goes on without; Ctrl-C ends)",
+		 v->face.dev.name, v->path);
+	while (!v->connections)
+		if (!loop_step(v->loop))
+			return err_set(err, -EINTR,
+				       "path=%s: ended while no back-end had "
+				       "connected",
+				       v->path);
 	return 0;
 }
 

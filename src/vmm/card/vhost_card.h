@@ -18,11 +18,12 @@ struct vhost_card_setup {
 	const char *id;		      /* borrowed until destroy() */
 	const struct card_conf *conf; /* borrowed until destroy() */
 	unsigned pairs;
-	/* vhost-user: socket of the back-end (borrowed until destroy()) and
-	 * first delay before the next try to connect; 0: never. NULL: vhost-net
-	 */
+	/* vhost-user: socket of the back-end (borrowed until destroy()), and
+	 * first delay before the next try to connect; 0: never. With is_server
+	 * the back-end connects to us. NULL: vhost-net */
 	const char *path;
 	uint32_t reconnect_ms;
+	bool is_server;
 	/* vhost-net: taken over also on failure */
 	struct tap_if *tap; /* a queue for each pair */
 	const int *vhost_fd;
@@ -30,11 +31,15 @@ struct vhost_card_setup {
 	uint32_t poll_us;
 };
 
-/* Makes the card and agrees with its back-end on features, for which it waits.
- * Returns 0 or -errno with @err. */
+/* Makes the card and agrees with its back-end on features, for which it waits;
+ * with is_server the back-end comes later. Returns 0 or -errno with @err. */
 int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 		      struct vhost_card **out, struct err *err);
 void vhost_card_destroy(struct vhost_card *v); /* NULL is fine */
+
+/* Runs the loop until a back-end was there, and says in the log what it waits
+ * for. Returns 0, or -EINTR with @err after loop_stop(). */
+int vhost_card_wait(struct vhost_card *v, struct err *err);
 
 struct virtio_dev *vhost_card_device(struct vhost_card *v);
 

@@ -287,9 +287,14 @@ void vhost_control_changed(struct vnet_ctrl *c)
 		log_err("device %s: %s", v->face.dev.name, v->reason.msg);
 }
 
+/* The next driver chooses anew, of what the back-end has that is there now. */
 static void reset(struct virtio_dev *d)
 {
-	forget_driver(to_card(d));
+	struct vhost_card *v = to_card(d);
+
+	forget_driver(v);
+	if (vhost_is_up(v))
+		vhost_offer(v);
 }
 
 /* The tap counts frames from the guest as received. */

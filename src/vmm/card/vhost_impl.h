@@ -12,6 +12,8 @@
 #include "retry.h"
 #include "vhost_card.h"
 #include "vhost_setup.h"
+#include "vu_client.h"
+#include "vu_listen.h"
 
 struct vhost_ring {
 	struct virtio_ring given; /* by the transport; while is_in_use */
@@ -20,7 +22,8 @@ struct vhost_ring {
 };
 
 /*   state          is left when
- *   AWAY           the timer says to try again: CONNECTING
+ *   AWAY           the timer says to try again, or with is_server a back-end
+ *                  comes: CONNECTING
  *   CONNECTING     features are agreed: UP; else: ENDING
  *   UP             the connection ends, or the back-end cannot go on: ENDING
  *   ENDING         the timer, at once, outside the client's callbacks: AWAY
@@ -30,12 +33,15 @@ enum vhost_state { VHOST_AWAY, VHOST_CONNECTING, VHOST_UP, VHOST_ENDING };
 struct vhost_card {
 	struct card_face face;
 	struct loop *loop;
-	const char *path;  /* [const] NULL: vhost-net */
-	pid_t peer_pid;	   /* of vhost-user; 0: not known */
-	struct tap_if tap; /* vhost-net */
-	bool is_passed;	   /* [const] vhost-net: by descriptors */
-	uint32_t poll_us;  /* [const] vhost-net */
-	int err_fd;	   /* vhost-net tells of bad rings by it */
+	const struct card_conf *conf; /* [const] */
+	const char *path;	      /* [const] NULL: vhost-net */
+	pid_t peer_pid;		      /* of vhost-user; 0: not known */
+	bool is_server;		      /* [const] the back-end connects to us */
+	struct vu_listen listen;      /* if is_server */
+	struct tap_if tap;	      /* vhost-net */
+	bool is_passed;		      /* [const] vhost-net: by descriptors */
+	uint32_t poll_us;	      /* [const] vhost-net */
+	int err_fd;		      /* vhost-net tells of bad rings by it */
 	struct loop_watch err_watch;
 	enum vhost_state state;
 	struct vu_client *client;     /* NULL: AWAY */
@@ -59,6 +65,10 @@ struct vhost_card {
  * frames, which for vhost-net the tap has. */
 uint64_t vhost_backend_features(const struct vhost_card *v);
 
+/* vhost_card.c: offers the driver what the card has and the back-end knows. For
+ * a driver that has not chosen yet. */
+void vhost_offer(struct vhost_card *v);
+
 /* vhost_device.c */
 extern const struct virtio_dev_ops vhost_dev_ops;
 void vhost_control_changed(struct vnet_ctrl *c);
@@ -67,8 +77,8 @@ void vhost_control_changed(struct vnet_ctrl *c);
 int vhost_start_all(struct vhost_card *v, bool is_resumed);
 
 /* vhost_link.c: connects for the first time and waits until features are
- * agreed. @vhost_fd: of vhost-net, owned by the connection. Returns 0 or -errno
- * with v->reason. */
+ * agreed; with is_server it listens only. @vhost_fd: of vhost-net, owned by the
+ * connection. Returns 0 or -errno with v->reason. */
 int vhost_link_open(struct vhost_card *v, const int *vhost_fd);
 void vhost_link_close(struct vhost_card *v);
 /* The connection cannot go on, for v->reason: it ends soon, from the loop; or

@@ -4,8 +4,10 @@
  * thread.
  *
  * Requests of a driver (a reset, an interrupt that moves) have to take effect
- * before the guest goes on, so the card waits for the back-end's answers. One
- * that does not answer within ANSWER_MS loses its connection.
+ * before the guest goes on, so the card waits for the back-end's answers, not
+ * longer than DRIVER_WAITS_MS (vhost_setup.c) for all of a request: then the
+ * connection ends, as it does for one that is silent at other times for
+ * ANSWER_MS.
  *
  * When a vhost-user back-end goes, the guest's link goes down. The next
  * connection gets memory and rings as they are, so that the guest needs no
@@ -88,22 +90,12 @@ uint64_t vhost_backend_features(const struct vhost_card *v)
 }
 
 /* Returns NULL with v->reason. */
-static struct vu_transport *make_transport(struct vhost_card *v,
-					   const int *vhost_fd)
+static struct vu_transport *open_kernel(struct vhost_card *v,
+					const int *vhost_fd)
 {
-	int own[TAP_MAX_QUEUES], fd;
+	int own[TAP_MAX_QUEUES];
 
 	err_set(&v->reason, -ENOMEM, "out of memory");
-	if (v->path) {
-		fd = unix_connect_nowait("path", v->path, &v->reason);
-		v->peer_pid = fd < 0 ? 0 : unix_peer_pid(fd);
-		return fd < 0 ? NULL
-			      : vu_sock_create(
-					v->loop, fd,
-					feat_bit(VU_PROTOCOL_F_MQ) |
-						feat_bit(
-							VU_PROTOCOL_F_REPLY_ACK));
-	}
 	if (!vhost_fd && (v->is_passed ||
 			  vhost_net_open(NULL, v->face.pairs, own, &v->reason)))
 		return NULL;
@@ -115,8 +107,9 @@ static struct vu_transport *make_transport(struct vhost_card *v,
 					  .err_fd = v->err_fd });
 }
 
-/* Connects and begins to negotiate. Returns 0 or -errno with v->reason. */
-static int begin(struct vhost_card *v, const int *vhost_fd)
+/* Begins to negotiate over @t, NULL: v->reason says why. Returns 0 or -errno
+ * with v->reason. */
+static int negotiate(struct vhost_card *v, struct vu_transport *t)
 {
 	const struct vu_client_config config = {
 		.features = vhost_backend_features(v) |
@@ -126,12 +119,45 @@ static int begin(struct vhost_card *v, const int *vhost_fd)
 		.timeout_ms = ANSWER_MS,
 	};
 
-	v->client = vu_client_create(v->loop, make_transport(v, vhost_fd),
-				     &config, &client_ops, v);
+	v->client = vu_client_create(v->loop, t, &config, &client_ops, v);
 	if (!v->client)
 		return -EIO;
 	v->state = VHOST_CONNECTING;
 	return 0;
+}
+
+/* @fd: the socket, owned. */
+static int negotiate_on(struct vhost_card *v, int fd)
+{
+	err_set(&v->reason, -ENOMEM, "out of memory");
+	return negotiate(
+		v, vu_sock_create(v->loop, fd,
+				  feat_bit(VU_PROTOCOL_F_MQ) |
+					  feat_bit(VU_PROTOCOL_F_REPLY_ACK)));
+}
+
+static void on_back_end(struct vu_listen *l, int sock)
+{
+	struct vhost_card *v = container_of(l, struct vhost_card, listen);
+
+	if (negotiate_on(v, sock))
+		vhost_link_drop(v);
+}
+
+/* Connects and begins to negotiate, or waits for a back-end that connects.
+ * Returns 0 or -errno with v->reason. */
+static int begin(struct vhost_card *v, const int *vhost_fd)
+{
+	int fd;
+
+	if (!v->path)
+		return negotiate(v, open_kernel(v, vhost_fd));
+	if (v->is_server) {
+		vu_listen_wait(&v->listen);
+		return 0;
+	}
+	fd = unix_connect_nowait("path", v->path, &v->reason);
+	return fd < 0 ? fd : negotiate_on(v, fd);
 }
 
 /* Returns 0, or -EPROTO with v->reason when the back-end lacks what is needed.
@@ -177,6 +203,8 @@ static int go_up(struct vhost_card *v)
 		return rc;
 	v->state = VHOST_UP;
 	v->since_ms = loop_now_ms();
+	if (!v->is_live)
+		vhost_offer(v);
 	rc = resume(v);
 	if (rc)
 		return rc;
@@ -186,12 +214,22 @@ static int go_up(struct vhost_card *v)
 	return 0;
 }
 
+static int listen_for(struct vhost_card *v)
+{
+	int rc = vu_listen_open(&v->listen, v->loop, v->path, on_back_end,
+				&v->reason);
+
+	set_link(v, false);
+	return rc ? rc : begin(v, NULL);
+}
+
 int vhost_link_open(struct vhost_card *v, const int *vhost_fd)
 {
-	int rc = begin(v, vhost_fd);
+	int rc = v->is_server ? listen_for(v) : begin(v, vhost_fd);
 
-	if (!rc)
-		rc = vu_client_wait(v->client);
+	if (rc || v->is_server)
+		return rc;
+	rc = vu_client_wait(v->client);
 	loop_timer_disarm(&v->timer);
 	return rc ? rc : go_up(v);
 }
@@ -224,7 +262,9 @@ void vhost_link_drop(struct vhost_card *v)
 	if (v->since_ms)
 		retry_ended(&v->retry, loop_now_ms() - v->since_ms);
 	v->since_ms = 0;
-	if (v->retry.first_ms)
+	if (v->is_server)
+		run_soon(v, VU_LISTEN_REST_MS);
+	else if (v->retry.first_ms)
 		run_soon(v, retry_take(&v->retry));
 }
 

@@ -24,9 +24,13 @@ struct vu_client_done vhost_done(struct vhost_outcome *o)
 	return (struct vu_client_done){ on_done, o };
 }
 
+/* A driver's request takes effect before its vCPU goes on, which waits so long
+ * for the back-end. */
+#define DRIVER_WAITS_MS 1000
+
 int vhost_settle(struct vu_client *c, struct vhost_outcome *o, int rc)
 {
-	int waited = vu_client_wait(c);
+	int waited = vu_client_wait_within(c, DRIVER_WAITS_MS);
 	bool is_refused = o->is_refused;
 
 	o->is_refused = false;
