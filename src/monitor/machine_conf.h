@@ -113,15 +113,14 @@ bool machine_qemu_explain(const char *key, struct err *err);
 int machine_keep_netdev(struct machine_conf *m, const char *text,
 			struct err *err);
 
-/* Makes the cards of vhost back-ends; the monitor plugs them. Returns 0 or
- * -errno with @err. machine_cards_close() is due in both cases. */
+/* Makes the cards of vhost back-ends; the monitor plugs them. Runs the loop
+ * while scripts and helpers of taps run. Returns 0 or -errno with @err.
+ * machine_cards_close() is due in both cases. */
 int machine_cards_open(struct machine_conf *m, struct loop *loop,
 		       struct err *err);
 void machine_cards_close(struct machine_conf *m);
 /* Runs the loop until the vhost-user back-ends that the options say to wait for
- * have connected. Returns 0 or -errno with @err. machine_cards_must_wait() says
- * whether there are such. */
-bool machine_cards_must_wait(const struct machine_conf *m);
+ * have connected. Returns 0 or -errno with @err. */
 int machine_cards_wait(struct machine_conf *m, struct err *err);
 
 /* --- machine_hot.c: for a machine that runs. @config has all of the daemon's

@@ -364,29 +364,42 @@ static int open_user(struct machine_card *m, struct loop *loop, struct err *err)
 	return rc ? rc : vhost_card_create(loop, &setup, &m->vhost, err);
 }
 
-static int open_net(struct machine_card *m, struct loop *loop, struct err *err)
+/* Makes the card on a tap that can be used. @use is taken over also on
+ * failure. */
+static int make_net(struct machine_card *m, struct loop *loop,
+		    struct tap_use *use, struct err *err)
 {
 	const struct tap_vhost v = tap_conf_vhost(m->backend->conf);
 	int fd[TAP_MAX_QUEUES];
-	struct tap_if tap;
 	struct vhost_card_setup setup = { .id = m->card->common.id,
 					  .conf = m->card->conf,
-					  .tap = &tap,
+					  .use = use,
 					  .vhost_fd = fd,
 					  .is_passed = v.fds,
 					  .poll_us = v.poll_us };
-	int rc = tap_conf_open(m->backend->conf, &tap, err);
+	int rc = count_pairs(setup.conf, use->tap.count, &setup.pairs, err);
 
-	if (rc)
-		return rc;
-	rc = count_pairs(setup.conf, tap.count, &setup.pairs, err);
 	if (!rc)
 		rc = vhost_net_open(v.fds, setup.pairs, fd, err);
 	if (rc) {
-		tap_if_close(&tap);
+		tap_use_end(use);
 		return rc;
 	}
 	return vhost_card_create(loop, &setup, &m->vhost, err);
+}
+
+static int open_net(struct machine_card *m, struct loop *loop, struct err *err)
+{
+	struct tap_use use = { .loop = loop, .name = m->backend->common.id };
+	int rc = tap_conf_begin(m->backend->conf, &use, err);
+
+	if (rc)
+		return rc;
+	rc = tap_use_wait(&use, err);
+	if (!rc)
+		return make_net(m, loop, &use, err);
+	tap_use_end(&use);
+	return rc;
 }
 
 int machine_card_open(struct machine_card *c, struct loop *loop,
@@ -416,15 +429,6 @@ static bool must_wait(const struct machine_card *c)
 {
 	return c->backend->type == &port_vhost_front_type &&
 	       front_conf_target(c->backend->conf).waits;
-}
-
-bool machine_cards_must_wait(const struct machine_conf *m)
-{
-	const struct machine_card *c = m->cards;
-
-	while (c && !must_wait(c))
-		c = c->next;
-	return c;
 }
 
 int machine_cards_wait(struct machine_conf *m, struct err *err)

@@ -170,17 +170,19 @@ static void hint_console(const struct machine_conf *c)
 			 "nothing here: the serial port is this terminal");
 }
 
-/* Waits for back-ends that shall be there first. Ctrl-C is a signal meanwhile.
- */
-static int wait_for_cards(struct machine_conf *conf, struct err *err)
+/* Makes the cards of vhost back-ends, which may wait for scripts and for
+ * back-ends. Ctrl-C is a signal meanwhile. */
+static int open_cards(struct monitor *m, struct err *err)
 {
 	int rc;
 
-	if (!machine_cards_must_wait(conf))
+	if (!m->conf->cards)
 		return 0;
 	term_restore();
-	rc = machine_cards_wait(conf, err);
-	return rc ? rc : monitor_take_terminal(conf, err);
+	rc = machine_cards_open(m->conf, m->daemon->loop, err);
+	if (!rc)
+		rc = machine_cards_wait(m->conf, err);
+	return rc ? rc : monitor_take_terminal(m->conf, err);
 }
 
 int monitor_create(struct machine_conf *conf, struct daemon *d,
@@ -197,9 +199,7 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 	m->is_held = conf->is_held;
 	rc = serial_open(&m->serial, &conf->serial_conf, d->loop, err);
 	if (!rc)
-		rc = machine_cards_open(m->conf, d->loop, err);
-	if (!rc)
-		rc = wait_for_cards(m->conf, err);
+		rc = open_cards(m, err);
 	if (!rc)
 		monitor_links_watch(m);
 	if (!rc)

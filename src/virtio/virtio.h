@@ -45,6 +45,7 @@ enum {
 	VIRTIO_F_NOTIFY_ON_EMPTY = 24,
 	VHOST_F_LOG_ALL = 26, /* vhost only: log writes to guest memory */
 	VIRTIO_F_ANY_LAYOUT = 27,
+	VHOST_NET_F_VIRTIO_NET_HDR = 27, /* vhost-net only: it has the header */
 	VIRTIO_F_INDIRECT_DESC = 28,
 	VIRTIO_F_EVENT_IDX = 29,
 	VHOST_USER_F_PROTOCOL_FEATURES = 30, /* vhost-user only */

@@ -403,6 +403,37 @@ def test_persistent_tap_as_an_ordinary_user(up, nobody):
         sh('ip', 'link', 'del', tap)
 
 
+def settings(tap):
+    """Returns what the next program that opens the tap finds."""
+    fd = os.open('/dev/net/tun', os.O_RDWR)
+    try:
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack(
+            '16sH22x', tap.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+        numbers = [struct.unpack('i', fcntl.ioctl(fd, request, bytes(4)))[0]
+                   for request in (0x800454d7, 0x800454d3)]
+    finally:
+        os.close(fd)
+    features = sh('ethtool', '-k', tap) if shutil.which('ethtool') else ''
+    return numbers, [f.split(' [')[0] for f in features.splitlines()
+                     if 'segm' in f]
+
+
+def test_persistent_tap_is_left_as_it_was(up):
+    """The size of its header, its send buffer and its offloads."""
+    tap = name('tp')
+    sh('ip', 'tuntap', 'add', tap, 'mode', 'tap', 'vnet_hdr')
+    try:
+        sh('ip', 'link', 'set', tap, 'up')
+        before = settings(tap)
+        assert before[0][0] == 10, before
+        s = up(f'tap,id=t,ifname={tap},script=no,sndbuf=100000')
+        s.wait_link('t')
+        s.stop_cleanly()
+        assert settings(tap) == before
+    finally:
+        sh('ip', 'link', 'del', tap)
+
+
 def test_tap_by_descriptor(up):
     tap = name('tg')
     fd = os.open('/dev/net/tun', os.O_RDWR)

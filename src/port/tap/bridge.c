@@ -44,8 +44,8 @@ static int bridge_create(const struct port_env *env,
 {
 	const struct bridge_conf *c = conf_;
 	const struct tap_setup setup = { .type = &port_bridge_type,
-					 .helper = c->helper,
-					 .bridge = c->br,
+					 .plan = { .helper = c->helper,
+						   .bridge = c->br },
 					 .gro = c->gro };
 	int rc = tap_if_check_name("br", c->br, err);
 

@@ -77,7 +77,7 @@ static const struct {
 static int set_link(struct tap_port *t, bool is_up)
 {
 	return port_set_txqs(&t->port, t->port.txq, is_up ? t->count : 0,
-			     is_up ? t->tap.offloads : 0);
+			     is_up ? t->use.tap.offloads : 0);
 }
 
 /* The link is set also without a new state: setting it may have failed before.
@@ -94,7 +94,7 @@ static void enter(struct tap_port *t, enum tap_state state)
 	if (is_new && state != TAP_FAILED)
 		log_limited(&t->log, LOG_LEVEL_INFO,
 			    "port=%s: interface %s: %s", t->port.name,
-			    t->tap.name, states[state].name);
+			    t->use.tap.name, states[state].name);
 }
 
 static void detach_queues(struct tap_port *t)
@@ -102,8 +102,12 @@ static void detach_queues(struct tap_port *t)
 	rxq_detach_many(t->port.rxq, t->count);
 }
 
-void tap_fail(struct tap_port *t, const char *reason)
+/* The port fails for good, with the link down and a reason. */
+static void fail(struct tap_use *u)
 {
+	struct tap_port *t = container_of(u, struct tap_port, use);
+	const char *reason = u->reason.msg;
+
 	snprintf(t->reason, sizeof(t->reason), "%s", reason);
 	log_warn("port=%s: %s", t->port.name, reason);
 	port_tell_fault(&t->port, 0, t->reason);
@@ -118,7 +122,7 @@ static bool concerns(const struct link_follower *f, unsigned index)
 	const struct tap_port *t =
 		container_of(f, const struct tap_port, follower);
 
-	return t->tap.ifindex == index || t->state == TAP_ELSEWHERE;
+	return t->use.tap.ifindex == index || t->state == TAP_ELSEWHERE;
 }
 
 /* Asks the kernel for the interface's state and makes it the port's. */
@@ -129,48 +133,41 @@ static void examine(struct link_follower *f)
 
 	if (states[t->state].is_final)
 		return;
-	state = tap_if_look(&t->tap);
+	state = tap_if_look(&t->use.tap);
 	if (state == TAP_GONE)
 		detach_queues(t); /* their descriptors have no interface */
 	enter(t, state);
 }
 
-int tap_start(struct tap_port *t)
+/* Attaches the queues and sets the link by the interface's state. Returns 0,
+ * -ENODEV if the interface is gone, or another -errno. */
+static int begin(struct tap_port *t)
 {
 	int rc = 0;
 
 	for (unsigned i = 0; i < t->count && !rc; i++) {
 		struct tap_queue *q = t->q[i];
 
-		q->fd = q->rx.event_fd = t->tap.fd[i];
-		q->is_shared = t->tap.is_passed;
-		q->hdr_size = t->tap.has_vnet_hdr ? VNET_HDR_MAX : 0;
+		q->fd = q->rx.event_fd = t->use.tap.fd[i];
+		q->is_shared = t->use.tap.is_passed;
+		q->hdr_size = t->use.tap.has_vnet_hdr ? VNET_HDR_MAX : 0;
 		rc = rxq_attach(&q->rx);
 	}
 	if (rc)
 		return rc;
-	t->state = tap_if_look(&t->tap);
+	t->state = tap_if_look(&t->use.tap);
 	if (t->state == TAP_GONE)
 		return -ENODEV;
 	return set_link(t, states[t->state].has_link);
 }
 
-int tap_take(struct tap_port *t, int fd, const char *what, struct err *err)
+static int on_ready(struct tap_use *u)
 {
-	int rc = tap_if_adopt_fd(&t->tap, what, fd, err);
+	struct tap_port *t = container_of(u, struct tap_port, use);
+	int rc = begin(t);
 
 	if (rc)
-		return rc;
-	rc = tap_if_set_up(&t->tap, t->sndbuf, err);
-	if (!rc) {
-		rc = tap_start(t);
-		if (rc)
-			err_set(err, rc, "%s: %s", what, strerror(-rc));
-	}
-	if (rc) {
 		detach_queues(t);
-		tap_if_release(&t->tap);
-	}
 	return rc;
 }
 
@@ -178,7 +175,7 @@ int tap_take(struct tap_port *t, int fd, const char *what, struct err *err)
  * interface. */
 static void release(struct tap_port *t)
 {
-	tap_helper_leave(t);
+	tap_helper_leave(&t->use);
 	detach_queues(t); /* first: their workers call link_events_wake() */
 	link_events_leave(&t->follower);
 	if (t->port.name)
@@ -193,10 +190,7 @@ static void tap_destroy(struct port *p)
 	struct tap_port *t = container_of(p, struct tap_port, port);
 
 	release(t);
-	if (t->scripts)
-		tap_scripts_end(t->scripts, &t->tap);
-	else
-		tap_if_close(&t->tap);
+	tap_use_end(&t->use);
 	free(t);
 }
 
@@ -221,18 +215,18 @@ static void tap_show(const struct port *p, struct show *s)
 {
 	const struct tap_port *t = container_of(p, struct tap_port, port);
 
-	if (*t->tap.name)
-		show_str(s, "interface", t->tap.name);
+	if (*t->use.tap.name)
+		show_str(s, "interface", t->use.tap.name);
 	show_str(s, "interface_state", states[t->state].name);
 	if (*t->reason)
 		show_str(s, "reason", t->reason);
-	show_flag(s, "created", t->tap.is_created);
-	show_flag(s, "vnet_hdr", t->tap.has_vnet_hdr);
+	show_flag(s, "created", t->use.tap.is_created);
+	show_flag(s, "vnet_hdr", t->use.tap.has_vnet_hdr);
 	show_flag(s, "gro", t->count && t->q[0]->rx.wants_gro);
-	if (*t->tap.bridge)
-		show_str(s, "bridge", t->tap.bridge);
-	if (tap_if_mtu(&t->tap))
-		show_num(s, "mtu", tap_if_mtu(&t->tap));
+	if (*t->use.tap.bridge)
+		show_str(s, "bridge", t->use.tap.bridge);
+	if (tap_if_mtu(&t->use.tap))
+		show_num(s, "mtu", tap_if_mtu(&t->use.tap));
 }
 
 static int tap_starting(const struct port *p, struct err *err)
@@ -255,27 +249,6 @@ static const struct port_ops tap_ops = {
 	.show = tap_show,
 };
 
-static int create_scripts(struct tap_port *t, const struct tap_setup *setup,
-			  struct err *err)
-{
-	const struct {
-		const char *key, *path;
-	} script[] = { { "script", setup->script },
-		       { "downscript", setup->downscript } };
-
-	if (!setup->script && !setup->downscript)
-		return 0;
-	/* When the second one is due there is nobody to tell. */
-	for (unsigned i = 0; i < ARRAY_SIZE(script); i++)
-		if (script[i].path && access(script[i].path, X_OK) < 0)
-			return err_set(err, -errno, "%s=%s: cannot run it: %s",
-				       script[i].key, script[i].path,
-				       strerror(errno));
-	t->scripts = tap_scripts_create(t->loop, t->port.name, setup->script,
-					setup->downscript);
-	return t->scripts ? 0 : err_set(err, -ENOMEM, "out of memory");
-}
-
 /* Starts what the interface waits for, or else the port. */
 static int start(struct tap_port *t, const struct tap_setup *setup,
 		 struct err *err)
@@ -288,18 +261,12 @@ static int start(struct tap_port *t, const struct tap_setup *setup,
 	if (rc)
 		return err_set(err, rc, "cannot follow interfaces: %s",
 			       strerror(-rc));
-	if (setup->helper) {
-		t->state = TAP_HELPER;
-		return tap_helper_begin(t, setup->helper, setup->bridge, err);
-	}
-	if (tap_scripts_have_up(t->scripts)) {
-		t->state = TAP_SCRIPT;
-		return tap_scripts_begin(t->scripts, t, err);
-	}
-	rc = tap_start(t);
-	return rc ? err_set(err, rc, "interface %s: %s", t->tap.name,
-			    strerror(-rc))
-		  : 0;
+	t->use.loop = t->loop;
+	t->use.name = t->port.name;
+	t->use.ready = on_ready;
+	t->use.failed = fail;
+	t->state = setup->plan.helper ? TAP_HELPER : TAP_SCRIPT;
+	return tap_use_begin(&t->use, &setup->plan, err);
 }
 
 int tap_port_create(const struct port_env *env, const struct port_conf *common,
@@ -307,22 +274,19 @@ int tap_port_create(const struct port_env *env, const struct port_conf *common,
 		    struct err *err)
 {
 	struct tap_port *t = calloc(1, sizeof(*t));
-	unsigned count = setup->helper ? 1 : setup->tap->count;
+	unsigned count = setup->plan.helper ? 1 : setup->tap->count;
 	int rc;
 
 	if (!t)
 		return err_set(err, -ENOMEM, "out of memory");
 	t->loop = env->loop;
-	t->sndbuf = setup->sndbuf;
-	if (!setup->helper)
-		tap_if_move(&t->tap, setup->tap);
+	if (!setup->plan.helper)
+		tap_if_move(&t->use.tap, setup->tap);
 	rc = port_init(&t->port, env, setup->type, &tap_ops, common, count);
 	if (!rc)
 		rc = create_queues(t, count);
 	if (rc)
 		err_set(err, rc, "%s", strerror(-rc));
-	else
-		rc = create_scripts(t, setup, err);
 	if (!rc) {
 		set_gro(t, setup->gro);
 		rc = start(t, setup, err);
@@ -332,9 +296,9 @@ int tap_port_create(const struct port_env *env, const struct port_conf *common,
 		return 0;
 	}
 	release(t);
-	tap_scripts_destroy(t->scripts);
-	if (!setup->helper)
-		tap_if_move(setup->tap, &t->tap);
+	tap_use_undo(&t->use);
+	if (!setup->plan.helper)
+		tap_if_move(setup->tap, &t->use.tap);
 	free(t);
 	return rc;
 }

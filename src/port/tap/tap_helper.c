@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Helpers that bring an interface, see tap.h: QEMU's qemu-bridge-helper, or a
- * program that is called as that is. Control thread.
+ * Helpers that bring an interface, see tap_use.h: QEMU's qemu-bridge-helper, or
+ * a program that is called as that is. Control thread.
  *
  * A helper is a child that the loop waits for. It passes the tap's descriptor
  * over a UNIX socket, which is read when the helper has ended. Its standard
@@ -20,7 +20,7 @@
 
 #include "child.h"
 #include "fd.h"
-#include "tap.h"
+#include "tap_use.h"
 
 #define ERR_SIZE     4096 /* bytes of standard error that are kept */
 #define ERR_SHOWN    300  /* characters of it in an error */
@@ -32,7 +32,7 @@ struct tap_helper {
 	char bridge[IFNAMSIZ]; /* the bridge it was asked for */
 	int sock;	       /* our end */
 	int err_fd;	       /* its standard error */
-	struct tap_port *port; /* NULL: the port is gone */
+	struct tap_use *use;   /* NULL: it has ended */
 };
 
 static void destroy(struct tap_helper *h)
@@ -145,7 +145,7 @@ static int receive(const struct tap_helper *h, int *fd, struct err *err)
 		       err);
 }
 
-/* Gives the port what the helper brought. Returns 0 or -errno with @err. */
+/* Gives the user what the helper brought. Returns 0 or -errno with @err. */
 static int hand_over(struct tap_helper *h, struct err *err)
 {
 	char what[120];
@@ -154,7 +154,7 @@ static int hand_over(struct tap_helper *h, struct err *err)
 	if (rc)
 		return rc;
 	snprintf(what, sizeof(what), "helper=%.80s: what it passed", h->path);
-	rc = tap_take(h->port, fd, what, err);
+	rc = tap_use_take(h->use, fd, what, err);
 	if (rc)
 		close(fd);
 	return rc;
@@ -163,16 +163,16 @@ static int hand_over(struct tap_helper *h, struct err *err)
 static void on_end(struct child *c, int status)
 {
 	struct tap_helper *h = container_of(c, struct tap_helper, child);
-	struct tap_port *t = h->port;
+	struct tap_use *u = h->use;
 	struct err err;
 	int rc;
 
-	if (t) {
-		t->helper = NULL;
+	if (u) {
+		u->helper = NULL;
 		rc = tap_judge_child(c, "helper", h->path, status, &err);
 		rc = rc ? explain(h, rc, &err) : hand_over(h, &err);
 		if (rc)
-			tap_fail(t, err.msg);
+			tap_use_fail(u, err.msg);
 	}
 	destroy(h);
 }
@@ -204,7 +204,7 @@ static int run(struct tap_helper *h, struct loop *loop, int sock,
 		  : 0;
 }
 
-int tap_helper_begin(struct tap_port *t, const char *path, const char *bridge,
+int tap_helper_begin(struct tap_use *u, const char *path, const char *bridge,
 		     struct err *err)
 {
 	struct tap_helper *h = calloc(1, sizeof(*h));
@@ -223,24 +223,24 @@ int tap_helper_begin(struct tap_port *t, const char *path, const char *bridge,
 		return err_set(err, rc, "helper=%s: %s", path, strerror(-rc));
 	}
 	h->sock = pair[0];
-	rc = run(h, t->loop, pair[1], err);
+	rc = run(h, u->loop, pair[1], err);
 	close(pair[1]);
 	if (rc) {
 		destroy(h);
 		return rc;
 	}
-	h->port = t;
-	t->helper = h;
+	h->use = u;
+	u->helper = h;
 	return 0;
 }
 
-void tap_helper_leave(struct tap_port *t)
+void tap_helper_leave(struct tap_use *u)
 {
-	struct tap_helper *h = t->helper;
+	struct tap_helper *h = u->helper;
 
 	if (!h)
 		return;
-	t->helper = NULL;
-	h->port = NULL;
+	u->helper = NULL;
+	h->use = NULL;
 	child_stop(&h->child);
 }

@@ -204,6 +204,24 @@ static bool is_ours(const char *name)
 	return t && t->count && tap_if_is_local(t->fd[0], t->name);
 }
 
+static void note_settings(struct tap_if *t)
+{
+	if (ioctl(t->fd[0], TUNGETVNETHDRSZ, &t->old_hdr_size) < 0 ||
+	    ioctl(t->fd[0], TUNGETSNDBUF, &t->old_sndbuf) < 0)
+		t->old_hdr_size = 0;
+}
+
+/* Leaves an interface that others made as it was. The kernel does not tell
+ * which offloads it had: it begins without, as one that was made just now. */
+static void restore_settings(struct tap_if *t)
+{
+	if (t->is_created || !t->count || !t->old_hdr_size)
+		return;
+	ioctl(t->fd[0], TUNSETOFFLOAD, 0ul);
+	ioctl(t->fd[0], TUNSETVNETHDRSZ, &t->old_hdr_size);
+	ioctl(t->fd[0], TUNSETSNDBUF, &t->old_sndbuf);
+}
+
 int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 		bool wants_vnet_hdr, struct err *err)
 {
@@ -233,6 +251,7 @@ int tap_if_open(struct tap_if *t, const char *ifname, unsigned queues,
 	}
 	if (rc)
 		return explain_open(ifname, flags, exists, rc, err);
+	note_settings(t);
 	while (t->count < queues && !rc)
 		rc = open_queue(t, t->name, flags);
 	if (!rc) {
@@ -410,6 +429,7 @@ void tap_if_close(struct tap_if *t)
 		tap_if_ioctl(SIOCBRDELIF, t->bridge, &ifr);
 	}
 	delist(t);
+	restore_settings(t);
 	for (unsigned i = 0; i < t->count; i++)
 		fd_close(&t->fd[i]);
 	t->count = 0;

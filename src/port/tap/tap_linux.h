@@ -44,7 +44,9 @@ struct tap_if {
 			    * interface may be in another namespace */
 	bool has_vnet_hdr; /* 12 bytes in front of each frame */
 	unsigned offloads; /* OFFLOAD_* that the kernel takes from us */
-	bool is_bridged;   /* we added it to @bridge */
+	int old_hdr_size, old_sndbuf; /* of an interface that others made, for
+				       * its end; 0: not known */
+	bool is_bridged;	      /* we added it to @bridge */
 	unsigned made_link; /* index of the macvtap that we made and remove;
 			     * 0: none */
 	int allmulti_fd; /* keeps a macvtap receiving multicast; 0 or -1: none

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Scripts of a tap, see tap.h. Control thread.
+ * Scripts of a tap, see tap_use.h. Control thread.
  *
  * A script is a child that the loop waits for. The up script runs while its
  * port has no link yet. The down script runs after the port is gone; this file
@@ -14,16 +14,17 @@
 #include <sys/wait.h>
 
 #include "child.h"
-#include "tap.h"
+#include "log.h"
+#include "tap_use.h"
 
 struct tap_scripts {
 	struct child child;
 	struct loop *loop;
-	char *name;		/* the port's id; heap */
+	char *name;		/* of the user; heap */
 	char *up, *down;	/* heap; NULL: none */
 	const char *key, *path; /* of the running or the last script */
-	struct tap_port *port;	/* NULL: the port is gone and @tap is ours */
-	struct tap_if tap;	/* the interface of a port that is gone */
+	struct tap_use *use;	/* NULL: the use has ended and @tap is ours */
+	struct tap_if tap;	/* of a use that has ended */
 };
 
 static char *copy(const char *text, bool *is_short)
@@ -34,16 +35,16 @@ static char *copy(const char *text, bool *is_short)
 	return s;
 }
 
-struct tap_scripts *tap_scripts_create(struct loop *loop, const char *name,
-				       const char *up, const char *down)
+struct tap_scripts *tap_scripts_create(const struct tap_use *u, const char *up,
+				       const char *down)
 {
 	struct tap_scripts *s = calloc(1, sizeof(*s));
 	bool is_short = false;
 
 	if (!s)
 		return NULL;
-	s->loop = loop;
-	s->name = copy(name, &is_short);
+	s->loop = u->loop;
+	s->name = copy(u->name, &is_short);
 	s->up = copy(up, &is_short);
 	s->down = copy(down, &is_short);
 	if (!is_short)
@@ -60,11 +61,6 @@ void tap_scripts_destroy(struct tap_scripts *s)
 	free(s->up);
 	free(s->down);
 	free(s);
-}
-
-bool tap_scripts_have_up(const struct tap_scripts *s)
-{
-	return s && s->up;
 }
 
 int tap_judge_child(const struct child *c, const char *key, const char *path,
@@ -123,18 +119,18 @@ static void on_end(struct child *c, int status)
 	struct err err;
 	int rc = tap_judge_child(c, s->key, s->path, status, &err);
 
-	if (s->port) {
+	if (s->use) {
 		if (!rc) {
-			rc = tap_start(s->port);
+			rc = tap_use_go_on(s->use);
 			if (rc)
 				err_set(&err, rc,
 					"script=%s: cannot use interface %s "
 					"after it: %s",
-					s->path, s->port->tap.name,
+					s->path, s->use->tap.name,
 					strerror(-rc));
 		}
 		if (rc)
-			tap_fail(s->port, err.msg);
+			tap_use_fail(s->use, err.msg);
 	} else if (s->path == s->up) {
 		run_down(s);
 	} else {
@@ -144,16 +140,15 @@ static void on_end(struct child *c, int status)
 	}
 }
 
-int tap_scripts_begin(struct tap_scripts *s, struct tap_port *t,
-		      struct err *err)
+int tap_scripts_begin(struct tap_scripts *s, struct tap_use *u, struct err *err)
 {
-	s->port = t;
-	return run(s, "script", s->up, &t->tap, err);
+	s->use = u;
+	return run(s, "script", s->up, &u->tap, err);
 }
 
 void tap_scripts_end(struct tap_scripts *s, struct tap_if *tap)
 {
-	s->port = NULL;
+	s->use = NULL;
 	tap_if_move(&s->tap, tap);
 	if (s->child.stage == CHILD_NONE)
 		run_down(s);

@@ -166,34 +166,48 @@ struct tap_vhost tap_conf_vhost(const void *conf)
 	};
 }
 
-int tap_conf_open(const void *conf, struct tap_if *t, struct err *err)
+static struct tap_plan plan_of(const struct tap_conf *c)
 {
-	const struct tap_conf *c = conf;
-	const char *refused = c->helper			   ? "helper"
-			      : script_path(c->script)	   ? "script"
-			      : script_path(c->downscript) ? "downscript"
-			      : !c->vnet_hdr		   ? "vnet_hdr"
-							   : NULL;
+	return (struct tap_plan){
+		.script = script_path(c->script),
+		.downscript = script_path(c->downscript),
+		.helper = c->helper,
+		.bridge = c->br ? c->br : TAP_DEFAULT_BRIDGE,
+		.sndbuf = c->sndbuf,
+	};
+}
+
+/* Opens the interface, which with a helper comes later. */
+static int open_or_check(struct tap_if *t, const struct tap_conf *c,
+			 struct err *err)
+{
 	int rc = 0;
 
 	*t = (struct tap_if){ 0 };
-	if (refused)
-		return err_set(err, -EINVAL,
-			       "%s: cannot stand together with vhost=on",
-			       refused);
-	if (c->fd || c->fds)
+	if (c->fd || c->fds || c->helper)
 		rc = check_foreign(c, err);
-	if (!rc)
-		rc = open_interface(t, c, err);
 	if (rc)
 		return rc;
-	keep_passed(t);
-	if (t->has_vnet_hdr)
+	return c->helper ? tap_if_check_name("br", plan_of(c).bridge, err)
+			 : open_interface(t, c, err);
+}
+
+int tap_conf_begin(const void *conf, struct tap_use *u, struct err *err)
+{
+	const struct tap_plan plan = plan_of(conf);
+	int rc = open_or_check(&u->tap, conf, err);
+
+	if (rc)
+		return rc;
+	rc = tap_use_begin(u, &plan, err);
+	if (!rc) {
+		keep_passed(&u->tap);
 		return 0;
-	tap_if_close(t);
-	return err_set(err, -EINVAL,
-		       "fd: with vhost=on the tap must be opened with "
-		       "IFF_VNET_HDR");
+	}
+	tap_use_undo(u);
+	if (!plan.helper)
+		give_up_interface(&u->tap);
+	return rc;
 }
 
 static void say_no_vhost(const struct tap_conf *c, const char *id)
@@ -210,30 +224,20 @@ static int tap_create(const struct port_env *env,
 		      struct port **out, struct err *err)
 {
 	const struct tap_conf *c = conf_;
-	struct tap_if tap = { 0 };
-	const struct tap_setup setup = {
-		.type = &port_tap_type,
-		.tap = &tap,
-		.script = script_path(c->script),
-		.downscript = script_path(c->downscript),
-		.helper = c->helper,
-		.bridge = c->br ? c->br : TAP_DEFAULT_BRIDGE,
-		.sndbuf = c->sndbuf,
-		.gro = c->gro,
-	};
-	int rc = 0;
+	struct tap_if tap;
+	const struct tap_setup setup = { .type = &port_tap_type,
+					 .tap = &tap,
+					 .plan = plan_of(c),
+					 .gro = c->gro };
+	int rc = open_or_check(&tap, c, err);
 
-	if (c->fd || c->fds || c->helper)
-		rc = check_foreign(c, err);
-	if (!rc)
-		rc = c->helper ? tap_if_check_name("br", setup.bridge, err)
-			       : open_interface(&tap, c, err);
 	if (rc)
 		return rc;
 	say_no_vhost(c, common->id);
 	rc = tap_port_create(env, common, &setup, out, err);
 	if (!rc)
-		keep_passed(&container_of(*out, struct tap_port, port)->tap);
+		keep_passed(
+			&container_of(*out, struct tap_port, port)->use.tap);
 	else if (!c->helper)
 		give_up_interface(&tap);
 	return rc;

@@ -93,8 +93,8 @@ static void free_card(struct vhost_card *v)
 	loop_watch_remove(&v->err_watch);
 	fd_close(&v->err_fd);
 	rings_fini(&v->rings);
-	if (v->tap.count)
-		tap_if_close(&v->tap);
+	if (v->use.tap.count)
+		tap_use_end(&v->use);
 	log_limit_fini(&v->log);
 	free(v->ring);
 	free(v);
@@ -153,7 +153,7 @@ void vhost_offer(struct vhost_card *v)
 	if (v->path)
 		v->face.dev.features &=
 			~feat_bit(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
-	if (!v->path && !(v->tap.offloads & OFFLOAD_USO4))
+	if (!v->path && !(v->use.tap.offloads & OFFLOAD_USO4))
 		must |= feat_bit(VIRTIO_NET_F_HOST_USO) |
 			feat_bit(VIRTIO_NET_F_GUEST_USO4) |
 			feat_bit(VIRTIO_NET_F_GUEST_USO6);
@@ -181,8 +181,8 @@ int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 		retry_init(&v->retry, v->path || v->is_passed
 					      ? setup->reconnect_ms
 					      : VHOST_NET_AGAIN_MS);
-		if (setup->tap)
-			tap_if_move(&v->tap, setup->tap);
+		if (setup->use)
+			tap_use_move(&v->use, setup->use);
 		rc = init(v, setup, err);
 	}
 	if (rc) {
@@ -234,7 +234,7 @@ pid_t vhost_card_peer(const struct vhost_card *v)
 
 const char *vhost_card_tap(const struct vhost_card *v)
 {
-	return v->path ? NULL : v->tap.name;
+	return v->path ? NULL : v->use.tap.name;
 }
 
 struct virtio_dev *vhost_card_device(struct vhost_card *v)

@@ -10,7 +10,7 @@
 #define RW_VMM_VHOST_CARD_H
 
 #include "card.h"
-#include "tap_linux.h"
+#include "tap_use.h"
 
 struct vhost_card;
 
@@ -25,7 +25,7 @@ struct vhost_card_setup {
 	uint32_t reconnect_ms;
 	bool is_server;
 	/* vhost-net: taken over also on failure */
-	struct tap_if *tap; /* a queue for each pair */
+	struct tap_use *use; /* READY; a queue for each pair */
 	const int *vhost_fd;
 	bool is_passed; /* the descriptors cannot be opened again */
 	uint32_t poll_us;

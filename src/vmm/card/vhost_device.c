@@ -29,10 +29,10 @@ static int set_offloads(struct vhost_card *v)
 
 	if (v->path || offloads == v->offloads_told)
 		return 0;
-	rc = tap_if_set_towards(&v->tap, offloads);
+	rc = tap_if_set_towards(&v->use.tap, offloads);
 	if (rc)
 		log_err("device %s: tap %s: offloads: %s", v->face.dev.name,
-			v->tap.name, strerror(-rc));
+			v->use.tap.name, strerror(-rc));
 	else
 		v->offloads_told = offloads;
 	return rc;
@@ -42,13 +42,13 @@ static int set_offloads(struct vhost_card *v)
  * has. Returns 0 or -errno. */
 static int set_tap(struct vhost_card *v, uint64_t features)
 {
-	int rc =
-		v->path ? 0
-			: tap_if_set_hdr_size(&v->tap, vnet_hdr_size(features));
+	int rc = v->path ? 0
+			 : tap_if_set_hdr_size(&v->use.tap,
+					       vnet_hdr_size(features));
 
 	if (rc)
 		log_err("device %s: tap %s: header: %s", v->face.dev.name,
-			v->tap.name, strerror(-rc));
+			v->use.tap.name, strerror(-rc));
 	return rc ? rc : set_offloads(v);
 }
 
@@ -92,12 +92,12 @@ static bool is_pair_on(const struct vhost_card *v, unsigned idx)
 /* Makes the tap use the pairs that are on. */
 static void steer(struct vhost_card *v)
 {
-	int rc = v->path ? 0 : tap_if_set_active(&v->tap, pairs_on(v));
+	int rc = v->path ? 0 : tap_if_set_active(&v->use.tap, pairs_on(v));
 
 	v->pairs_told = pairs_on(v);
 	if (rc)
 		log_err("device %s: tap %s: queues: %s", v->face.dev.name,
-			v->tap.name, strerror(-rc));
+			v->use.tap.name, strerror(-rc));
 }
 
 static int give(struct vhost_card *v, unsigned idx, bool is_resumed)
@@ -121,8 +121,8 @@ static int give_memory(struct vhost_card *v)
 	uint64_t features =
 		v->face.dev.driver_features & vhost_backend_features(v);
 
-	features |= vu_client_offered(v->client) &
-		    feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
+	features |=
+		vu_client_offered(v->client) & vhost_backend_own_features(v);
 	return vhost_give_memory(v->client, &v->face.dev, features,
 				 &v->outcome);
 }
@@ -302,7 +302,7 @@ static void show_tap(const struct vhost_card *v, struct show *s)
 {
 	uint64_t out, in;
 
-	if (!tap_if_frames(&v->tap, &out, &in)) {
+	if (!tap_if_frames(&v->use.tap, &out, &in)) {
 		show_num(s, "frames_out", out);
 		show_num(s, "frames_in", in);
 	}
@@ -321,7 +321,7 @@ static void show(const struct virtio_dev *d, struct show *s)
 		show_str(s, "path", v->path);
 		show_num(s, "peer_pid", (uint64_t)vhost_card_peer(v));
 	} else {
-		show_str(s, "tap", v->tap.name);
+		show_str(s, "tap", v->use.tap.name);
 		show_tap(v, s);
 	}
 	show_str(s, "back_end", vhost_is_up(v) ? "connected" : "gone");

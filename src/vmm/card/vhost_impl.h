@@ -38,7 +38,7 @@ struct vhost_card {
 	pid_t peer_pid;		      /* of vhost-user; 0: not known */
 	bool is_server;		      /* [const] the back-end connects to us */
 	struct vu_listen listen;      /* if is_server */
-	struct tap_if tap;	      /* vhost-net */
+	struct tap_use use;	      /* vhost-net: its tap */
 	bool is_passed;		      /* [const] vhost-net: by descriptors */
 	uint32_t poll_us;	      /* [const] vhost-net */
 	int err_fd;		      /* vhost-net tells of bad rings by it */
@@ -64,6 +64,8 @@ struct vhost_card {
 /* Features that the back-end has to know: of rings, and with vhost-user of
  * frames, which for vhost-net the tap has. */
 uint64_t vhost_backend_features(const struct vhost_card *v);
+/* Features between it and us, which no driver sees. */
+uint64_t vhost_backend_own_features(const struct vhost_card *v);
 
 /* vhost_card.c: offers the driver what the card has and the back-end knows. For
  * a driver that has not chosen yet. */

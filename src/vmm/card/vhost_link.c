@@ -64,6 +64,13 @@ static const struct vu_client_ops client_ops = {
 	.closed = on_closed,
 };
 
+/* Without a header at the tap the kernel takes the guest's off, and there are
+ * no offloads. */
+static bool is_bare(const struct vhost_card *v)
+{
+	return !v->path && !v->use.tap.has_vnet_hdr;
+}
+
 uint64_t vhost_backend_features(const struct vhost_card *v)
 {
 	static const uint8_t ring_bits[] = {
@@ -84,9 +91,16 @@ uint64_t vhost_backend_features(const struct vhost_card *v)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(ring_bits); i++)
 		f |= feat_bit(ring_bits[i]);
-	for (unsigned i = 0; i < ARRAY_SIZE(net_bits) && v->path; i++)
+	for (unsigned i = 0;
+	     i < ARRAY_SIZE(net_bits) && (v->path || is_bare(v)); i++)
 		f |= feat_bit(net_bits[i]);
 	return f;
+}
+
+uint64_t vhost_backend_own_features(const struct vhost_card *v)
+{
+	return is_bare(v) ? feat_bit(VHOST_NET_F_VIRTIO_NET_HDR)
+			  : feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
 /* Returns NULL with v->reason. */
@@ -101,7 +115,7 @@ static struct vu_transport *open_kernel(struct vhost_card *v,
 		return NULL;
 	return vu_kernel_create(
 		&(struct vu_kernel_conf){ .vhost_fd = vhost_fd ? vhost_fd : own,
-					  .tap_fd = v->tap.fd,
+					  .tap_fd = v->use.tap.fd,
 					  .pairs = v->face.pairs,
 					  .poll_us = v->poll_us,
 					  .err_fd = v->err_fd });
@@ -113,7 +127,7 @@ static int negotiate(struct vhost_card *v, struct vu_transport *t)
 {
 	const struct vu_client_config config = {
 		.features = vhost_backend_features(v) |
-			    feat_bit(VHOST_USER_F_PROTOCOL_FEATURES),
+			    vhost_backend_own_features(v),
 		.prune = vnet_features_prune,
 		.queue_pairs = v->face.pairs,
 		.timeout_ms = ANSWER_MS,
