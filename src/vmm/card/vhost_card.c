@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "ether_text.h"
 #include "fd.h"
@@ -14,7 +16,17 @@
 #include "virtio.h"
 
 #define DEVICE		   "/dev/vhost-net"
+#define VHOST_NET_MAJOR	   10 /* the same everywhere, by the kernel's list */
+#define VHOST_NET_MINOR	   238
 #define VHOST_NET_AGAIN_MS 1000
+
+static bool is_vhost_net(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(VHOST_NET_MAJOR, VHOST_NET_MINOR);
+}
 
 static int take_passed(const char *fds, unsigned count, int *fd,
 		       struct err *err)
@@ -28,7 +40,7 @@ static int take_passed(const char *fds, unsigned count, int *fd,
 		if (end == p || (*end && *end != ':') || number < 0)
 			break;
 		fd[n] = fd_find_named((int)number);
-		if (fd[n] < 0)
+		if (fd[n] < 0 || !is_vhost_net(fd[n]))
 			return err_set(err, -EBADF,
 				       "vhostfds=%s: descriptor %ld must be an "
 				       "open " DEVICE,
