@@ -3,6 +3,7 @@
 vhost-user. The machines run in a guest of their own, see vm_lab.py."""
 import base64
 import os
+import re
 import signal
 import subprocess
 
@@ -33,8 +34,10 @@ def test_vhost_net(l1, queues, card):
            '2>/dev/null; (httpd -p 8090 -h /tmp/w) 2>/dev/null; true')
     want = l1.run('md5sum /tmp/w/data').split()[0]
     host_address(l1, '10.9.0.1')
-    l1.run('(sleep 4; cat /proc/[0-9]*/comm /proc/[0-9]*/task/*/comm | '
-           'grep ^vhost- | sort -u | wc -l >/tmp/threads) >/dev/null 2>&1 &')
+    l1.run('echo 0 >/tmp/threads; (for i in $(seq 1500); do cat '
+           '/proc/[0-9]*/comm /proc/[0-9]*/task/*/comm | grep ^vhost- | '
+           'sort -u | wc -l >/tmp/n; grep -q "^0" /tmp/n || break; '
+           'usleep 100000; done; mv /tmp/n /tmp/threads) >/dev/null 2>&1 &')
     text, status = l1.boot(
         PINGS + 'ls /sys/class/net/eth0/queues', f'-smp {queues}',
         f'-netdev tap,id=t,ifname=rwvm0,queues={queues},vhost=on,poll-us=20 '
@@ -43,6 +46,27 @@ def test_vhost_net(l1, queues, card):
     assert '1 packets received' in text and want in text, text
     assert ('rx-1' in text) == (queues == 2), text
     assert number(l1.run('cat /tmp/threads')) >= 1
+    assert l1.run('ip link show rwvm0', check=False)[0]
+
+
+@pytest.mark.guests
+def test_vhost_net_with_scripts(l1):
+    """The up script ends before the machine begins; the down script has the
+    interface. Without a header at the tap the kernel has it."""
+    for name, body in (('up', 'ip addr add 10.9.0.1/24 dev $1; '
+                        'ip link set $1 up; echo up $1'),
+                       ('down', 'echo down $1 $(ls /sys/class/net)')):
+        l1.run(f"echo '#!/bin/sh' >/tmp/v{name}; "
+               f"echo '{body}' >>/tmp/v{name}; chmod +x /tmp/v{name}")
+    text, status = l1.boot(
+        'ip link set eth0 up; ip addr add 10.9.0.2/24 dev eth0; sleep 1; '
+        'ping -q -c 3 10.9.0.1; ping -q -c 1 -s 30000 10.9.0.1',
+        net='-netdev tap,id=t,ifname=rwvm0,vhost=on,script=/tmp/vup,'
+        'downscript=/tmp/vdown,vnet_hdr=off -device virtio-net-pci,netdev=t',
+        timeout=240)
+    assert status == 0 and '3 packets received' in text, text
+    assert '1 packets received' in text and 'up rwvm0' in text, text
+    assert re.search('^down rwvm0 .*rwvm0', text, re.M), text
     assert l1.run('ip link show rwvm0', check=False)[0]
 
 
@@ -154,16 +178,17 @@ PING_ON = 'ip link set eth0 up; while :; do [ -n "$up" ] || udhcpc -i eth0 ' \
 def test_back_end_connects(l1):
     """server=on,wait=off: the guest boots without a back-end, and goes on with
     each that comes, without a reset."""
-    in_background(l1, 'srv', 'cat /sys/class/net/eth0/carrier; echo booted; ' +
-                  PING_ON, LISTENS.format(',wait=off'))
+    in_background(l1, 'srv', 'echo booted; ' + PING_ON,
+                  LISTENS.format(',wait=off'))
     try:
-        lab.wait_until(lambda: count(l1, 'booted', '/tmp/srv.log'), 90, 'boot')
+        lab.wait_until(lambda: count(l1, 'booted', '/tmp/srv.log'), 240, 'boot',
+                       every=0.5)
         assert not count(l1, 'alive', '/tmp/srv.log')
         for n in (1, 2):
             before = count(l1, 'alive', '/tmp/srv.log')
             l1.run(CLIENT)
             lab.wait_until(lambda: count(l1, 'alive', '/tmp/srv.log') >
-                           before + 2, 60, f'back-end {n}')
+                           before + 2, 120, f'back-end {n}')
             if n == 1:
                 l1.run('kill -9 $(cat /tmp/sw.pid); sleep 1')
         assert count(l1, ': connected', '/tmp/srv.log') == 2
@@ -178,7 +203,7 @@ def test_machine_waits_for_back_end(l1):
     offers."""
     l1.run('(sleep 3; ' + CLIENT + ') >/dev/null 2>&1 &')
     text, status = l1.boot(NET + 'ping -q -c 3 10.0.2.2; ethtool -k eth0',
-                           net=LISTENS.format(''))
+                           net=LISTENS.format(''), timeout=240)
     l1.run('kill $(cat /tmp/sw.pid); sleep 0.5')
     assert status == 0 and '3 packets received' in text, text
     assert 'waits for a vhost-user back-end to connect to /tmp/vs.sock' in text
@@ -188,23 +213,23 @@ def test_machine_waits_for_back_end(l1):
 @pytest.mark.guests
 def test_silent_back_end(l1):
     """A back-end that answers no more does not hold the guest: a driver that
-    lets go of its rings waits a second, and the next one has the card again
-    when the back-end is back."""
+    lets go of its rings goes on after a second, and the next one has the card
+    again when the back-end is back."""
     l1.run(SWITCH)
     in_background(
-        l1, 'mute', NET + 'ping -q -c 1 10.0.2.2 >/dev/null && echo ready; '
-        'while ! ip link show eth0 | grep -q NO-CARRIER; do '
-        'd=/sys/bus/virtio/drivers/virtio_net; read t0 x </proc/uptime; '
-        'echo virtio0 >$d/unbind; read t1 x </proc/uptime; '
-        'echo virtio0 >$d/bind; echo "took $t0 $t1"; sleep 1; done; '
-        + PING_ON, TO_SWITCH.format(1, ''))
+        l1, 'mute', 'd=/sys/bus/virtio/drivers/virtio_net; '
+        'while sleep 1; do ip link set eth0 up; '
+        'ip link show eth0 | grep -q NO-CARRIER && break; '
+        'echo virtio0 >$d/unbind; echo virtio0 >$d/bind; '
+        'echo "took $?"; done; ' + PING_ON, TO_SWITCH.format(1, ''))
     try:
-        lab.wait_until(lambda: count(l1, 'took', '/tmp/mute.log'), 90, 'boot')
+        lab.wait_until(lambda: count(l1, 'took 0', '/tmp/mute.log'), 240,
+                       'boot', every=0.5)
         l1.run('kill -STOP $(cat /tmp/sw.pid)')
-        lab.wait_until(lambda: count(l1, 'no answer within',
+        lab.wait_until(lambda: count(l1, 'no answer within 1000 ms',
                                      '/tmp/mute.log'), 60, 'the end of it')
         l1.run('kill -CONT $(cat /tmp/sw.pid)')
-        lab.wait_until(lambda: count(l1, 'alive', '/tmp/mute.log') > 2, 90,
+        lab.wait_until(lambda: count(l1, 'alive', '/tmp/mute.log') > 2, 120,
                        'that it goes on')
     finally:
         l1.run('kill -CONT $(cat /tmp/sw.pid); '
@@ -233,3 +258,47 @@ def test_end_while_waiting(folder, sig):
         f'ringway: device n.card: path={path}: ended while no back-end had ' \
         'connected'
     assert os.listdir(folder) == []
+
+
+def with_script(folder, body):
+    """Starts a machine on a tap whose up script is @body."""
+    for name, text in (('up', body), ('down', f'echo down >>{folder}/said')):
+        with open(f'{folder}/{name}', 'w', encoding='ascii') as f:
+            f.write(f'#!/bin/sh\n{text}\n')
+        os.chmod(f'{folder}/{name}', 0o755)
+    return subprocess.Popen(
+        [BINARY, 'vm', '--control', f'{folder}/c.sock', '-kernel', 'x',
+         '-netdev', f'tap,id=t,ifname={IFNAME},vhostforce=on,script='
+         f'{folder}/up,downscript={folder}/down', '-device',
+         'virtio-net-pci,netdev=t'],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+IFNAME = f'rwvs{os.getpid()}'
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not os.path.exists('/dev/net/tun'),
+                    reason='there is no /dev/net/tun')
+@pytest.mark.parametrize('body,words', [
+    ('exit 3', 'ringway: device t.card: script={}/up: ended with status 3'),
+    ('echo up >{}/said; exec sleep 100',
+     'ringway: device t.card: ended while a script or helper ran'),
+])
+def test_up_script_of_a_card(folder, body, words):
+    """One that fails, and a signal while one runs: nothing is left."""
+    p = with_script(folder, body.format(folder))
+    try:
+        if 'sleep' in body:
+            lab.wait_until(lambda: os.path.exists(f'{folder}/said'), 20,
+                           'the script')
+            p.send_signal(signal.SIGINT)
+        text = p.communicate(timeout=20)[1]
+    finally:
+        p.kill()
+    assert p.returncode == 1, text
+    assert text.splitlines()[-1] == words.format(folder)
+    with open(f'{folder}/said', encoding='ascii') as f:
+        assert f.read().endswith('down\n')
+    assert not os.path.exists(f'/sys/class/net/{IFNAME}')
+    assert sorted(os.listdir(folder)) == ['down', 'said', 'up']
