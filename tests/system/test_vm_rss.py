@@ -23,8 +23,10 @@ PORTS = range(40001, 40009)
 # connection from that port (busybox's nc ignores -p) and prints how many they
 # got meanwhile.
 FUNCTIONS = '''
+dmesg -n 1
 counts() {
-  ethtool -S eth0 | sed -n 's/ *rx_queue_[01]_packets: //p' | tr '\\n' ' '
+  ethtool -S eth0 | awk '/rx_queue_0_packets/ { a = $2 }
+    /rx_queue_1_packets/ { b = $2 } END { printf "%d %d ", a, b }'
 }
 flow() {
   echo $1 $1 >/proc/sys/net/ipv4/ip_local_port_range
