@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Devices and back-ends of a machine that runs, see machine_conf.h: they are
+ * Devices and back-ends of a machine that runs, see machine_hot.h: they are
  * read by what reads the command line. Control thread.
  */
 #include <errno.h>
@@ -8,8 +8,46 @@
 #include <string.h>
 
 #include "card.h"
-#include "machine_conf.h"
+#include "machine_hot.h"
 #include "vhost_card.h"
+
+/* Returns whether a card is plugged into @n. */
+static bool has_card(const struct config *config, const struct netdev *n)
+{
+	for (unsigned i = 0; i < config->netdev_count; i++) {
+		const struct netdev *o = config->netdev[i];
+
+		if (o->type == &port_card_type &&
+		    !strcmp(((const struct card_conf *)o->conf)->netdev,
+			    n->common.id))
+			return true;
+	}
+	return false;
+}
+
+int machine_hot_take_idle(struct machine_conf *m, struct config *config,
+			  struct err *err)
+{
+	unsigned i = 0;
+
+	while (i < config->netdev_count) {
+		struct netdev *n = config->netdev[i];
+		bool is = false;
+		int rc = 0;
+
+		if (n->type != &port_card_type && !has_card(config, n))
+			rc = machine_vhost_check(config, n, &is, err);
+		if (!rc && is)
+			rc = machine_vhost_keep(m, n, err);
+		if (rc)
+			return rc;
+		if (is)
+			config_take(config, n->common.id);
+		else
+			i++;
+	}
+	return 0;
+}
 
 static int read_netdev(struct config *config, const char *text, struct err *err)
 {

@@ -13,6 +13,7 @@
 #include "front_target.h"
 #include "log.h"
 #include "machine_conf.h"
+#include "machine_hot.h"
 #include "tap.h"
 #include "types.h"
 #include "vhost_card.h"
@@ -272,45 +273,6 @@ static int take(struct machine_conf *m, struct config *config,
 	return 0;
 }
 
-/* Returns whether a card is plugged into @n. */
-static bool has_card(const struct config *config, const struct netdev *n)
-{
-	for (unsigned i = 0; i < config->netdev_count; i++) {
-		const struct netdev *o = config->netdev[i];
-
-		if (o->type == &port_card_type &&
-		    !strcmp(((const struct card_conf *)o->conf)->netdev,
-			    n->common.id))
-			return true;
-	}
-	return false;
-}
-
-/* Takes vhost back-ends that wait for a card to be added. */
-static int take_idle(struct machine_conf *m, struct config *config,
-		     struct err *err)
-{
-	unsigned i = 0;
-
-	while (i < config->netdev_count) {
-		struct netdev *n = config->netdev[i];
-		bool is = false;
-		int rc = 0;
-
-		if (n->type != &port_card_type && !has_card(config, n))
-			rc = machine_vhost_check(config, n, &is, err);
-		if (!rc && is)
-			rc = machine_vhost_keep(m, n, err);
-		if (rc)
-			return rc;
-		if (is)
-			config_take(config, n->common.id);
-		else
-			i++;
-	}
-	return 0;
-}
-
 int machine_vhost_take(struct machine_conf *m, struct config *config,
 		       struct err *err)
 {
@@ -332,7 +294,7 @@ int machine_vhost_take(struct machine_conf *m, struct config *config,
 			return rc;
 		i = is ? 0 : i + 1; /* they have moved up */
 	}
-	return take_idle(m, config, err);
+	return machine_hot_take_idle(m, config, err);
 }
 
 /* Finds the number of queue pairs: what the back-end has, which the card must

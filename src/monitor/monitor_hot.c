@@ -10,6 +10,7 @@
 #include "chips.h"
 #include "layout.h"
 #include "log.h"
+#include "machine_hot.h"
 #include "monitor_impl.h"
 #include "observer.h"
 
@@ -52,6 +53,7 @@ static int add_port(struct monitor *m, struct netdev *n, struct err *err)
 
 	if (rc)
 		return rc;
+	monitor_links_update(m);
 	p = daemon_find_port(m->daemon, id, NULL);
 	rc = monitor_plug_port(m, p, err);
 	if (rc)
@@ -142,9 +144,10 @@ int monitor_device_del(void *arg, const char *id, bool force, struct err *err)
 	slot = virtio_pci_slot(p->pci);
 	if (p->state == PLUG_GONE)
 		return 0;
+	/* Not told to the guest: Linux's virtio drivers would wait for ever for
+	 * the answer of what is gone, and with them every later event. */
 	if (force) {
 		monitor_eject(m, slot);
-		hotplug_look(m->hotplug, slot);
 		return 0;
 	}
 	if (!pm_event_is_known(m->pm, GPE_PLUG))

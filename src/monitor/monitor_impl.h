@@ -87,6 +87,8 @@ void monitor_show_plug(const struct plugged *p, struct show *s);
  * now on, until monitor_links_leave(). */
 void monitor_links_watch(struct monitor *m);
 void monitor_links_leave(struct monitor *m);
+/* Gives a card that was added its link. */
+void monitor_links_update(const struct monitor *m);
 
 /* monitor_firmware.c: makes firmware and what it asks for part of the machine,
  * whose devices are plugged. Returns 0 or -errno with @err. firmware_free() is

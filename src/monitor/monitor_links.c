@@ -47,6 +47,11 @@ void monitor_links_watch(struct monitor *m)
 	update(m, NULL);
 }
 
+void monitor_links_update(const struct monitor *m)
+{
+	update(m, NULL);
+}
+
 void monitor_links_leave(struct monitor *m)
 {
 	observer_remove(switch_observers(m->daemon->sw), &m->links);

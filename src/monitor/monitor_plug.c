@@ -15,6 +15,7 @@
 #include "card.h"
 #include "chips.h"
 #include "log.h"
+#include "machine_hot.h"
 #include "monitor_impl.h"
 #include "observer.h"
 #include "vhost_card.h"

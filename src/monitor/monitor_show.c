@@ -134,7 +134,7 @@ static void show_peers(const struct monitor *m, struct show *s)
 	char path[64];
 
 	for (const struct machine_card *c = m->conf->cards; c; c = c->next) {
-		pid_t pid = vhost_card_peer(c->vhost);
+		pid_t pid = c->vhost ? vhost_card_peer(c->vhost) : 0;
 
 		if (!pid || pid == getpid())
 			continue;

@@ -19,7 +19,7 @@ def ringway(*args):
 def names():
     """Returns the names of all commands, from the overview."""
     text = ringway('help').stdout.split('\n\n')[1]
-    return re.findall(r'^  ([a-z-]+(?: [a-z]+)?)(?= )', text, re.M)
+    return re.findall(r'^  ([a-z-]+(?: [a-z]+){0,2})(?= )', text, re.M)
 
 
 def methods():

@@ -370,6 +370,9 @@ static void test_events(void **state)
 		{ EVENT("queue-move", ",\"queue\":1,\"from\":2,\"to\":3,"
 				      "\"percent\":40"),
 		  "T  queue-move   vm (lab) queue 1: worker 2 to 3 (40 %)\n" },
+		{ "{\"event\":\"device-removed\",\"time\":\"T\","
+		  "\"device\":\"n.card\"}",
+		  "T  device-removed n.card\n" },
 		{ EVENT("unheard-of", ",\"x\":1"),
 		  "T  unheard-of   vm (lab)\n" },
 	};
