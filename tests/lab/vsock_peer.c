@@ -3,7 +3,7 @@
  * The other end of a vsock connection, for the guests of the tests, which have
  * no program for it (scripts/guest-initrd.sh compiles this).
  *
- *   vsock-peer CID PORT   connects, for up to ten seconds
+ *   vsock-peer CID PORT   connects; to one who does not listen 50 times
  *   vsock-peer -l PORT    waits for one connection
  *   vsock-peer -c         prints the context id of this machine
  *
@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static int fail(const char *what)
@@ -36,10 +37,22 @@ static int print_cid(void)
 	return 0;
 }
 
+/* A busy host answers late, and whoever gives up has used up a call that the
+ * other end counts. */
+static int make_socket(void)
+{
+	const struct timeval patience = { .tv_sec = 60 };
+	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience,
+		   sizeof(patience));
+	return fd;
+}
+
 static int meet(const char *cid, unsigned port)
 {
 	int is_server = !strcmp(cid, "-l");
-	int fd = socket(AF_VSOCK, SOCK_STREAM, 0), rc = -1;
+	int fd = make_socket();
 	struct sockaddr_vm a = {
 		.svm_family = AF_VSOCK,
 		.svm_cid = is_server ? VMADDR_CID_ANY
@@ -53,12 +66,11 @@ static int meet(const char *cid, unsigned port)
 		return accept(fd, NULL, NULL);
 	}
 	for (int i = 0; i < 50; i++) {
-		rc = connect(fd, (struct sockaddr *)&a, sizeof(a));
-		if (!rc)
+		if (!connect(fd, (struct sockaddr *)&a, sizeof(a)))
 			return fd;
 		usleep(200000);
 		close(fd);
-		fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+		fd = make_socket();
 	}
 	return -1;
 }
