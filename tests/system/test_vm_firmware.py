@@ -30,7 +30,7 @@ def test_disk_with_its_own_loader(l1):
         '-drive file=/tmp/disk,if=none,id=d '
         '-device virtio-blk-pci,drive=d,bootindex=1 '
         '-netdev user,id=n -device virtio-net-pci,netdev=n,bootindex=2 '
-        '</dev/null', timeout=300, check=False)
+        '</dev/null', timeout=500, check=False)
     l1.run('rm /tmp/disk /tmp/blank')
     text = plain(text)
     assert status == 0, text
