@@ -21,7 +21,8 @@ const struct opt_row net_rows[] = {
 	{ .key = "chardev",
 	  .kind = OPT_STRING,
 	  .arg = "socket,id=NAME,...",
-	  .help = "a stream for filters; may be given several times" },
+	  .help = "a stream for filters, back-ends and the "
+		  "serial port; may be given several times" },
 	{ .key = "config",
 	  .kind = OPT_PATH,
 	  .arg = "FILE",

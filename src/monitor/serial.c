@@ -114,7 +114,7 @@ static int open_pty(struct serial *s, struct err *err)
 
 	if (rc)
 		return err_set(err, rc, "serial=pty: %s", strerror(-rc));
-	log_warn("serial port: is %s", name);
+	log_info("serial port: is %s", name);
 	return 0;
 }
 
