@@ -200,7 +200,7 @@ def test_link_comes_back(l1, peer, announce):
            f'netdev=n,mac=52:54:00:00:00:0b,guest_announce={announce} '
            '</dev/null >/tmp/back.log 2>&1 & echo $! >/tmp/back.pid')
     try:
-        lab.wait_until(lambda: last_is(1), 90, 'a guest with a link')
+        lab.wait_until(lambda: last_is(1), 180, 'a guest with a link')
         l1.run(end)
         lab.wait_until(lambda: last_is(0), 30, 'that the link goes')
         l1.run(start)

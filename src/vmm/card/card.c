@@ -25,13 +25,14 @@ void card_set_link(struct port *p, bool is_up)
 {
 	struct card *c = to_card(p);
 
-	card_face_set_link(&c->face, &c->control.state, is_up);
+	card_face_set_link(&c->face, is_up);
 }
 
 static void card_destroy(struct port *p)
 {
 	struct card *c = to_card(p);
 
+	card_face_quiet(&c->face);
 	rings_fini(&c->rings);
 	port_fini(p);
 	free(c->pairs.rss_memory);
@@ -160,6 +161,7 @@ static int start(struct card *c, const struct card_conf *conf, unsigned pairs)
 	vnet_pairs_set_mtu(&c->pairs, conf->host_mtu);
 	vnet_ctrl_init(&c->control, c->loop, pairs, card_control_changed);
 	c->face.pairs = pairs;
+	c->face.control = &c->control.state;
 	card_face_init(&c->face, c->port.name, &card_dev_ops, c->loop, conf);
 	c->face.dev.features = card_features(conf, pairs);
 	rc = rings_init(&c->rings, c->loop, &c->face.dev,

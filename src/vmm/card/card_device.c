@@ -22,6 +22,7 @@ static bool set_features(struct virtio_dev *d, uint64_t features)
 	if (vnet_features_prune(features) != features)
 		return false;
 	vnet_ctrl_reset(&c->control.state, features, c->pairs.count);
+	card_face_update(&c->face);
 	return true;
 }
 
@@ -36,7 +37,7 @@ void card_control_changed(struct vnet_ctrl *ctrl)
 {
 	struct card *c = container_of(ctrl, struct card, control);
 
-	card_face_update(&c->face, &ctrl->state);
+	card_face_update(&c->face);
 	say_down(c, vnet_ctrl_apply(ctrl, &c->pairs));
 }
 
@@ -114,6 +115,7 @@ static void reset(struct virtio_dev *d)
 	struct card *c = to_card(d);
 
 	c->is_live = false;
+	card_face_quiet(&c->face);
 	vnet_ctrl_reset(&c->control.state, 0, c->pairs.count);
 	card_control_changed(&c->control);
 }
@@ -195,6 +197,7 @@ static void show(const struct virtio_dev *d, struct show *s)
 /* The port has the memory. */
 static void unplugged(struct virtio_dev *d)
 {
+	card_face_quiet(&to_card(d)->face);
 	d->transport = NULL;
 	d->ram = NULL;
 }

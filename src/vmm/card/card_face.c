@@ -16,6 +16,11 @@
 #define LINK_UP	 1
 #define ANNOUNCE 2
 
+/* Linux sends nothing before it has seen the link, so a request that comes with
+ * it is lost, and a slow guest may miss the first one. */
+#define ANNOUNCE_MS	300
+#define ANNOUNCE_ROUNDS 3
+
 static const struct card_face *to_face(const struct virtio_dev *d)
 {
 	return container_of(d, const struct card_face, dev);
@@ -49,26 +54,51 @@ void card_face_init(struct card_face *f, const char *name,
 	cfg->hash_types = cpu_to_le32(RSS_TYPES);
 }
 
-void card_face_update(struct card_face *f, const struct vnet_ctrl_state *s)
+void card_face_update(struct card_face *f)
 {
-	unsigned status =
-		(f->has_link ? LINK_UP : 0) | (s->announces ? ANNOUNCE : 0);
+	unsigned status = (f->has_link ? LINK_UP : 0) |
+			  (f->control->announces ? ANNOUNCE : 0);
 
 	shm_store(&f->config.status, cpu_to_le16((uint16_t)status));
 }
 
-void card_face_set_link(struct card_face *f, struct vnet_ctrl_state *s,
-			bool is_up)
+static void tell(struct card_face *f)
+{
+	card_face_update(f);
+	if (f->dev.transport)
+		f->dev.transport->config_changed(&f->dev);
+}
+
+/* Clause 5.1.6.5.4. The driver acknowledges on the control queue. */
+static void on_announce(struct loop_timer *t)
+{
+	struct card_face *f = container_of(t, struct card_face, announce);
+
+	if (!feat_has(f->control->features, VIRTIO_NET_F_GUEST_ANNOUNCE))
+		return;
+	f->control->announces = true;
+	tell(f);
+	if (f->announces_left--)
+		loop_timer_arm(f->dev.loop, t, ANNOUNCE_MS, on_announce);
+}
+
+void card_face_quiet(struct card_face *f)
+{
+	loop_timer_disarm(&f->announce);
+}
+
+void card_face_set_link(struct card_face *f, bool is_up)
 {
 	if (f->has_link == is_up)
 		return;
 	f->has_link = is_up;
-	/* acknowledged on the control queue, clause 5.1.6.5.4 */
-	s->announces =
-		is_up && feat_has(s->features, VIRTIO_NET_F_GUEST_ANNOUNCE);
-	card_face_update(f, s);
-	if (f->dev.transport)
-		f->dev.transport->config_changed(&f->dev);
+	f->control->announces = false;
+	tell(f);
+	card_face_quiet(f);
+	f->announces_left = ANNOUNCE_ROUNDS - 1;
+	if (is_up)
+		loop_timer_arm(f->dev.loop, &f->announce, ANNOUNCE_MS,
+			       on_announce);
 }
 
 unsigned card_control_index(const struct card_face *f)

@@ -28,9 +28,12 @@ static_assert(sizeof(struct card_config) == 24, "no padding");
 struct card_face {
 	struct virtio_dev dev;
 	struct card_config config;
-	uint16_t rx_size, tx_size; /* [const] descriptors of rings */
-	unsigned pairs;		   /* [const] queue pairs */
-	bool has_link;		   /* [ctl] */
+	uint16_t rx_size, tx_size;	 /* [const] descriptors of rings */
+	unsigned pairs;			 /* [const] queue pairs */
+	bool has_link;			 /* [ctl] */
+	struct vnet_ctrl_state *control; /* [ctl] of the card */
+	struct loop_timer announce;	 /* [ctl] armed: the next request */
+	unsigned announces_left;	 /* [ctl] requests after the next */
 };
 
 struct card {
@@ -54,13 +57,15 @@ uint64_t card_features(const struct card_conf *conf, unsigned pairs);
 void card_face_init(struct card_face *f, const char *name,
 		    const struct virtio_dev_ops *ops, struct loop *loop,
 		    const struct card_conf *conf);
-/* Tells the driver whether there is a link, and asks it to announce its
- * addresses if that came back. @s is the state of its control queue. */
-void card_face_set_link(struct card_face *f, struct vnet_ctrl_state *s,
-			bool is_up);
-/* Shows in the configuration space that the driver acknowledged, or is gone;
- * @s has changed. */
-void card_face_update(struct card_face *f, const struct vnet_ctrl_state *s);
+/* Tells the driver whether there is a link, and soon asks it to announce its
+ * addresses if that came back. */
+void card_face_set_link(struct card_face *f, bool is_up);
+/* Asks no more: the driver or the card goes. May be called for zeroed memory.
+ */
+void card_face_quiet(struct card_face *f);
+/* Shows in the configuration space that the driver acknowledged, or is gone:
+ * the state of its control queue has changed. */
+void card_face_update(struct card_face *f);
 /* Returns the index of the control queue with the present features. */
 unsigned card_control_index(const struct card_face *f);
 /* These operations of the device are the same for all cards. */

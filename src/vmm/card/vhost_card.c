@@ -102,6 +102,7 @@ static void free_card(struct vhost_card *v)
 {
 	vu_listen_close(&v->listen);
 	vhost_link_close(v);
+	card_face_quiet(&v->face);
 	loop_watch_remove(&v->err_watch);
 	fd_close(&v->err_fd);
 	rings_fini(&v->rings);
@@ -133,6 +134,7 @@ static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
 		rc = ether_from_text("mac", conf->mac, v->face.config.mac, err);
 	if (rc)
 		return rc;
+	v->face.control = &v->control.state;
 	card_face_init(&v->face, setup->id, &vhost_dev_ops, v->loop, conf);
 	vnet_ctrl_init(&v->control, v->loop, v->face.pairs,
 		       vhost_control_changed);

@@ -236,7 +236,8 @@ static void forget_driver(struct vhost_card *v)
 	for (unsigned i = 0; i < 2 * v->face.pairs; i++)
 		take_back(v, i);
 	vnet_ctrl_reset(&v->control.state, 0, v->face.pairs);
-	card_face_update(&v->face, &v->control.state);
+	card_face_quiet(&v->face);
+	card_face_update(&v->face);
 }
 
 static void set_call(struct virtio_dev *d, unsigned idx, int fd)
@@ -271,7 +272,7 @@ void vhost_control_changed(struct vnet_ctrl *c)
 {
 	struct vhost_card *v = container_of(c, struct vhost_card, control);
 
-	card_face_update(&v->face, &c->state);
+	card_face_update(&v->face);
 	set_offloads(v);
 	if (pairs_on(v) == v->pairs_told)
 		return;

@@ -31,7 +31,7 @@ static void on_timer(struct loop_timer *t);
 
 static void set_link(struct vhost_card *v, bool is_up)
 {
-	card_face_set_link(&v->face, &v->control.state, is_up);
+	card_face_set_link(&v->face, is_up);
 }
 
 static void run_soon(struct vhost_card *v, uint32_t ms)
