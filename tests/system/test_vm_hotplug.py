@@ -234,8 +234,8 @@ def test_again_and_again(l1, machine):
 def test_disk_of_the_start(l1, machine):
     """The disk that the guest booted with may go, and its -drive be used again.
     A full bus takes no more."""
-    l1.run('dd if=/dev/zero of=/tmp/hp.disk bs=1M count=1 2>/dev/null')
-    m = machine('-drive file=/tmp/hp.disk,if=none,id=d -device '
+    l1.run('dd if=/dev/zero of=/tmp/boot.disk bs=1M count=1 2>/dev/null')
+    m = machine('-drive file=/tmp/boot.disk,if=none,id=d -device '
                 'virtio-blk-pci,drive=d,id=boot')
     m.refused('device add virtio-blk-pci,drive=d', 'drive=d', 'another device')
     m.ringway('device del boot --wait 60')
