@@ -221,13 +221,15 @@ def test_silent_back_end(l1):
         'while sleep 1; do ip link set eth0 up; '
         'ip link show eth0 | grep -q NO-CARRIER && break; '
         'echo virtio0 >$d/unbind; echo virtio0 >$d/bind; '
-        'echo "took $?"; done; ' + PING_ON, TO_SWITCH.format(1, ''))
+        'echo "took $?"; done; echo "no link"; ' + PING_ON, TO_SWITCH.format(1, ''))
     try:
         lab.wait_until(lambda: count(l1, 'took 0', '/tmp/mute.log'), 240,
                        'boot', every=0.5)
         l1.run('kill -STOP $(cat /tmp/sw.pid)')
         lab.wait_until(lambda: count(l1, 'no answer within 1000 ms',
                                      '/tmp/mute.log'), 60, 'the end of it')
+        lab.wait_until(lambda: count(l1, 'no link', '/tmp/mute.log'), 60,
+                       'that the guest sees it')
         l1.run('kill -CONT $(cat /tmp/sw.pid)')
         lab.wait_until(lambda: count(l1, 'alive', '/tmp/mute.log') > 2, 120,
                        'that it goes on')
