@@ -94,7 +94,7 @@ def test_other_commands_reach_it(l1):
            '--log /tmp/one.lines </dev/null >/tmp/one.log 2>&1 & echo $! >/tmp/one.pid')
     control = '--control /tmp/ringway/vm-one.sock'
     lab.wait_until(lambda: '52:54:00:00:00:0b' in l1.run(
-        f'ringway mac {control}', check=False)[1], 60, 'address of the guest')
+        f'ringway mac {control}', check=False)[1], 200, 'address of the guest')
     assert 'card' in l1.run(f'ringway show {control}')
     assert 'virtio-net-pci' in l1.run(f'ringway port show card {control}')
     status, said = l1.run('XDG_RUNTIME_DIR=/tmp ringway vm -name one -m 192 '
@@ -151,7 +151,7 @@ def test_commands(l1):
     def count(word):
         return number(l1.run(f'grep -c "{word}" /tmp/cmd.log',
                              check=False)[1])
-    lab.wait_until(lambda: count('alive') > 2, 60, 'a guest that pings')
+    lab.wait_until(lambda: count('alive') > 2, 200, 'a guest that pings')
     text = ringway('show')
     for words in ('machine cmd: running, 2 vCPUs, 192 MiB', 'vcpu1',
                   'worker0', 'workers of this process', 'driver-ok',
@@ -169,7 +169,7 @@ def test_commands(l1):
     lab.wait_until(lambda: count('alive') > before, 20, 'that it goes on')
     ringway('stop')
     ringway('reset')
-    lab.wait_until(lambda: count('booted') == 2, 60, 'a second boot')
+    lab.wait_until(lambda: count('booted') == 2, 200, 'a second boot')
     assert '"running"' in ringway('show --json')
     ringway('powerdown')
     lab.wait_until(lambda: count('status 0'), 30, 'an end')

@@ -40,7 +40,7 @@ def machine(l1):
                       check=False)
     try:
         lab.wait_until(lambda: 'alive' in l1.run('tail -n 5 /tmp/three.log'),
-                       90, 'a guest that pings')
+                       200, 'a guest that pings')
         yield ringway
     finally:
         l1.run('kill $(cat /tmp/three.pid); sleep 1; kill $(cat /tmp/sw.pid); '

@@ -134,7 +134,7 @@ def test_back_end_that_restarts(l1, packed):
         text = l1.run('grep -c alive /tmp/re.log', check=False)[1]
         return number(text)
     try:
-        lab.wait_until(lambda: alive() > 2, 60, 'a guest that pings')
+        lab.wait_until(lambda: alive() > 2, 200, 'a guest that pings')
         l1.run('kill -9 $(cat /tmp/sw.pid); sleep 1; ' + SWITCH)
         before = alive()
         if packed == 'off':
