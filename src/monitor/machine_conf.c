@@ -2,6 +2,9 @@
 /* The options of a machine, see machine_conf.h. */
 #include "log.h"
 #include "machine_conf.h"
+#include "front_target.h"
+#include "types.h"
+#include "vhost_card.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -244,4 +247,30 @@ void machine_conf_fini(struct machine_conf *m)
 	machine_drives_free(m);
 	machine_cards_free(m);
 	opt_free(machine_rows, m);
+}
+
+static bool must_wait(const struct machine_card *c)
+{
+	return c->backend->type == &port_vhost_front_type &&
+	       front_conf_target(c->backend->conf).waits;
+}
+
+int machine_cards_wait(struct machine_conf *m, struct err *err)
+{
+	int rc = 0;
+
+	for (struct machine_card *c = m->cards; c && !rc; c = c->next) {
+		rc = must_wait(c) ? vhost_card_wait(c->vhost, err) : 0;
+		if (rc)
+			err_prefix(err, rc, "device %s", c->card->common.id);
+	}
+	return rc;
+}
+
+void machine_cards_close(struct machine_conf *m)
+{
+	for (struct machine_card *c = m->cards; c; c = c->next) {
+		vhost_card_destroy(c->vhost);
+		c->vhost = NULL;
+	}
 }

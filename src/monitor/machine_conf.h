@@ -119,8 +119,7 @@ int machine_keep_netdev(struct machine_conf *m, const char *text,
 int machine_cards_open(struct machine_conf *m, struct loop *loop,
 		       struct err *err);
 void machine_cards_close(struct machine_conf *m);
-/* Runs the loop until the vhost-user back-ends that the options say to wait for
- * have connected. Returns 0 or -errno with @err. */
+/* Runs the loop until back-ends that are waited for came. 0 or -errno. */
 int machine_cards_wait(struct machine_conf *m, struct err *err);
 
 /* --- for machine_*.c only --- */

@@ -387,32 +387,6 @@ int machine_cards_open(struct machine_conf *m, struct loop *loop,
 	return rc;
 }
 
-static bool must_wait(const struct machine_card *c)
-{
-	return c->backend->type == &port_vhost_front_type &&
-	       front_conf_target(c->backend->conf).waits;
-}
-
-int machine_cards_wait(struct machine_conf *m, struct err *err)
-{
-	int rc = 0;
-
-	for (struct machine_card *c = m->cards; c && !rc; c = c->next) {
-		rc = must_wait(c) ? vhost_card_wait(c->vhost, err) : 0;
-		if (rc)
-			err_prefix(err, rc, "device %s", c->card->common.id);
-	}
-	return rc;
-}
-
-void machine_cards_close(struct machine_conf *m)
-{
-	for (struct machine_card *c = m->cards; c; c = c->next) {
-		vhost_card_destroy(c->vhost);
-		c->vhost = NULL;
-	}
-}
-
 void machine_cards_free(struct machine_conf *m)
 {
 	struct machine_card *c;
