@@ -9,6 +9,8 @@
 
 #include "card.h"
 #include "machine_hot.h"
+#include "tap.h"
+#include "types.h"
 #include "vhost_card.h"
 
 /* Returns whether a card is plugged into @n. */
@@ -118,6 +120,20 @@ static void drop_card(struct machine_card *c)
 	c->card = NULL;
 }
 
+/* A card waits for what its tap has to run, and the machine would wait for that
+ * here. */
+static int refuse_program(const struct netdev *backend, struct err *err)
+{
+	if (backend->type != &port_tap_type ||
+	    !tap_conf_vhost(backend->conf).has_program)
+		return 0;
+	return err_set(
+		err, -EINVAL,
+		"netdev %s has vhost=on and a script or helper, which "
+		"run at the machine's start only: leave one of them away",
+		backend->common.id);
+}
+
 /* Opens the card @n if its back-end is a vhost one. */
 static int place_card(struct machine_conf *m, struct netdev *n,
 		      struct loop *loop, struct machine_hot *hot,
@@ -132,7 +148,11 @@ static int place_card(struct machine_conf *m, struct netdev *n,
 		return 0;
 	}
 	c->card = n;
-	rc = machine_card_open(c, loop, err);
+	rc = refuse_program(c->backend, err);
+	if (rc)
+		err_prefix(err, rc, "device %s", n->common.id);
+	else
+		rc = machine_card_open(c, loop, err);
 	if (rc)
 		drop_card(c);
 	else

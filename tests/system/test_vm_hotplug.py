@@ -147,6 +147,9 @@ def test_come_and_go(l1, machine):
     m.refused('device add virtio-rng-pci,id=n.card', 'n.card')
     m.refused('device add virtio-rng-pci,addr=1', 'slot 1', 'n.card')
     m.refused('netdev del n', 'n.card', 'device del')
+    m.ringway('netdev add tap,id=s,ifname=rwvm9,vhost=on,script=/bin/true')
+    m.refused('device add virtio-net-pci,netdev=s', 'script or helper')
+    m.ringway('netdev del s')
     status, text = l1.run(f'ringway port del n.card {CONTROL} 2>&1',
                           check=False)
     assert status == 1 and 'vm device del n.card' in text

@@ -66,6 +66,7 @@ struct tap_vhost {
 	bool is_wanted, is_forced;
 	const char *fds; /* "N:N:..." of /dev/vhost-net; NULL: to be opened */
 	uint32_t poll_us;
+	bool has_program; /* a script or helper comes before the first frame */
 };
 
 /* For owners that use a tap without a port. @conf: the options of

@@ -153,19 +153,6 @@ static int open_interface(struct tap_if *t, const struct tap_conf *c,
 	return rc;
 }
 
-struct tap_vhost tap_conf_vhost(const void *conf)
-{
-	const struct tap_conf *c = conf;
-
-	return (struct tap_vhost){
-		.is_wanted =
-			c->vhost || c->vhostforce || c->vhostfd || c->vhostfds,
-		.is_forced = c->vhostforce || c->vhostfd || c->vhostfds,
-		.fds = c->vhostfds ? c->vhostfds : c->vhostfd,
-		.poll_us = c->poll_us,
-	};
-}
-
 static struct tap_plan plan_of(const struct tap_conf *c)
 {
 	return (struct tap_plan){
@@ -174,6 +161,21 @@ static struct tap_plan plan_of(const struct tap_conf *c)
 		.helper = c->helper,
 		.bridge = c->br ? c->br : TAP_DEFAULT_BRIDGE,
 		.sndbuf = c->sndbuf,
+	};
+}
+
+struct tap_vhost tap_conf_vhost(const void *conf)
+{
+	const struct tap_conf *c = conf;
+	const struct tap_plan plan = plan_of(c);
+
+	return (struct tap_vhost){
+		.is_wanted =
+			c->vhost || c->vhostforce || c->vhostfd || c->vhostfds,
+		.is_forced = c->vhostforce || c->vhostfd || c->vhostfds,
+		.fds = c->vhostfds ? c->vhostfds : c->vhostfd,
+		.poll_us = c->poll_us,
+		.has_program = plan.script || plan.helper,
 	};
 }
 
