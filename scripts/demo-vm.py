@@ -14,8 +14,8 @@ import tempfile
 
 TOP = os.path.join(os.path.dirname(os.path.realpath(__file__)), '..')
 sys.path.append(os.path.join(TOP, 'tests', 'lab'))
-import compare  # noqa: E402
 import kvm_guest  # noqa: E402
+import vm_compare  # noqa: E402
 
 HEAD = ['CARD', 'MONITOR', 'KERNEL s', 'SHELL s', 'RTT ms', 'TCP OUT', 'TCP IN',
         'EXITS/PKT', 'CALLS/PKT', 'MONITOR MiB']
@@ -45,13 +45,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         guest = kvm_guest.start(folder, images)
         try:
-            compare.prepare(guest, compare.PING + compare.TCP)
-            for card, monitors in compare.MODES:
+            vm_compare.prepare(guest, vm_compare.PING + vm_compare.TCP)
+            for card, monitors in vm_compare.MODES:
                 for name, before, command in monitors:
                     print(f'{card}: {name} ...', flush=True)
                     try:
-                        got = cells(compare.run(guest, before, command))
-                    except compare.lab.LabError as e:
+                        got = cells(vm_compare.run(guest, before, command))
+                    except vm_compare.lab.LabError as e:
                         print(f'  failed: {e}')
                         got = ['-'] * (len(HEAD) - 2)
                     rows.append([card, name, *got])
@@ -61,7 +61,7 @@ def main():
     table(rows)
     print(f'''
 KERNEL, SHELL: from the monitor's start to the kernel's first line on the
-console, and to the guest's shell. RTT: of {compare.PINGS} pings to the tap.
+console, and to the guest's shell. RTT: of {vm_compare.PINGS} pings to the tap.
 TCP: Gbit/s from and to the guest. EXITS, CALLS: exits of the vCPU, and system
 calls of the monitor and the switch, for each packet of those pings, less what
 the idle machine has. MONITOR: its memory without the guest's.''')

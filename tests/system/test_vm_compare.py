@@ -11,7 +11,7 @@ import pytest
 from conftest import BINARY, TOP
 
 sys.path.append(os.path.join(TOP, 'tests', 'lab'))
-import compare  # noqa: E402
+import vm_compare  # noqa: E402
 import kvm_guest  # noqa: E402
 
 MEMORY = 8  # MiB of the monitor, without the guest's
@@ -33,17 +33,17 @@ def lab_with_qemu(module_folder, images):
                         'AMD-V, or KVM here is not nested')
         # Each byte of the kernel's messages is an exit, dear where KVM is
         # emulated.
-        compare.prepare(guest, compare.PING, 'quiet ' + compare.APPEND)
+        vm_compare.prepare(guest, vm_compare.PING, 'quiet ' + vm_compare.APPEND)
         yield guest
     finally:
         guest.stop()
 
 
 @pytest.mark.guests
-@pytest.mark.parametrize('name,monitors', compare.MODES,
-                         ids=[name for name, _ in compare.MODES])
+@pytest.mark.parametrize('name,monitors', vm_compare.MODES,
+                         ids=[name for name, _ in vm_compare.MODES])
 def test_counts(lab_with_qemu, name, monitors):
-    ours, qemu = [compare.run(lab_with_qemu, before, command)
+    ours, qemu = [vm_compare.run(lab_with_qemu, before, command)
                   for monitor, before, command in monitors
                   if 'microvm' not in monitor]
     told = f'{name}: ringway {ours}, QEMU {qemu}'
