@@ -149,8 +149,12 @@ static void test_pages(void **state)
 	struct err err;
 
 	(void)state;
-	if (vhost < 0 || tap < 0)
+	if (vhost < 0 || tap < 0) {
+		fd_close(&vhost);
+		fd_close(&tap);
+		loop_destroy(loop);
 		skip();
+	}
 	c = vu_client_create(
 		loop,
 		vu_kernel_create(&(struct vu_kernel_conf){ .vhost_fd = &vhost,
