@@ -378,6 +378,30 @@ static void test_early(void **state)
 	echo(s, 0, "and later");
 }
 
+/* Such a driver after another one (firmware, or itself before a reset) had the
+ * ring: the notification before DRIVER_OK must not go where nobody looks. */
+static void test_early_again(void **state)
+{
+	struct state *s = *state;
+
+	begin(s, 0);
+	add_ring(s, 0);
+	out(s, 18, 1, 7);
+	assert_int_equal(s->rig.ioeventfd_count, 2);
+	begin(s, 0);
+	add_ring(s, 0);
+	open_drv(s, 0, 0);
+	push(s, 0, "early");
+	assert_int_equal(s->model.starts, 2);
+	assert_int_equal(s->rig.ioeventfd_count, 2);
+	fd_signal(s->model.ring[0]->kick_fd); /* as models look at once */
+	assert_int_equal(echo_dev_serve(&s->model, 0), 1);
+	pop(s, 0, "early");
+	out(s, 8, 4, 0);
+	assert_int_equal(s->model.stops, 2);
+	assert_int_equal(s->rig.faults, 0);
+}
+
 /* Notifications: by ioeventfd, one a ring at one port; and without. */
 static void test_notify(void **state)
 {
@@ -477,9 +501,11 @@ static void test_both(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_identity), TEST(test_refused), TEST(test_config),
-		TEST(test_life),     TEST(test_msix),	 TEST(test_features),
-		TEST(test_early),    TEST(test_notify),	 TEST(test_outside),
+		TEST(test_identity), TEST(test_refused),
+		TEST(test_config),   TEST(test_life),
+		TEST(test_msix),     TEST(test_features),
+		TEST(test_early),    TEST(test_early_again),
+		TEST(test_notify),   TEST(test_outside),
 		TEST(test_both),
 	};
 

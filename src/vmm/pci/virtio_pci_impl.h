@@ -143,8 +143,9 @@ void vpci_ring_stop(struct vpci_ring *r);
 void vpci_ring_update_call(struct vpci_ring *r);
 /* An interrupt that the running ring may owe: makes it. [ctl] */
 void vpci_ring_call(struct vpci_ring *r);
-/* Gives KVM the notify addresses of rings with a kick_fd while their BAR is
- * mapped, and takes them away else. Under the lock. */
+/* Gives KVM the notify addresses of rings with a kick_fd (the legacy one: of
+ * those that run) while their BAR is mapped, and takes them away else. Under
+ * the lock. */
 void vpci_rings_wire(struct virtio_pci *v);
 /* The driver's notification reached us and not KVM. Under the lock. */
 void vpci_ring_kick(struct vpci_ring *r);

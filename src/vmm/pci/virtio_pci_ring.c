@@ -58,16 +58,32 @@ static void wire(struct vpci_ring *r, enum vpci_way way)
 			    r->v->pci.name, r->idx, strerror(-rc));
 }
 
+/* A legacy driver may notify a ring before the device has started, which only
+ * the handler sees: there KVM has running rings only. */
+static bool may_wire(const struct vpci_ring *r, enum vpci_way way)
+{
+	return bar_of(r->v, way)->is_mapped && r->kick_fd >= 0 &&
+	       (way != VPCI_WAY_LEGACY || r->is_running);
+}
+
 static void update_wire(struct vpci_ring *r, enum vpci_way way)
 {
-	bool is_mapped = bar_of(r->v, way)->is_mapped;
+	bool is_wanted = may_wire(r, way);
 
-	if (is_mapped && r->kick_fd >= 0 && !r->is_wired[way])
+	if (is_wanted && !r->is_wired[way])
 		wire(r, way);
-	if (is_mapped || !r->is_wired[way])
+	if (is_wanted || !r->is_wired[way])
 		return;
 	request(r, way, KVM_IOEVENTFD_FLAG_DEASSIGN);
 	r->is_wired[way] = false;
+}
+
+/* Under the lock. */
+static void set_running(struct vpci_ring *r, bool is_running)
+{
+	r->is_running = is_running;
+	for (unsigned way = 0; way < VPCI_WAYS; way++)
+		update_wire(r, way);
 }
 
 void vpci_rings_wire(struct virtio_pci *v)
@@ -99,8 +115,6 @@ static int prepare(struct vpci_ring *r)
 		return r->kick_fd;
 	/* A kick from before this start is not for it. */
 	fd_drain(r->kick_fd);
-	for (unsigned way = 0; way < VPCI_WAYS; way++)
-		update_wire(r, way);
 	r->given = (struct virtio_ring){
 		.size = r->size,
 		.desc = r->desc,
@@ -109,7 +123,7 @@ static int prepare(struct vpci_ring *r)
 		.kick_fd = r->kick_fd,
 		.call_fd = call_fd(r),
 	};
-	r->is_running = true;
+	set_running(r, true);
 	return 0;
 }
 
@@ -127,7 +141,7 @@ int vpci_ring_start(struct vpci_ring *r)
 	if (!rc)
 		return 0;
 	pci_lock(&v->pci);
-	r->is_running = false;
+	set_running(r, false);
 	pci_unlock(&v->pci);
 	return rc;
 }
@@ -140,7 +154,7 @@ void vpci_ring_stop(struct vpci_ring *r)
 		return;
 	v->dev->ops->stop_ring(v->dev, r->idx);
 	pci_lock(&v->pci);
-	r->is_running = false;
+	set_running(r, false);
 	pci_unlock(&v->pci);
 }
 
