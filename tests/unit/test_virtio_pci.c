@@ -667,6 +667,11 @@ static void test_window(void **state)
 	assert_false(*line(s));
 	assert_int_equal(through(s, s->common + 20, 1, true, 0), 0);
 	assert_int_equal(s->model.stops, 1);
+	/* what a wide access left behind a narrow one is no part of it */
+	assert_int_equal(through(s, s->device + 4, 4, false, 0), 0x17161514);
+	assert_int_equal(through(s, s->common + 22, 2, true, 1), 1);
+	through(s, s->common + 24, 2, true, 4);
+	assert_int_equal(through(s, s->common + 24, 2, false, 0), 4);
 	/* a window to nowhere */
 	rig_config_write(r, SLOT, w + 12, 4, 4);
 	rig_config_write(r, SLOT, w + 8, 4, 0xfffffffc);

@@ -103,6 +103,9 @@ static void config_after(struct pci_dev *d, unsigned off, unsigned size)
 	pci_lock(d);
 	is_window = find_window(v, off, size, &at, &length);
 	data = pci_get32(d, v->window + CAP_DATA);
+	/* Behind the part that the window shows is what was there before. */
+	if (is_window && length < sizeof(data))
+		data &= (1u << 8 * length) - 1;
 	is_update = v->msix_seen != msix_is_on(d);
 	v->msix_seen = msix_is_on(d);
 	pci_unlock(d);
