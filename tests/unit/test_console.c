@@ -300,6 +300,33 @@ static void test_last_words_after_output(void **state)
 	finish(&r);
 }
 
+/* The same, but the guest has room and makes no more: nothing else tells. */
+static void test_last_words_at_once(void **state)
+{
+	struct queue *q;
+	struct rig r;
+	int fd;
+
+	(void)state;
+	start(&r);
+	q = &r.q[IN];
+	fd = connect_to(&r);
+	make_available(q, BUFFER, VRING_DESC_F_WRITE);
+	run(&r);
+	assert_int_equal(q->used->idx, 0);
+	/* Of all that the loop finds at once, output is first. */
+	memcpy(r.q[OUT].buffer, "x", 1);
+	make_available(&r.q[OUT], 1, 0);
+	assert_int_equal(write(fd, "bye", 3), 3);
+	close(fd);
+	for (unsigned i = 0; i < EVENTUALLY && !q->used->idx; i += A_MOMENT)
+		run(&r);
+	assert_int_equal(q->used->idx, 1);
+	assert_int_equal(q->used->ring[0].len, 3);
+	assert_memory_equal(q->buffer, "bye", 3);
+	finish(&r);
+}
+
 /* The guest reads nothing: the next client comes all the same. */
 static void test_next_client(void **state)
 {
@@ -327,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_client),
 		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_last_words_after_output),
+		cmocka_unit_test(test_last_words_at_once),
 		cmocka_unit_test(test_next_client),
 	};
 

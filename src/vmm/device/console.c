@@ -100,7 +100,9 @@ static void stop_output(struct console *c)
 	c->kept = 0;
 	c->has_input =
 		recv(c->server.client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-	if (!c->has_input)
+	if (c->has_input)
+		serve_now(&c->in); /* the guest may have had room before */
+	else
 		drop_client(c);
 }
 
