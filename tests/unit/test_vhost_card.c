@@ -287,6 +287,7 @@ static void test_refusal(void **state)
 	peer_start(&b.peer);
 	bench_open(&b, false);
 	assert_true(is_up(&b));
+	assert_int_equal(vhost_card_peer(b.v), getpid());
 	shm_store(&b.peer.refused, VU_SET_MEM_TABLE);
 	assert_int_equal(start_all(&b), -EREMOTEIO);
 	expect_reason(&b, "sharing memory: the back-end refused it");
@@ -443,6 +444,7 @@ static void test_server(void **state)
 	}
 	run_until(&b, true);
 	assert_int_equal(b.v->connections, 1);
+	assert_int_equal(vhost_card_peer(b.v), getpid());
 	assert_int_equal(shm_load(&b.peer.kicks), 2);
 	shutdown(visit[0].sock, SHUT_RDWR);
 	run_until(&b, false);

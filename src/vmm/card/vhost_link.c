@@ -143,6 +143,7 @@ static int negotiate(struct vhost_card *v, struct vu_transport *t)
 /* @fd: the socket, owned. */
 static int negotiate_on(struct vhost_card *v, int fd)
 {
+	v->peer_pid = unix_peer_pid(fd);
 	err_set(&v->reason, -ENOMEM, "out of memory");
 	return negotiate(
 		v, vu_sock_create(v->loop, fd,
