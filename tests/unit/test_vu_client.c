@@ -333,6 +333,9 @@ static void test_log(void **state)
 	assert_int_equal(next(&b).hdr.request, 0);
 	assert_string_equal(b.out[1].reason,
 			    "SET_LOG_BASE: the back-end lacks LOG_SHMFD");
+	assert_int_equal(
+		vu_client_set_features(b.client, OFFER, out(&b, 2), NULL), 0);
+	assert_true(serve(&b, VU_SET_FEATURES, 0).payload.u64 == OFFER);
 	bed_close(&b);
 	bed_open(&b, MQ);
 	negotiate(&b, MQ);

@@ -145,8 +145,6 @@ static void begin_call(struct vu_client *c, const struct job *job)
 	const struct vu_client_ring *r = &job->ring;
 	enum vu_verb verb = job->row->verb[job->at];
 
-	if (job->row == &vu_jobs[JOB_LOG])
-		c->is_logged = job->log.size;
 	c->call = (struct vu_call){
 		.verb = verb,
 		.idx = job->idx,
@@ -195,6 +193,8 @@ static bool take_answer(struct vu_client *c)
 
 	loop_timer_disarm(&c->limit);
 	c->is_calling = false;
+	if (c->call.verb == VU_VERB_SET_LOG)
+		c->is_logged = job->log.size;
 	if (c->call.verb == VU_VERB_GET_FEATURES) {
 		c->features = c->call.value & c->config.features;
 		if (c->config.prune)
@@ -230,6 +230,10 @@ static bool take_refusal(struct vu_client *c, struct err *err)
 {
 	loop_timer_disarm(&c->limit);
 	name_call(c, err);
+	/* It has the log, but does not use it. */
+	if (c->first->row == &vu_jobs[JOB_LOG] &&
+	    c->call.verb != VU_VERB_SET_LOG)
+		c->is_logged = false;
 	if (c->state == NEGOTIATING) {
 		end(c, err->msg);
 		return false;

@@ -59,7 +59,7 @@ struct vu_client {
 	uint64_t offered; /* agreed when the connection began */
 	uint64_t features, features_high;
 	bool can_log;	/* the back-end has VHOST_F_LOG_ALL */
-	bool is_logged; /* it was asked to note what it writes */
+	bool is_logged; /* it has a log, to note what it writes */
 	struct job *first, **last;
 	bool is_calling; /* call is in progress for the first job */
 	struct vu_call call;
