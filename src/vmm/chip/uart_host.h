@@ -57,9 +57,9 @@ struct uart_in {
 	struct uart_regs *regs; /* [under the lock] */
 	struct uart_out *out;	/* for the monitor's own words */
 	struct host_fd fd;	/* [ctl] */
-	bool is_term;		/* [const] the monitor's terminal */
-	bool is_tty;		/* [const] some terminal */
-	bool is_file;		/* [const] always readable, so epoll refuses */
+	bool is_term;		/* [ctl] @fd is the monitor's terminal */
+	bool is_tty;		/* [ctl] some terminal */
+	bool is_file;		/* [ctl] always readable, so epoll refuses */
 	bool is_at_end;		/* [ctl] */
 	void (*ended)(struct uart_in *in); /* NULL: nobody needs to know */
 	struct loop_watch watch;
