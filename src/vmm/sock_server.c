@@ -50,8 +50,12 @@ static void on_accept(struct loop_watch *w, uint32_t events)
 		}
 		return;
 	}
-	if (s->client >= 0 && has_closed(s->client))
-		s->replaced(s);
+	if (s->client >= 0 && has_closed(s->client)) {
+		if (s->replaced)
+			s->replaced(s);
+		else
+			sock_server_drop(s);
+	}
 	if (s->client >= 0) {
 		refuse(fd);
 		return;
@@ -59,7 +63,8 @@ static void on_accept(struct loop_watch *w, uint32_t events)
 	if (!s->listener.path)
 		sock_stream_tune(fd, AF_INET);
 	s->client = fd;
-	s->came(s);
+	if (s->came)
+		s->came(s);
 }
 
 int sock_server_start(struct sock_server *s, struct loop *loop)

@@ -14,7 +14,8 @@
 #include "unix_sock.h"
 
 struct sock_server {
-	/* Set by the owner: */
+	/* Set by the owner. Without one they are NULL, and a client waits in
+	 * @client for the next: */
 	void *owner; /* for itself */
 	/* There is a client, in @client. */
 	void (*came)(struct sock_server *s);

@@ -38,7 +38,7 @@ static void new_uart(struct line *l)
 }
 
 /* @where: NULL is a UNIX socket, else the address of a TCP one */
-static void start(struct line *l, const char *where)
+static void listen_at(struct line *l, const char *where)
 {
 	struct err err;
 
@@ -54,6 +54,11 @@ static void start(struct line *l, const char *where)
 		sock_stream_listen(&l->server.listener, "serial", &l->at, &err),
 		0);
 	assert_int_equal(sock_server_start(&l->server, l->r->vm.loop), 0);
+}
+
+static void start(struct line *l, const char *where)
+{
+	listen_at(l, where);
 	new_uart(l);
 }
 
@@ -223,6 +228,33 @@ static void test_last_words(void **state)
 	finish(&l);
 }
 
+/* Before there is a machine, and between two: a client waits for the next. */
+static void test_no_machine(void **state)
+{
+	struct line l;
+	int fd, other;
+
+	(void)state;
+	listen_at(&l, NULL);
+	fd = connect_to(&l);
+	other = connect_to(&l);
+	assert_hears(other, "another client is connected\r\n");
+	close(other);
+	new_uart(&l);
+	print(&l, "first");
+	assert_hears(fd, "first");
+	uart_destroy(l.u);
+	close(fd);
+	fd = connect_to(&l);
+	say(fd, "\x30");
+	new_uart(&l);
+	print(&l, "hello");
+	assert_hears(fd, "hello");
+	take(&l, 0x30, 1);
+	close(fd);
+	finish(&l);
+}
+
 /* A guest that reads nothing does not keep the next client out. */
 static void test_next_client(void **state)
 {
@@ -298,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_unix),
 		cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_no_machine),
 		cmocka_unit_test(test_next_client),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_slow_client),

@@ -171,6 +171,10 @@ void uart_destroy(struct uart *u)
 	bus_remove(&u->vm->ports, &u->range);
 	uart_in_stop(&u->in);
 	uart_out_stop(&u->out);
+	if (u->server) {
+		u->server->owner = NULL;
+		u->server->came = u->server->replaced = NULL;
+	}
 	if (u->out.lost && !u->server)
 		log_warn("serial port: %" PRIu64 " bytes of its output lost, "
 			 "nobody read them",
