@@ -86,9 +86,13 @@ static void take_back(struct vsock *v)
 	if (!v->is_served)
 		return;
 	v->is_served = false;
-	for (unsigned i = 0; i < KERNELS && !rc; i++)
+	for (unsigned i = 0; i < KERNELS && !rc; i++) {
 		rc = vu_client_queue_stop(v->client, i, vhost_done(&v->outcome),
 					  &v->reason);
+		/* It has not started: serve() failed. */
+		if (rc == -EBUSY)
+			rc = 0;
+	}
 	if (!vhost_settle(v->client, &v->outcome, rc))
 		return;
 	vu_client_destroy(v->client);
@@ -111,9 +115,11 @@ static int serve(struct vsock *v)
 	for (unsigned i = 0; i < KERNELS && !rc; i++)
 		rc = give(v, i);
 	rc = vhost_settle(v->client, &v->outcome, rc);
-	v->is_served = !rc;
-	if (rc)
+	v->is_served = true;
+	if (rc) {
 		log_err("device %s: %s", v->dev.name, v->reason.msg);
+		take_back(v); /* the one that it has, for the next driver */
+	}
 	return rc;
 }
 
