@@ -451,6 +451,35 @@ static void test_stop(void **state)
 	dev_rig_close(&r);
 }
 
+/* Nor for all ranges of one: each may take the host long. */
+static void test_stop_ranges(void **state)
+{
+	struct dev_rig r;
+	struct blk_queue *q;
+	struct iovec iov[3];
+	struct vq_chain chain = { .iov = iov,
+				  .readable_count = 2,
+				  .writable_count = 1,
+				  .writable_size = 1 };
+
+	(void)state;
+	open_disk(&r, ",discard=unmap");
+	q = &container_of(r.dev, struct blk, dev)->queue[0];
+	dev_rig_stop(&r, 0); /* its flag stays set */
+	put_header(&r, BLK_T_DISCARD, 0);
+	put_range(&r, 0, 0, 8, 0);
+	put_range(&r, 1, 8, 8, 0);
+	for (unsigned n = 2; n; n--) {
+		iov[0] = (struct iovec){ at(&r, HEADER), 16 };
+		iov[1] = (struct iovec){ at(&r, DATA), n * 16 };
+		iov[2] = (struct iovec){ at(&r, STATUS), 1 };
+		chain.readable_size = 16 + n * 16;
+		assert_int_equal(blk_serve(q, &chain), n > 1 ? -ECANCELED : 1);
+	}
+	assert_int_equal(*at(&r, STATUS), BLK_S_OK);
+	dev_rig_close(&r);
+}
+
 /* The host's disk fails: the guest hears of it. */
 static void test_host_errors(void **state)
 {
@@ -563,6 +592,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_direct, begin, end),
 		cmocka_unit_test_setup_teardown(test_block_size, begin, end),
 		cmocka_unit_test_setup_teardown(test_stop, begin, end),
+		cmocka_unit_test_setup_teardown(test_stop_ranges, begin, end),
 		cmocka_unit_test_setup_teardown(test_host_errors, begin, end),
 		cmocka_unit_test_setup_teardown(test_bad_images, begin, end),
 		cmocka_unit_test_setup_teardown(test_locks, begin, end),

@@ -268,7 +268,7 @@ static int do_range(const struct request *r, const struct blk_range *range)
 		  : BLK_S_OK;
 }
 
-/* DISCARD and WRITE_ZEROES, clause 5.2.6.2. */
+/* DISCARD and WRITE_ZEROES, clause 5.2.6.2. Returns BLK_S_* or -ECANCELED. */
 static int do_ranges(struct request *r)
 {
 	const struct blk_image *i = &r->blk->image;
@@ -281,8 +281,11 @@ static int do_ranges(struct request *r)
 	if (!r->out.size || r->out.size % sizeof(range) ||
 	    r->out.size / sizeof(range) > (is_discard ? BLK_RANGES : 1))
 		return BLK_S_IOERR;
-	while (status == BLK_S_OK && take(&r->out, &range, sizeof(range)))
+	while (status == BLK_S_OK && take(&r->out, &range, sizeof(range))) {
 		status = do_range(r, &range);
+		if (status == BLK_S_OK && r->out.size && is_ending(r))
+			status = -ECANCELED;
+	}
 	return status;
 }
 
