@@ -337,6 +337,7 @@ void virtio_pci_destroy(struct virtio_pci *v)
 	d = v->dev;
 	for (unsigned i = 0; i < d->ring_count; i++)
 		vpci_ring_stop(&v->ring[i]);
+	d->transport = NULL; /* what would call it finds none */
 	destroy(v);
 	d->ops->destroy(d);
 }
