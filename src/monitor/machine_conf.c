@@ -191,17 +191,22 @@ static bool has_card(const struct config *config, const char *net)
 	return false;
 }
 
+static void warn_of_netdev(const struct port_conf *c)
+{
+	log_warn("netdev %s: no device uses it: -device "
+		 "virtio-net-pci,netdev=%s does",
+		 c->id, c->id);
+}
+
 static void warn_of_unused(const struct machine_conf *m,
 			   const struct config *config)
 {
-	for (unsigned i = 0; i < config->netdev_count; i++) {
-		const struct port_conf *c = &config->netdev[i]->common;
-
-		if (!has_card(config, c->net))
-			log_warn("netdev %s: no device uses it: -device "
-				 "virtio-net-pci,netdev=%s does",
-				 c->id, c->id);
-	}
+	for (unsigned i = 0; i < config->netdev_count; i++)
+		if (!has_card(config, config->netdev[i]->common.net))
+			warn_of_netdev(&config->netdev[i]->common);
+	for (const struct machine_card *c = m->cards; c; c = c->next)
+		if (!c->card)
+			warn_of_netdev(&c->backend->common);
 	for (const struct machine_drive *d = m->drives; d; d = d->next)
 		if (!d->is_used)
 			log_warn("drive %s: no device uses it: -device "
@@ -251,7 +256,7 @@ void machine_conf_fini(struct machine_conf *m)
 
 static bool must_wait(const struct machine_card *c)
 {
-	return c->backend->type == &port_vhost_front_type &&
+	return c->card && c->backend->type == &port_vhost_front_type &&
 	       front_conf_target(c->backend->conf).waits;
 }
 

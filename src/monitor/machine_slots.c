@@ -25,7 +25,8 @@ static const char *find(const struct machine_conf *m, const struct config *c,
 			return conf->id;
 	}
 	for (const struct machine_card *k = m->cards; k; k = k->next)
-		if (((const struct card_conf *)k->card->conf)->order == order)
+		if (k->card &&
+		    ((const struct card_conf *)k->card->conf)->order == order)
 			card = k->card;
 	for (unsigned i = 0; i < c->netdev_count; i++)
 		if (c->netdev[i]->type == &port_card_type &&

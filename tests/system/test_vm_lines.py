@@ -133,6 +133,23 @@ def test_pidfile(folder):
     assert done.returncode == 0 and not os.path.exists(f'{folder}/new')
 
 
+def test_backend_without_card(folder):
+    """One that no port of the switch is waits for a card to be added: that is
+    said, and neither the plan nor a start needs the card."""
+    idle = ['-netdev', f'vhost-user-front,id=idle,path={folder}/s,server=on']
+    done = vm(folder, '-kernel', 'k', *idle, *shlex.split(CARD))
+    assert done.returncode == 0, done.stderr
+    assert 'netdev idle: no device uses it' in done.stderr, done.stderr
+    assert re.search(r'n\.card +1 ', done.stdout), done.stdout
+    done = subprocess.run(
+        [BINARY, 'vm', '--control', f'{folder}/c.sock', '-kernel',
+         '/etc/passwd', '-serial', 'none', *idle], stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and 'waits for' not in done.stderr, done
+    assert done.stderr.splitlines()[-1].startswith('ringway: '), done.stderr
+    assert not os.listdir(folder)
+
+
 def test_value_is_missing(folder):
     path = os.path.join(folder, 'vm.conf')
     for text, words in (('kernel', '1: kernel: needs a value: kernel=FILE'),
