@@ -129,18 +129,18 @@ static const struct opt_row smp_rows[] = {
 
 #undef OPT
 
-/* What is not said is one socket, one thread, and as many cores as it takes. */
+/* What is not said is one thread, one socket and as many cores as it takes;
+ * with cores=, as many sockets, and with both, as many threads: as QEMU
+ * since 6.2. */
 static struct cpu_topology make_topology(const struct smp_conf *c)
 {
 	struct cpu_topology t = { c->sockets, c->cores, c->threads };
-	unsigned cpus = c->cpus ? c->cpus : c->maxcpus, known;
+	unsigned cpus = c->cpus ? c->cpus : c->maxcpus;
 
-	if (cpus && t.cores && t.threads && !t.sockets) {
-		t.sockets = cpus / (t.cores * t.threads);
-	} else if (cpus && t.cores && !t.threads) {
-		known = MAX(t.sockets, 1u) * t.cores;
-		t.threads = cpus / known;
-	}
+	if (cpus && t.cores && !t.sockets)
+		t.sockets = cpus / (t.cores * MAX(t.threads, 1u));
+	else if (cpus && t.cores && !t.threads)
+		t.threads = cpus / (t.sockets * t.cores);
 	t.sockets = MAX(t.sockets, 1u);
 	t.threads = MAX(t.threads, 1u);
 	if (!t.cores)
