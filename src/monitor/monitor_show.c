@@ -256,26 +256,21 @@ static void show_vcpus(const struct vm *vm, struct show *s)
 	show_end(s);
 }
 
-/* In the order of the slots; the list has the newest first. */
-static void show_plugged(const struct plugged *newest, struct show *s)
+static void show_plugged(const struct plugged *p, struct show *s)
 {
-	const struct plugged *order[PCI_SLOTS];
-	unsigned n = 0;
-
-	for (; newest && n < PCI_SLOTS; newest = newest->next)
-		order[n++] = newest;
-	while (n) {
-		show_object(s, NULL);
-		virtio_pci_show(order[--n]->pci, s);
-		monitor_show_plug(order[n], s);
-		show_end(s);
-	}
+	show_object(s, NULL);
+	virtio_pci_show(p->pci, s);
+	monitor_show_plug(p, s);
+	show_end(s);
 }
 
 static void show_devices(const struct monitor *m, struct show *s)
 {
 	show_array(s, "devices");
-	show_plugged(m->plugged, s);
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+		for (const struct plugged *p = m->plugged; p; p = p->next)
+			if (virtio_pci_slot(p->pci) == slot)
+				show_plugged(p, s);
 	show_end(s);
 }
 

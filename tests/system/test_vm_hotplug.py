@@ -222,6 +222,9 @@ def test_again_and_again(l1, machine):
     assert '00:09.0' in m.run('readlink -f /sys/class/net/eth0/device')
     m.run(NET + 'ping -q -c 1 10.0.2.2')
     assert list(m.devices()) == ['n.card']
+    m.add('', 'virtio-rng-pci')
+    shown = json.loads(m.ringway('show --json'))['devices']
+    assert [d['slot'] for d in shown] == [1, 9]
     m.ringway('device del n.card --wait 60')
     m.add('', 'virtio-net-pci,netdev=old')
     m.until('[ -e /sys/class/net/eth0 ]', 'the card')
