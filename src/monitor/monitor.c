@@ -197,6 +197,9 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 	m->daemon = d;
 	m->started_ms = loop_now_ms();
 	m->is_held = conf->is_held;
+	/* Commands may come while scripts and back-ends are waited for. */
+	d->machine = &monitor_machine;
+	d->machine_arg = m;
 	rc = serial_open(&m->serial, &conf->serial_conf, d->loop, err);
 	if (!rc)
 		rc = open_cards(m, err);
@@ -209,8 +212,6 @@ int monitor_create(struct machine_conf *conf, struct daemon *d,
 		return rc;
 	}
 	hint_console(conf);
-	d->machine = &monitor_machine;
-	d->machine_arg = m;
 	*out = m;
 	return 0;
 }

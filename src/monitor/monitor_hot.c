@@ -39,9 +39,12 @@ static int look_around(const struct monitor *m, struct config *view,
 	return 0;
 }
 
-static int check_on(const struct monitor *m, struct err *err)
+int monitor_check_on(const struct monitor *m, struct err *err)
 {
-	return m->vm ? 0 : err_set(err, -ENOENT, "the machine is off");
+	return m->vm ? 0
+		     : err_set(err, -EAGAIN,
+			       "the machine has not started: it waits for a "
+			       "script or a back-end, which its log names");
 }
 
 /* Makes the port of the card @n, which this call owns, and plugs it. */
@@ -94,7 +97,7 @@ int monitor_device_add(void *arg, const char *text, struct show *s,
 {
 	struct monitor *m = arg;
 	const struct plugged *p;
-	int rc = check_on(m, err);
+	int rc = monitor_check_on(m, err);
 
 	if (!rc)
 		rc = add_device(m, text, err);
@@ -134,7 +137,7 @@ int monitor_device_del(void *arg, const char *id, bool force, struct err *err)
 	struct monitor *m = arg;
 	struct plugged *p;
 	unsigned slot;
-	int rc = check_on(m, err);
+	int rc = monitor_check_on(m, err);
 
 	if (rc)
 		return rc;

@@ -80,6 +80,8 @@ int monitor_device_del(void *arg, const char *id, bool force, struct err *err);
 void monitor_device_list(void *arg, struct show *s);
 int monitor_netdev_add(void *arg, const char *text, struct err *err);
 int monitor_netdev_del(void *arg, const char *id, struct err *err);
+/* Returns 0, or -EAGAIN with @err while there is no machine yet. */
+int monitor_check_on(const struct monitor *m, struct err *err);
 /* Shows how a device is plugged in the object that the caller opened. */
 void monitor_show_plug(const struct plugged *p, struct show *s);
 

@@ -281,7 +281,7 @@ static void show(void *arg, struct show *s)
 	show_object(s, "machine");
 	show_str(s, "name", m->conf->name);
 	show_str(s, "state",
-		 !m->vm			       ? "off"
+		 !m->vm			       ? "starting"
 		 : shm_load(&m->vm->is_paused) ? "stopped"
 					       : "running");
 	show_num(s, "pid", (uint64_t)getpid());
@@ -304,10 +304,11 @@ static void show(void *arg, struct show *s)
 static int command(void *arg, enum machine_command c, struct err *err)
 {
 	struct monitor *m = arg;
+	int rc = monitor_check_on(m, err);
 	bool was;
 
-	if (!m->vm)
-		return err_set(err, -ENOENT, "the machine is off");
+	if (rc)
+		return rc;
 	switch (c) {
 	case MACHINE_STOP:
 	case MACHINE_CONT:
@@ -342,8 +343,12 @@ static bool refuse_port(void *arg, const char *id, struct err *err)
 			id, id);
 		return true;
 	}
-	tap = vhost_card_tap(c->vhost);
-	if (tap)
+	tap = c->vhost ? vhost_card_tap(c->vhost) : NULL;
+	if (!c->vhost)
+		err_set(err, -ENOENT,
+			"%s is no port: a vhost back-end is to move its frames",
+			id);
+	else if (tap)
 		err_set(err, -ENOENT,
 			"%s is no port: the kernel's vhost-net moves its "
 			"frames. The tap has them: `tcpdump -i %s`; or start "

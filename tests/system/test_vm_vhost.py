@@ -238,9 +238,18 @@ def test_silent_back_end(l1):
                'kill $(cat /tmp/mute.pid) $(cat /tmp/sw.pid); sleep 0.5')
 
 
+def command(folder, *words):
+    """Runs a command about the machine; returns its status and output."""
+    done = subprocess.run(
+        [BINARY, 'vm', *words, '--control', f'{folder}/c.sock'],
+        capture_output=True, text=True, timeout=30)
+    return done.returncode, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize('sig', [signal.SIGINT, signal.SIGTERM])
 def test_end_while_waiting(folder, sig):
-    """A machine that waits for a back-end says so, and a signal ends it."""
+    """A machine that waits for a back-end says so, to commands, too, and a
+    signal ends it."""
     path = f'{folder}/vs.sock'
     p = subprocess.Popen(
         [BINARY, 'vm', '--control', f'{folder}/c.sock', '-kernel', 'x',
@@ -251,6 +260,13 @@ def test_end_while_waiting(folder, sig):
         assert f'waits for a vhost-user back-end to connect to {path}' in \
             p.stderr.readline()
         assert os.path.exists(path)
+        status, said = command(folder, 'show')
+        assert status == 0 and 'starting' in said, said
+        for what in ('stop', 'reset', 'device add virtio-rng-pci'):
+            status, said = command(folder, *what.split())
+            assert status == 1 and 'has not started: it waits' in said, said
+        status, said = command(folder, 'device', 'list')
+        assert status == 0 and 'n.card' in said, said
         p.send_signal(sig)
         text = p.communicate(timeout=10)[1]
     finally:
