@@ -249,6 +249,10 @@ void daemon_destroy(struct daemon *d)
 
 static int refuse_taken_id(struct daemon *d, const char *id, struct err *err)
 {
+	if (d->machine && d->machine->refuse_port(d->machine_arg, id, NULL))
+		return err_set(err, -EEXIST,
+			       "id=%s is taken, by the machine: choose another",
+			       id);
 	if (!switch_find_port(d->sw, id))
 		return 0;
 	return err_set(err, -EEXIST,

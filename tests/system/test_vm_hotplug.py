@@ -289,6 +289,9 @@ def test_vhost_user(l1, machine):
     m = machine()
     m.refused('netdev add vhost-user,id=u,chardev=c', 'chardev=c')
     m.ringway('netdev add vhost-user-front,id=u,path=/tmp/hp.vm')
+    status, text = l1.run(f'ringway port add null,id=u {CONTROL} 2>&1',
+                          check=False)
+    assert status == 1 and 'id=u is taken' in text, text
     before = host_state(l1)
     m.refused('device add virtio-net-pci,netdev=u', '/tmp/hp.vm')
     assert host_state(l1) == before and m.devices() == {}
