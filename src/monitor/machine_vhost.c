@@ -256,13 +256,46 @@ int machine_vhost_keep(struct machine_conf *m, struct netdev *backend,
 	return 0;
 }
 
+/* Finds the number of queue pairs: what the back-end has, which the card must
+ * not contradict. Returns 0 or -EINVAL with @err. */
+static int count_pairs(const struct card_conf *c, unsigned has, unsigned *pairs,
+		       struct err *err)
+{
+	*pairs = c->mq && !c->has_queues ? has : c->queues;
+	if (*pairs == has)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "queues=%u: netdev %s has %u: write the same queues= "
+		       "in both, and mq=on here",
+		       *pairs, c->netdev, has);
+}
+
+/* Finds out what can be known of a vhost-user back-end before it is there: its
+ * queue pairs. Returns 0 or -EINVAL with @err. */
+static int check_user(const struct netdev *backend, const struct card_conf *c,
+		      unsigned *pairs, struct err *err)
+{
+	int rc = front_conf_check(backend->conf, err);
+
+	return rc ? rc
+		  : count_pairs(c, front_conf_target(backend->conf).pairs,
+				pairs, err);
+}
+
 static int take(struct machine_conf *m, struct config *config,
 		const struct netdev *card, struct err *err)
 {
 	const struct card_conf *conf = card->conf;
+	const struct netdev *backend = find_netdev(config, conf->netdev);
 	struct machine_card *c;
+	unsigned pairs;
 	int rc = refuse_filters(config, card, err);
 
+	if (!rc && backend->type == &port_vhost_front_type) {
+		rc = check_user(backend, conf, &pairs, err);
+		if (rc)
+			err_prefix(err, rc, "device %s", card->common.id);
+	}
 	if (rc)
 		return rc;
 	c = add_card(m, err);
@@ -297,20 +330,6 @@ int machine_vhost_take(struct machine_conf *m, struct config *config,
 	return machine_hot_take_idle(m, config, err);
 }
 
-/* Finds the number of queue pairs: what the back-end has, which the card must
- * not contradict. Returns 0 or -EINVAL with @err. */
-static int count_pairs(const struct card_conf *c, unsigned has, unsigned *pairs,
-		       struct err *err)
-{
-	*pairs = c->mq && !c->has_queues ? has : c->queues;
-	if (*pairs == has)
-		return 0;
-	return err_set(err, -EINVAL,
-		       "queues=%u: netdev %s has %u: write the same queues= "
-		       "in both, and mq=on here",
-		       *pairs, c->netdev, has);
-}
-
 static int open_user(struct machine_card *m, struct loop *loop, struct err *err)
 {
 	const struct front_target to = front_conf_target(m->backend->conf);
@@ -319,10 +338,8 @@ static int open_user(struct machine_card *m, struct loop *loop, struct err *err)
 					  .path = to.path,
 					  .reconnect_ms = to.reconnect_ms,
 					  .is_server = to.is_server };
-	int rc = front_conf_check(m->backend->conf, err);
+	int rc = check_user(m->backend, setup.conf, &setup.pairs, err);
 
-	if (!rc)
-		rc = count_pairs(setup.conf, to.pairs, &setup.pairs, err);
 	return rc ? rc : vhost_card_create(loop, &setup, &m->vhost, err);
 }
 

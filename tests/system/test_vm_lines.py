@@ -66,6 +66,9 @@ LINES = [
     ('-netdev tap,id=t,vhostforce=on -device virtio-net-pci,netdev=t -object '
      'filter-dump,id=f,netdev=t,file=/x',
      'object f: netdev=t: its frames do not pass this process', True),
+    ('-netdev vhost-user-front,id=v,path=/x,queues=2 -device '
+     'virtio-net-pci,netdev=v',
+     r'device v\.card: queues=1: netdev v has 2: write the same', True),
     ('-kernl x', 'did you mean kernel', True),
     ('-nodefault', 'did you mean nodefaults', True),
 ]
@@ -106,7 +109,7 @@ def test_line_of_a_file(folder, line, words, is_refused):
         f.write('\n'.join(['# a machine', 'kernel k', *options]) + '\n')
     done = vm(folder, '-config', path)
     check(done, words, is_refused)
-    late = ('addr=', 'no PCI slot', 'object f:')  # of several lines together
+    late = ('addr=', 'no PCI slot', 'object f:', 'netdev v has')  # of several lines together
     if is_refused and not any(word in words for word in late):
         assert re.match(rf'ringway: {path}:[3-9]: ', done.stderr), done.stderr
 
