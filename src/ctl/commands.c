@@ -31,7 +31,8 @@ const struct command commands[] = {
 		  "the types, \"-netdev TYPE,help\" the options of one." },
 	{ .name = "vm",
 	  .help = "run a virtual machine under KVM",
-	  .more = "Boots a Linux kernel, with options as QEMU has them. A "
+	  .more = "Boots a Linux kernel, or without -kernel the boot loader "
+		  "of a disk, with options as QEMU has them. A "
 		  "-netdev is a port of a switch in this process, and -device "
 		  "virtio-net-pci,netdev=ID the guest's card on it; \"-device "
 		  "help\" lists the devices. The commands below reach the "
@@ -44,8 +45,8 @@ const struct command commands[] = {
 	  .more = "Shows rates of the second that it takes to measure them; "
 		  "with --json the counters since the start.",
 	  .result = "`machine`, `vcpus` (`exits` to this process, `kvm`: "
-		    "counters of KVM), `threads` (`cpu_ms`), `descriptors`, "
-		    "`devices`",
+		    "counters of KVM), `serial`, `threads` (`cpu_ms`), "
+		    "`descriptors`, `devices`",
 	  .fn = method_vm_show },
 	{ .name = "vm explain",
 	  .method = "vm.show",
@@ -246,8 +247,9 @@ const struct command commands[] = {
 	{ .name = "watch",
 	  .method = "watch",
 	  .help = "print events as they happen",
-	  .more = "Prints a line for each port that is added or removed, link "
-		  "that goes up or down, address that is learned or moves, "
+	  .more = "Prints a line for each port or device that is added or "
+		  "removed, link that goes up or down, address that is learned "
+		  "or moves, "
 		  "fault, and queue that changes its worker; or only for the "
 		  "kinds named. Runs until interrupted. A reader that is too "
 		  "slow loses lines; the next line says how many.",

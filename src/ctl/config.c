@@ -34,8 +34,8 @@ const struct opt_row daemon_conf_rows[] = {
 	  .min = 1,
 	  .max = UNIX_PATH_MAX_LEN,
 	  .arg = "PATH",
-	  .help = "control socket (default: ringway/control.sock in the user's "
-		  "runtime directory)" },
+	  .help = "control socket (default: in the user's runtime directory "
+		  "ringway/control.sock, of a machine ringway/vm-NAME.sock)" },
 	{ .key = "workers",
 	  .kind = OPT_UINT,
 	  .offset = offsetof(struct daemon_conf, workers),

@@ -228,7 +228,9 @@ static const struct opt_row card_rows[] = {
 	OFF(mq, "several queue pairs, one for each vCPU"),
 	OPT("queues", queues, OPT_UINT, .min = 1, .max = VNET_PAIRS_MAX,
 	    .set_offset = offsetof(struct card_conf, has_queues), .def = "1",
-	    .arg = "N", .help = "queue pairs (default: 1; with mq=on those)"),
+	    .arg = "N",
+	    .help = "queue pairs; with mq=on one for each vCPU unless it is "
+		    "given"),
 	RING(rx_queue_size, "descriptors of a receive queue, a power of two"),
 	RING(tx_queue_size, "descriptors of a transmit queue, a power of two"),
 	OFF(packed, "offer packed rings"),

@@ -202,7 +202,7 @@ static const struct opt_row rng_rows[] = {
 	DEVICE_ROWS(rng_conf),
 	OPT("max-bytes", max_bytes, OPT_UINT64, .min = 1, .max = INT64_MAX,
 	    .def = "9223372036854775807", .arg = "N",
-	    .help = "bytes for the guest in each period (default: no limit)"),
+	    .help = "bytes for the guest in each period: without it no limit"),
 	OPT("period", period_ms, OPT_UINT, .min = 1, .max = INT32_MAX,
 	    .def = "65536", .arg = "MS", .help = "period of max-bytes"),
 	OPT("packed", packed, OPT_BOOL, .def = "off",
