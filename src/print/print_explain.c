@@ -30,6 +30,8 @@ struct mover mover_of(const json_t *d)
 			text_append(m.who, sizeof(m.who), ", ",
 				    "worker %" JSON_INTEGER_FORMAT,
 				    json_integer_value(w));
+		if (!*m.who) /* the driver has no ring yet */
+			snprintf(m.who, sizeof(m.who), "a worker");
 		snprintf(m.how, sizeof(m.how),
 			 "a thread of this process that polls for a moment, "
 			 "then sleeps");

@@ -212,6 +212,12 @@ static void test_machine(void **state)
 			       "\na: worker 0 copies; a kick of the guest "
 			       "wakes worker 0 through KVM (ioeventfd)"));
 	assert_non_null(strstr(text, "\nb: vhost-net copies;"));
+	/* Before a driver runs no worker has a ring. */
+	text = printed(print_vm_explain,
+		       "{\"machine\":{},\"devices\":[{\"id\":\"c\","
+		       "\"virtio_type\":1,\"workers\":[],\"rings\":[]}]}");
+	assert_non_null(strstr(text, "frames are moved by a worker\n"));
+	assert_non_null(strstr(text, "\n    1. a worker copies it"));
 }
 
 #define PORT                                                         \
