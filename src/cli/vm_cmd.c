@@ -110,7 +110,9 @@ int vm_device_add_run(struct call *call)
 
 int vm_netdev_add_run(struct call *call)
 {
-	return with_machine(call, port_add_run);
+	return help_print_netdev(call_param(call, "netdev"))
+		       ? EXIT_DONE
+		       : with_machine(call, port_add_run);
 }
 
 /* Returns 1 while the machine has the device, 0 when it is gone, or -errno with

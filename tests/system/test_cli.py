@@ -461,6 +461,9 @@ def test_netdev_help():
         assert re.search(rf'^{t}\s', types, re.M)
         text = ringway('up', '-netdev', t + ',help')
         assert text.returncode == 0 and 'max-macs' in text.stdout
+    for words in (['port', 'add'], ['vm', 'netdev', 'add', '--name', 'none']):
+        assert ringway(*words, 'help').stdout == types
+        assert 'max-macs' in ringway(*words, 'null,help').stdout
     page = ringway('help', '--man').stdout
     assert '.SH NAME' in page and 'hostfwd' in page
 
