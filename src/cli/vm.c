@@ -112,8 +112,8 @@ static int parse(int argc, char **argv, struct machine_conf *m,
 		}
 		if (rc == ARG_WORD)
 			return err_set(err, -EINVAL,
-				       "vm: '%s' is no option: `ringway help "
-				       "vm` lists them",
+				       "vm: '%s' is no option and no command: "
+				       "`ringway help vm` lists both",
 				       arg.text);
 		if (rc < 0) {
 			machine_qemu_explain(argv[a.at - 1], err);
