@@ -196,6 +196,13 @@ static void test_registers(void **state)
 	take_event(s, &look, &ask);
 	assert_int_equal(look, 6);
 	assert_int_equal(ask, 4);
+	/* What was asked for is gone and something new is in its slot. */
+	hotplug_ask(s->plug, 1);
+	hotplug_ask(s->plug, 2);
+	hotplug_look(s->plug, 1);
+	take_event(s, &look, &ask);
+	assert_int_equal(look, 2);
+	assert_int_equal(ask, 4);
 	/* Other sizes and offsets do nothing, and take nothing. */
 	hotplug_look(s->plug, 1);
 	assert_int_equal(rig_in(r, LOOK, 1), 0);

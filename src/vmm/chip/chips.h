@@ -42,8 +42,9 @@ int hotplug_create(struct vm *vm, struct pm *pm,
 		   void (*eject)(void *arg, unsigned slot), void *arg,
 		   struct hotplug **out, struct err *err);
 void hotplug_destroy(struct hotplug *h);
-/* Tell the guest that @slot is to be looked at: something came, or is gone; and
- * that it should let go of what is there. [ctl] */
+/* Tell the guest that @slot is to be looked at, since something came, which it
+ * has not been asked to let go of; and that it should let go of what is there.
+ * [ctl] */
 void hotplug_look(struct hotplug *h, unsigned slot);
 void hotplug_ask(struct hotplug *h, unsigned slot);
 

@@ -86,6 +86,9 @@ static void raise_event(struct hotplug *h, uint32_t *reg, unsigned slot)
 
 void hotplug_look(struct hotplug *h, unsigned slot)
 {
+	pthread_mutex_lock(&h->lock);
+	h->ask &= ~(1u << slot); /* of what was there before */
+	pthread_mutex_unlock(&h->lock);
 	raise_event(h, &h->look, slot);
 }
 
