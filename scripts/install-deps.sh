@@ -25,6 +25,7 @@ packages() {
 		packages build
 		echo clang libclang-rt-14-dev llvm # sanitizers, their traces
 		echo clang-format clang-tidy
+		echo acpica-tools # iasl reads the ACPI tables
 		echo python3 python3-pytest python3-scapy
 		echo dpdk-dev librte-net-virtio23 librte-mempool-ring23 # testpmd
 		echo iproute2 ethtool curl
