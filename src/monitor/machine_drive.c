@@ -150,13 +150,19 @@ static int use(struct machine_conf *m, const struct drive_conf *c,
 	static char id_key[] = "id";
 	struct machine_drive *d = m->drives;
 	struct opt_pair pairs[MACHINE_DRIVE_PAIRS + 1];
-	int count = (int)d->count;
+	int rc, count = (int)d->count;
+	struct machine_device *disk;
 
 	memcpy(pairs, d->pair, sizeof(d->pair));
 	if (c->id)
 		pairs[count++] = (struct opt_pair){ id_key, c->id };
 	d->is_used = true;
-	return machine_device_make(m, &device_blk_type, pairs, count, err);
+	rc = machine_device_make(m, &device_blk_type, pairs, count, err);
+	for (disk = m->devices; !rc && disk->next; disk = disk->next)
+		;
+	if (!rc)
+		disk->drive = d; /* free again when the disk goes */
+	return rc;
 }
 
 int machine_drive_add(struct machine_conf *m, const char *text, struct err *err)

@@ -240,9 +240,15 @@ def test_again_and_again(l1, machine):
 def test_disk_of_the_start(l1, machine):
     """The disk that the guest booted with may go, and its -drive be used again.
     A full bus takes no more."""
-    l1.run('dd if=/dev/zero of=/tmp/boot.disk bs=1M count=1 2>/dev/null')
+    l1.run('for i in boot short; do dd if=/dev/zero of=/tmp/$i.disk bs=1M '
+           'count=1 2>/dev/null; done')
     m = machine('-drive file=/tmp/boot.disk,if=none,id=d -device '
-                'virtio-blk-pci,drive=d,id=boot')
+                'virtio-blk-pci,drive=d,id=boot -drive '
+                'file=/tmp/short.disk,id=short')
+    m.refused('device add virtio-blk-pci,drive=short', 'another device')
+    m.ringway('device del short --wait 60')
+    m.add('', 'virtio-blk-pci,drive=short,id=again')
+    m.ringway('device del again --wait 60')
     m.refused('device add virtio-blk-pci,drive=d', 'drive=d', 'another device')
     m.ringway('device del boot --wait 60')
     m.run('[ ! -e /sys/block/vda ]')
