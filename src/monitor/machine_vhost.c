@@ -270,13 +270,17 @@ static int count_pairs(const struct card_conf *c, unsigned has, unsigned *pairs,
 		       *pairs, c->netdev, has);
 }
 
-/* Finds out what can be known of a vhost-user back-end before it is there: its
- * queue pairs. Returns 0 or -EINVAL with @err. */
-static int check_user(const struct netdev *backend, const struct card_conf *c,
+/* Finds the number of queue pairs of the card @c by what is known of its
+ * back-end before that is there. Returns 0 or -EINVAL with @err. */
+static int plan_pairs(const struct netdev *backend, const struct card_conf *c,
 		      unsigned *pairs, struct err *err)
 {
-	int rc = front_conf_check(backend->conf, err);
+	int rc;
 
+	if (backend->type == &port_tap_type)
+		return count_pairs(c, tap_conf_vhost(backend->conf).pairs,
+				   pairs, err);
+	rc = front_conf_check(backend->conf, err);
 	return rc ? rc
 		  : count_pairs(c, front_conf_target(backend->conf).pairs,
 				pairs, err);
@@ -291,13 +295,11 @@ static int take(struct machine_conf *m, struct config *config,
 	unsigned pairs;
 	int rc = refuse_filters(config, card, err);
 
-	if (!rc && backend->type == &port_vhost_front_type) {
-		rc = check_user(backend, conf, &pairs, err);
-		if (rc)
-			err_prefix(err, rc, "device %s", card->common.id);
-	}
 	if (rc)
 		return rc;
+	rc = plan_pairs(backend, conf, &pairs, err);
+	if (rc)
+		return err_prefix(err, rc, "device %s", card->common.id);
 	c = add_card(m, err);
 	if (!c)
 		return -ENOMEM;
@@ -338,7 +340,7 @@ static int open_user(struct machine_card *m, struct loop *loop, struct err *err)
 					  .path = to.path,
 					  .reconnect_ms = to.reconnect_ms,
 					  .is_server = to.is_server };
-	int rc = check_user(m->backend, setup.conf, &setup.pairs, err);
+	int rc = plan_pairs(m->backend, setup.conf, &setup.pairs, err);
 
 	return rc ? rc : vhost_card_create(loop, &setup, &m->vhost, err);
 }

@@ -69,6 +69,11 @@ LINES = [
     ('-netdev vhost-user-front,id=v,path=/x,queues=2 -device '
      'virtio-net-pci,netdev=v',
      r'device v\.card: queues=1: netdev v has 2: write the same', True),
+    ('-netdev tap,id=t,vhostforce=on,queues=2 -device virtio-net-pci,netdev=t',
+     r'device t\.card: queues=1: netdev t has 2: write the same', True),
+    ('-netdev tap,id=t,vhostforce=on,fds=3:4 -device virtio-net-pci,netdev=t',
+     r'device t\.card: queues=1: netdev t has 2: write the same', True),
+    ('-boot order=c', 'the order of their bootindex=N', True),
     ('-kernl x', 'did you mean kernel', True),
     ('-nodefault', 'did you mean nodefaults', True),
 ]
@@ -109,7 +114,8 @@ def test_line_of_a_file(folder, line, words, is_refused):
         f.write('\n'.join(['# a machine', 'kernel k', *options]) + '\n')
     done = vm(folder, '-config', path)
     check(done, words, is_refused)
-    late = ('addr=', 'no PCI slot', 'object f:', 'netdev v has')  # of several lines together
+    late = ('addr=', 'no PCI slot', 'object f:', 'netdev v has',
+            'netdev t has')  # of several lines together
     if is_refused and not any(word in words for word in late):
         assert re.match(rf'ringway: {path}:[3-9]: ', done.stderr), done.stderr
 

@@ -67,6 +67,7 @@ struct tap_vhost {
 	const char *fds; /* "N:N:..." of /dev/vhost-net; NULL: to be opened */
 	uint32_t poll_us;
 	bool has_program; /* a script or helper comes before the first frame */
+	unsigned pairs;	  /* of queues, which the interface is to have */
 };
 
 /* For owners that use a tap without a port. @conf: the options of

@@ -164,6 +164,16 @@ static struct tap_plan plan_of(const struct tap_conf *c)
 	};
 }
 
+/* Returns how many queues the interface has, or is given. */
+static unsigned count_queues(const struct tap_conf *c)
+{
+	unsigned n = 1;
+
+	for (const char *at = c->fds; at && (at = strchr(at, ':')); at++)
+		n++;
+	return c->fd || c->fds || c->helper ? n : c->queues;
+}
+
 struct tap_vhost tap_conf_vhost(const void *conf)
 {
 	const struct tap_conf *c = conf;
@@ -176,6 +186,7 @@ struct tap_vhost tap_conf_vhost(const void *conf)
 		.fds = c->vhostfds ? c->vhostfds : c->vhostfd,
 		.poll_us = c->poll_us,
 		.has_program = plan.script || plan.helper,
+		.pairs = count_queues(c),
 	};
 }
 
