@@ -9,7 +9,7 @@ import json
 import re
 
 import pytest
-from vm_lab import KERNEL, NET, number
+from vm_lab import KERNEL, NET, answers, number
 
 APPEND = 'console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check ' \
     'panic=-1 rdinit=/init'
@@ -302,7 +302,8 @@ def test_vhost_user(l1, machine):
     m.refused('device add virtio-net-pci,netdev=u', '/tmp/hp.vm')
     assert host_state(l1) == before and m.devices() == {}
     l1.run('ringway up --control /tmp/hp.sw -netdev vhost-user,id=vm,path='
-           '/tmp/hp.vm -netdev user,id=n >/dev/null 2>&1 & sleep 1')
+           '/tmp/hp.vm -netdev user,id=n >/dev/null 2>&1 & ' +
+           answers('/tmp/hp.sw'))
     try:
         for _ in range(2):
             m.add('', 'virtio-net-pci,netdev=u')

@@ -7,7 +7,7 @@ import re
 
 import lab
 import pytest
-from vm_lab import APPEND, KERNEL
+from vm_lab import APPEND, KERNEL, answers
 
 SCRIPT = 'for i in 0 1 2; do ip link set eth$i up; ' \
     'ip addr add 10.9.$i.2/24 dev eth$i; done; ' \
@@ -26,7 +26,7 @@ def machine(l1):
     card of each kind, and returns its status and output."""
     l1.run('ringway up --control /tmp/sw.sock -netdev vhost-user,id=vm,path='
            '/tmp/vm.sock -netdev user,id=n,net=10.9.2.0/24,host=10.9.2.1 '
-           '>/tmp/sw.log 2>&1 & echo $! >/tmp/sw.pid; sleep 1')
+           '>/tmp/sw.log 2>&1 & echo $! >/tmp/sw.pid; ' + answers('/tmp/sw.sock'))
     word = base64.b64encode(SCRIPT.encode()).decode()
     l1.run(f'XDG_RUNTIME_DIR=/tmp ringway vm -name three -m 192 {KERNEL} '
            f'-append "{APPEND} rw.run={word}" {NET} </dev/null >/tmp/three.log '

@@ -16,6 +16,14 @@ KERNEL = '-kernel /guest/vmlinuz -initrd /guest/initrd.gz'
 NET = 'ip link set eth0 up; udhcpc -i eth0 -q -n >/dev/null 2>&1; '
 
 
+
+def answers(control):
+    """Returns a shell command that waits until the switch with this control
+    socket answers: then all of its ports are there."""
+    return f'for i in $(seq 100); do ringway show --control {control} ' \
+        '>/dev/null 2>&1 && break; usleep 200000; done'
+
+
 def number(text):
     """Returns the number that a command printed; the kernel may have put lines
     of its own between."""
