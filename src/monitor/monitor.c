@@ -150,6 +150,7 @@ static void on_end(struct vm *vm)
 	enum vm_end why = shm_load(&vm->end);
 	struct err err;
 
+	m->is_held = shm_load(&vm->is_paused);
 	take_down(m);
 	if (why == VM_END_RESET && !m->conf->no_reboot) {
 		if (!build(m, &err))

@@ -222,13 +222,16 @@ def test_no_right(l1):
 
 @pytest.mark.guests
 def test_held(l1):
-    """-S: the guest begins with `vm cont`; -pidfile has the number."""
+    """-S: the guest begins with `vm cont`, a reset changes nothing; -pidfile has
+    the number."""
     start(l1, 'held', 'echo "begun"', '-S -pidfile /tmp/held.lock')
     wait_answer(l1, 'held')
     assert show(l1, 'held')['machine']['state'] == 'stopped'
     assert l1.run('cat /tmp/held.lock').strip() == \
         l1.run('cat /tmp/held.pid').strip()
     assert not sum(show(l1, 'held')['vcpus'][0]['exits'].values())
+    l1.run('XDG_RUNTIME_DIR=/tmp ringway vm reset --name held; sleep 1')
+    assert show(l1, 'held')['machine']['state'] == 'stopped'
     assert l1.run('XDG_RUNTIME_DIR=/tmp ringway vm cont --name held') == ''
     wait_line(l1, 'held', 'begun')
     wait_end(l1, 'held')
