@@ -6,6 +6,18 @@
 
 #include "print_impl.h"
 
+/* Whether a worker before the @at-th is the same: it serves several queues. */
+static bool is_again(const json_t *workers, size_t at)
+{
+	const json_t *w;
+	size_t i;
+
+	json_array_foreach(workers, i, w)
+		if (i >= at || json_equal(w, json_array_get(workers, at)))
+			return i < at;
+	return false;
+}
+
 struct mover mover_of(const json_t *d)
 {
 	struct mover m = { "", "", "" };
@@ -27,9 +39,10 @@ struct mover mover_of(const json_t *d)
 		snprintf(m.to, sizeof(m.to), "the tap %s", str(d, "tap"));
 	} else {
 		json_array_foreach(workers, i, w)
-			text_append(m.who, sizeof(m.who), ", ",
-				    "worker %" JSON_INTEGER_FORMAT,
-				    json_integer_value(w));
+			if (!is_again(workers, i))
+				text_append(m.who, sizeof(m.who), ", ",
+					    "worker %" JSON_INTEGER_FORMAT,
+					    json_integer_value(w));
 		if (!*m.who) /* the driver has no ring yet */
 			snprintf(m.who, sizeof(m.who), "a worker");
 		snprintf(m.how, sizeof(m.how),
@@ -88,6 +101,22 @@ static void explain_counts(const json_t *result, const json_t *d)
 		       num(d, "peer_pid"));
 }
 
+/* How often the guest was interrupted for frames to it. Its receive rings are
+ * even (virtio 1.2, clause 5.1.2). */
+static void print_signals(const json_t *d)
+{
+	const json_t *queues = json_object_get(d, "queues"), *q;
+	uint64_t n = 0;
+	size_t i;
+
+	if (!queues)
+		return;
+	json_array_foreach(queues, i, q)
+		if (num(q, "ring") % 2 == 0)
+			n += num(q, "interrupts");
+	printf(" (%" PRIu64 " signals)", n);
+}
+
 static void explain_card(const json_t *result, const json_t *d,
 			 uint64_t injected)
 {
@@ -123,7 +152,7 @@ static void explain_card(const json_t *result, const json_t *d,
 	       json_is_true(json_object_get(d, "msix")) ? "the queue's MSI-X "
 							  "vector"
 							: "the card's line");
-	print_count(d, "interrupts", "signals");
+	print_signals(d);
 	printf("\n    3. KVM injects the interrupt (irqfd; %" PRIu64
 	       " injected, of all devices and the timer)\n",
 	       injected);

@@ -151,6 +151,11 @@ static void print_machine_second(const json_t *r)
 	print_vm(json_array_get(r, 0), json_array_get(r, 1), 2);
 }
 
+static void explain_second(const json_t *r)
+{
+	print_vm_explain(json_array_get(r, 1));
+}
+
 #define MACHINE                                                                \
 	"{\"machine\":{\"name\":\"m\",\"state\":\"running\",\"vcpus\":1,"      \
 	"\"memory_mib\":256,\"pid\":77,\"uptime_ms\":1000},\"vcpus\":["        \
@@ -165,8 +170,8 @@ static void print_machine_second(const json_t *r)
 	"ok\"],"                                                               \
 	"\"msix\":true,\"queue_pairs\":1,\"rings\":[{\"ring\":1,\"size\":256," \
 	"\"ioeventfd\":true,\"vector\":2}],\"moved_by\":\"workers\","          \
-	"\"workers\":[0],\"frames_out\":%d,\"frames_in\":0,\"kicks\":0,"       \
-	"\"wakeups\":0,\"bursts_out\":0,\"interrupts\":0,\"queues\":["         \
+	"\"workers\":[0,0],\"frames_out\":%d,\"frames_in\":0,\"kicks\":0,"     \
+	"\"wakeups\":0,\"bursts_out\":0,\"interrupts\":9,\"queues\":["         \
 	"{\"ring\":1,\"frames\":%d,\"kicks\":0,\"interrupts\":%d}]},"          \
 	"{\"id\":\"b\",\"virtio_type\":1,\"slot\":2,\"status\":[\"driver-"     \
 	"ok\"],"                                                               \
@@ -212,6 +217,7 @@ static void test_machine(void **state)
 			       "\na: worker 0 copies; a kick of the guest "
 			       "wakes worker 0 through KVM (ioeventfd)"));
 	assert_non_null(strstr(text, "\nb: vhost-net copies;"));
+	assert_non_null(strstr(printed(explain_second, json), "(0 signals)"));
 	/* Before a driver runs no worker has a ring. */
 	text = printed(print_vm_explain,
 		       "{\"machine\":{},\"devices\":[{\"id\":\"c\","
