@@ -243,7 +243,7 @@ def test_image_in_use(l1):
            f'rw.run={word}" -drive file=/tmp/disk </dev/null >/tmp/two.log '
            '2>&1 & echo $! >/tmp/two.pid; sleep 1')
     for options, words in (
-            ('file=/tmp/disk', 'another machine has it'),
+            ('file=/tmp/disk', 'another machine has it, or a disk of this one'),
             ('file=/tmp/qcow', 'is a qcow2 image.*qemu-img convert'),
             ('file=/tmp/empty', 'not even a sector'),
             ('file=/tmp', 'file=/tmp: '),

@@ -91,8 +91,8 @@ static int lock_image(const struct blk_image *i, const char *file,
 	    (i->is_readonly || !has_other(fd, LOCK_FORBIDS + DO_WRITE)))
 		return 0;
 	return err_set(err, -EBUSY,
-		       "file=%s: another machine has it: use a copy, or "
-		       "readonly=on in both",
+		       "file=%s: another machine has it, or a disk of this "
+		       "one: use a copy, or readonly=on in both",
 		       file);
 }
 
