@@ -182,7 +182,11 @@ int method_port_add(struct rpc_call *call)
 int method_port_del(struct rpc_call *call)
 {
 	const struct port_args *args = call->args;
-	int rc = daemon_del_port(call->ctx, args->id, &call->err);
+	struct daemon *d = call->ctx;
+	/* A machine knows whether a card is plugged into it. */
+	int rc = d->machine ? d->machine->netdev_del(d->machine_arg, args->id,
+						     &call->err)
+			    : daemon_del_port(d, args->id, &call->err);
 
 	if (!rc)
 		log_info("port=%s: removed", args->id);

@@ -153,6 +153,8 @@ def test_come_and_go(l1, machine):
     status, text = l1.run(f'ringway port del n.card {CONTROL} 2>&1',
                           check=False)
     assert status == 1 and 'vm device del n.card' in text
+    status, text = l1.run(f'ringway port del n {CONTROL} 2>&1', check=False)
+    assert status == 1 and 'n.card is plugged into it' in text
 
     m.add('tap,id=t,ifname=rwvm0,vhost=on',
           'virtio-net-pci,netdev=t,id=fast,mac=52:54:00:00:00:12')
