@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Fetches Debian's cloud kernel for test guests and unpacks it. Installs nothing
+# Fetches a kernel of Debian's for test guests and unpacks it. Installs nothing
 # and needs no root:
-#   guest-kernel.sh [DIR]     DIR (default build/guest) gets vmlinuz and modules/
+#   guest-kernel.sh [DIR [KIND]]  DIR (default build/guest) gets vmlinuz and
+#       modules/ of linux-image-KIND (default cloud-amd64; amd64 has drivers of
+#       all cards)
 # Does nothing when DIR has both.
 set -eu
+kind=${2:-cloud-amd64}
 dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")
 [ -s "$dir/vmlinuz" ] && [ -d "$dir/modules" ] && exit 0
 mkdir -p "$dir"
@@ -21,7 +24,7 @@ lists=(-o "Dir::State::lists=$dir/apt/lists" -o "Dir::Cache=$dir/apt/cache"
 # fetch APT-OPTIONS...: downloads the package that the meta package depends on
 fetch() {
 	local package
-	package=$(apt-cache "$@" depends linux-image-cloud-amd64 2>/dev/null |
+	package=$(apt-cache "$@" depends "linux-image-$kind" 2>/dev/null |
 		awk '/Depends: linux-image-/ { print $2; exit }')
 	[ -n "$package" ] && rm -f linux-image-*.deb &&
 		apt-get -qq -o APT::Sandbox::User= "$@" download "$package"
@@ -31,7 +34,7 @@ if ! fetch; then
 	mkdir -p apt/lists/partial apt/cache/archives/partial
 	apt-get -qq "${lists[@]}" update && fetch "${lists[@]}" || {
 		echo "guest-kernel.sh: cannot fetch the package that" \
-			"linux-image-cloud-amd64 depends on; is there a way" \
+			"linux-image-$kind depends on; is there a way" \
 			"to the Debian mirror of /etc/apt/sources.list?" >&2
 		exit 1
 	}

@@ -61,7 +61,8 @@ static void add_card(struct table *t, const struct netdev *n,
 		     const char *const *slot, const char *backend,
 		     const char *net, const char *mover)
 {
-	const struct card_conf *c = n->conf;
+	const struct netcard_conf *c = n->conf;
+	const struct card_conf *v = n->type == &port_card_type ? n->conf : NULL;
 
 	table_row(t);
 	table_add(t, "%s", n->common.id);
@@ -70,10 +71,10 @@ static void add_card(struct table *t, const struct netdev *n,
 	table_add(t, "%s", c->netdev);
 	table_add(t, "%s", backend);
 	table_add(t, "%s", net);
-	if (c->mq && !c->has_queues && !*net)
+	if (v && v->mq && !v->has_queues && !*net)
 		table_add(t, "as the back-end");
 	else
-		table_add_num(t, c->queues, false);
+		table_add_num(t, v ? v->queues : 1, false);
 	table_add(t, "%s", mover);
 }
 
@@ -97,10 +98,11 @@ static void print_cards(const struct machine_conf *m, const struct config *c,
 	for (unsigned i = 0; i < c->netdev_count; i++) {
 		const struct netdev *n = c->netdev[i];
 
-		if (n->type == &port_card_type)
+		if (machine_is_card(n->type))
 			add_card(t, n, slot,
-				 type_of(c, ((const struct card_conf *)n->conf)
-						    ->netdev),
+				 type_of(c,
+					 ((const struct netcard_conf *)n->conf)
+						 ->netdev),
 				 n->common.net, "workers of this process");
 	}
 	for (const struct machine_card *k = m->cards; k; k = k->next)

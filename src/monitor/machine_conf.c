@@ -110,9 +110,9 @@ static bool bootindex_at(const struct machine_conf *m,
 {
 	for (unsigned k = 0; k < config->netdev_count; k++) {
 		const struct netdev *n = config->netdev[k];
-		const struct card_conf *c = n->conf;
+		const struct netcard_conf *c = n->conf;
 
-		if (n->type != &port_card_type || !c->pci.has_bootindex || i--)
+		if (!machine_is_card(n->type) || !c->pci.has_bootindex || i--)
 			continue;
 		*index = c->pci.bootindex;
 		*id = n->common.id;
@@ -185,7 +185,7 @@ static int check_boot(struct machine_conf *m, struct err *err)
 static bool has_card(const struct config *config, const char *net)
 {
 	for (unsigned i = 0; i < config->netdev_count; i++)
-		if (config->netdev[i]->type == &port_card_type &&
+		if (machine_is_card(config->netdev[i]->type) &&
 		    !strcmp(config->netdev[i]->common.net, net))
 			return true;
 	return false;

@@ -88,6 +88,9 @@ void machine_conf_fini(struct machine_conf *m);
 int machine_slots(const struct machine_conf *m, const struct config *c,
 		  const char *slot[MACHINE_SLOTS], struct err *err);
 
+/* Returns whether ports of @type are network cards of a machine. */
+bool machine_is_card(const struct port_type *type);
+
 /* Stores name and help text of the @i-th type of -device. Returns false when
  * there are no more. */
 bool machine_device_at(unsigned i, const char **name, const char **help);

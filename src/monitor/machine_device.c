@@ -7,6 +7,7 @@
 
 #include "card.h"
 #include "machine_conf.h"
+#include "nic.h"
 
 /* QEMU's other names for the same devices. */
 static const struct {
@@ -67,6 +68,21 @@ static int split(const char *text, char **first, struct opt_pair **pairs,
 	return count;
 }
 
+bool machine_is_card(const struct port_type *type)
+{
+	return type == &port_card_type || nic_is(type);
+}
+
+static const struct port_type *find_card(const char *name)
+{
+	if (!strcmp(port_card_type.name, name))
+		return &port_card_type;
+	for (unsigned i = 0; nic_types[i]; i++)
+		if (!strcmp(nic_types[i]->name, name))
+			return nic_types[i];
+	return NULL;
+}
+
 static const struct device_type *find_type(const char *name)
 {
 	for (unsigned i = 0; device_types[i]; i++)
@@ -100,7 +116,7 @@ static const char *instead_of(const char *name)
 
 static int refuse_type(const char *name, struct err *err)
 {
-	const char *instead = instead_of(name);
+	const char *instead = instead_of(name), *type, *help;
 	char list[200] = "";
 	size_t n = 0;
 
@@ -108,12 +124,12 @@ static int refuse_type(const char *name, struct err *err)
 		return err_set(err, -EINVAL,
 			       "device: there is no type '%.64s': %s", name,
 			       instead);
-	for (unsigned i = 0; device_types[i]; i++)
-		n += (size_t)snprintf(list + n, sizeof(list) - n, ", %s",
-				      device_types[i]->name);
+	for (unsigned i = 0; machine_device_at(i, &type, &help); i++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s",
+				      n ? ", " : "", type);
 	return err_set(err, -EINVAL,
-		       "device: there is no type '%.64s': there are %s%s", name,
-		       port_card_type.name, list);
+		       "device: there is no type '%.64s': there are %s", name,
+		       list);
 }
 
 /* FNV-1a, 32 bits. */
@@ -126,7 +142,7 @@ static uint32_t hash_text(uint32_t h, const char *text)
 
 /* Makes an address that stays the same from start to start, and differs from
  * those of the other cards and machines of this user. */
-static int make_mac(struct card_conf *c, const char *id, const char *control,
+static int make_mac(struct netcard_conf *c, const char *id, const char *control,
 		    struct err *err)
 {
 	uint32_t h = hash_text(hash_text(2166136261u, control), id);
@@ -142,7 +158,7 @@ static struct netdev *find_netdev(const struct config *config, const char *id)
 {
 	for (unsigned i = 0; i < config->netdev_count; i++)
 		if (!strcmp(config->netdev[i]->common.id, id) &&
-		    config->netdev[i]->type != &port_card_type)
+		    !machine_is_card(config->netdev[i]->type))
 			return config->netdev[i];
 	return NULL;
 }
@@ -152,13 +168,13 @@ static struct netdev *find_netdev(const struct config *config, const char *id)
 static int check_card(const struct netdev *card, const struct config *config,
 		      struct err *err)
 {
-	const struct card_conf *c = card->conf;
+	const struct netcard_conf *c = card->conf;
 
 	for (unsigned i = 0; i < config->netdev_count; i++) {
 		const struct netdev *n = config->netdev[i];
-		const struct card_conf *other = n->conf;
+		const struct netcard_conf *other = n->conf;
 
-		if (n->type != &port_card_type)
+		if (!machine_is_card(n->type))
 			continue;
 		if (!strcmp(other->netdev, c->netdev))
 			return err_set(err, -EEXIST,
@@ -176,11 +192,19 @@ static int check_card(const struct netdev *card, const struct config *config,
 	return 0;
 }
 
+static int finish_virtio(struct card_conf *c, const struct machine_conf *m,
+			 struct err *err)
+{
+	if (c->mq && !c->has_queues)
+		c->queues = m->cpus;
+	return card_check(c, err);
+}
+
 static int finish_card(struct netdev *card, const struct machine_conf *m,
 		       const struct config *config, const char *control,
 		       struct err *err)
 {
-	struct card_conf *c = card->conf;
+	struct netcard_conf *c = card->conf;
 	const struct netdev *to = find_netdev(config, c->netdev);
 	int rc;
 
@@ -191,17 +215,15 @@ static int finish_card(struct netdev *card, const struct machine_conf *m,
 	rc = opt_set(port_conf_rows, &card->common, "net", to->common.net, err);
 	if (!rc && !c->mac)
 		rc = make_mac(c, card->common.id, control, err);
-	if (!rc && c->mq && !c->has_queues)
-		c->queues = m->cpus;
-	if (!rc)
-		rc = card_check(c, err);
+	if (!rc && card->type == &port_card_type)
+		rc = finish_virtio(card->conf, m, err);
 	return rc ? rc : check_card(card, config, err);
 }
 
-/* Adds "id=net0" or so to the pairs of a card without an id. */
+/* Adds a card of @type: "id=net0" or so to the pairs of one without an id. */
 static int card_add(struct machine_conf *m, struct config *config,
-		    const struct opt_pair *pairs, int count,
-		    const char *control, struct err *err)
+		    const struct port_type *type, const struct opt_pair *pairs,
+		    int count, const char *control, struct err *err)
 {
 	struct opt_pair *all = calloc((size_t)count + 1, sizeof(*all));
 	static char id_key[] = "id";
@@ -220,11 +242,11 @@ static int card_add(struct machine_conf *m, struct config *config,
 	}
 	if (!has_id)
 		all[count++] = (struct opt_pair){ id_key, id };
-	rc = netdev_parse_pairs(&port_card_type, all, count, &card, err);
+	rc = netdev_parse_pairs(type, all, count, &card, err);
 	free(all);
 	if (rc)
 		return rc;
-	((struct card_conf *)card->conf)->order = m->device_count++;
+	((struct netcard_conf *)card->conf)->order = m->device_count++;
 	rc = finish_card(card, m, config, control, err);
 	if (!rc)
 		return config_add(config, card, err);
@@ -355,8 +377,9 @@ int machine_device_add(struct machine_conf *m, struct config *config,
 		rc = err_set(err, -EINVAL,
 			     "device: the type is missing: write "
 			     "TYPE,key=value,...");
-	else if (!strcmp(real_name(first), port_card_type.name))
-		rc = card_add(m, config, pairs, count, control, err);
+	else if (find_card(real_name(first)))
+		rc = card_add(m, config, find_card(real_name(first)), pairs,
+			      count, control, err);
 	else if (type)
 		rc = machine_device_make(m, type, pairs, count, err);
 	else
@@ -365,25 +388,29 @@ int machine_device_add(struct machine_conf *m, struct config *config,
 	return rc;
 }
 
+/* Cards first: the virtio one, then those that are emulated. */
 bool machine_device_at(unsigned i, const char **name, const char **help)
 {
-	if (i == 0) {
-		*name = port_card_type.name;
-		*help = port_card_type.help;
-		return true;
-	}
-	if (!device_types[i - 1])
+	const struct port_type *card = i ? NULL : &port_card_type;
+	unsigned nics = 0;
+
+	while (nic_types[nics])
+		nics++;
+	if (i && i <= nics)
+		card = nic_types[i - 1];
+	if (!card && !device_types[i - nics - 1])
 		return false;
-	*name = device_types[i - 1]->name;
-	*help = device_types[i - 1]->help;
+	*name = card ? card->name : device_types[i - nics - 1]->name;
+	*help = card ? card->help : device_types[i - nics - 1]->help;
 	return true;
 }
 
 const struct opt_row *machine_device_rows(const char *name)
 {
 	const struct device_type *t = find_type(real_name(name));
+	const struct port_type *card = find_card(real_name(name));
 
-	if (!strcmp(real_name(name), port_card_type.name))
-		return port_card_type.rows;
+	if (card)
+		return card->rows;
 	return t ? t->rows : NULL;
 }

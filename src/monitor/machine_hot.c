@@ -19,8 +19,8 @@ static bool has_card(const struct config *config, const struct netdev *n)
 	for (unsigned i = 0; i < config->netdev_count; i++) {
 		const struct netdev *o = config->netdev[i];
 
-		if (o->type == &port_card_type &&
-		    !strcmp(((const struct card_conf *)o->conf)->netdev,
+		if (machine_is_card(o->type) &&
+		    !strcmp(((const struct netcard_conf *)o->conf)->netdev,
 			    n->common.id))
 			return true;
 	}
@@ -37,7 +37,7 @@ int machine_hot_take_idle(struct machine_conf *m, struct config *config,
 		bool is = false;
 		int rc = 0;
 
-		if (n->type != &port_card_type && !has_card(config, n))
+		if (!machine_is_card(n->type) && !has_card(config, n))
 			rc = machine_vhost_check(config, n, &is, err);
 		if (!rc && is)
 			rc = machine_vhost_keep(m, n, err);
@@ -139,7 +139,7 @@ static int place_card(struct machine_conf *m, struct netdev *n,
 		      struct loop *loop, struct machine_hot *hot,
 		      struct err *err)
 {
-	const struct card_conf *conf = n->conf;
+	const struct netcard_conf *conf = n->conf;
 	struct machine_card *c = find_backend(m, conf->netdev);
 	int rc;
 
@@ -148,7 +148,12 @@ static int place_card(struct machine_conf *m, struct netdev *n,
 		return 0;
 	}
 	c->card = n;
-	rc = refuse_program(c->backend, err);
+	rc = n->type == &port_card_type
+		     ? refuse_program(c->backend, err)
+		     : err_set(err, -EINVAL,
+			       "netdev %s is for virtio cards only: it has "
+			       "vhost=on, or is a vhost-user back-end",
+			       c->backend->common.id);
 	if (rc)
 		err_prefix(err, rc, "device %s", n->common.id);
 	else
@@ -164,7 +169,7 @@ static int place_card(struct machine_conf *m, struct netdev *n,
 static bool is_card(const struct config *config, const char *id)
 {
 	for (unsigned i = 0; i < config->netdev_count; i++)
-		if (config->netdev[i]->type == &port_card_type &&
+		if (machine_is_card(config->netdev[i]->type) &&
 		    !strcmp(config->netdev[i]->common.id, id))
 			return true;
 	return false;

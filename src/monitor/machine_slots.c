@@ -26,16 +26,17 @@ static const char *find(const struct machine_conf *m, const struct config *c,
 	}
 	for (const struct machine_card *k = m->cards; k; k = k->next)
 		if (k->card &&
-		    ((const struct card_conf *)k->card->conf)->order == order)
+		    ((const struct netcard_conf *)k->card->conf)->order ==
+			    order)
 			card = k->card;
 	for (unsigned i = 0; i < c->netdev_count; i++)
-		if (c->netdev[i]->type == &port_card_type &&
-		    ((const struct card_conf *)c->netdev[i]->conf)->order ==
+		if (machine_is_card(c->netdev[i]->type) &&
+		    ((const struct netcard_conf *)c->netdev[i]->conf)->order ==
 			    order)
 			card = c->netdev[i];
 	if (!card)
 		return NULL;
-	*pci = &((const struct card_conf *)card->conf)->pci;
+	*pci = &((const struct netcard_conf *)card->conf)->pci;
 	return card->common.id;
 }
 

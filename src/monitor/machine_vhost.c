@@ -154,7 +154,7 @@ static const char *find_company(const struct config *config,
 	for (unsigned i = 0; i < config->netdev_count; i++) {
 		const struct netdev *o = config->netdev[i];
 
-		if (o != n && o->type != &port_card_type &&
+		if (o != n && !machine_is_card(o->type) &&
 		    !strcmp(o->common.net, n->common.net))
 			return o->common.id;
 	}
@@ -214,7 +214,7 @@ static struct netdev *find_netdev(const struct config *c, const char *id)
 static int refuse_filters(const struct config *config,
 			  const struct netdev *card, struct err *err)
 {
-	const struct card_conf *conf = card->conf;
+	const struct netcard_conf *conf = card->conf;
 
 	for (unsigned i = 0; i < config->object_count; i++) {
 		const struct filter_conf *f = &config->object[i]->common;
@@ -267,7 +267,7 @@ static int count_pairs(const struct card_conf *c, unsigned has, unsigned *pairs,
 	return err_set(err, -EINVAL,
 		       "queues=%u: netdev %s has %u: write the same queues= "
 		       "in both, and mq=on here",
-		       *pairs, c->netdev, has);
+		       *pairs, c->common.netdev, has);
 }
 
 /* Finds the number of queue pairs of the card @c by what is known of its
@@ -289,7 +289,7 @@ static int plan_pairs(const struct netdev *backend, const struct card_conf *c,
 static int take(struct machine_conf *m, struct config *config,
 		const struct netdev *card, struct err *err)
 {
-	const struct card_conf *conf = card->conf;
+	const struct netcard_conf *conf = card->conf;
 	const struct netdev *backend = find_netdev(config, conf->netdev);
 	struct machine_card *c;
 	unsigned pairs;
@@ -297,7 +297,7 @@ static int take(struct machine_conf *m, struct config *config,
 
 	if (rc)
 		return rc;
-	rc = plan_pairs(backend, conf, &pairs, err);
+	rc = plan_pairs(backend, card->conf, &pairs, err);
 	if (rc)
 		return err_prefix(err, rc, "device %s", card->common.id);
 	c = add_card(m, err);
@@ -315,7 +315,7 @@ int machine_vhost_take(struct machine_conf *m, struct config *config,
 
 	while (i < config->netdev_count) {
 		const struct netdev *n = config->netdev[i];
-		const struct card_conf *card = n->conf;
+		const struct netcard_conf *card = n->conf;
 		bool is = false;
 		int rc = 0;
 

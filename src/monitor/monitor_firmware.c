@@ -13,8 +13,6 @@
 #include "log.h"
 #include "monitor_impl.h"
 
-#define TYPE_NET 1
-
 /* Returns the next device of the order that is asked for, those with a
  * bootindex only; @last: the bootindex before. */
 static const struct plugged *next_in_order(const struct monitor *m,
@@ -38,11 +36,11 @@ static int add_order(const struct monitor *m)
 
 	for (; p; p = next_in_order(m, p->bootindex))
 		n += (size_t)snprintf(text + n, sizeof(text) - n,
-				      p->type == TYPE_NET
+				      p->is_card
 					      ? "%s/pci@i0cf8/ethernet@%x/"
 						"ethernet-phy@0"
 					      : "%s/pci@i0cf8/scsi@%x/disk@0,0",
-				      n ? "\n" : "", virtio_pci_slot(p->pci));
+				      n ? "\n" : "", monitor_slot(p));
 	return n ? fw_cfg_add_file(m->fw_cfg, "bootorder", text, n + 1) : 0;
 }
 

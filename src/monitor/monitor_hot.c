@@ -104,12 +104,12 @@ int monitor_device_add(void *arg, const char *text, struct show *s,
 	if (rc)
 		return rc;
 	p = m->plugged; /* the newest */
-	log_info("device=%s: added in slot %u", p->id, virtio_pci_slot(p->pci));
+	log_info("device=%s: added in slot %u", p->id, monitor_slot(p));
 	observers_tell(
 		switch_observers(m->daemon->sw),
 		&(struct event){ .kind = EVENT_DEVICE_ADDED, .port = p->id });
 	show_str(s, "id", p->id);
-	show_num(s, "slot", virtio_pci_slot(p->pci));
+	show_num(s, "slot", monitor_slot(p));
 	show_flag(s, "listens", pm_event_is_known(m->pm, GPE_PLUG));
 	return 0;
 }
@@ -144,7 +144,7 @@ int monitor_device_del(void *arg, const char *id, bool force, struct err *err)
 	p = find(m, id, err);
 	if (!p)
 		return -ENOENT;
-	slot = virtio_pci_slot(p->pci);
+	slot = monitor_slot(p);
 	if (p->state == PLUG_GONE)
 		return 0;
 	/* Not told to the guest: Linux's virtio drivers would wait for ever for
@@ -191,10 +191,10 @@ static void show_type(const struct monitor *m, const char *id, struct show *s)
 			show_str(s, "type", d->type->name);
 			return;
 		}
-	show_str(s, "type", port_card_type.name);
+	show_str(s, "type", card ? card->type->name : "");
 	if (card)
 		show_str(s, "netdev",
-			 ((const struct card_conf *)card->conf)->netdev);
+			 ((const struct netcard_conf *)card->conf)->netdev);
 }
 
 static void show_netdev(const struct netdev *n, const char *card,
@@ -212,8 +212,9 @@ static void show_netdev(const struct netdev *n, const char *card,
 static const char *card_on(const struct monitor *m, const char *id)
 {
 	for (struct daemon_port *p = m->daemon->ports; p; p = p->next)
-		if (p->port->type == &port_card_type &&
-		    !strcmp(((const struct card_conf *)p->netdev->conf)->netdev,
+		if (machine_is_card(p->port->type) &&
+		    !strcmp(((const struct netcard_conf *)p->netdev->conf)
+				    ->netdev,
 			    id))
 			return p->netdev->common.id;
 	return NULL;
@@ -226,7 +227,7 @@ void monitor_device_list(void *arg, struct show *s)
 	show_array(s, "devices");
 	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
 		for (const struct plugged *p = m->plugged; p; p = p->next) {
-			if (virtio_pci_slot(p->pci) != slot)
+			if (monitor_slot(p) != slot)
 				continue;
 			show_object(s, NULL);
 			show_str(s, "id", p->id);
@@ -238,7 +239,7 @@ void monitor_device_list(void *arg, struct show *s)
 	show_end(s);
 	show_array(s, "netdevs");
 	for (struct daemon_port *p = m->daemon->ports; p; p = p->next)
-		if (p->port->type != &port_card_type)
+		if (!machine_is_card(p->port->type))
 			show_netdev(p->netdev, card_on(m, p->netdev->common.id),
 				    s);
 	for (struct machine_card *c = m->conf->cards; c; c = c->next)

@@ -22,9 +22,10 @@ enum plug_state { PLUG_PLUGGED, PLUG_LEAVING, PLUG_GONE };
 /* A device on the PCI bus. */
 struct plugged {
 	struct monitor *monitor;
-	struct virtio_pci *pci;
-	const char *id;	   /* of the device; borrowed */
-	unsigned type;	   /* virtio device number */
+	struct virtio_pci *pci; /* of a virtio device, or */
+	struct port *nic;	/* an emulated card */
+	const char *id;		/* of the device; borrowed */
+	bool is_card;
 	int64_t bootindex; /* -1: none */
 	enum plug_state state;
 	bool is_added;		/* while the guest ran */
@@ -60,6 +61,8 @@ struct monitor {
  * Devices that were leaving are forgotten, and the next machine has none. */
 int monitor_plug_all(struct monitor *m, struct err *err);
 void monitor_unplug_all(struct monitor *m);
+/* Returns the slot that @p is in. */
+unsigned monitor_slot(const struct plugged *p);
 /* Plug a device while the guest runs. @dev is the caller's if that fails. */
 int monitor_plug_port(struct monitor *m, struct daemon_port *p,
 		      struct err *err);

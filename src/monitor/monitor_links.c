@@ -5,6 +5,7 @@
 
 #include "card.h"
 #include "monitor_impl.h"
+#include "nic.h"
 #include "switch.h"
 
 /* Returns whether a card on @to (NULL: it is gone) has a link. A hubport has
@@ -14,20 +15,25 @@ static bool is_up(const struct port *to)
 	return to && (!to->txq_count || port_link_is_up(to));
 }
 
+static void set_link(struct port *card, bool is_on)
+{
+	if (nic_is(card->type))
+		nic_set_link(card, is_on);
+	else
+		card_set_link(card, is_on);
+}
+
 /* Tells all cards of their links. The port called @gone (NULL: none) is about
  * to go. */
 static void update(const struct monitor *m, const char *gone)
 {
 	for (struct daemon_port *p = m->daemon->ports; p; p = p->next) {
-		const struct card_conf *c = p->netdev->conf;
-		if (p->port->type != &port_card_type)
+		const struct netcard_conf *c = p->netdev->conf;
+		if (!machine_is_card(p->port->type))
 			continue;
-		if (gone && !strcmp(gone, c->netdev))
-			card_set_link(p->port, false);
-		else
-			card_set_link(p->port,
-				      is_up(switch_find_port(m->daemon->sw,
-							     c->netdev)));
+		set_link(p->port, !(gone && !strcmp(gone, c->netdev)) &&
+					  is_up(switch_find_port(m->daemon->sw,
+								 c->netdev)));
 	}
 }
 

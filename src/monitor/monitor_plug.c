@@ -17,8 +17,11 @@
 #include "log.h"
 #include "machine_hot.h"
 #include "monitor_impl.h"
+#include "nic.h"
 #include "observer.h"
 #include "vhost_card.h"
+
+#define TYPE_NET 1 /* virtio 1.2, clause 5 */
 
 /* A device keeps its slot over a reset, whatever came and went before it.
  * Without memory it gets the first free one again. */
@@ -29,6 +32,45 @@ static void keep_slot(char **addr, unsigned slot)
 	snprintf(text, sizeof(text), "%x", slot & 0xff);
 	if (!*addr)
 		*addr = strdup(text);
+}
+
+unsigned monitor_slot(const struct plugged *p)
+{
+	return p->nic ? nic_slot(p->nic) : virtio_pci_slot(p->pci);
+}
+
+/* Notes that @p is plugged, and tells a guest that runs. */
+static void note(struct monitor *m, struct plugged *p, struct pci_conf *conf,
+		 bool is_hot)
+{
+	keep_slot(&conf->addr, monitor_slot(p));
+	p->monitor = m;
+	p->bootindex = conf->has_bootindex ? (int64_t)conf->bootindex : -1;
+	p->is_added = is_hot;
+	p->next = m->plugged;
+	m->plugged = p;
+	if (is_hot)
+		hotplug_look(m->hotplug, monitor_slot(p));
+}
+
+static int plug_nic(struct monitor *m, struct port *port,
+		    struct netcard_conf *c, bool is_hot, struct err *err)
+{
+	struct plugged *p = calloc(1, sizeof(*p));
+	int slot, rc = p ? pci_conf_check(&c->pci, &slot, err)
+			 : err_set(err, -ENOMEM, "out of memory");
+
+	if (!rc)
+		rc = nic_plug(port, m->bus, m->vm->ram, slot, is_hot, err);
+	if (rc) {
+		free(p);
+		return err_prefix(err, rc, "device %s", port->name);
+	}
+	p->nic = port;
+	p->id = port->name;
+	p->is_card = true;
+	note(m, p, &c->pci, is_hot);
+	return 0;
 }
 
 static int plug(struct monitor *m, struct virtio_dev *d, struct pci_conf *conf,
@@ -54,22 +96,15 @@ static int plug(struct monitor *m, struct virtio_dev *d, struct pci_conf *conf,
 		free(p);
 		return rc;
 	}
-	keep_slot(&conf->addr, virtio_pci_slot(p->pci));
-	p->monitor = m;
 	p->id = d->name;
-	p->type = d->type;
-	p->bootindex = conf->has_bootindex ? (int64_t)conf->bootindex : -1;
-	p->is_added = is_hot;
-	p->next = m->plugged;
-	m->plugged = p;
-	if (is_hot)
-		hotplug_look(m->hotplug, virtio_pci_slot(p->pci));
+	p->is_card = d->type == TYPE_NET;
+	note(m, p, conf, is_hot);
 	return 0;
 }
 
 /* Plugs the card @dev with the options @c. */
 static int plug_card(struct monitor *m, struct virtio_dev *dev,
-		     struct card_conf *c, bool is_hot, struct err *err)
+		     struct netcard_conf *c, bool is_hot, struct err *err)
 {
 	int rc = plug(m, dev, &c->pci, is_hot, err);
 
@@ -91,9 +126,20 @@ static int plug_device(struct monitor *m, const struct machine_device *d,
 	return rc ? err_prefix(err, rc, "device %s", c->id) : 0;
 }
 
+/* Plugs the card that is the port @p. */
+static int plug_port(struct monitor *m, struct daemon_port *p, bool is_hot,
+		     struct err *err)
+{
+	struct netcard_conf *c = p->netdev->conf;
+
+	if (nic_is(p->port->type))
+		return plug_nic(m, p->port, c, is_hot, err);
+	return plug_card(m, card_device(p->port), c, is_hot, err);
+}
+
 int monitor_plug_port(struct monitor *m, struct daemon_port *p, struct err *err)
 {
-	return plug_card(m, card_device(p->port), p->netdev->conf, true, err);
+	return plug_port(m, p, true, err);
 }
 
 int monitor_plug_vhost(struct monitor *m, struct machine_card *c,
@@ -114,14 +160,13 @@ int monitor_plug_device(struct monitor *m, const struct machine_device *d,
 static int plug_nth(struct monitor *m, unsigned order, struct err *err)
 {
 	for (struct daemon_port *p = m->daemon->ports; p; p = p->next) {
-		struct card_conf *c = p->netdev->conf;
+		const struct netcard_conf *c = p->netdev->conf;
 
-		if (p->port->type == &port_card_type && c->order == order)
-			return plug_card(m, card_device(p->port), c, false,
-					 err);
+		if (machine_is_card(p->port->type) && c->order == order)
+			return plug_port(m, p, false, err);
 	}
 	for (struct machine_card *k = m->conf->cards; k; k = k->next) {
-		struct card_conf *c = k->card ? k->card->conf : NULL;
+		struct netcard_conf *c = k->card ? k->card->conf : NULL;
 
 		if (c && c->order == order)
 			return plug_card(m, vhost_card_device(k->vhost), c,
@@ -149,7 +194,7 @@ static void forget(struct monitor *m, const char *id)
 
 	while (p && strcmp(p->netdev->common.id, id) != 0)
 		p = p->next;
-	if (p && p->port->type == &port_card_type)
+	if (p && machine_is_card(p->port->type))
 		daemon_remove_port(m->daemon, p);
 	machine_hot_forget(m->conf, id);
 	log_info("device=%s: removed", id);
@@ -170,7 +215,10 @@ static void take_out(struct plugged *p, bool is_final)
 	*at = p->next;
 	snprintf(id, sizeof(id), "%s", p->id);
 	vcpus_leave_cancel(&p->wait);
-	virtio_pci_destroy(p->pci);
+	if (p->nic)
+		nic_unplug(p->nic);
+	else
+		virtio_pci_destroy(p->pci);
 	free(p);
 	if (is_final)
 		forget(m, id);
@@ -193,11 +241,14 @@ void monitor_eject(void *arg, unsigned slot)
 	struct monitor *m = arg;
 	struct plugged *p = m->plugged;
 
-	while (p && virtio_pci_slot(p->pci) != slot)
+	while (p && monitor_slot(p) != slot)
 		p = p->next;
 	if (!p || p->state == PLUG_GONE)
 		return;
 	p->state = PLUG_GONE;
-	virtio_pci_hide(p->pci);
+	if (p->nic)
+		nic_hide(p->nic);
+	else
+		virtio_pci_hide(p->pci);
 	vcpus_leave(m->vm, &p->wait, on_left);
 }

@@ -10,6 +10,7 @@
 
 #include "chips.h"
 #include "monitor_impl.h"
+#include "nic.h"
 #include "uart.h"
 #include "vcpu.h"
 #include "vhost_card.h"
@@ -259,7 +260,10 @@ static void show_vcpus(const struct vm *vm, struct show *s)
 static void show_plugged(const struct plugged *p, struct show *s)
 {
 	show_object(s, NULL);
-	virtio_pci_show(p->pci, s);
+	if (p->nic)
+		nic_show_device(p->nic, s);
+	else
+		virtio_pci_show(p->pci, s);
 	monitor_show_plug(p, s);
 	show_end(s);
 }
@@ -269,7 +273,7 @@ static void show_devices(const struct monitor *m, struct show *s)
 	show_array(s, "devices");
 	for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
 		for (const struct plugged *p = m->plugged; p; p = p->next)
-			if (virtio_pci_slot(p->pci) == slot)
+			if (monitor_slot(p) == slot)
 				show_plugged(p, s);
 	show_end(s);
 }

@@ -159,6 +159,31 @@ static void explain_card(const json_t *result, const json_t *d,
 	explain_counts(result, d);
 }
 
+/* A card that is emulated: nothing passes this process by. */
+static void explain_emulated(const json_t *d)
+{
+	printf("\ncard %s: an emulated %s, whose frames are moved by workers "
+	       "of this process\n  from the guest",
+	       str(d, "id"), str(d, "model"));
+	print_count(d, "frames_out", "frames");
+	puts(":\n    1. its driver puts the frame's address into a ring of its "
+	     "own memory, and writes to a register: an exit to this process\n"
+	     "    2. the vCPU's thread stores the value, and wakes a worker if "
+	     "all sleep");
+	printf("    3. the worker reads the frame out of the guest's memory");
+	print_count(d, "bursts_out", "bursts");
+	printf("\n  to the guest");
+	print_count(d, "frames_in", "frames");
+	printf(":\n    1. a worker copies it into a buffer of the driver's "
+	       "ring, "
+	       "and wakes the control thread\n"
+	       "    2. that raises the card's line, not more often than the "
+	       "driver asked for");
+	print_count(d, "interrupts", "interrupts");
+	puts("\n    3. the driver reads why, and each register that it touches "
+	     "then is an exit");
+}
+
 /* Returns the sum of @key of all vCPUs. */
 static uint64_t of_vcpus(const json_t *result, const char *part,
 			 const char *key)
@@ -199,6 +224,8 @@ void print_vm_explain(const json_t *result)
 		if (num(d, "virtio_type") == 1)
 			explain_card(result, d,
 				     of_vcpus(result, "kvm", "irq_injections"));
+		else if (*str(d, "model"))
+			explain_emulated(d);
 		else if (num(d, "virtio_type") == 19)
 			explain_vsock(d);
 }

@@ -210,9 +210,10 @@ static void print_device_rates(const json_t *before, const json_t *now,
 	table_print(t, 2);
 }
 
+/* An emulated card has a model, and no virtio number. */
 static bool is_card(const json_t *d)
 {
-	return num(d, "virtio_type") == 1;
+	return num(d, "virtio_type") == 1 || *str(d, "model");
 }
 
 static const char *way_of(const json_t *d, uint64_t ring)
@@ -276,7 +277,8 @@ static void print_roles(const json_t *now)
 		struct mover m;
 
 		if (!is_card(d) ||
-		    !json_array_size(json_object_get(d, "rings")))
+		    (!*str(d, "model") &&
+		     !json_array_size(json_object_get(d, "rings"))))
 			continue;
 		m = mover_of(d);
 		printf("\n%s: %s copies; a kick of the guest wakes %s through "

@@ -15,14 +15,25 @@ struct pci_conf {
 	bool has_bootindex;
 };
 
-/* The rows of these for a type's table: @at is the offset of struct pci_conf in
- * the type's own. */
-#define PCI_CONF_ROWS(at)                                                      \
+/* The rows of a device's place for a type's table: @at is the offset of struct
+ * pci_conf in the type's own. */
+#define PCI_PLACE_ROWS(at)                                                     \
 	{ .key = "addr",                                                       \
 	  .kind = OPT_PATH,                                                    \
 	  .offset = (at) + offsetof(struct pci_conf, addr),                    \
 	  .arg = "SLOT",                                                       \
 	  .help = "slot on the PCI bus, hexadecimal (default: a free one)" },  \
+	{                                                                      \
+		.key = "bootindex", .kind = OPT_UINT,                          \
+		.offset = (at) + offsetof(struct pci_conf, bootindex),         \
+		.set_offset = (at) + offsetof(struct pci_conf, has_bootindex), \
+		.max = INT32_MAX, .arg = "N",                                  \
+		.help = "firmware tries the devices in this order"             \
+	}
+
+/* The same, and the rows of virtio devices. */
+#define PCI_CONF_ROWS(at)                                                      \
+	PCI_PLACE_ROWS(at),                                                    \
 		{ .key = "vectors",                                            \
 		  .kind = OPT_UINT,                                            \
 		  .offset = (at) + offsetof(struct pci_conf, vectors),         \
@@ -31,14 +42,6 @@ struct pci_conf {
 		  .arg = "N",                                                  \
 		  .help = "MSI-X vectors; 0: a line (default: one for each "   \
 			  "queue)" },                                          \
-		{ .key = "bootindex",                                          \
-		  .kind = OPT_UINT,                                            \
-		  .offset = (at) + offsetof(struct pci_conf, bootindex),       \
-		  .set_offset =                                                \
-			  (at) + offsetof(struct pci_conf, has_bootindex),     \
-		  .max = INT32_MAX,                                            \
-		  .arg = "N",                                                  \
-		  .help = "firmware tries the devices in this order" },        \
 		{ .key = "disable-legacy",                                     \
 		  .kind = OPT_BOOL,                                            \
 		  .offset = (at) + offsetof(struct pci_conf, disable_legacy),  \

@@ -69,4 +69,9 @@ unsigned workers_rebalance(struct workers *ws,
 /* Prints the workers' counters; @with_time: their use of time, too. */
 void workers_show(struct workers *ws, struct show *out, bool with_time);
 
+/* Prints which workers serve the queues of @p, the card of a guest, and the
+ * counters of the guest's frames (out) and of those to it (in). Returns how
+ * often the guest was notified. */
+uint64_t port_show_work(const struct port *p, struct show *s);
+
 #endif

@@ -78,3 +78,33 @@ void workers_show(struct workers *ws, struct show *out, bool with_time)
 		show_end(out);
 	}
 }
+
+uint64_t port_show_work(const struct port *p, struct show *s)
+{
+	uint64_t out = 0, in = 0, kicks = 0, wakeups = 0, bursts = 0;
+	uint64_t calls = 0;
+
+	show_array(s, "workers");
+	for (unsigned i = 0; i < p->rxq_count; i++) {
+		const struct rxq *q = p->rxq[i];
+
+		if (q->worker)
+			show_num(s, NULL, q->worker_idx);
+		out += stat_read(&q->stats.frames);
+		kicks += stat_read(&q->stats.kicks);
+		wakeups += stat_read(&q->stats.sleeps);
+		bursts += stat_read(&q->stats.bursts);
+		calls += stat_read(&q->stats.calls);
+	}
+	show_end(s);
+	for (unsigned i = 0; i < p->txq_count; i++) {
+		in += stat_read(&p->txq[i]->stats.frames);
+		calls += stat_read(&p->txq[i]->stats.calls);
+	}
+	show_num(s, "frames_out", out);
+	show_num(s, "frames_in", in);
+	show_num(s, "kicks", kicks);
+	show_num(s, "wakeups", wakeups);
+	show_num(s, "bursts_out", bursts);
+	return calls;
+}

@@ -248,7 +248,9 @@ def l1(session_folder, images):
                            images, 'lab', BINARY], capture_output=True,
                           text=True)
     assert not done.returncode, done.stderr
-    made = vm_lab.Lab(session_folder, images)
+    disk, why = vm_lab.make_disk(images)
+    made = vm_lab.Lab(session_folder, images, disk)
+    made.no_disk = why
     if made.run('test -e /dev/kvm', check=False)[0]:
         pytest.skip('no KVM in the guest: this QEMU does not emulate AMD-V, '
                     'or KVM here is not nested')

@@ -62,11 +62,13 @@ def make_disk(images):
 
 
 class Lab:
-    """The guest in which ringway boots others. /dev/vda is the disk of
-    make_disk(), unless no_disk says why there is none."""
+    """The guest in which ringway boots others. /dev/vda is the image @disk. In
+    the fixture l1 that is the one of make_disk(), unless no_disk says why there
+    is none."""
 
-    def __init__(self, folder, images):
-        disk, self.no_disk = make_disk(images)
+    no_disk = ''
+
+    def __init__(self, folder, images, disk=None):
         drive = ['-drive', f'file={disk},format=raw,if=virtio,readonly=on']
         self.guest = lab.Guest('lab', folder, drive if disk else [],
                                memory='1500M', images=images,

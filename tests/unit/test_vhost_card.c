@@ -196,7 +196,7 @@ static void bench_open(struct bench *b, bool is_server)
 	int rc;
 
 	b->loop = loop_create();
-	b->conf = (struct card_conf){ .mac = mac,
+	b->conf = (struct card_conf){ .common.mac = mac,
 				      .rx_queue_size = 256,
 				      .tx_queue_size = 256,
 				      .event_idx = true,

@@ -124,10 +124,10 @@ int card_check(const struct card_conf *conf, struct err *err)
 	static const char *const keys[] = { "rx_queue_size", "tx_queue_size" };
 	const uint32_t size[] = { conf->rx_queue_size, conf->tx_queue_size };
 	uint8_t mac[6];
-	int slot, rc = ether_from_text("mac", conf->mac, mac, err);
+	int slot, rc = ether_from_text("mac", conf->common.mac, mac, err);
 
 	if (!rc)
-		rc = pci_conf_check(&conf->pci, &slot, err);
+		rc = pci_conf_check(&conf->common.pci, &slot, err);
 	if (rc)
 		return rc;
 	for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
@@ -185,7 +185,7 @@ static int card_create(const struct port_env *env,
 	if (!c)
 		return err_set(err, -ENOMEM, "out of memory");
 	c->loop = env->loop;
-	rc = ether_from_text("mac", conf->mac, c->face.config.mac, err);
+	rc = ether_from_text("mac", conf->common.mac, c->face.config.mac, err);
 	if (rc)
 		goto err_free;
 	c->pair = aligned_alloc(CACHE_LINE, pairs * sizeof(*c->pair));
@@ -219,12 +219,8 @@ err_free:
 	    .arg = "N", .help = (help_text))
 
 static const struct opt_row card_rows[] = {
-	OPT("netdev", netdev, OPT_STRING, .min = 1, .max = 64, .required = true,
-	    .arg = "ID", .help = "the -netdev that the card is plugged into"),
-	OPT("mac", mac, OPT_PATH, .arg = "ADDRESS",
-	    .help = "address of the card (default: made of its id and the "
-		    "control socket's path)"),
-	PCI_CONF_ROWS(offsetof(struct card_conf, pci)),
+	NETCARD_ROWS,
+	PCI_CONF_ROWS(offsetof(struct card_conf, common.pci)),
 	OFF(mq, "several queue pairs, one for each vCPU"),
 	OPT("queues", queues, OPT_UINT, .min = 1, .max = VNET_PAIRS_MAX,
 	    .set_offset = offsetof(struct card_conf, has_queues), .def = "1",

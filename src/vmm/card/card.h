@@ -8,7 +8,7 @@
 #ifndef RW_VMM_CARD_H
 #define RW_VMM_CARD_H
 
-#include "pci_conf.h"
+#include "netcard_conf.h"
 #include "port.h"
 #include "virtio_dev.h"
 
@@ -16,9 +16,7 @@
 
 /* Options of -device virtio-net-pci, named as QEMU's. */
 struct card_conf {
-	char *netdev; /* id of the -netdev whose network the card is in */
-	char *mac;
-	struct pci_conf pci;
+	struct netcard_conf common;
 	bool mq;
 	uint32_t queues;
 	bool has_queues;
@@ -29,7 +27,6 @@ struct card_conf {
 	bool rss, hash;
 	uint32_t host_mtu; /* 0: none is announced */
 	uint32_t speed;	   /* Mbit/s; 0: unknown */
-	unsigned order;	   /* place among the machine's devices; no option */
 };
 
 /* Rows of card_conf. Not in the table of port types: only a machine has one. */

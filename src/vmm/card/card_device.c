@@ -9,6 +9,7 @@
 #include "card_impl.h"
 #include "log.h"
 #include "virtio.h"
+#include "workers.h"
 
 static struct card *to_card(struct virtio_dev *d)
 {
@@ -148,38 +149,6 @@ static void show_queues(const struct card *c, struct show *s)
 	show_end(s);
 }
 
-/* Shows which workers serve the queues, and their counters: of the guest's
- * frames (out) and of those to it (in). */
-static void show_pairs(const struct card *c, struct show *s)
-{
-	uint64_t out = 0, in = 0, kicks = 0, wakeups = 0, bursts = 0;
-	uint64_t calls = 0;
-
-	show_array(s, "workers");
-	for (unsigned i = 0; i < c->port.rxq_count; i++) {
-		const struct rxq *q = c->port.rxq[i];
-
-		if (q->worker)
-			show_num(s, NULL, q->worker_idx);
-		out += stat_read(&q->stats.frames);
-		kicks += stat_read(&q->stats.kicks);
-		wakeups += stat_read(&q->stats.sleeps);
-		bursts += stat_read(&q->stats.bursts);
-		calls += stat_read(&q->stats.calls);
-	}
-	show_end(s);
-	for (unsigned i = 0; i < c->port.txq_count; i++) {
-		in += stat_read(&c->port.txq[i]->stats.frames);
-		calls += stat_read(&c->port.txq[i]->stats.calls);
-	}
-	show_num(s, "frames_out", out);
-	show_num(s, "frames_in", in);
-	show_num(s, "kicks", kicks);
-	show_num(s, "wakeups", wakeups);
-	show_num(s, "bursts_out", bursts);
-	show_num(s, "interrupts", calls);
-}
-
 static void show(const struct virtio_dev *d, struct show *s)
 {
 	const struct card *c = container_of(d, const struct card, face.dev);
@@ -187,7 +156,7 @@ static void show(const struct virtio_dev *d, struct show *s)
 	show_mac(s, "mac", c->face.config.mac);
 	show_num(s, "queue_pairs", c->pairs.count);
 	show_str(s, "moved_by", "workers of this process");
-	show_pairs(c, s);
+	show_num(s, "interrupts", port_show_work(&c->port, s));
 	show_queues(c, s);
 	show_flag(s, "link", c->face.has_link);
 	if (c->control.vq)

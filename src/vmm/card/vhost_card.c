@@ -131,7 +131,8 @@ static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
 	int rc = check(conf, err);
 
 	if (!rc)
-		rc = ether_from_text("mac", conf->mac, v->face.config.mac, err);
+		rc = ether_from_text("mac", conf->common.mac,
+				     v->face.config.mac, err);
 	if (rc)
 		return rc;
 	v->face.control = &v->control.state;

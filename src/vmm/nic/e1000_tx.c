@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The transmit ring of the 82540EM (3.3 to 3.5): descriptors become frames.
+ * Workers; a burst holds the nic's out lock from e1000_rx_burst() to
+ * e1000_rx_done().
+ *
+ * A frame is taken when the descriptor with its end (EOP) is there. Offloads
+ * that the driver asks for become those of virtio, which the switch knows, so
+ * they cost nothing before the receiver. The driver leaves lengths of a frame
+ * with segmentation open; those of virtio agree with the frame.
+ */
+#include "e1000.h"
+#include "key.h"
+#include "le.h"
+#include "nic_frame.h"
+#include "offload.h"
+
+/* The lower half of a descriptor's second word; of a legacy one only EOP to
+ * DEXT are where those of others are. */
+#define TXD_LENGTH(v)	     ((v)&0xfffff)
+#define TXD_LEGACY_LENGTH(v) ((v)&0xffff)
+#define TXD_LEGACY_CSO(v)    ((v) >> 16 & 0xff)
+#define TXD_TYPE(v)	     ((v) >> 20 & 15)
+#define TXD_EOP		     (1u << 24)
+#define TXD_IC		     (1u << 26) /* legacy */
+#define TXD_TSE		     (1u << 26)
+#define TXD_RS		     (1u << 27)
+#define TXD_DEXT	     (1u << 29)
+#define TXD_VLE		     (1u << 30)
+#define TXD_STATUS	     12 /* offset of the byte */
+#define TXD_DD		     1
+/* The upper half. */
+#define TXD_POPTS(v)   ((v) >> 8 & 0xff)
+#define TXD_CSS(v)     ((v) >> 8 & 0xff) /* legacy */
+#define TXD_SPECIAL(v) ((v) >> 16)
+#define POPTS_IXSM     1
+#define POPTS_TXSM     2
+
+/* A context's second word (3.3.6). */
+#define CONTEXT_TCP (1u << 24)
+#define CONTEXT_IP  (1u << 25)
+#define CONTEXT_TSE (1u << 26)
+
+/* A frame that is being read. */
+struct packet {
+	struct nic_pieces pieces;
+	bool has_data; /* a data descriptor was seen */
+	bool is_large; /* segmentation */
+	bool is_legacy;
+	uint32_t upper;		   /* of the first data descriptor */
+	uint32_t last, last_upper; /* of the last one */
+};
+
+struct desc {
+	uint64_t address;
+	uint32_t lower, upper;
+};
+
+static struct desc read_desc(const struct e1000_ring *r, uint32_t i)
+{
+	const uint8_t *at = r->desc + (size_t)i * E1000_DESC;
+	const le64 *address = (const le64 *)at;
+	const le32 *half = (const le32 *)(at + 8);
+
+	return (struct desc){ .address = le64_to_cpu(shm_load(address)),
+			      .lower = le32_to_cpu(shm_load(&half[0])),
+			      .upper = le32_to_cpu(shm_load(&half[1])) };
+}
+
+static void read_context(struct e1000_tx *tx, const struct desc *d)
+{
+	struct e1000_context c = {
+		.ip_start = (uint8_t)d->address,
+		.ip_field = (uint8_t)(d->address >> 8),
+		.ip_end = (uint16_t)(d->address >> 16),
+		.l4_start = (uint8_t)(d->address >> 32),
+		.l4_field = (uint8_t)(d->address >> 40),
+		.l4_end = (uint16_t)(d->address >> 48),
+		.mss = (uint16_t)(d->upper >> 16),
+		.header = (uint8_t)(d->upper >> 8),
+		.is_v4 = d->lower & CONTEXT_IP,
+		.is_tcp = d->lower & CONTEXT_TCP,
+	};
+
+	if (d->lower & CONTEXT_TSE)
+		tx->large = c;
+	else
+		tx->plain = c;
+}
+
+/* Reads the descriptors of a frame from tx->next on. Returns how many they are;
+ * 0 when its end is not there yet. */
+static uint32_t read_packet(struct e1000 *e, const struct e1000_ring *r,
+			    struct packet *p)
+{
+	struct e1000_tx *tx = &e->tx;
+	uint32_t n = 0;
+
+	for (uint32_t i = tx->next; i != r->tail; i = (i + 1) % r->count) {
+		struct desc d = read_desc(r, i);
+		bool is_extended = d.lower & TXD_DEXT;
+
+		n++;
+		if (is_extended && TXD_TYPE(d.lower) == 0) {
+			read_context(tx, &d);
+			if (!p->has_data)
+				return n; /* it is done without a frame */
+			continue;
+		}
+		if (!p->has_data) {
+			p->has_data = true;
+			p->is_legacy = !is_extended;
+			p->is_large = is_extended && d.lower & TXD_TSE;
+			p->upper = d.upper;
+		}
+		nic_add_piece(&p->pieces, e->nic.ram, d.address,
+			      is_extended ? TXD_LENGTH(d.lower)
+					  : TXD_LEGACY_LENGTH(d.lower));
+		p->last = d.lower;
+		p->last_upper = d.upper;
+		if (d.lower & TXD_EOP)
+			return n;
+	}
+	return 0;
+}
+
+/* --- Offloads */
+
+/* Asks for a checksum from @start on, whose field is at @field. */
+static bool ask_csum(struct frame *f, uint32_t start, uint32_t field)
+{
+	if (field < start || field + 2 > f->len)
+		return false;
+	f->hdr.flags = VNET_HDR_F_NEEDS_CSUM;
+	f->hdr.csum_start = (uint16_t)start;
+	f->hdr.csum_offset = (uint16_t)(field - start);
+	return true;
+}
+
+static bool fill_ip_csum(struct frame *f, const struct e1000_context *c)
+{
+	return nic_fill_ip_csum(f, c->ip_start, c->ip_end + 1u, c->ip_field);
+}
+
+/* Makes the lengths of the headers those of the whole frame. The checksum field
+ * has the sum of the pseudo header without a length. */
+static bool fill_lengths(struct frame *f, const struct e1000_context *c)
+{
+	uint32_t l4_len = f->len - c->l4_start;
+	uint8_t *head = frame_head(f);
+	uint16_t sum;
+
+	if (c->l4_start + 8u > f->head_len || c->l4_field + 2u > f->head_len ||
+	    c->ip_start + (c->is_v4 ? 20u : 40u) > c->l4_start)
+		return false;
+	if (c->is_v4)
+		put_be16(head + c->ip_start + 2,
+			 (uint16_t)(f->len - c->ip_start));
+	else
+		put_be16(head + c->ip_start + 4,
+			 (uint16_t)(f->len - c->ip_start - 40));
+	if (!c->is_tcp)
+		put_be16(head + c->l4_start + 4, (uint16_t)l4_len);
+	memcpy(&sum, head + c->l4_field, sizeof(sum));
+	sum = (uint16_t)~csum_fold((uint64_t)sum + htobe16((uint16_t)l4_len));
+	memcpy(head + c->l4_field, &sum, sizeof(sum));
+	return true;
+}
+
+static bool set_large(struct frame *f, const struct packet *p,
+		      const struct e1000_context *c)
+{
+	uint8_t type = c->is_v4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6;
+
+	if (!c->mss || !fill_lengths(f, c))
+		return false;
+	if (TXD_POPTS(p->upper) & POPTS_IXSM && !fill_ip_csum(f, c))
+		return false;
+	if (!ask_csum(f, c->l4_start, c->l4_field))
+		return false;
+	/* One that is a single segment is an ordinary frame. */
+	if (f->len <= (uint32_t)c->header + c->mss)
+		return true;
+	f->hdr.gso_type = c->is_tcp ? type : VNET_GSO_UDP_L4;
+	f->hdr.gso_size = c->mss;
+	f->hdr.hdr_len = c->header;
+	return true;
+}
+
+/* Gives @f the offloads that the driver asks for. Returns false when they make
+ * no sense for it. */
+static bool set_offloads(struct e1000 *e, struct frame *f,
+			 const struct packet *p)
+{
+	const struct e1000_context *c = &e->tx.plain;
+	unsigned options = TXD_POPTS(p->upper);
+
+	if (p->is_large)
+		return set_large(f, p, &e->tx.large);
+	if (p->is_legacy) /* 3.3.3 */
+		return !(p->last & TXD_IC) ||
+		       ask_csum(f, TXD_CSS(p->last_upper),
+				TXD_LEGACY_CSO(p->last));
+	if (options & POPTS_IXSM && !fill_ip_csum(f, c))
+		return false;
+	if (!(options & POPTS_TXSM))
+		return true;
+	/* A sum that ends before the frame is one that virtio does not have. */
+	return (!c->l4_end || c->l4_end + 1u == f->len) &&
+	       ask_csum(f, c->l4_start, c->l4_field);
+}
+
+/* Makes @f of the pieces. Returns false for one that does not leave. */
+static bool make_frame(struct e1000 *e, struct frame *f, const struct packet *p)
+{
+	bool has_offload = p->is_large || (p->is_legacy && p->last & TXD_IC) ||
+			   (!p->is_legacy && TXD_POPTS(p->upper));
+
+	if (!nic_begin_frame(&e->nic, f, &p->pieces, has_offload) ||
+	    !nic_end_frame(&e->nic, f, !has_offload || set_offloads(e, f, p)))
+		return false;
+	/* 9.2 */
+	if (p->last & TXD_VLE && e1000_get(e, E1000_CTRL) & CTRL_VME)
+		nic_push_tag(f, (uint16_t)e1000_get(e, E1000_VET),
+			     (uint16_t)TXD_SPECIAL(p->last_upper));
+	return true;
+}
+
+static void count_sent(struct e1000 *e, const struct frame *f)
+{
+	const uint8_t *to = frame_head_const(f);
+	uint32_t n = f->hdr.gso_size
+			     ? (f->len + f->hdr.gso_size - 1) / f->hdr.gso_size
+			     : 1;
+
+	e1000_count(e, E1000_GPTC, n);
+	e1000_count(e, E1000_TPT, n);
+	e1000_count64(e, E1000_GOTCL, f->len);
+	e1000_count64(e, E1000_TOTL, f->len);
+	e1000_count_size(e, E1000_PTC64, MIN(f->len, 1518u));
+	if (f->hdr.gso_size)
+		e1000_count(e, E1000_TSCTC, 1);
+	if (!mac_is_multicast(to))
+		return;
+	e1000_count(e, to[0] == 0xff ? E1000_BPTC : E1000_MPTC, 1);
+}
+
+unsigned e1000_rx_burst(struct rxq *q, struct burst *b)
+{
+	struct e1000 *e = e1000_of(container_of(q, struct nic, out));
+	struct iovec *iov = (void *)b->scratch;
+	unsigned left = NIC_SCRATCH, n = 0;
+	uint32_t taken;
+	struct e1000_ring r;
+
+	nic_lock_out(&e->nic);
+	r = e1000_ring(e, E1000_TDBAL);
+	e->tx.next = r.head;
+	b->borrowed = 0;
+	if (!r.desc || !(e1000_get(e, E1000_TCTL) & TCTL_EN))
+		return 0;
+	while (n < b->want && left >= NIC_PIECES_MAX) {
+		struct packet p = { .pieces.iov = iov };
+
+		taken = read_packet(e, &r, &p);
+		if (!taken)
+			break;
+		e->tx.next = (e->tx.next + taken) % r.count;
+		b->borrowed += taken;
+		if (!p.has_data || !make_frame(e, &b->frame[n], &p))
+			continue;
+		count_sent(e, &b->frame[n++]);
+		iov += p.pieces.count;
+		left -= p.pieces.count;
+	}
+	/* What is left is a part of a frame, or the next burst's. */
+	e->tx.has_looked = !b->borrowed;
+	e->tx.looked = r.tail;
+	return n;
+}
+
+/* Writes back the status of descriptors that ask for it (3.3.3.2). */
+static bool report(const struct e1000_ring *r, uint32_t from, uint32_t to)
+{
+	bool is_asked = false;
+
+	for (uint32_t i = from; i != to; i = (i + 1) % r->count) {
+		uint8_t *at = r->desc + (size_t)i * E1000_DESC;
+		struct desc d = read_desc(r, i);
+
+		if (!(d.lower & TXD_RS))
+			continue;
+		shm_store_release(at + TXD_STATUS,
+				  (uint8_t)((d.upper & 0xf0) | TXD_DD));
+		is_asked = true;
+	}
+	return is_asked;
+}
+
+void e1000_rx_done(struct rxq *q, struct burst *b)
+{
+	struct e1000 *e = e1000_of(container_of(q, struct nic, out));
+	struct e1000_ring r = e1000_ring(e, E1000_TDBAL);
+	uint32_t cause = 0;
+
+	if (b->borrowed && r.desc) {
+		if (report(&r, r.head, e->tx.next))
+			cause |= INT_TXDW;
+		if (e->tx.next == r.tail)
+			cause |= INT_TXQE;
+		e1000_put(e, E1000_TDH, e->tx.next);
+		nic_cause(&e->nic, cause);
+		stat_inc(&q->stats.calls);
+	}
+	nic_unlock_out(&e->nic);
+}
+
+bool e1000_has_work(struct nic *n)
+{
+	struct e1000 *e = e1000_of(n);
+	struct e1000_ring r;
+	bool has_work;
+
+	nic_lock_out(n);
+	r = e1000_ring(e, E1000_TDBAL);
+	has_work = r.desc && e1000_get(e, E1000_TCTL) & TCTL_EN &&
+		   r.head != r.tail &&
+		   !(e->tx.has_looked && e->tx.looked == r.tail);
+	nic_unlock_out(n);
+	return has_work;
+}
