@@ -176,11 +176,11 @@ uint32_t e1000_mdic(struct e1000 *e, uint32_t value)
 	unsigned reg = MDIC_REG(value);
 
 	value &= ~(MDIC_READY | MDIC_ERROR);
-	if (MDIC_PHY(value) != MDIC_PHY_ADDRESS)
-		value |= MDIC_ERROR;
-	else if (MDIC_OP(value) == MDIC_OP_READ)
+	if (MDIC_PHY(value) == MDIC_PHY_ADDRESS &&
+	    MDIC_OP(value) == MDIC_OP_READ)
 		value = (value & ~0xffffu) | read_phy(e, reg);
-	else if (MDIC_OP(value) == MDIC_OP_WRITE)
+	else if (MDIC_PHY(value) == MDIC_PHY_ADDRESS &&
+		 MDIC_OP(value) == MDIC_OP_WRITE)
 		write_phy(e, reg, (uint16_t)MDIC_DATA(value));
 	else
 		value |= MDIC_ERROR;

@@ -12,7 +12,7 @@
 #define TCR_FIXED   0x7cc00000u
 
 enum { EE_DO = 1, EE_DI = 2, EE_SK = 4, EE_CS = 8 };
-#define EE_MODE(v)	(v >> 6 & 3)
+#define EE_MODE(v)	((v) >> 6 & 3)
 #define EE_MODE_AUTO	1
 #define EE_MODE_PROGRAM 2
 
