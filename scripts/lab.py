@@ -268,17 +268,19 @@ class Guest:
         self.log = open(self.console, 'wb')
 
     def read_until(self, mark, timeout, what):
-        """Returns (text before the first line that begins with @mark, that
-        line)."""
+        """Returns (text before the first @mark, the line from there on). What
+        came before it may have had no end of line."""
         end = time.monotonic() + timeout
         fd = self.process.stdout.fileno()
         while True:
             lines = self.text.split(b'\n')
             for i, line in enumerate(lines[:-1]):
-                if line.startswith(mark):
+                at = line.find(mark)
+                if at >= 0:
                     self.text = b'\n'.join(lines[i + 1:])
-                    return (b'\n'.join(lines[:i]).decode(errors='replace'),
-                            line.decode(errors='replace'))
+                    before = lines[:i] + ([line[:at]] if at else [])
+                    return (b'\n'.join(before).decode(errors='replace'),
+                            line[at:].decode(errors='replace'))
             left = end - time.monotonic()
             if left <= 0 or self.process.poll() is not None:
                 why = f'not within {timeout} s' if left <= 0 else \

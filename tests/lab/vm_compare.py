@@ -108,8 +108,9 @@ def figures(text):
     to the guest, exits and system calls a packet, MiB of the monitor. What is
     not known is NaN."""
     mark, first = {}, re.search(r'FIRST ([\d.]+)', text)
-    for m in re.finditer(r'MARK (\w+) ([\d.]+) (\d+) (\d+) (\d+)', text):
-        mark[m.group(1)] = [float(v) for v in m.groups()[1:]]
+    # The memory of a monitor that has just ended is not known.
+    for m in re.finditer(r'MARK (\w+) ([\d.]+) (\d+) (\d+) (\d*)', text):
+        mark[m.group(1)] = [float(v or 'nan') for v in m.groups()[1:]]
     begun = float(re.search(r'BEGIN ([\d.]+)', text).group(1))
     idle = [(mark['ping'][i] - mark['idle'][i]) /
             (mark['ping'][0] - mark['idle'][0]) for i in range(3)]

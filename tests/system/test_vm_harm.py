@@ -150,7 +150,16 @@ sleep 1000
 '''
 
 
+@pytest.fixture
+def no_bad(l1):
+    """The machine "bad" does not outlive its test."""
+    yield
+    l1.run('kill -9 $(cat /tmp/bad.pid) 2>/dev/null; '
+           'rm -f /tmp/ringway/vm-bad.sock')
+
+
 @pytest.mark.guests
+@pytest.mark.usefixtures('no_bad')
 def test_nonsense(l1):
     """A guest writes nonsense into all registers of three devices: they stop
     themselves where they must, the monitor answers, grows no more than a

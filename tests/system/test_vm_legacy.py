@@ -27,8 +27,8 @@ def boot(l1, script, net):
 def served(l1):
     """Makes the lab serve a file by HTTP, and returns its checksum."""
     l1.run('mkdir -p /tmp/legacy; dd if=/dev/urandom of=/tmp/legacy/data bs=1M '
-           'count=2 2>/dev/null; pidof httpd >/dev/null || '
-           'httpd -p 127.0.0.1:8081 -h /tmp/legacy')
+           'count=2 2>/dev/null; (httpd -p 127.0.0.1:8081 -h /tmp/legacy) '
+           '2>/dev/null; true')
     return l1.run('md5sum /tmp/legacy/data').split()[0]
 
 
