@@ -277,6 +277,11 @@ static void test_segmentation(void **state)
 				    k->len - 54);
 	}
 	assert_int_equal(get(s, E1000_TSCTC), 1);
+	/* what was on the wire: three frames, each with headers */
+	assert_int_equal(get(s, E1000_GPTC), 3);
+	assert_int_equal(get(s, E1000_PTC64 + 4 * 5), 2);
+	assert_int_equal(get(s, E1000_PTC64 + 4 * 4), 1);
+	assert_int_equal(get(s, E1000_GOTCL), 2500 + 3 * 54);
 }
 
 static void test_vlan(void **state)

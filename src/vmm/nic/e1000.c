@@ -2,6 +2,7 @@
 /* The 82540EM as a PCI function and a port, and its counters. vCPUs call the
  * handlers of the BARs, workers the counters. Calls the registers. */
 #include "e1000.h"
+#include "key.h"
 
 #define BAR_REGS      0
 #define BAR_PORTS     1
@@ -134,19 +135,44 @@ void e1000_count(struct e1000 *e, unsigned off, uint32_t n)
 		shm_fetch_add(reg, n);
 }
 
-void e1000_count64(struct e1000 *e, unsigned off, uint64_t n)
-{
-	shm_fetch_add(&e1000_wide(e, off)->value, n);
-}
-
-void e1000_count_size(struct e1000 *e, unsigned off, uint32_t len)
+void e1000_tally_frames(struct e1000_tally *t, const uint8_t *to, uint32_t n,
+			uint32_t len)
 {
 	static const uint16_t most[] = { 64, 127, 255, 511, 1023 };
 	unsigned i = 0;
 
 	while (i < ARRAY_SIZE(most) && len > most[i])
 		i++;
-	e1000_count(e, off + 4 * i, 1);
+	t->frames += n;
+	t->bytes += (uint64_t)n * len;
+	t->size[i] += n;
+	if (to[0] == 0xff)
+		t->broadcast += n;
+	else if (mac_is_multicast(to))
+		t->multicast += n;
+}
+
+static void count_bytes(struct e1000 *e, unsigned off, uint64_t n)
+{
+	shm_fetch_add(&e1000_wide(e, off)->value, n);
+}
+
+void e1000_tally_put(struct e1000 *e, const struct e1000_tally *t,
+		     const struct e1000_stat_regs *regs)
+{
+	if (!t->frames)
+		return;
+	e1000_count(e, regs->good, t->frames);
+	e1000_count(e, regs->total, t->frames);
+	count_bytes(e, regs->good_bytes, t->bytes);
+	count_bytes(e, regs->total_bytes, t->bytes);
+	for (unsigned i = 0; i < ARRAY_SIZE(t->size); i++)
+		if (t->size[i])
+			e1000_count(e, regs->size + 4 * i, t->size[i]);
+	if (t->multicast)
+		e1000_count(e, regs->multicast, t->multicast);
+	if (t->broadcast)
+		e1000_count(e, regs->broadcast, t->broadcast);
 }
 
 struct e1000_ring e1000_ring(const struct e1000 *e, unsigned base)

@@ -26,13 +26,19 @@ struct e1000_context {
 	bool is_v4, is_tcp;
 };
 
+/* A ring as its registers say. */
+struct e1000_ring {
+	uint8_t *desc; /* NULL: there is none */
+	uint32_t count, head, tail;
+};
+
 /* What the driver sends. Under the nic's out lock. */
 struct e1000_tx {
 	struct e1000_context plain, large;
 	uint32_t next;	 /* descriptor behind those of this burst */
 	uint32_t looked; /* the tail as of a look that found no whole frame */
 	bool has_looked;
-	bool is_reported; /* a descriptor of the burst asks for its status */
+	struct e1000_ring ring; /* of this burst */
 };
 
 struct e1000_nvm {
@@ -76,17 +82,27 @@ static inline void e1000_put(struct e1000 *e, unsigned off, uint32_t v)
 /* Returns the counter of 64 bits whose half is the register @off, or NULL. */
 struct e1000_wide *e1000_wide(struct e1000 *e, unsigned off);
 
-/* Add to a statistics register of 32 bits, which stays at its end; to one of
- * 64; and count a frame of @len bytes in the six for sizes from @off on. */
+/* Adds to a statistics register of 32 bits, which stays at its end. */
 void e1000_count(struct e1000 *e, unsigned off, uint32_t n);
-void e1000_count64(struct e1000 *e, unsigned off, uint64_t n);
-void e1000_count_size(struct e1000 *e, unsigned off, uint32_t len);
 
-/* A ring as its registers say. */
-struct e1000_ring {
-	uint8_t *desc; /* NULL: there is none */
-	uint32_t count, head, tail;
+/* Frames of a burst on their way into the statistics registers. Zeroed: none.
+ */
+struct e1000_tally {
+	uint32_t frames, multicast, broadcast, size[6];
+	uint64_t bytes;
 };
+
+/* The registers of one direction. */
+struct e1000_stat_regs {
+	uint16_t good, total, multicast, broadcast, size;
+	uint16_t good_bytes, total_bytes; /* of 64 bits */
+};
+
+/* Counts @n frames of @len bytes each to the address @to. */
+void e1000_tally_frames(struct e1000_tally *t, const uint8_t *to, uint32_t n,
+			uint32_t len);
+void e1000_tally_put(struct e1000 *e, const struct e1000_tally *t,
+		     const struct e1000_stat_regs *regs);
 
 /* Returns the ring whose registers begin at @base (E1000_RDBAL or _TDBAL). With
  * a head or tail beyond its end, or memory that is no RAM, there is none. Under

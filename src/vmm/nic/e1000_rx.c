@@ -138,22 +138,19 @@ static void put_frame(struct e1000 *e, const struct e1000_ring *r,
 	}
 }
 
-static void count_received(struct e1000 *e, const struct frame *f)
-{
-	const uint8_t *to = frame_head_const(f);
-
-	e1000_count(e, E1000_GPRC, 1);
-	e1000_count(e, E1000_TPR, 1);
-	e1000_count64(e, E1000_GORCL, f->len + FCS_SIZE);
-	e1000_count64(e, E1000_TORL, f->len + FCS_SIZE);
-	e1000_count_size(e, E1000_PRC64, f->len + FCS_SIZE);
-	if (mac_is_multicast(to))
-		e1000_count(e, to[0] == 0xff ? E1000_BPRC : E1000_MPRC, 1);
-}
+static const struct e1000_stat_regs received_regs = {
+	.good = E1000_GPRC,
+	.total = E1000_TPR,
+	.multicast = E1000_MPRC,
+	.broadcast = E1000_BPRC,
+	.size = E1000_PRC64,
+	.good_bytes = E1000_GORCL,
+	.total_bytes = E1000_TORL,
+};
 
 /* Gives the driver @f. Returns false when it has not enough buffers. */
 static bool receive(struct e1000 *e, struct e1000_ring *r, struct frame *f,
-		    const struct rules *rules)
+		    const struct rules *rules, struct e1000_tally *t)
 {
 	uint32_t room = (r->tail + r->count - r->head) % r->count;
 	uint32_t status = RXD_IXSM, total;
@@ -170,7 +167,7 @@ static bool receive(struct e1000 *e, struct e1000_ring *r, struct frame *f,
 	if ((total + rules->buffer - 1) / rules->buffer > room)
 		return false;
 	put_frame(e, r, &r->head, f, total, rules, status, tci);
-	count_received(e, f);
+	e1000_tally_frames(t, frame_head_const(f), 1, f->len + FCS_SIZE);
 	return true;
 }
 
@@ -202,7 +199,8 @@ unsigned e1000_tx_burst(struct txq *q, struct frame *const *frames, unsigned n)
 	struct e1000 *e = e1000_of(container_of(q, struct nic, in));
 	struct e1000_ring r = e1000_ring(e, E1000_RDBAL);
 	struct rules rules = read_rules(e);
-	unsigned received = 0, i;
+	struct e1000_tally tally = { 0 };
+	unsigned i;
 
 	if (!r.desc || !(rules.rctl & RCTL_EN))
 		return drop_all(q, frames, n);
@@ -213,17 +211,16 @@ unsigned e1000_tx_burst(struct txq *q, struct frame *const *frames, unsigned n)
 			txq_drop(q, DROP_TX_UNWANTED, 1, f->len);
 		} else if (is_too_big(f, &rules)) {
 			txq_drop(q, DROP_TX_TOO_BIG, 1, f->len);
-		} else if (receive(e, &r, f, &rules)) {
-			received++;
-		} else {
+		} else if (!receive(e, &r, f, &rules, &tally)) {
 			e1000_count(e, E1000_RNBC, 1);
 			break;
 		}
 	}
-	if (received)
+	if (tally.frames)
 		e1000_put(e, E1000_RDH, r.head);
-	stat_add(&q->stats.copies, received);
-	stat_inc(&q->stats.calls);
-	nic_cause(&e->nic, cause_of(&r, &rules, received, i < n));
+	e1000_tally_put(e, &tally, &received_regs);
+	stat_add(&q->stats.copies, tally.frames);
+	if (nic_cause(&e->nic, cause_of(&r, &rules, tally.frames, i < n)))
+		stat_inc(&q->stats.calls);
 	return i;
 }

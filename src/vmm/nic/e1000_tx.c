@@ -226,56 +226,64 @@ static bool make_frame(struct e1000 *e, struct frame *f, const struct packet *p)
 	return true;
 }
 
-static void count_sent(struct e1000 *e, const struct frame *f)
+static const struct e1000_stat_regs sent_regs = {
+	.good = E1000_GPTC,
+	.total = E1000_TPT,
+	.multicast = E1000_MPTC,
+	.broadcast = E1000_BPTC,
+	.size = E1000_PTC64,
+	.good_bytes = E1000_GOTCL,
+	.total_bytes = E1000_TOTL,
+};
+
+/* A frame with segmentation counts as those that it is on the wire. */
+static void tally(struct e1000 *e, struct e1000_tally *t, const struct frame *f)
 {
 	const uint8_t *to = frame_head_const(f);
-	uint32_t n = f->hdr.gso_size
-			     ? (f->len + f->hdr.gso_size - 1) / f->hdr.gso_size
-			     : 1;
+	uint32_t mss = f->hdr.gso_size, full, last = f->len;
 
-	e1000_count(e, E1000_GPTC, n);
-	e1000_count(e, E1000_TPT, n);
-	e1000_count64(e, E1000_GOTCL, f->len);
-	e1000_count64(e, E1000_TOTL, f->len);
-	e1000_count_size(e, E1000_PTC64, MIN(f->len, 1518u));
-	if (f->hdr.gso_size)
+	if (mss) {
+		full = (f->len - f->hdr.hdr_len - 1) / mss;
+		last -= full * mss;
+		e1000_tally_frames(t, to, full, f->hdr.hdr_len + mss);
 		e1000_count(e, E1000_TSCTC, 1);
-	if (!mac_is_multicast(to))
-		return;
-	e1000_count(e, to[0] == 0xff ? E1000_BPTC : E1000_MPTC, 1);
+	}
+	e1000_tally_frames(t, to, 1, last);
 }
 
 unsigned e1000_rx_burst(struct rxq *q, struct burst *b)
 {
 	struct e1000 *e = e1000_of(container_of(q, struct nic, out));
 	struct iovec *iov = (void *)b->scratch;
+	const struct e1000_ring *r = &e->tx.ring;
+	struct e1000_tally sent = { 0 };
 	unsigned left = NIC_SCRATCH, n = 0;
 	uint32_t taken;
-	struct e1000_ring r;
 
 	nic_lock_out(&e->nic);
-	r = e1000_ring(e, E1000_TDBAL);
-	e->tx.next = r.head;
+	e->tx.ring = e1000_ring(e, E1000_TDBAL);
+	e->tx.next = r->head;
 	b->borrowed = 0;
-	if (!r.desc || !(e1000_get(e, E1000_TCTL) & TCTL_EN))
+	if (!r->desc || !(e1000_get(e, E1000_TCTL) & TCTL_EN))
 		return 0;
 	while (n < b->want && left >= NIC_PIECES_MAX) {
 		struct packet p = { .pieces.iov = iov };
 
-		taken = read_packet(e, &r, &p);
+		taken = read_packet(e, r, &p);
 		if (!taken)
 			break;
-		e->tx.next = (e->tx.next + taken) % r.count;
+		e->tx.next = (e->tx.next + taken) % r->count;
 		b->borrowed += taken;
 		if (!p.has_data || !make_frame(e, &b->frame[n], &p))
 			continue;
-		count_sent(e, &b->frame[n++]);
+		tally(e, &sent, &b->frame[n++]);
 		iov += p.pieces.count;
 		left -= p.pieces.count;
 	}
+	e1000_tally_put(e, &sent, &sent_regs);
 	/* What is left is a part of a frame, or the next burst's. */
 	e->tx.has_looked = !b->borrowed;
-	e->tx.looked = r.tail;
+	e->tx.looked = r->tail;
 	return n;
 }
 
@@ -300,17 +308,17 @@ static bool report(const struct e1000_ring *r, uint32_t from, uint32_t to)
 void e1000_rx_done(struct rxq *q, struct burst *b)
 {
 	struct e1000 *e = e1000_of(container_of(q, struct nic, out));
-	struct e1000_ring r = e1000_ring(e, E1000_TDBAL);
+	const struct e1000_ring *r = &e->tx.ring;
 	uint32_t cause = 0;
 
-	if (b->borrowed && r.desc) {
-		if (report(&r, r.head, e->tx.next))
+	if (b->borrowed) {
+		if (report(r, r->head, e->tx.next))
 			cause |= INT_TXDW;
-		if (e->tx.next == r.tail)
+		if (e->tx.next == e1000_get(e, E1000_TDT))
 			cause |= INT_TXQE;
 		e1000_put(e, E1000_TDH, e->tx.next);
-		nic_cause(&e->nic, cause);
-		stat_inc(&q->stats.calls);
+		if (nic_cause(&e->nic, cause))
+			stat_inc(&q->stats.calls);
 	}
 	nic_unlock_out(&e->nic);
 }

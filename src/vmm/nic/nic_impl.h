@@ -116,13 +116,17 @@ void nic_irq_fini(struct nic_irq *q);
 /* No cause, no mask, no throttle. */
 void nic_irq_reset(struct nic *n);
 
-/* Sets bits of the cause. For workers; vCPUs call nic_irq_update() after it. */
-static inline void nic_cause(struct nic *n, uint32_t bits)
+/* Sets bits of the cause. Returns whether the control thread is told: the
+ * driver wants to know, and has not been told yet. Any thread; a vCPU that
+ * wants the line to follow at once calls nic_irq_update() after it. */
+static inline bool nic_cause(struct nic *n, uint32_t bits)
 {
-	uint32_t old = shm_fetch_or(&n->irq.cause, bits);
+	uint32_t old = bits ? shm_fetch_or(&n->irq.cause, bits) : bits;
+	bool is_news = bits & ~old & shm_load(&n->irq.mask);
 
-	if (bits & ~old & shm_load(&n->irq.mask))
+	if (is_news)
 		fd_signal(n->irq.news_fd);
+	return is_news;
 }
 
 /* Lets the line follow cause and mask. vCPU and control thread. */

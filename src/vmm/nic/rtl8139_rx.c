@@ -250,8 +250,7 @@ unsigned rtl8139_tx_burst(struct txq *q, struct frame *const *frames,
 			break;
 		}
 	}
-	stat_inc(&q->stats.calls);
-	if (cause)
-		nic_cause(&r->nic, cause);
+	if (nic_cause(&r->nic, cause))
+		stat_inc(&q->stats.calls);
 	return i;
 }

@@ -227,10 +227,8 @@ void rtl8139_rx_done(struct rxq *q, struct burst *b)
 		tx->next = (tx->next + tx->taken) % TSD_COUNT;
 	else if (!has_next(r))
 		cause |= RTL_TDU;
-	if (tx->taken) {
-		nic_cause(&r->nic, cause);
+	if (tx->taken && nic_cause(&r->nic, cause))
 		stat_inc(&q->stats.calls);
-	}
 	nic_unlock_out(&r->nic);
 }
 
