@@ -34,19 +34,7 @@ const struct opt_row machine_drive_rows[] = {
 	    .help = "virtio: a disk; none: a -device takes it"),
 	OPT("format", format, OPT_ENUM, .choices = format_names, .def = "raw",
 	    .help = "others: `qemu-img convert -O raw` makes one"),
-	OPT("readonly", readonly, OPT_BOOL, .def = "off",
-	    .help = "the guest cannot write"),
-	OPT("cache", cache, OPT_ENUM, .choices = blk_cache_names,
-	    .def = "writeback",
-	    .help = "when writes are safe, and whether the host caches"),
-	OPT("discard", discard, OPT_ENUM, .choices = blk_discard_names,
-	    .def = "ignore",
-	    .help = "unmap: what the guest discards becomes a hole of the "
-		    "image"),
-	OPT("aio", aio, OPT_ENUM, .choices = blk_aio_names, .def = "threads",
-	    .help = "as in QEMU: a thread of each queue makes the calls"),
-	OPT("serial", serial, OPT_STRING, .min = 1, .max = 20, .arg = "TEXT",
-	    .help = "serial number that the guest reads"),
+	BLK_IMAGE_ROWS(drive_conf),
 	{ NULL },
 };
 

@@ -5,13 +5,13 @@
 
 #include <pthread.h>
 
+#include "blk_options.h"
 #include "device_types.h"
 #include "log.h"
 #include "rings.h"
 
-#define BLK_SECTOR	512
-#define BLK_QUEUES_MAX	16
-#define BLK_SERIAL_SIZE 20
+#define BLK_SECTOR     512
+#define BLK_QUEUES_MAX 16
 /* Buffers of a request that the driver is told. */
 #define BLK_SEG_MAX 254
 /* Bytes that the kernel is asked to move at once: the end of a queue waits for
