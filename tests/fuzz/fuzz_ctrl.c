@@ -6,32 +6,10 @@
 
 #include <string.h>
 
-#include "vnet_ctrl.h"
+#include "ctrl_pieces.h"
 #include "virtio.h"
 
 #define PAIRS 4
-
-/* Serves @size bytes in buffers of @piece, each on the heap, where a sanitizer
- * sees every step too far. */
-static uint8_t serve(struct vnet_ctrl_state *s, const uint8_t *data,
-		     unsigned size, unsigned piece)
-{
-	struct iovec iov[256];
-	struct vq_chain chain = { .iov = iov, .readable_size = size };
-	uint8_t ack;
-
-	for (unsigned at = 0; at < size; at += piece) {
-		struct iovec *v = &iov[chain.readable_count++];
-
-		v->iov_len = MIN(piece, size - at);
-		v->iov_base = malloc(v->iov_len);
-		memcpy(v->iov_base, data + at, v->iov_len);
-	}
-	ack = vnet_ctrl_serve(s, &chain);
-	for (unsigned i = 0; i < chain.readable_count; i++)
-		free(iov[i].iov_base);
-	return ack;
-}
 
 static void check(const struct vnet_ctrl_state *s)
 {
@@ -58,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		unsigned piece = data[at + 1] ? data[at + 1] : 1;
 
 		memcpy(&before, &s, sizeof(s));
-		if (serve(&s, data + at + 2, len, piece) == VIRTIO_NET_ERR) {
+		if (ctrl_serve_in_pieces(&s, data + at + 2, len, piece) ==
+		    VIRTIO_NET_ERR) {
 			before.refused++;
 			must(!memcmp(&before, &s, sizeof(s)));
 		}

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctrl_pieces.h"
 #include "fd.h"
-#include "vnet_ctrl.h"
 #include "vq_rig.h"
 
 #define BIT(name) (1ull << VIRTIO_##name)
@@ -121,28 +121,6 @@ static const struct command commands[] = {
 	{ C(""), 0, 1 },
 };
 
-/* Serves @data in buffers of @piece bytes, each in its own memory, so a
- * sanitizer sees every step too far. */
-static uint8_t serve_in_pieces(struct vnet_ctrl_state *s, const char *data,
-			       unsigned size, unsigned piece)
-{
-	struct iovec iov[512];
-	struct vq_chain chain = { .iov = iov, .readable_size = size };
-	uint8_t ack;
-
-	for (unsigned off = 0; off < size; off += piece) {
-		struct iovec *v = &iov[chain.readable_count++];
-
-		v->iov_len = MIN(piece, size - off);
-		v->iov_base = malloc(v->iov_len);
-		memcpy(v->iov_base, data + off, v->iov_len);
-	}
-	ack = vnet_ctrl_serve(s, &chain);
-	for (unsigned i = 0; i < chain.readable_count; i++)
-		free(iov[i].iov_base);
-	return ack;
-}
-
 static void test_commands(void **state)
 {
 	(void)state;
@@ -155,7 +133,7 @@ static void test_commands(void **state)
 			memset(&s, 0, sizeof(s));
 			vnet_ctrl_reset(&s, ALL, PAIRS);
 			memcpy(&before, &s, sizeof(s));
-			if (serve_in_pieces(&s, c->data, c->size, piece) !=
+			if (ctrl_serve_in_pieces(&s, c->data, c->size, piece) !=
 			    c->ack)
 				fail_msg("command %u in pieces of %u", i,
 					 piece);
@@ -167,16 +145,16 @@ static void test_commands(void **state)
 				continue;
 			}
 			vnet_ctrl_reset(&s, ALL & ~c->feature, PAIRS);
-			assert_int_equal(
-				serve_in_pieces(&s, c->data, c->size, piece),
-				VIRTIO_NET_ERR);
+			assert_int_equal(ctrl_serve_in_pieces(&s, c->data,
+							      c->size, piece),
+					 VIRTIO_NET_ERR);
 		}
 	}
 }
 
 static void ok(struct vnet_ctrl_state *s, const char *data, unsigned size)
 {
-	assert_int_equal(serve_in_pieces(s, data, size, 3), VIRTIO_NET_OK);
+	assert_int_equal(ctrl_serve_in_pieces(s, data, size, 3), VIRTIO_NET_OK);
 }
 
 static void test_effects(void **state)
@@ -241,12 +219,13 @@ static void test_long_table(void **state)
 
 	(void)state;
 	vnet_ctrl_reset(&s, ALL, PAIRS);
-	assert_int_equal(serve_in_pieces(&s, data, sizeof(data), 7), 0);
+	assert_int_equal(ctrl_serve_in_pieces(&s, data, sizeof(data), 7), 0);
 	assert_int_equal(s.filter.uni.count, COUNT);
 	assert_true(vnet_macs_have(&s.filter.uni, (const uint8_t *)"abcdef"));
 	assert_false(
 		vnet_macs_have(&s.filter.multi, (const uint8_t *)"abcdef"));
-	assert_int_equal(serve_in_pieces(&s, data, sizeof(data) - 1, 7), 1);
+	assert_int_equal(ctrl_serve_in_pieces(&s, data, sizeof(data) - 1, 7),
+			 1);
 }
 
 /* The filter, literally as in the specification. */
