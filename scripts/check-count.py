@@ -5,6 +5,12 @@
 FILE is Meson's testlog.json (each program is a cmocka run, whose cases are
 counted) or pytest's JUnit XML. Prints "PASSED FAILED SKIPPED" on the first
 line, then one line for each failure and each skipped test with its reason.
+A test that is in two XML files was run again: the last result counts, and a
+failure before it is told as "unsteady".
+
+check-count.py --again FILE prints which tests of the XML file to run again, a
+line each: up to three failures that may have come from a machine that was busy
+with something else. What a sanitizer found, or a process that died, is none.
 """
 import json
 import re
@@ -48,12 +54,23 @@ def count_meson(path, notes):
     return passed, failed, skipped
 
 
-def count_junit(path, notes):
+def failures(case):
+    return [n for n in case if n.tag in ('failure', 'error')]
+
+
+def count_junit(paths, notes):
     passed = failed = skipped = 0
-    for case in ET.parse(path).iter('testcase'):
-        name = f'{case.get("classname", "").split(".")[-1]}::{case.get("name")}'
-        bad = [n for n in case if n.tag in ('failure', 'error')]
-        skip = case.find('skipped')
+    cases = {}
+    for path in paths:
+        for case in ET.parse(path).iter('testcase'):
+            module = case.get('classname', '').split('.')[-1]
+            cases.setdefault(f'{module}::{case.get("name")}', []).append(case)
+    for name, runs in cases.items():
+        bad = failures(runs[-1])
+        skip = runs[-1].find('skipped')
+        for case in runs[:-1] if not bad else []:
+            message = (failures(case) or [{}])[0].get('message') or ''
+            notes.append(f'unsteady: {name}: failed first: {message[:150]!r}')
         if bad:
             failed += 1
             notes.append(f'failed: {name}: '
@@ -66,10 +83,29 @@ def count_junit(path, notes):
     return passed, failed, skipped
 
 
+def print_again(path):
+    found = [(case, n) for case in ET.parse(path).iter('testcase')
+             for n in failures(case)]
+    if len(found) > 3 or any(
+            n.tag == 'error' or
+            re.search('Sanitizer|runtime error|ended with -?[1-9]',
+                      (n.get('message') or '') + (n.text or ''))
+            for case, n in found):
+        return
+    for case, _ in found:
+        print(f'{case.get("classname").replace(".", "/")}.py::'
+              f'{case.get("name")}')
+
+
 def main():
+    if sys.argv[1] == '--again':
+        print_again(sys.argv[2])
+        return
     label, notes, sums = sys.argv[1], [], (0, 0, 0)
-    for path in sys.argv[2:]:
-        count = count_junit if path.endswith('.xml') else count_meson
+    files = [[p for p in sys.argv[2:] if p.endswith('.xml')]]
+    files += [p for p in sys.argv[2:] if not p.endswith('.xml')]
+    for path in files:
+        count = count_junit if isinstance(path, list) else count_meson
         sums = [a + b for a, b in zip(sums, count(path, notes))]
     print(*sums)
     for note in notes:
