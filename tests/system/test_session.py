@@ -4,12 +4,16 @@ that connect again and again, wait, or have private memory; sockets that are
 deleted or replaced; and a daemon without descriptors."""
 import fcntl
 import os
+import pwd
 import resource
 import select
 import socket
+import stat
 import struct
+import subprocess
 import time
 
+import lab
 import pytest
 import vufront as v
 from frames import ether, udp
@@ -352,3 +356,57 @@ def test_many_eventfds_that_block(up):
     b.send(ether(2, 1), timeout=10)
     assert time.monotonic() - start < 1
     assert bad.is_closed()
+
+
+def socket_of(folder, port):
+    st = os.stat(os.path.join(folder, port + '.sock'))
+    return stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid
+
+
+@pytest.mark.root
+def test_who_may_connect(up, folder):
+    """mode=, owner= and group= say whose the socket is, whatever the umask;
+    a front-end of another user then connects."""
+    s = up('vhost-user,id=a,mode=666,owner=nobody,group=nogroup',
+           'vhost-user,id=b,group=0', 'vhost-user,id=c,mode=600,owner=65534',
+           prefix=('sh', '-c', 'umask 077; exec "$@"', 'sh'))
+    nobody, nogroup = pwd.getpwnam('nobody')[2:4]
+    assert socket_of(folder, 'a') == (0o666, nobody, nogroup)
+    assert socket_of(folder, 'b') == (0o600, 0, 0)
+    assert socket_of(folder, 'c') == (0o600, nobody, 0)
+    assert s.call('port.show', id='a')['config']['mode'] == '666'
+    os.chmod(folder, 0o755)
+    done = subprocess.run(
+        ['setpriv', f'--reuid={nobody}', f'--regid={nogroup}',
+         '--clear-groups', '/usr/bin/python3', '-c',
+         'import socket, sys; s = socket.socket(socket.AF_UNIX); '
+         's.connect(sys.argv[1])', os.path.join(folder, 'a.sock')])
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize('options, told', [
+    ('mode=888', 'mode=888: must be an octal number'),
+    ('mode=1777', 'mode=1777: must be an octal number'),
+    ('mode=rw', 'mode=rw: must be an octal number'),
+    ('owner=no-such-user', "owner=no-such-user: must be a user's number, or its name"),
+    ('group=-1', "group=-1: must be a group's number"),
+    ('server=off,mode=660', 'mode=: is for a socket that the port makes'),
+])
+def test_who_may_not(up, folder, options, told):
+    s = up()
+    path = os.path.join(folder, 'x.sock')
+    with pytest.raises(lab.RpcError, match=told):
+        s.call('port.add', netdev=f'vhost-user,id=x,path={path},{options}')
+    assert not os.path.exists(path)
+
+
+def test_socket_for_a_group_that_one_is_not_in(up, folder, nobody):
+    """Nothing is left of a socket that cannot be given away."""
+    binary, prefix = nobody
+    s = up(binary=binary, prefix=prefix)
+    path = os.path.join(folder, 'x.sock')
+    for option, told in (('owner=root', 'cannot give'),
+                         ('group=root', 'must be in the group')):
+        with pytest.raises(lab.RpcError, match=told):
+            s.call('port.add', netdev=f'vhost-user,id=x,path={path},{option}')
+        assert not os.path.exists(path)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "file_access.h"
 #include "types.h"
 #include "workers.h"
 
@@ -152,16 +153,17 @@ static int create(const struct port_env *env, const struct port_conf *common,
 	if (sock)
 		rc = check_sock(sock, c, err);
 	if (!rc)
-		rc = vde_read_mode(c->mode, &mode, err);
+		rc = file_mode_read(c->mode, &mode, err);
 	if (!rc && c->group)
-		rc = vde_read_group(c->group, &group, err);
+		rc = file_group_read(c->group, &group, err);
 	if (rc)
 		return rc;
 	v = create_port(env, common, sock);
 	if (!v)
 		return err_set(err, -ENOMEM, "out of memory");
 	v->number = c->port;
-	v->mode = mode;
+	/* Without any right the switch could not answer. */
+	v->mode = mode ? mode : S_IRWXU;
 	v->group = group;
 	rc = vde_peer_open(v, err);
 	if (rc) {

@@ -87,11 +87,6 @@ int vde_plug_start(struct vde_port *v, struct err *err);
 void vde_plug_stop(struct vde_port *v);
 void vde_plug_show(const struct vde_port *v, struct show *out);
 
-/* Reads mode= (octal) and group= (a number, or a name in /etc/group). Return 0,
- * or -EINVAL with @err. */
-int vde_read_mode(const char *text, mode_t *mode, struct err *err);
-int vde_read_group(const char *text, gid_t *group, struct err *err);
-
 /* Opens v->data_fd and binds it to a new file v->own for the switch that
  * listens on @ctl in the folder @dir. Returns 0 or -errno with @err. */
 int vde_sock_open(struct vde_port *v, const char *dir, const char *ctl,

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,47 +16,6 @@
 #include "vde.h"
 
 #define TRIES 1000 /* names that are tried in a folder */
-
-int vde_read_mode(const char *text, mode_t *mode, struct err *err)
-{
-	unsigned long value;
-	char *end;
-
-	value = strtoul(text, &end, 8);
-	if (text[strspn(text, "01234567")] || end == text || value > 0777)
-		return err_set(err, -EINVAL,
-			       "mode=%.20s: must be an octal number up to 0777",
-			       text);
-	/* Without any right the switch could not answer. */
-	*mode = value ? (mode_t)value : S_IRWXU;
-	return 0;
-}
-
-/* Names are looked up in the file only: a directory service may not answer. */
-int vde_read_group(const char *text, gid_t *group, struct err *err)
-{
-	struct group entry, *found;
-	char buf[65536], *end;
-	unsigned long number = strtoul(text, &end, 10);
-	FILE *f;
-
-	*group = (gid_t)number;
-	if (end != text && !*end && number < (gid_t)-1)
-		return 0;
-	f = fopen("/etc/group", "re");
-	while (f && !fgetgrent_r(f, &entry, buf, sizeof(buf), &found))
-		if (!strcmp(found->gr_name, text)) {
-			*group = found->gr_gid;
-			fclose(f);
-			return 0;
-		}
-	if (f)
-		fclose(f);
-	return err_set(err, -EINVAL,
-		       "group=%.64s: must be a group's number, or its name in "
-		       "/etc/group",
-		       text);
-}
 
 /* Binds the socket to the first free name "@prefix-N". Returns 0 or -errno. */
 static int bind_below(struct vde_port *v, const char *prefix)

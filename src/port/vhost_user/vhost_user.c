@@ -106,6 +106,8 @@ int vhost_user_open(const struct port_env *env, const struct port_type *type,
 	rc = vhost_user_peer_open(v, err);
 	if (rc)
 		goto err_fini;
+	/* borrowed; their work is done */
+	v->conf.mode = v->conf.owner = v->conf.group = NULL;
 	*out = &v->port;
 	return 0;
 

@@ -18,6 +18,8 @@ struct vhost_user_conf {
 	bool has_reconnect_ms; /* reconnect_ms replaces reconnect */
 	uint32_t queues;       /* number of queue pairs */
 	uint32_t mtu;	       /* 0: no MTU is announced */
+	/* Of the socket's file, as typed; NULL: 0660 less the umask, ours */
+	char *mode, *owner, *group;
 };
 
 /* The rows of struct vhost_user_conf, which is the first member of a type's
@@ -62,6 +64,22 @@ struct vhost_user_conf {
 		  .def = "1",                                                 \
 		  .arg = "N",                                                 \
 		  .help = "queue pairs the front-end may use" },              \
+		{ .key = "mode",                                              \
+		  .kind = OPT_PATH,                                           \
+		  .offset = offsetof(struct vhost_user_conf, mode),           \
+		  .arg = "MODE",                                              \
+		  .help = "permissions of the socket, whatever the umask "    \
+			  "says (default 660 less the umask)" },              \
+		{ .key = "owner",                                             \
+		  .kind = OPT_PATH,                                           \
+		  .offset = offsetof(struct vhost_user_conf, owner),          \
+		  .arg = "USER",                                              \
+		  .help = "user who owns the socket (default ours)" },        \
+		{ .key = "group",                                             \
+		  .kind = OPT_PATH,                                           \
+		  .offset = offsetof(struct vhost_user_conf, group),          \
+		  .arg = "GROUP",                                             \
+		  .help = "group of the socket (default ours)" },             \
 	{                                                                     \
 		.key = "mtu", .kind = OPT_UINT,                               \
 		.offset = offsetof(struct vhost_user_conf, mtu), .min = 68,   \
@@ -126,6 +144,13 @@ struct vhost_user_port {
 	/* list of ports whose path is watched */
 	struct vhost_user_port *next_path;
 };
+
+/* vhost_user_access.c. Listens at c->path, for those whom the options name.
+ * Returns 0, or -errno with @err and no socket. _check_client() refuses options
+ * that are about such a socket. */
+int vhost_user_listen(const struct vhost_user_conf *c, struct unix_listener *l,
+		      struct err *err);
+int vhost_user_check_client(const struct vhost_user_conf *c, struct err *err);
 
 /* vhost_user_peer.c. _open() starts to listen or to connect and returns 0 or
  * -errno with @err. _close() ends the session and closes all connections. */

@@ -347,14 +347,16 @@ int vhost_user_peer_open(struct vhost_user_port *v, struct err *err)
 	int rc;
 
 	if (v->conf.server) {
-		rc = unix_listen(&v->listener, "path", v->conf.path,
-				 S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP, err);
+		rc = vhost_user_listen(&v->conf, &v->listener, err);
 		if (rc)
 			return rc;
 		vhost_user_path_add(v);
 		watch_listener(v);
 		return 0;
 	}
+	rc = vhost_user_check_client(&v->conf, err);
+	if (rc)
+		return rc;
 	rc = unix_connect_nowait("path", v->conf.path, err);
 	if (rc >= 0)
 		rc = connect_peer(v, rc);
