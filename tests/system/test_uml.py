@@ -20,8 +20,8 @@ def images():
     done = subprocess.run(
         [os.path.join(lab.TOP, 'scripts', 'guest-initrd.sh'), lab.IMAGES,
          'uml'], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(done.stderr.strip())
+    if done.returncode or lab.uml_fault():
+        pytest.skip(done.stderr.strip() or lab.uml_fault())
     return lab.IMAGES
 
 

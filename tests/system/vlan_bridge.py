@@ -27,7 +27,6 @@ import fcntl
 import os
 import pickle
 import select
-import shutil
 import signal
 import socket
 import struct
@@ -336,9 +335,11 @@ def compare_with_linux(runs, folder, timeout=120):
     status = run_command([sys.executable, '-B', me, source, target], log,
                          timeout)
     if status == NOT_HERE:
-        if not shutil.which(UML) or not os.path.isdir(UML_MODULES):
-            raise Unavailable(f'{log_text(log)}, and user-mode-linux is not '
-                              'installed')
+        import lab  # not found where this file is a program
+        fault = lab.uml_fault()
+        if fault or not os.path.isdir(UML_MODULES):
+            raise Unavailable(f'{log_text(log)}, and ' + (
+                fault or f'there is no {UML_MODULES}'))
         status = run_command(
             [UML, 'mem=192M', 'rootfstype=hostfs', 'rootflags=/', 'rw', 'quiet',
              f'uml_dir={folder}', 'umid=bridge', 'con=null', 'con0=null,fd:1',
