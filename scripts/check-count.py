@@ -68,9 +68,9 @@ def count_junit(paths, notes):
     for name, runs in cases.items():
         bad = failures(runs[-1])
         skip = runs[-1].find('skipped')
-        for case in runs[:-1] if not bad else []:
-            message = (failures(case) or [{}])[0].get('message') or ''
-            notes.append(f'unsteady: {name}: failed first: {message[:150]!r}')
+        for old in [] if bad else sum(map(failures, runs), []):
+            notes.append(f'unsteady: {name}: failed first: '
+                         f'{(old.get("message") or "")[:150]!r}')
         if bad:
             failed += 1
             notes.append(f'failed: {name}: '
