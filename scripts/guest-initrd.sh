@@ -8,6 +8,8 @@
 #   guest-initrd.sh DIR lab BINARY  DIR gets initrd-lab.gz: a guest with KVM, in
 #       which BINARY (ringway) runs other guests; their kernel and initrd, those
 #       of DIR, are in its folder /guest, and SeaBIOS where Debian has it
+#   guest-initrd.sh DIR cards BINARY  DIR gets initrd-cards.gz: the same for
+#       Debian's full kernel, with the modules of its own cards, VFIO and vDPA
 # Does nothing when the initrd is newer than this script, the kernel and BINARY.
 #
 # The guest takes commands from its serial console (scripts/lab.py). After
@@ -30,9 +32,9 @@ if [ "${2:-}" = uml ]; then
 	}
 	kernel_modules=/usr/lib/uml/modules/$("$kernel" --version)
 	mkdir -p "$dir"
-elif [ "${2:-}" = lab ]; then
+elif [ "${2:-}" = lab ] || [ "${2:-}" = cards ]; then
 	binary=$3
-	out=$dir/initrd-lab.gz
+	out=$dir/initrd-$2.gz
 fi
 exec 9>"$out.lock" # who comes meanwhile waits, and finds it done
 flock 9
@@ -83,7 +85,7 @@ take_modules() {
 take_modules order failover net_failover virtio_ring virtio \
 	virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net llc \
 	stp garp mrp 8021q virtio_blk rng-core virtio-rng virtio_console button \
-	mii e1000 8139cp \
+	mii e1000 8139cp e1000e igbvf \
 	vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport
 # Loaded by the test that needs them.
 [ "${2:-}" != uml ] || take_modules tunnels crc-ccitt ipv6 udp_tunnel \
@@ -91,8 +93,11 @@ take_modules order failover net_failover virtio_ring virtio \
 	ip6_gre
 
 if [ -n "$binary" ]; then
-	take_modules order irqbypass kvm kvm-amd kvm-intel tun tap \
+	take_modules order irqbypass ccp kvm kvm-amd kvm-intel tun tap \
 		vhost_iotlb vhost vhost_net vhost_vsock bridge
+	[ "$2" = lab ] || take_modules order dca i2c-algo-bit igb \
+		vfio vfio_iommu_type1 vfio-pci-core vfio-pci \
+		vdpa vduse vhost_vdpa
 	mkdir guest
 	cp "$kernel" "$dir/initrd.gz" guest/
 	bios=/usr/share/seabios/bios-256k.bin

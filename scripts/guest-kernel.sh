@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fetches a kernel of Debian's for test guests and unpacks it. Installs nothing
 # and needs no root:
-#   guest-kernel.sh [DIR [KIND]]  DIR (default build/guest) gets vmlinuz and
-#       modules/ of linux-image-KIND (default cloud-amd64; amd64 has drivers of
-#       all cards)
+#   guest-kernel.sh [DIR [KIND [SUITE]]]  DIR (default build/guest) gets vmlinuz
+#       and modules/ of linux-image-KIND (default cloud-amd64; amd64 has drivers
+#       of all cards), of the system's suites or of SUITE (bookworm-backports)
 # Does nothing when DIR has both.
 set -eu
 kind=${2:-cloud-amd64}
+suite=${3:-}
+. "$(dirname "$(realpath "$0")")/apt-suite.sh"
 dir=$(realpath -m "${1:-$(dirname "$0")/../build/guest}")
 [ -s "$dir/vmlinuz" ] && [ -d "$dir/modules" ] && exit 0
 mkdir -p "$dir"
@@ -16,10 +18,6 @@ exec 9>"$dir/.lock"
 flock 9
 [ -s "$dir/vmlinuz" ] && [ -d "$dir/modules" ] && exit 0
 cd "$dir"
-
-# Package lists in DIR, used when the system's are missing or outdated.
-lists=(-o "Dir::State::lists=$dir/apt/lists" -o "Dir::Cache=$dir/apt/cache"
-	-o APT::Sandbox::User= -o Debug::NoLocking=1)
 
 # fetch APT-OPTIONS...: downloads the package that the meta package depends on
 fetch() {
@@ -30,12 +28,13 @@ fetch() {
 		apt-get -qq -o APT::Sandbox::User= "$@" download "$package"
 }
 
-if ! fetch; then
-	mkdir -p apt/lists/partial apt/cache/archives/partial
-	apt-get -qq "${lists[@]}" update && fetch "${lists[@]}" || {
+# The lists of the system may be missing or outdated.
+if [ -n "$suite" ] || ! fetch; then
+	apt_suite "$dir" "$suite" && fetch "${apt_options[@]}" || {
 		echo "guest-kernel.sh: cannot fetch the package that" \
-			"linux-image-$kind depends on; is there a way" \
-			"to the Debian mirror of /etc/apt/sources.list?" >&2
+			"linux-image-$kind${suite:+ of $suite} depends on; is" \
+			"there a way to the Debian mirror of" \
+			"/etc/apt/sources.list?" >&2
 		exit 1
 	}
 fi

@@ -16,6 +16,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 IMAGES = os.environ.get('RINGWAY_GUEST', os.path.join(TOP, 'build', 'guest'))
+QEMU = 'qemu-system-x86_64'
 
 
 class LabError(Exception):
@@ -219,13 +220,14 @@ class Guest:
     """A Linux guest in QEMU that runs commands from its serial console.
 
     @net: QEMU arguments of its network cards. @with_memory adds shared memory,
-    for @net that does not do so itself.
+    for @net that does not do so itself. @append goes to the kernel.
     """
 
     def __init__(self, name, folder, net, memory='192M', cpus=1, images=IMAGES,
-                 with_memory=False, cpu_list=None, initrd='initrd.gz'):
+                 with_memory=False, cpu_list=None, initrd='initrd.gz',
+                 append='', qemu=QEMU):
         self.prepare(name, folder)
-        argv = self.command(memory, cpus, images, initrd)
+        argv = self.command(memory, cpus, images, initrd, append, qemu)
         argv += ['-serial', 'stdio']
         if with_memory:
             argv += ['-object', f'memory-backend-memfd,id=ram,size={memory},'
@@ -236,9 +238,9 @@ class Guest:
         self.start(argv)
 
     @staticmethod
-    def command(memory, cpus, images, initrd, append=''):
+    def command(memory, cpus, images, initrd, append='', qemu=QEMU):
         """Returns the command line of a guest without serial port."""
-        argv = ['qemu-system-x86_64', '-nodefaults', '-display', 'none',
+        argv = [qemu, '-nodefaults', '-display', 'none',
                 '-no-reboot', '-smp', str(cpus), '-m', memory,
                 '-kernel', os.path.join(images, 'vmlinuz'),
                 '-initrd', os.path.join(images, initrd),

@@ -251,9 +251,24 @@ def l1(session_folder, images):
     disk, why = vm_lab.make_disk(images)
     made = vm_lab.Lab(session_folder, images, disk)
     made.no_disk = why
-    if made.run('test -e /dev/kvm', check=False)[0]:
-        pytest.skip('no KVM in the guest: this QEMU does not emulate AMD-V, '
-                    'or KVM here is not nested')
+    yield made
+    made.guest.stop()
+
+
+@pytest.fixture(scope='session')
+def l1_cards(session_folder, images):
+    """Returns a guest in which ringway boots others and gives them cards
+    (vm_lab.Cards)."""
+    where = os.path.join(images, 'cards')
+    for script in (['guest-qemu.sh', os.path.join(where, 'qemu10')],
+                   ['guest-kernel.sh', where, 'amd64', 'bookworm-backports'],
+                   ['guest-initrd.sh', where],
+                   ['guest-initrd.sh', where, 'cards', BINARY]):
+        done = subprocess.run([os.path.join(TOP, 'scripts', script[0]),
+                               *script[1:]], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f'no lab with cards: {done.stderr.strip()[-200:]}')
+    made = vm_lab.Cards(os.path.join(session_folder, 'cards'), where)
     yield made
     made.guest.stop()
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 
 import lab
+import pytest
 
 APPEND = 'console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check ' \
     'panic=-1 rdinit=/init'
@@ -68,12 +69,17 @@ class Lab:
 
     no_disk = ''
 
-    def __init__(self, folder, images, disk=None):
+    def __init__(self, folder, images, disk=None, machine=(),
+                 initrd='initrd-lab.gz', **guest):
         drive = ['-drive', f'file={disk},format=raw,if=virtio,readonly=on']
-        self.guest = lab.Guest('lab', folder, drive if disk else [],
-                               memory='1500M', images=images,
-                               initrd='initrd-lab.gz')
+        self.guest = lab.Guest('lab', folder,
+                               [*machine, *(drive if disk else [])],
+                               memory='1500M', images=images, initrd=initrd,
+                               **guest)
         self.guest.read_until(b'RW READY', 120, 'boot')
+        if self.run('test -e /dev/kvm', check=False)[0]:
+            pytest.skip('no KVM in the guest: this QEMU does not emulate '
+                        'AMD-V, or KVM here is not nested')
 
     def run(self, command, timeout=60, check=True):
         return self.guest.run(command, timeout, check)
@@ -88,3 +94,55 @@ class Lab:
             f'ringway vm -m 192 {kernel} -append "{append} rw.run={word}" '
             f'{net} {options} </dev/null', timeout, check=False)
         return text.replace('\r', ''), status
+
+
+# The machine of Cards: an IOMMU (with KVM it wants its interrupts split), cards
+# behind ports of their own, and two behind one bridge, which makes them one
+# group. All of them are on one cable with the lab's own card.
+CARDS = {'e1000e': '52:54:00:aa:00:01', 'igb': '52:54:00:aa:00:02',
+         'pci-a': '52:54:00:aa:00:03', 'pci-b': '52:54:00:aa:00:04',
+         'peer': '52:54:00:aa:00:05'}
+CARDS_MACHINE = [
+    '-machine', 'kernel-irqchip=split', '-device', 'intel-iommu,intremap=on',
+    *(f'-device pcie-root-port,id=rp{i},chassis={i},slot={i},addr={7 + i}'
+      for i in (1, 2, 3)),
+    '-device pcie-pci-bridge,id=pb,bus=rp3',
+    *(f'-netdev hubport,id={name},hubid=0' for name in CARDS),
+    *(f'-device {kind},netdev={name},mac={CARDS[name]},{place}'
+      for name, kind, place in (
+          ('e1000e', 'e1000e', 'bus=rp1'), ('igb', 'igb', 'bus=rp2'),
+          ('pci-a', 'e1000', 'bus=pb,addr=1'),
+          ('pci-b', 'e1000', 'bus=pb,addr=2'),
+          ('peer', 'virtio-net-pci', 'addr=11')))]
+
+
+class Cards(Lab):
+    """A lab with Debian's full kernel, an IOMMU, and cards to be passed through
+    (e1000e, igb with SR-IOV; pci-a and pci-b, which are e1000s in one group),
+    all on one cable with the card "peer", which has the address 10.7.0.1/24.
+    Their drivers have them; vfio_pci, vduse and vhost_vdpa are loaded. A guest
+    has the full kernel, too."""
+
+    def __init__(self, folder, images):
+        super().__init__(
+            folder, images, append=' intel_iommu=on', initrd='initrd-cards.gz',
+            machine=' '.join(CARDS_MACHINE).split(),
+            qemu=os.path.join(images, 'qemu10', 'usr', 'bin', lab.QEMU))
+        found = self.run(
+            'cd /sys/class/net; for i in *; do echo $(cat $i/address) $i '
+            '$(basename $(realpath $i/device)); done')
+        self.names, self.addresses = {}, {}
+        for mac, name, address in re.findall(r'(52\S+) (\S+) (\S+)', found):
+            card = next(c for c in CARDS if CARDS[c] == mac)
+            self.names[card] = name
+            self.addresses[card] = address if ':' in address else None
+        self.run(f'ip link set {self.names["peer"]} up; '
+                 f'ip addr add 10.7.0.1/24 dev {self.names["peer"]}')
+
+    def name(self, card):
+        """Returns the interface of a card, as it was after the start."""
+        return self.names[card]
+
+    def pci(self, card):
+        """Returns the address of a card, such as 0000:01:00.0."""
+        return self.addresses[card]
