@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ctl/config: files, the daemon's own options, and the line that errors name.
+/* conf/config: files, the daemon's own options, and the line that errors name.
  */
 #include "test.h"
 

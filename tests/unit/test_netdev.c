@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ctl/netdev: parsing of text and JSON, errors, and changes of a live port's
+/* conf/netdev: parsing of text and JSON, errors, and changes of a live port's
  * options. */
 #include "test.h"
 
