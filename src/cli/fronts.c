@@ -208,6 +208,24 @@ static int version_run(struct call *call)
 	return EXIT_DONE;
 }
 
+/* Part of what changed may have failed. */
+static int reload_run(struct call *call)
+{
+	json_t *result = NULL;
+	int code = call_request(call, &result);
+
+	if (code)
+		return code;
+	if (call->json)
+		print_json(stdout, result);
+	else
+		print_reload(result);
+	if (json_array_size(json_object_get(result, "failed")))
+		code = EXIT_REFUSED;
+	json_decref(result);
+	return code;
+}
+
 const struct front fronts[] = {
 	{ .name = "up", .run_raw = up_run, .own = up_tables },
 	{ .name = "vm", .run_raw = vm_run, .own = vm_tables },
@@ -289,6 +307,8 @@ const struct front fronts[] = {
 	{ .name = "watch", .run = watch_run },
 	{ .name = "qemu-args", .print = print_qemu_args },
 	{ .name = "log-level", .print = print_log_level },
+	{ .name = "reload", .run = reload_run, .print = print_reload },
+	{ .name = "save", .print = print_text },
 	{ .name = "down", .run = down_run },
 	{ .name = "version", .run = version_run },
 	{ .name = "help", .run_raw = help_run },

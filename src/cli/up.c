@@ -49,30 +49,27 @@ static int set_option(struct config *c, struct up_options *o,
 	return config_set(c, arg->key, arg->text, err);
 }
 
-/* Reads the command line and returns an exit code. EXIT_DONE with *@go_on false
- * means that help was printed. */
+/* Reads the command line and the files that it names. Returns ARG_END when it
+ * was read, ARG_HELP when help was printed, or -errno with @err. config_fini()
+ * is due in any case. */
 static int parse(int argc, char **argv, struct config *c, struct up_options *o,
-		 const struct command *self, bool *go_on)
+		 const struct command *self, struct err *err)
 {
 	struct args a = { .argc = argc, .argv = argv };
-	struct err err;
 	struct arg arg;
 	int rc;
 
-	*go_on = false;
-	rc = config_init(c, &err);
+	rc = config_init(c, err);
 	while (!rc) {
-		rc = args_next(&a, up_tables, &arg, &err);
-		if (rc == ARG_END) {
-			*go_on = true;
-			return EXIT_DONE;
-		}
+		rc = args_next(&a, up_tables, &arg, err);
+		if (rc == ARG_END)
+			return rc;
 		if (rc == ARG_HELP) {
 			help_print_command(self);
-			return EXIT_DONE;
+			return rc;
 		}
 		if (rc == ARG_WORD)
-			rc = err_set(&err, -EINVAL,
+			rc = err_set(err, -EINVAL,
 				     "up: '%s' is no option: a port is "
 				     "-netdev TYPE,id=NAME,...",
 				     arg.text);
@@ -80,16 +77,16 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 				      !strcmp(argv[a.at - 1], "-nic")))
 			explain_old_option(
 				argv[a.at - 1], a.at < argc ? argv[a.at] : NULL,
-				"the guest's card stays with QEMU", &err);
+				"the guest's card stays with QEMU", err);
 		if (rc != ARG_OPTION)
-			break;
+			return rc;
 		if ((!strcmp(arg.key, "netdev") &&
 		     help_print_netdev(arg.text)) ||
 		    (!strcmp(arg.key, "object") && help_print_object(arg.text)))
-			return EXIT_DONE;
-		rc = set_option(c, o, &arg, &err);
+			return ARG_HELP;
+		rc = set_option(c, o, &arg, err);
 	}
-	return cli_fail(cli_exit_code(rc), "%s", err.msg);
+	return rc;
 }
 
 /* Tells the service manager that names a socket in $NOTIFY_SOCKET
@@ -119,8 +116,9 @@ static void notify_ready(void)
 
 /* The daemon's log. */
 struct log_file {
-	int fd;		/* -1: standard error */
-	char path[300]; /* empty for standard error */
+	int fd;		 /* -1: standard error */
+	char path[300];	 /* empty for standard error */
+	bool has_stderr; /* standard error goes there, too */
 };
 
 static int open_log(struct log_file *l, const char *path, struct err *err)
@@ -173,12 +171,51 @@ static void say_ready(const struct config *c, const char *control,
 		 *log->path ? ", log " : "", log->path);
 }
 
+/* The command line, which `reload` reads again. */
+static struct command_line {
+	const struct command *self;
+	int argc;
+	char **argv;
+} command_line;
+
+static int read_again(void *arg, struct config *out, struct err *err)
+{
+	const struct command_line *l = &command_line;
+	struct up_options o = { 0 };
+	int rc = parse(l->argc, l->argv, out, &o, l->self, err);
+
+	(void)arg;
+	return MIN(rc, 0);
+}
+
+static int open_log_again(void *arg, struct err *err)
+{
+	struct log_file *l = arg;
+	int old = l->fd, fd;
+
+	if (old < 0)
+		return 0;
+	fd = process_open_log(l->path, err);
+	if (fd < 0)
+		return fd;
+	l->fd = fd;
+	log_to(fd);
+	if (l->has_stderr)
+		dup2(fd, STDERR_FILENO);
+	fd_close(&old);
+	return 0;
+}
+
 /* Reports that all is up, goes to the background when @ready_fd >= 0 (see
  * run_daemon()), and runs the daemon. */
-static int work(struct daemon *d, const struct log_file *log, int ready_fd)
+static int work(struct daemon *d, struct log_file *log, int ready_fd)
 {
+	const struct daemon_source source = { read_again, open_log_again, log };
+
+	d->source = &source;
 	notify_ready();
 	if (ready_fd >= 0) {
+		log->has_stderr = log->fd >= 0;
 		let_go(log);
 		if (write(ready_fd, "", 1) < 0)
 			log_warn("nobody waits for this daemon");
@@ -259,15 +296,17 @@ int up_run(const struct command *self, int argc, char **argv)
 {
 	struct up_options o = { 0 };
 	struct config c;
-	bool go_on;
-	int code;
+	struct err err;
+	int rc;
 
 	fd_note_inherited();
-	code = parse(argc, argv, &c, &o, self, &go_on);
-
-	if (code || !go_on) {
+	command_line = (struct command_line){ self, argc, argv };
+	rc = parse(argc, argv, &c, &o, self, &err);
+	if (rc != ARG_END) {
 		config_fini(&c);
-		return code;
+		return rc == ARG_HELP
+			       ? EXIT_DONE
+			       : cli_fail(cli_exit_code(rc), "%s", err.msg);
 	}
 	return o.daemonize ? run_in_background(&c) : run_daemon(&c, -1);
 }

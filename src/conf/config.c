@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "object.h"
+#include "opt_line.h"
 #include "unix_sock.h"
 
 #define POLL_US_MAX 1000000
@@ -322,6 +323,29 @@ int config_load_with(const char *path, config_set_fn *set, void *arg,
 	free(line);
 	fclose(f);
 	return rc;
+}
+
+void config_write_netdev(const struct netdev *n, FILE *f)
+{
+	int fd;
+
+	if (netdev_fds(n, &fd, 1))
+		fprintf(f,
+			"# descriptor %d was passed when this port was "
+			"added:\n# ",
+			fd);
+	fprintf(f, "netdev %s", n->type->name);
+	opt_write(port_conf_rows, &n->common, f);
+	opt_write(n->type->rows, n->conf, f);
+	fputc('\n', f);
+}
+
+void config_write_object(const struct filter_spec *s, FILE *f)
+{
+	fprintf(f, "object %s", s->type->name);
+	opt_write(filter_conf_rows, &s->common, f);
+	opt_write(s->type->rows, s->conf, f);
+	fputc('\n', f);
 }
 
 /* Reads a CPU number at *@at and moves *@at behind it. Returns false when there

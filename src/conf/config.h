@@ -4,6 +4,8 @@
 #ifndef RW_CONFIG_H
 #define RW_CONFIG_H
 
+#include <stdio.h>
+
 #include "device.h"
 #include "filter.h"
 #include "netdev.h"
@@ -64,6 +66,11 @@ typedef int config_set_fn(void *arg, const char *key, const char *value,
 			  struct err *err);
 int config_load_with(const char *path, config_set_fn *set, void *arg,
 		     struct err *err);
+
+/* Writes a port and a filter as a line of such a file; and what is wrong with
+ * that, as a comment: a descriptor that was passed is not there next time. */
+void config_write_netdev(const struct netdev *n, FILE *f);
+void config_write_object(const struct filter_spec *s, FILE *f);
 
 /* Reads a list such as "0,2-4" into @cpu. Returns the number of CPUs, or
  * -EINVAL with @err. */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "json_opt.h"
+#include "opt_line.h"
 #include "port_types.h"
 
 #define ID_MAX_LEN 63
@@ -415,6 +416,20 @@ int netdev_change(struct netdev *n, const char *key, const char *value,
 			       name, how, value, how, name);
 	return opt_set(conf == n->conf ? n->type->rows : port_conf_rows, conf,
 		       name, value, err);
+}
+
+bool netdev_equal(const struct netdev *a, const struct netdev *b,
+		  bool *runtime_only)
+{
+	bool common, own, is_equal;
+
+	*runtime_only = false;
+	if (a->type != b->type)
+		return false;
+	is_equal = opt_equal(port_conf_rows, &a->common, &b->common, &common);
+	is_equal &= opt_equal(a->type->rows, a->conf, b->conf, &own);
+	*runtime_only = common && own;
+	return is_equal;
 }
 
 void netdev_show(const struct netdev *n, struct show *s)

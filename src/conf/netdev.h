@@ -50,6 +50,11 @@ bool netdev_takes_list(const struct netdev *n, const char *key);
 int netdev_change(struct netdev *n, const char *key, const char *value,
 		  struct err *err);
 
+/* Returns whether both have the same type and options. If not,
+ * *@runtime_only tells whether a live port can change from one to the other. */
+bool netdev_equal(const struct netdev *a, const struct netdev *b,
+		  bool *runtime_only);
+
 /* Shows every option that has a value. */
 void netdev_show(const struct netdev *n, struct show *s);
 

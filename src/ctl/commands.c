@@ -271,6 +271,26 @@ const struct command commands[] = {
 	  PARAMS(log_level_args, log_level_params),
 	  .result = "`level`",
 	  .fn = method_log_level },
+	{ .name = "reload",
+	  .method = "config.reload",
+	  .help = "read the configuration again and make what changed in it",
+	  .more = "Reads the files of --config as at the start, and opens the "
+		  "log's file again; SIGHUP does the same. Ports whose lines "
+		  "did not change keep their guests and lose no frame, and so "
+		  "do those that `port add` made. Of a changed line, options "
+		  "that `port set` takes change on the live port; for others "
+		  "the port is made anew.",
+	  .result = "arrays of ids: `added`, `removed`, `changed`, `replaced`; "
+		    "`failed` (`id`, `reason`); `restart`: options and "
+		    "chardevs that need a new start",
+	  .fn = method_reload },
+	{ .name = "save",
+	  .method = "config.text",
+	  .help = "print the ports and options as they are now, as a "
+		  "configuration file",
+	  .more = "`ringway up --config FILE` makes the same again.",
+	  .result = "`text`",
+	  .fn = method_config },
 	{ .name = "down",
 	  .method = "down",
 	  .help = "end the switch; returns when all of it is gone",

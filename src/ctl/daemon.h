@@ -17,6 +17,8 @@
 struct daemon_port {
 	struct port *port;
 	struct netdev *netdev;		/* owned */
+	struct netdev *configured;	/* owned; as the configuration has it;
+					 * NULL: added since the start */
 	struct daemon_capture *capture; /* NULL while not captured */
 	struct daemon_port *next;	/* list in the order of adding */
 };
@@ -52,6 +54,18 @@ struct daemon_machine {
 	int (*netdev_del)(void *arg, const char *id, struct err *err);
 };
 
+/* Where the configuration came from. Its owner sets it, and outlives the
+ * daemon. [ctl] */
+struct daemon_source {
+	/* Reads it again into @out, which the caller frees even then. Returns 0
+	 * or -errno with @err. */
+	int (*read)(void *arg, struct config *out, struct err *err);
+	/* Opens the log's file again. Returns 0, or -errno with @err: the old
+	 * file stays. */
+	int (*open_log)(void *arg, struct err *err);
+	void *arg;
+};
+
 struct daemon {
 	struct loop *loop;
 	struct vswitch *sw;
@@ -65,6 +79,9 @@ struct daemon {
 	struct loop_watch log; /* of the number of suppressed log lines */
 	int signal_fd;
 	const struct daemon_machine *machine; /* NULL: none */
+	const struct daemon_source *source;   /* NULL: nothing to read again */
+	struct daemon_conf conf;	      /* as read last */
+	struct opt_list filter_lines;	      /* the same; in order */
 	void *machine_arg;
 	unsigned workers;
 	uint64_t started_ms;
@@ -75,7 +92,9 @@ struct daemon {
  * path @control. Returns 0 when all ports have started, or -errno with @err; on
  * error nothing is left behind: no socket, no thread. The daemon takes the
  * netdevs, objects and chardevs of @c and needs nothing else of it afterwards.
- * SIGTERM, SIGINT and SIGHUP are blocked by this call and end daemon_run().
+ * SIGTERM and SIGINT are blocked by this call and end daemon_run(). So does
+ * SIGHUP, unless the process ignores it, or d->source is set: then it is the
+ * same as the method `reload`, except when a terminal went away.
  */
 int daemon_create(struct config *c, const char *control, struct daemon **out,
 		  struct err *err);
@@ -91,6 +110,9 @@ void daemon_destroy(struct daemon *d);
  * on and frees it on error. Returns 0 or -errno with @err, which names the
  * port. */
 int daemon_add_port(struct daemon *d, struct netdev *n, struct err *err);
+
+/* The same for a port of the configuration. */
+int daemon_add_configured(struct daemon *d, struct netdev *n, struct err *err);
 
 /* Makes the filter that @spec describes, on the port that it names. Owns @spec
  * from now on and frees it on error. Returns 0 or -errno with @err. */

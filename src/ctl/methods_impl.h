@@ -86,6 +86,10 @@ extern const struct opt_row capture_params[];
 int method_capture_start(struct rpc_call *call);
 int method_capture_stop(struct rpc_call *call);
 
+/* methods_config.c */
+int method_reload(struct rpc_call *call);
+int method_config(struct rpc_call *call);
+
 /* methods_filter.c */
 struct filter_add_args {
 	char *object;

@@ -114,7 +114,9 @@ int device_parse_chardev(const char *text, struct device **out, struct err *err)
 	char *type;
 	int count = opt_split(text, &type, &pairs, err), rc = count;
 
-	if (!d && count >= 0)
+	if (d)
+		d->text = strdup(text);
+	if ((!d || !d->text) && count >= 0)
 		rc = err_set(err, -ENOMEM, "out of memory");
 	if (rc >= 0 && (!type || strcmp(type, "socket")))
 		rc = err_set(err, -EINVAL,
@@ -132,7 +134,7 @@ int device_parse_chardev(const char *text, struct device **out, struct err *err)
 		opt_pairs_free(type, pairs, count);
 	if (rc) {
 		err_prefix(err, rc, "chardev %.64s", c.id ? c.id : text);
-		free(d);
+		device_free_all(d);
 	} else {
 		d->id = c.id;
 		c.id = NULL;
@@ -148,6 +150,7 @@ void device_free_all(struct device *list)
 		struct device *next = list->next;
 
 		free(list->id);
+		free(list->text);
 		free(list);
 		list = next;
 	}

@@ -12,7 +12,8 @@
 enum device_wait { DEVICE_WAIT_DEFAULT, DEVICE_WAIT_OFF, DEVICE_WAIT_ON };
 
 struct device {
-	char *id; /* heap; NULL: written as an address */
+	char *id;   /* heap; NULL: written as an address */
+	char *text; /* heap; as typed behind -chardev */
 	struct sock_addr addr;
 	bool server;
 	enum device_wait wait; /* with server: for the peer, before anything

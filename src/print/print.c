@@ -409,6 +409,34 @@ void print_log_level(const json_t *r)
 	printf("%s\n", str(r, "level"));
 }
 
+void print_text(const json_t *r)
+{
+	fputs(str(r, "text"), stdout);
+}
+
+void print_reload(const json_t *r)
+{
+	static const char *const key[] = { "removed", "changed", "replaced",
+					   "added" };
+	const json_t *item;
+	bool is_same = true;
+	size_t i;
+
+	for (unsigned k = 0; k < ARRAY_SIZE(key); k++)
+		json_array_foreach(json_object_get(r, key[k]), i, item) {
+			printf("%s %s\n", key[k], json_string_value(item));
+			is_same = false;
+		}
+	json_array_foreach(json_object_get(r, "failed"), i, item) {
+		printf("failed %s: %s\n", str(item, "id"), str(item, "reason"));
+		is_same = false;
+	}
+	json_array_foreach(json_object_get(r, "restart"), i, item)
+		printf("at the next start: %s\n", json_string_value(item));
+	if (is_same)
+		puts("no port changed");
+}
+
 void print_nothing(const json_t *r)
 {
 	(void)r;

@@ -18,6 +18,8 @@ void print_moves(const json_t *result);
 void print_stats(const json_t *result);
 void print_version(const json_t *result);
 void print_log_level(const json_t *result);
+void print_text(const json_t *result);
+void print_reload(const json_t *result);
 void print_nothing(const json_t *result);
 
 /* Prints the difference of the counters of @now and @before as rates, @seconds

@@ -142,7 +142,8 @@ def test_json_is_honoured_by_every_command(up):
         'filter add': ['filter-replay,id=f,netdev=a'],
         'filter list': [], 'filter set': ['f', 'status=off'],
         'filter del': ['f'], 'mac': [], 'mac flush': [], 'stats': [], 'rebalance': [],
-        'qemu-args': ['a'], 'log-level': [], 'version': [],
+        'qemu-args': ['a'], 'log-level': [], 'version': [], 'reload': [],
+        'save': [],
     }
     skipped = {'up', 'vm', 'help', 'capture', 'down', 'watch'}   # see below
     skipped |= {n for n in names() if n.startswith('vm ')}  # test_vm.py
