@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What all emulated cards have, for nic/ only: the port with its queues, the
- * PCI function, the interrupt.
+ * What all emulated cards have, for nic/ and its folders only: the port with
+ * its queues, the PCI function, the interrupt.
  *
  * Theory of operation. A vCPU that writes a register changes the card's state
  * under the function's lock (pci_lock()). A worker reads what the driver sends
