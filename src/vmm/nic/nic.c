@@ -104,7 +104,7 @@ static int start(struct nic *n, struct err *err)
 	int rc = rxq_attach(&n->out);
 
 	if (!rc)
-		rc = port_set_txqs(&n->port, &in, 1, 0);
+		rc = port_set_txqs(&n->port, &in, 1, n->model->tx_offloads);
 	return rc ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
@@ -121,6 +121,8 @@ int nic_plug(struct port *p, struct pci_bus *bus, struct gmem *ram, int slot,
 	n->model->set_bars(n);
 	n->model->power_on(n);
 	rc = pci_add(bus, &n->pci, n->model->id, slot, err);
+	if (!rc && n->model->add_caps)
+		rc = n->model->add_caps(n, err);
 	if (!rc)
 		rc = start(n, err);
 	if (rc)
@@ -138,6 +140,7 @@ void nic_unplug(struct port *p)
 		return;
 	rxq_detach(&n->out);
 	port_set_txqs(p, NULL, 0, 0);
+	msix_destroy(&n->pci);
 	pci_remove(&n->pci);
 	pthread_mutex_lock(&n->irq.lock);
 	n->irq.is_up = false;

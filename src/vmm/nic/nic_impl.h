@@ -15,10 +15,12 @@
  *     receives. The worker holds it for a burst, so no frame is read or written
  *     once a reset has returned.
  *   - A cause of an interrupt is set with nic_cause(), which wakes the control
- *     thread: it raises the line, not sooner than the card's throttle says.
+ *     thread: it raises the line, not sooner than the card's throttle says. A
+ *     message of MSI-X is sent at once, by whoever sets the cause; only one
+ *     that comes too soon is left to the control thread.
  *
- * Locks, the outer ones first: pci_lock(), nic_lock_out() or the txq's, the
- * lock of the interrupt.
+ * Locks, the outer ones first: pci_lock(), nic_lock_out(), the txq's, the lock
+ * of the interrupt, the lock of its vectors.
  */
 #ifndef RW_VMM_NIC_IMPL_H
 #define RW_VMM_NIC_IMPL_H
@@ -41,18 +43,41 @@ struct nic_model {
 	void (*link_changed)(struct nic *n);
 	/* Returns whether the driver has given frames to send. Any thread. */
 	bool (*has_work)(struct nic *n);
-	size_t size; /* of the struct that begins with struct nic */
+	/* Adds capabilities to the function, which is on the bus. Returns 0, or
+	 * -errno with @err. NULL: there are none. */
+	int (*add_caps)(struct nic *n, struct err *err);
+	size_t size;	      /* of the struct that begins with struct nic */
+	unsigned tx_offloads; /* OFFLOAD_* that tx_burst takes */
 };
 
-/* The interrupt line. */
+/* The shortest time between two interrupts. */
+struct nic_throttle {
+	uint64_t interval_ns; /* 0: none */
+	uint64_t last_ns;     /* when the last one was */
+};
+
+#define NIC_VECTORS 5 /* most */
+
+/* A message of MSI-X. */
+struct nic_vector {
+	uint32_t causes; /* of which it tells; 0: not in use */
+	struct nic_throttle throttle;
+};
+
+/* The interrupt: a line, or messages while the guest has MSI-X enabled. */
 struct nic_irq {
 	uint32_t cause; /* [any, atomic] */
-	uint32_t mask;	/* [vcpu -> any, atomic] causes that interrupt */
+	uint32_t mask;	/* [any, atomic] causes that interrupt */
 	pthread_mutex_t lock;
-	bool is_up;	       /* [lock] */
-	uint64_t interval_ns;  /* [lock] shortest time between interrupts */
-	uint64_t last_ns;      /* [lock] when the line was raised */
-	bool is_waiting;       /* [lock] for the time of the next */
+	bool is_up;		  /* [lock] the line */
+	struct nic_throttle line; /* [lock] */
+	uint64_t wake_ns;	  /* [lock] when the timer ends; 0: never */
+	struct spinlock vector_lock;
+	struct nic_vector vector[NIC_VECTORS]; /* [vector_lock] */
+	uint32_t told; /* [vector_lock] causes whose message was sent */
+	/* [vector_lock] Causes that their message clears, and those that it
+	 * masks. */
+	uint32_t auto_clear, auto_mask;
 	uint64_t raised;       /* [any, atomic] how often */
 	int news_fd, timer_fd; /* [const] */
 	struct loop_watch news, timer;
@@ -113,28 +138,38 @@ extern const struct port_type port_rtl8139_type;
 /* --- nic_irq.c */
 int nic_irq_init(struct nic_irq *q, struct nic *n);
 void nic_irq_fini(struct nic_irq *q);
-/* No cause, no mask, no throttle. */
+/* No cause, no mask, no throttle, no vector. */
 void nic_irq_reset(struct nic *n);
+/* Tells of causes that were not told of: sends messages, or lets the control
+ * thread do what has to wait and what is the line's. Any thread. */
+void nic_irq_tell(struct nic *n);
 
-/* Sets bits of the cause. Returns whether the control thread is told: the
- * driver wants to know, and has not been told yet. Any thread; a vCPU that
- * wants the line to follow at once calls nic_irq_update() after it. */
+/* Sets bits of the cause. Returns whether the driver is told: it wants to know,
+ * and has not been told yet. Any thread; a vCPU that wants the line to follow
+ * at once calls nic_irq_update() after it. */
 static inline bool nic_cause(struct nic *n, uint32_t bits)
 {
 	uint32_t old = bits ? shm_fetch_or(&n->irq.cause, bits) : bits;
 	bool is_news = bits & ~old & shm_load(&n->irq.mask);
 
 	if (is_news)
-		fd_signal(n->irq.news_fd);
+		nic_irq_tell(n);
 	return is_news;
 }
 
-/* Lets the line follow cause and mask. vCPU and control thread. */
+/* Lets line and messages follow cause and mask. vCPU and control thread. */
 void nic_irq_update(struct nic *n);
 /* Returns the cause, and clears the bits @clear of it. vCPU thread. */
 uint32_t nic_irq_take(struct nic *n, uint32_t clear);
-/* Sets the mask to (mask & @keep) | @add. vCPU thread. */
+/* Sets the mask to (mask & @keep) | @add. vCPU thread. A cause that is set is
+ * told of again when it becomes unmasked. */
 void nic_irq_set_mask(struct nic *n, uint32_t keep, uint32_t add);
+/* Sets the throttle of the line, or of @vector. */
 void nic_irq_set_interval(struct nic *n, uint64_t ns);
+void nic_irq_set_vector_interval(struct nic *n, unsigned vector, uint64_t ns);
+/* Message i tells of the causes @causes[i] from now on. A cause of several
+ * vectors is the first one's. */
+void nic_irq_set_vectors(struct nic *n, const uint32_t causes[NIC_VECTORS]);
+void nic_irq_set_auto(struct nic *n, uint32_t clear, uint32_t mask);
 
 #endif
