@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intel 82540EM, for e1000*.c only. Registers, descriptors and their bits are
- * named as in Intel's "PCI/PCI-X Family of Gigabit Ethernet Controllers
- * Software Developer's Manual" (317453), whose sections comments name.
+ * Intel's gigabit cards, for nic/intel/ only. What the 82540EM (e1000) and the
+ * 82574L (e1000e) share is called e1000; a struct e1000_model says what
+ * differs. Registers, descriptors and their bits are named as in Intel's
+ * "PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's
+ * Manual" (317453), whose sections comments name; those of the 82574 as in its
+ * data sheet (317694).
  *
- * e1000.c has the port and the PCI function, e1000_regs.c the registers (13),
- * e1000_nvm.c EEPROM (5) and PHY, e1000_tx.c the transmit ring (3.3 to 3.5),
- * e1000_rx.c the receive ring (3.2).
+ * e1000_bar.c has the BARs, e1000_regs.c the registers (13), e1000_phy.c the
+ * PHY, e1000_tx.c transmit rings (3.3 to 3.5), e1000_filter.c filters of
+ * addresses, e1000_rx.c receive rings (3.2), e1000_stats.c the statistics
+ * (13.7); e1000.c and e1000_nvm.c the 82540EM, e1000e*.c the 82574.
  */
 #ifndef RW_VMM_E1000_H
 #define RW_VMM_E1000_H
@@ -15,7 +19,32 @@
 #include "microwire.h"
 #include "nic_impl.h"
 
-#define E1000_DESC 16u /* bytes of a descriptor */
+#define E1000_DESC                                                            \
+	16u		/* bytes of a descriptor; of the 82574 some have more \
+			 */
+#define E1000_QUEUES 2u /* most, in each direction */
+
+struct e1000;
+struct e1000_reg;
+struct e1000_rules;
+
+struct e1000_model {
+	struct nic_model nic;
+	const struct e1000_reg *own; /* looked up before those of all models */
+	unsigned own_count;
+	const uint16_t *phy; /* the PHY's 32 registers after its reset */
+	unsigned phy_pages;
+	unsigned queues; /* in each direction */
+	/* Sets registers of the model to what they are after a reset, which are
+	 * 0. Under the locks of the queues. */
+	void (*reset)(struct e1000 *e);
+	/* Returns whether the driver enabled transmit queue @q. Under the out
+	 * lock. NULL: it is. */
+	bool (*has_queue)(const struct e1000 *e, unsigned q);
+	/* Adds what the model's registers say to @r. Under the txq's lock.
+	 * NULL: nothing. */
+	void (*add_rules)(const struct e1000 *e, struct e1000_rules *r);
+};
 
 /* A context of offloads (3.3.6): what the driver said last. */
 struct e1000_context {
@@ -32,7 +61,7 @@ struct e1000_ring {
 	uint32_t count, head, tail;
 };
 
-/* What the driver sends. Under the nic's out lock. */
+/* What the driver sends by one queue. Under the nic's out lock. */
 struct e1000_tx {
 	struct e1000_context plain, large;
 	uint32_t next;	 /* descriptor behind those of this burst */
@@ -41,10 +70,12 @@ struct e1000_tx {
 	struct e1000_ring ring; /* of this burst */
 };
 
-struct e1000_nvm {
-	struct microwire eeprom;
-	uint32_t eecd; /* the register's driven bits */
-	uint16_t phy[32];
+#define E1000_PHY_PAGES 7u /* most */
+
+/* Registers from 16 on have pages, which register 22 of each selects. */
+struct e1000_phy {
+	uint16_t reg[32];
+	uint16_t paged[E1000_PHY_PAGES - 1][16]; /* of pages 1 and up */
 };
 
 /* A counter of 64 bits. */
@@ -56,8 +87,12 @@ struct e1000_wide {
 struct e1000 {
 	struct nic nic;
 	uint32_t io_address; /* of the BAR of ports */
-	struct e1000_nvm nvm;
-	struct e1000_tx tx;
+	struct microwire eeprom;
+	uint32_t eecd; /* the register's driven bits */
+	struct e1000_phy phy;
+	struct e1000_tx tx[E1000_QUEUES];
+	unsigned turn; /* of the queues, under the out lock */
+	bool is_short; /* a frame waits for buffers, under the txq's lock */
 	/* Words that only remember a value, and those of the rings: heads and
 	 * tails are [any, atomic], statistics too. */
 	uint32_t reg[E1000_REGS_END / 4];
@@ -69,6 +104,11 @@ static inline struct e1000 *e1000_of(struct nic *n)
 	return container_of(n, struct e1000, nic);
 }
 
+static inline const struct e1000_model *e1000_model(const struct e1000 *e)
+{
+	return container_of(e->nic.model, const struct e1000_model, nic);
+}
+
 static inline uint32_t e1000_get(const struct e1000 *e, unsigned off)
 {
 	return shm_load(&e->reg[off / 4]);
@@ -78,6 +118,8 @@ static inline void e1000_put(struct e1000 *e, unsigned off, uint32_t v)
 {
 	shm_store(&e->reg[off / 4], v);
 }
+
+/* --- e1000_stats.c */
 
 /* Returns the counter of 64 bits whose half is the register @off, or NULL. */
 struct e1000_wide *e1000_wide(struct e1000 *e, unsigned off);
@@ -104,28 +146,43 @@ void e1000_tally_frames(struct e1000_tally *t, const uint8_t *to, uint32_t n,
 void e1000_tally_put(struct e1000 *e, const struct e1000_tally *t,
 		     const struct e1000_stat_regs *regs);
 
-/* Returns the ring whose registers begin at @base (E1000_RDBAL or _TDBAL). With
- * a head or tail beyond its end, or memory that is no RAM, there is none. Under
- * the ring's lock. */
-struct e1000_ring e1000_ring(const struct e1000 *e, unsigned base);
-
 /* --- e1000_regs.c */
-uint32_t e1000_read(struct e1000 *e, unsigned off);
-void e1000_write(struct e1000 *e, unsigned off, uint32_t value);
 void e1000_reset(struct e1000 *e);
+/* Sets causes of interrupts that queue @q has, or the card. With MSI-X each
+ * queue has a cause, and all others are one (82574, 7.4.3). Returns as
+ * nic_cause(). Any thread. */
+bool e1000_cause(struct e1000 *e, unsigned q, uint32_t bits);
+/* The link went or came, for struct nic_model. */
+void e1000_link_changed(struct nic *n);
+
+/* Returns the ring of queue @q, whose registers begin at @base (E1000_RDBAL or
+ * _TDBAL), of descriptors of @size bytes. With a head or tail beyond its end,
+ * or memory that is no RAM, there is none. Under the ring's lock. */
+struct e1000_ring e1000_ring(const struct e1000 *e, unsigned base, unsigned q,
+			     unsigned size);
+
+/* --- e1000_bar.c: BAR 0 has the registers, BAR @ports of @size a window to
+ * them. */
+void e1000_set_bars(struct nic *n, unsigned ports, unsigned size);
 
 /* --- e1000_nvm.c */
-void e1000_nvm_init(struct e1000 *e);
+
+/* Fills @w of MICROWIRE_WORDS with address, identity and sum; other words are
+ * set. */
+void e1000_fill_words(const struct e1000 *e, uint16_t *w);
+
+/* --- e1000_phy.c */
 void e1000_phy_reset(struct e1000 *e);
-uint32_t e1000_read_eecd(const struct e1000_nvm *n);
-void e1000_write_eecd(struct e1000_nvm *n, uint32_t value);
-uint32_t e1000_read_eeprom(const struct e1000_nvm *n, uint32_t eerd);
 uint32_t e1000_mdic(struct e1000 *e, uint32_t value);
+/* Returns whether what the driver sends comes back to it. Any thread. */
+bool e1000_is_looped(const struct e1000 *e);
 
 /* --- e1000_tx.c and e1000_rx.c: workers */
 unsigned e1000_rx_burst(struct rxq *q, struct burst *b);
 void e1000_rx_done(struct rxq *q, struct burst *b);
 bool e1000_has_work(struct nic *n);
 unsigned e1000_tx_burst(struct txq *q, struct frame *const *frames, unsigned n);
+
+extern const struct port_ops e1000_ops;
 
 #endif

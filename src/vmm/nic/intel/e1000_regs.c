@@ -1,59 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registers of the 82540EM (13): a table of those that do more than to
- * remember. vCPU threads, under the function's lock.
+ * The registers (13) that Intel's cards share: a table of those that do more
+ * than to remember, looked at behind the model's own. vCPU threads, under the
+ * function's lock.
  */
-#include "e1000.h"
-
-struct reg_row {
-	uint32_t first, last; /* offsets; one or more words */
-	uint32_t writable;    /* bits that the driver can write */
-	uint32_t (*read)(struct e1000 *e, unsigned off);
-	/* @value has only writable bits. NULL: it is remembered. */
-	void (*write)(struct e1000 *e, unsigned off, uint32_t value);
-};
+#include "e1000_rows.h"
 
 /* --- Interrupts (13.4.17 to 13.4.21) */
 
-static uint32_t read_icr(struct e1000 *e, unsigned off)
+bool e1000_cause(struct e1000 *e, unsigned q, uint32_t bits)
 {
-	(void)off;
-	return nic_irq_take(&e->nic, INT_ALL);
+	if (msix_is_on(&e->nic.pci)) {
+		if (bits & (INT_RXT0 | INT_RXDMT0))
+			bits |= INT_RXQ(q);
+		if (bits & INT_TXDW)
+			bits |= INT_TXQ(q);
+		if (bits & INT_OF_OTHER)
+			bits |= INT_OTHER;
+		/* They are those of the queues. */
+		bits &= ~(INT_RXT0 | INT_RXDMT0 | INT_TXDW | INT_TXQE);
+	}
+	return nic_cause(&e->nic, bits);
 }
 
-static void write_icr(struct e1000 *e, unsigned off, uint32_t value)
+void e1000_link_changed(struct nic *n)
 {
-	(void)off;
-	nic_irq_take(&e->nic, value);
+	e1000_cause(e1000_of(n), 0, INT_LSC);
 }
 
-static void write_ics(struct e1000 *e, unsigned off, uint32_t value)
+void e1000_write_ics(struct e1000 *e, unsigned off, uint32_t value)
 {
 	(void)off;
 	nic_cause(&e->nic, value);
 	nic_irq_update(&e->nic);
 }
 
-static uint32_t read_mask(struct e1000 *e, unsigned off)
+uint32_t e1000_read_mask(struct e1000 *e, unsigned off)
 {
 	(void)off;
 	return shm_load(&e->nic.irq.mask);
 }
 
-static uint32_t read_zero(struct e1000 *e, unsigned off)
+uint32_t e1000_read_zero(struct e1000 *e, unsigned off)
 {
 	(void)e;
 	(void)off;
 	return 0;
 }
 
-static void write_ims(struct e1000 *e, unsigned off, uint32_t value)
+void e1000_write_ims(struct e1000 *e, unsigned off, uint32_t value)
 {
 	(void)off;
 	nic_irq_set_mask(&e->nic, ~0u, value);
 }
 
-static void write_imc(struct e1000 *e, unsigned off, uint32_t value)
+void e1000_write_imc(struct e1000 *e, unsigned off, uint32_t value)
 {
 	(void)off;
 	nic_irq_set_mask(&e->nic, ~value, 0);
@@ -67,29 +68,45 @@ static void write_itr(struct e1000 *e, unsigned off, uint32_t value)
 
 /* --- Rings (13.4.25 to 13.4.40) */
 
-static void write_tx_locked(struct e1000 *e, unsigned off, uint32_t value)
+struct e1000_ring e1000_ring(const struct e1000 *e, unsigned base, unsigned q,
+			     unsigned size)
+{
+	const uint32_t *reg = &e->reg[(base + q * E1000_QUEUE_STRIDE) / 4];
+	uint64_t at = shm_load(&reg[0]) | (uint64_t)shm_load(&reg[1]) << 32;
+	uint32_t bytes = shm_load(&reg[2]);
+	struct e1000_ring r = { .count = bytes / size,
+				.head = shm_load(&reg[4]),
+				.tail = shm_load_acquire(&reg[6]) };
+
+	if (r.count && r.head < r.count && r.tail < r.count)
+		r.desc = gmem_translate(e->nic.ram, at, bytes);
+	return r;
+}
+
+void e1000_write_tx(struct e1000 *e, unsigned off, uint32_t value)
 {
 	nic_lock_out(&e->nic);
 	e1000_put(e, off, value);
-	e->tx.has_looked = false;
+	for (unsigned i = 0; i < E1000_QUEUES; i++)
+		e->tx[i].has_looked = false;
 	nic_unlock_out(&e->nic);
 	nic_kick(&e->nic);
 }
 
-static void write_rx_locked(struct e1000 *e, unsigned off, uint32_t value)
+void e1000_write_rx(struct e1000 *e, unsigned off, uint32_t value)
 {
 	spin_lock(&e->nic.in.lock);
 	e1000_put(e, off, value);
 	spin_unlock(&e->nic.in.lock);
 }
 
-static void write_tdt(struct e1000 *e, unsigned off, uint32_t value)
+void e1000_write_tdt(struct e1000 *e, unsigned off, uint32_t value)
 {
 	shm_store_release(&e->reg[off / 4], value);
 	nic_kick(&e->nic);
 }
 
-static void write_rdt(struct e1000 *e, unsigned off, uint32_t value)
+void e1000_write_rdt(struct e1000 *e, unsigned off, uint32_t value)
 {
 	shm_store_release(&e->reg[off / 4], value);
 }
@@ -107,33 +124,22 @@ static void write_ctrl(struct e1000 *e, unsigned off, uint32_t value)
 	e1000_put(e, off, value & ~CTRL_PHY_RST);
 }
 
-static uint32_t read_status(struct e1000 *e, unsigned off)
+uint32_t e1000_read_status(struct e1000 *e, unsigned off)
 {
 	(void)off;
 	return STATUS_FD | STATUS_SPEED_1000 | STATUS_ASDV_1000 |
 	       (shm_load(&e->nic.has_no_link) ? 0 : STATUS_LU);
 }
 
-static uint32_t read_eecd(struct e1000 *e, unsigned off)
-{
-	(void)off;
-	return e1000_read_eecd(&e->nvm);
-}
-
-static void write_eecd(struct e1000 *e, unsigned off, uint32_t value)
-{
-	(void)off;
-	e1000_write_eecd(&e->nvm, value);
-}
-
-static void write_eerd(struct e1000 *e, unsigned off, uint32_t value)
-{
-	e1000_put(e, off, e1000_read_eeprom(&e->nvm, value));
-}
-
 static void write_mdic(struct e1000 *e, unsigned off, uint32_t value)
 {
 	e1000_put(e, off, e1000_mdic(e, value));
+}
+
+/* The upper half of an address has no more bits (13.5.2). */
+static void write_address(struct e1000 *e, unsigned off, uint32_t value)
+{
+	e1000_put(e, off, off & 4 ? value & (RAH_AV | 0x3ffff) : value);
 }
 
 /* Statistics are cleared by a read (13.7); those of 64 bits by a read of the
@@ -181,75 +187,80 @@ static unsigned real_offset(unsigned off)
 	return off;
 }
 
-#define ONE(off, bits, ...)                 \
-	{                                   \
-		off, off, bits, __VA_ARGS__ \
-	}
-#define SEVERAL(from, to, bits, ...)        \
-	{                                   \
-		from, to, bits, __VA_ARGS__ \
-	}
+#define ONE	E1000_ONE
+#define SEVERAL E1000_SEVERAL
 
 /* The ones in use all the time come first. */
-static const struct reg_row rows[] = {
-	ONE(E1000_ICR, INT_ALL, read_icr, write_icr),
-	ONE(E1000_TDT, 0xffff, NULL, write_tdt),
-	ONE(E1000_RDT, 0xffff, NULL, write_rdt),
-	ONE(E1000_IMS, INT_ALL, read_mask, write_ims),
-	ONE(E1000_IMC, INT_ALL, read_zero, write_imc),
+static const struct e1000_reg rows[] = {
+	ONE(E1000_TDT, 0xffff, NULL, e1000_write_tdt),
+	ONE(E1000_RDT, 0xffff, NULL, e1000_write_rdt),
 	ONE(E1000_ITR, 0xffff, NULL, write_itr),
-	ONE(E1000_ICS, INT_ALL, read_zero, write_ics),
 	ONE(E1000_CTRL, ~0u, NULL, write_ctrl),
-	ONE(E1000_STATUS, 0, read_status, NULL),
-	ONE(E1000_EECD, ~0u, read_eecd, write_eecd),
-	ONE(E1000_EERD, 0xff01, NULL, write_eerd),
+	ONE(E1000_STATUS, 0, e1000_read_status, NULL),
 	ONE(E1000_MDIC, 0x2fffffff, NULL, write_mdic),
-	ONE(E1000_RCTL, 0x07ffffff, NULL, write_rx_locked),
-	ONE(E1000_RDBAL, ~15u, NULL, write_rx_locked),
-	ONE(E1000_RDBAH, ~0u, NULL, write_rx_locked),
-	ONE(E1000_RDLEN, 0xfff80, NULL, write_rx_locked),
-	ONE(E1000_RDH, 0xffff, NULL, write_rx_locked),
-	ONE(E1000_TCTL, 0x03ffffff, NULL, write_tx_locked),
-	ONE(E1000_TDBAL, ~15u, NULL, write_tx_locked),
-	ONE(E1000_TDBAH, ~0u, NULL, write_tx_locked),
-	ONE(E1000_TDLEN, 0xfff80, NULL, write_tx_locked),
-	ONE(E1000_TDH, 0xffff, NULL, write_tx_locked),
+	ONE(E1000_RCTL, 0x07ffffff, NULL, e1000_write_rx),
+	ONE(E1000_RDBAL, ~15u, NULL, e1000_write_rx),
+	ONE(E1000_RDBAH, ~0u, NULL, e1000_write_rx),
+	ONE(E1000_RDLEN, 0xfff80, NULL, e1000_write_rx),
+	ONE(E1000_RDH, 0xffff, NULL, e1000_write_rx),
+	ONE(E1000_TCTL, 0x1fffffff, NULL, e1000_write_tx),
+	ONE(E1000_TDBAL, ~15u, NULL, e1000_write_tx),
+	ONE(E1000_TDBAH, ~0u, NULL, e1000_write_tx),
+	ONE(E1000_TDLEN, 0xfff80, NULL, e1000_write_tx),
+	ONE(E1000_TDH, 0xffff, NULL, e1000_write_tx),
 	SEVERAL(E1000_STATS, E1000_STATS_END - 4, 0, read_stat, NULL),
 	SEVERAL(E1000_MTA, E1000_MTA + 127 * 4, ~0u, NULL, NULL),
 	SEVERAL(E1000_RA, E1000_RA + (2 * E1000_ADDRESSES - 1) * 4, ~0u, NULL,
-		NULL),
+		write_address),
 	SEVERAL(E1000_VFTA, E1000_VFTA + 127 * 4, ~0u, NULL, NULL),
 	/* Remembered, without an effect: CTRL_EXT, flow control, delays of
 	 * interrupts (the throttle is what there is), gaps, thresholds, LEDs,
 	 * checksums, wake-up, management. */
 	SEVERAL(E1000_CTRL_EXT, E1000_CTRL_EXT + 4, ~0u, NULL, NULL),
-	SEVERAL(0x0028, E1000_VET, ~0u, NULL, NULL),
-	SEVERAL(0x0170, 0x0180, ~0u, NULL, NULL),
-	SEVERAL(0x0410, 0x0414, ~0u, NULL, NULL),
+	ONE(E1000_FCAL, ~0u, NULL, NULL),
+	SEVERAL(E1000_FCAL + 4, E1000_FCT, 0xffff, NULL, NULL),
+	ONE(E1000_FCT + 4, ~0u, NULL, NULL),
+	ONE(E1000_VET, 0xffff, NULL, NULL),
+	ONE(E1000_FCTTV, 0xffff, NULL, NULL),
+	SEVERAL(0x0178, 0x0180, ~0u, NULL, NULL),
+	ONE(E1000_TIPG, 0x3fffffff, NULL, NULL),
 	ONE(0x0458, ~0u, NULL, NULL),
 	ONE(0x0e00, ~0u, NULL, NULL),
 	ONE(E1000_PBA, 0xffff, NULL, NULL),
-	SEVERAL(0x2160, 0x2168, ~0u, NULL, NULL),
-	SEVERAL(0x2820, 0x282c, ~0u, NULL, NULL),
-	SEVERAL(0x3820, 0x3830, ~0u, NULL, NULL),
+	ONE(E1000_FCRTL, 0x8000fff8, NULL, NULL),
+	ONE(E1000_FCRTH, 0x0000fff8, NULL, NULL),
+	SEVERAL(E1000_RDTR, E1000_RDTR + 4, 0xffff, NULL, NULL),
+	ONE(E1000_RXDCTL, ~0u, NULL, NULL),
+	ONE(E1000_RADV, 0xffff, NULL, NULL),
+	ONE(E1000_TIDV, 0xffff, NULL, NULL),
+	SEVERAL(E1000_TIDV + 4, 0x3830, ~0u, NULL, NULL),
 	ONE(E1000_RXCSUM, 0x7ff, NULL, NULL),
 	SEVERAL(0x5800, 0x58fc, ~0u, NULL, NULL),
 };
 
-static const struct reg_row *find(unsigned off)
+static const struct e1000_reg *look_up(const struct e1000_reg *rows_,
+				       unsigned count, unsigned off)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-		if (off >= rows[i].first && off <= rows[i].last)
-			return &rows[i];
+	for (unsigned i = 0; i < count; i++)
+		if (off >= rows_[i].first && off <= rows_[i].last)
+			return &rows_[i];
 	return NULL;
+}
+
+static const struct e1000_reg *find(const struct e1000 *e, unsigned off)
+{
+	const struct e1000_model *m = e1000_model(e);
+	const struct e1000_reg *r = look_up(m->own, m->own_count, off);
+
+	return r ? r : look_up(rows, ARRAY_SIZE(rows), off);
 }
 
 uint32_t e1000_read(struct e1000 *e, unsigned off)
 {
-	const struct reg_row *r;
+	const struct e1000_reg *r;
 
 	off = real_offset(off);
-	r = find(off);
+	r = find(e, off);
 	if (!r)
 		return 0;
 	return r->read ? r->read(e, off) : e1000_get(e, off);
@@ -257,10 +268,10 @@ uint32_t e1000_read(struct e1000 *e, unsigned off)
 
 void e1000_write(struct e1000 *e, unsigned off, uint32_t value)
 {
-	const struct reg_row *r;
+	const struct e1000_reg *r;
 
 	off = real_offset(off);
-	r = find(off);
+	r = find(e, off);
 	if (!r || !r->writable)
 		return;
 	if (r->write)
@@ -284,10 +295,11 @@ void e1000_reset(struct e1000 *e)
 	spin_lock(&e->nic.in.lock);
 	for (unsigned i = 0; i < ARRAY_SIZE(e->reg); i++)
 		shm_store(&e->reg[i], 0);
-	e->tx = (struct e1000_tx){ 0 };
+	memset(e->tx, 0, sizeof(e->tx));
+	e->is_short = false;
 	e1000_put(e, E1000_CTRL, 1); /* full duplex */
-	e1000_put(e, E1000_PBA, 0x00100030);
 	set_address(e);
+	e1000_model(e)->reset(e);
 	spin_unlock(&e->nic.in.lock);
 	nic_unlock_out(&e->nic);
 	nic_irq_reset(&e->nic);

@@ -1,105 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The receive ring of the 82540EM (3.2): frames of the switch into the driver's
- * buffers. Workers, with the txq's lock held.
+ * Receive rings (3.2): frames of the switch into the driver's buffers. Workers,
+ * with the txq's lock held.
  *
  * The checksum at the end of a frame (FCS) is four bytes of zero: the switch
- * has none. Checksums of headers are not checked for the driver (IXSM).
+ * has none. The 82540EM checks no checksums of headers for the driver (IXSM).
  */
-#include "e1000.h"
 #include "edit.h"
+#include "e1000_filter.h"
 #include "key.h"
 #include "le.h"
 #include "nic_frame.h"
-
-/* Status of a descriptor (3.2.3.1). */
-#define RXD_DD	   1u
-#define RXD_EOP	   2u
-#define RXD_IXSM   4u
-#define RXD_VP	   8u
+#include "offload.h"
 
 #define FRAME_MOST 1518 /* without RCTL.LPE; with a tag four more */
 #define FCS_SIZE   4
 
-/* What the registers say during a burst. */
-struct rules {
-	uint32_t rctl, ctrl;
-	uint16_t vet;
-	uint32_t buffer; /* bytes */
-	uint32_t fcs;
+/* The rings of a burst, and what happened in it. */
+struct work {
+	struct e1000_ring ring[E1000_QUEUES];
+	uint32_t received[E1000_QUEUES]; /* frames */
+	struct e1000_tally tally;
 };
 
-static struct rules read_rules(const struct e1000 *e)
+/* 3.2.3. An extended status has its errors in the upper byte. */
+static void write_legacy(uint8_t *at, const struct e1000_mark *m,
+			 const uint32_t length[E1000_BUFFERS])
 {
-	struct rules r = { .rctl = e1000_get(e, E1000_RCTL),
-			   .ctrl = e1000_get(e, E1000_CTRL),
-			   .vet = (uint16_t)e1000_get(e, E1000_VET) };
+	uint32_t status = (m->status & 0xff) | (m->status >> 16 & 0xff00);
+
+	shm_store((le32 *)(at + 8), cpu_to_le32(length[0]));
+	shm_store_release((le32 *)(at + 12),
+			  cpu_to_le32(status | (uint32_t)m->tci << 16));
+}
+
+static const struct e1000_format legacy = { .size = E1000_DESC,
+					    .buffers = 1,
+					    .write_back = write_legacy };
+
+static struct e1000_rules read_rules(const struct e1000 *e)
+{
+	struct e1000_rules r = { .rctl = e1000_get(e, E1000_RCTL),
+				 .ctrl = e1000_get(e, E1000_CTRL),
+				 .vet = (uint16_t)e1000_get(e, E1000_VET),
+				 .format = &legacy,
+				 .queues = 1 };
 	unsigned shift = RCTL_BSIZE(r.rctl);
 
-	r.buffer = 2048u >> shift;
+	r.buffer[0] = 2048u >> shift;
 	/* 13.4.22: 00 with BSEX is not to be used. */
 	if (r.rctl & RCTL_BSEX && shift)
-		r.buffer *= 16;
+		r.buffer[0] *= 16;
 	r.fcs = r.rctl & RCTL_SECRC ? 0 : FCS_SIZE;
+	if (e1000_model(e)->add_rules)
+		e1000_model(e)->add_rules(e, &r);
 	return r;
 }
 
-static bool is_tagged(const struct frame *f, const struct rules *r)
+static bool is_too_big(const struct frame *f, const struct e1000_rules *r)
 {
-	return f->len >= ETH_HLEN + VLAN_HLEN &&
-	       get_be16(frame_head_const(f) + 2 * ETH_ALEN) == r->vet;
-}
-
-/* --- Filters (3.2.1 and 13.5) */
-
-static bool has_address(const struct e1000 *e, const uint8_t *to)
-{
-	for (unsigned i = 0; i < E1000_ADDRESSES; i++) {
-		uint32_t high = e1000_get(e, E1000_RA + 8 * i + 4);
-		uint64_t have = e1000_get(e, E1000_RA + 8 * i) |
-				(uint64_t)(high & 0xffff) << 32;
-
-		if (high & RAH_AV && have == mac_to_u64(to))
-			return true;
-	}
-	return false;
-}
-
-/* The table has a bit for each value of 12 bits of the address (13.5.1). */
-static bool is_in_table(const struct e1000 *e, const uint8_t *to, uint32_t rctl)
-{
-	static const uint8_t shift[] = { 4, 3, 2, 0 };
-	unsigned bit =
-		(unsigned)(to[4] | to[5] << 8) >> shift[RCTL_MO(rctl)] & 0xfff;
-
-	return e1000_get(e, E1000_MTA + bit / 32 * 4) >> bit % 32 & 1;
-}
-
-static bool is_wanted(const struct e1000 *e, const struct frame *f,
-		      const struct rules *r)
-{
-	const uint8_t *to = frame_head_const(f);
-
-	if (r->rctl & RCTL_VFE && is_tagged(f, r)) {
-		unsigned vid = get_be16(to + ETH_HLEN) & 0xfff;
-
-		if (!(e1000_get(e, E1000_VFTA + vid / 32 * 4) >> vid % 32 & 1))
-			return false;
-	}
-	if (has_address(e, to))
-		return true;
-	if (!mac_is_multicast(to))
-		return r->rctl & RCTL_UPE;
-	if (r->rctl & RCTL_MPE)
-		return true;
-	if (!memcmp(to, "\xff\xff\xff\xff\xff\xff", ETH_ALEN))
-		return r->rctl & RCTL_BAM;
-	return is_in_table(e, to, r->rctl);
-}
-
-static bool is_too_big(const struct frame *f, const struct rules *r)
-{
-	uint32_t most = FRAME_MOST + (is_tagged(f, r) ? VLAN_HLEN : 0);
+	uint32_t most = FRAME_MOST + (e1000_is_tagged(f, r) ? VLAN_HLEN : 0);
 
 	/* 13.4.22: of a long frame at most 16384 bytes. */
 	if (r->rctl & RCTL_LPE)
@@ -107,34 +67,73 @@ static bool is_too_big(const struct frame *f, const struct rules *r)
 	return !(r->rctl & RCTL_SBP) && f->len + FCS_SIZE > most;
 }
 
-/* --- Descriptors */
-
-static void write_desc(uint8_t *at, uint32_t length, uint32_t status,
-		       uint16_t tci)
+/* Returns how many bytes fit into a descriptor from buffer @first on. */
+static uint32_t room_in(const struct e1000_rules *r, unsigned first)
 {
-	shm_store((le32 *)(at + 8), cpu_to_le32(length));
-	shm_store_release((le32 *)(at + 12),
-			  cpu_to_le32(status | (uint32_t)tci << 16));
+	uint32_t sum = 0;
+
+	for (unsigned i = first; i < r->format->buffers; i++)
+		sum += r->buffer[i];
+	return sum;
 }
 
-/* Writes @f to the buffers from @*head on. A buffer that is no RAM gets
- * nothing. */
-static void put_frame(struct e1000 *e, const struct e1000_ring *r,
-		      uint32_t *head, const struct frame *f, uint32_t total,
-		      const struct rules *rules, uint32_t status, uint16_t tci)
+/* Returns how many descriptors @total bytes need, the first @header of which
+ * are split off: then the first buffer of each has no others. 0: they do not
+ * fit in any number. */
+static uint32_t count_descs(const struct e1000_rules *r, uint32_t total,
+			    uint32_t header)
 {
-	for (uint32_t off = 0; off < total; off += rules->buffer) {
-		uint8_t *at = r->desc + (size_t)*head * E1000_DESC;
-		uint64_t address = le64_to_cpu(shm_load((const le64 *)at));
-		uint32_t size = MIN(rules->buffer, total - off);
-		uint8_t *to = gmem_translate(e->nic.ram, address, size);
-		bool is_last = off + size == total;
+	uint32_t room = room_in(r, header ? 1 : 0);
 
-		if (to)
-			nic_fill(f, off, to, size);
-		*head = (*head + 1) % r->count;
-		write_desc(at, size, RXD_DD | (is_last ? status | RXD_EOP : 0),
-			   is_last ? tci : 0);
+	return room ? MAX((total - header + room - 1) / room, 1u) : 0;
+}
+
+/* Writes bytes of @f from @off on into the buffers of the descriptor at @at,
+ * and their numbers to @length. Returns the offset behind them. A buffer that
+ * is no RAM gets nothing. */
+static uint32_t fill_desc(const struct e1000 *e, const uint8_t *at,
+			  const struct frame *f, uint32_t off, uint32_t total,
+			  const struct e1000_rules *r, uint32_t header,
+			  uint32_t length[E1000_BUFFERS])
+{
+	for (unsigned i = 0; i < r->format->buffers; i++) {
+		uint64_t to = le64_to_cpu(shm_load((const le64 *)at + i));
+		uint32_t size = MIN(r->buffer[i], total - off);
+		uint8_t *host;
+
+		if (header && !i)
+			size = off ? 0 : header;
+		length[i] = size;
+		host = size ? gmem_translate(e->nic.ram, to, size) : NULL;
+		if (host)
+			nic_fill(f, off, host, size);
+		off += size;
+	}
+	return off;
+}
+
+/* Writes @f to the buffers from the head of @ring on. */
+static void put_frame(struct e1000 *e, struct e1000_ring *ring,
+		      const struct frame *f, uint32_t total,
+		      const struct e1000_rules *r, const struct e1000_mark *m,
+		      uint32_t descs)
+{
+	struct e1000_mark part = { .status = RXD_DD };
+	uint32_t length[E1000_BUFFERS] = { 0 }, off = 0;
+
+	for (uint32_t i = 0; i < descs; i++) {
+		uint8_t *at = ring->desc + (size_t)ring->head * r->format->size;
+		bool is_last = i + 1 == descs;
+
+		/* The driver may change a descriptor until it is done. */
+		off = fill_desc(e, at, f, off, total, r, m->header, length);
+		ring->head = (ring->head + 1) % ring->count;
+		if (is_last) {
+			part = *m;
+			part.status |= RXD_DD | RXD_EOP;
+		}
+		part.header = i ? 0 : m->header;
+		r->format->write_back(at, &part, length);
 	}
 }
 
@@ -148,42 +147,92 @@ static const struct e1000_stat_regs received_regs = {
 	.total_bytes = E1000_TORL,
 };
 
-/* Gives the driver @f. Returns false when it has not enough buffers. */
-static bool receive(struct e1000 *e, struct e1000_ring *r, struct frame *f,
-		    const struct rules *rules, struct e1000_tally *t)
+static uint32_t room_of(const struct e1000_ring *r)
 {
-	uint32_t room = (r->tail + r->count - r->head) % r->count;
-	uint32_t status = RXD_IXSM, total;
-	struct frame untagged;
-	uint16_t tci = 0;
+	return r->desc ? (r->tail + r->count - r->head) % r->count : 0;
+}
 
-	if (rules->ctrl & CTRL_VME && is_tagged(f, rules)) {
-		tci = get_be16(frame_head_const(f) + ETH_HLEN);
-		status |= RXD_VP;
-		edit_pop_tag(&untagged, f);
-		f = &untagged;
+/* Gives the driver @f, which has no tag that it wants off, or drops one that
+ * its ring cannot have. Returns false when it has not enough buffers. */
+static bool deliver(struct e1000 *e, struct work *w, struct frame *f,
+		    const struct e1000_rules *r, struct e1000_mark *m)
+{
+	bool is_asked = f->hdr.flags & VNET_HDR_F_NEEDS_CSUM;
+	uint32_t total, descs;
+
+	if (is_asked)
+		offload_fill_csum(f);
+	m->status |= RXD_IXSM;
+	if (r->classify)
+		r->classify(e, r, f, is_asked, m);
+	total = MAX(f->len, NIC_FRAME_LEAST) + r->fcs;
+	descs = count_descs(r, total, m->header);
+	if (!w->ring[m->queue].desc || !descs ||
+	    descs >= w->ring[m->queue].count) {
+		txq_drop(&e->nic.in, DROP_TX_DOWN, 1, f->len);
+		return true;
 	}
-	total = MAX(f->len, NIC_FRAME_LEAST) + rules->fcs;
-	if ((total + rules->buffer - 1) / rules->buffer > room)
+	if (descs > room_of(&w->ring[m->queue]))
 		return false;
-	put_frame(e, r, &r->head, f, total, rules, status, tci);
-	e1000_tally_frames(t, frame_head_const(f), 1, f->len + FCS_SIZE);
+	put_frame(e, &w->ring[m->queue], f, total, r, m, descs);
+	w->received[m->queue]++;
+	e1000_tally_frames(&w->tally, frame_head_const(f), 1,
+			   f->len + FCS_SIZE);
 	return true;
 }
 
-/* Returns the cause of an interrupt after frames, or for want of buffers. */
-static uint32_t cause_of(const struct e1000_ring *r, const struct rules *rules,
-			 bool has_received, bool is_full)
+/* As deliver(), for a frame as it comes, which others may receive, too. */
+static bool receive(struct e1000 *e, struct work *w, struct frame *f,
+		    const struct e1000_rules *r)
 {
-	uint32_t room = (r->tail + r->count - r->head) % r->count;
-	uint32_t cause = has_received ? INT_RXT0 : 0;
+	struct e1000_mark m = { 0 };
+	struct frame own;
 
-	if (is_full)
-		cause |= INT_RXO;
-	if (RCTL_RDMTS(rules->rctl) < 3 &&
-	    room <= r->count >> (1 + RCTL_RDMTS(rules->rctl)))
-		cause |= INT_RXDMT0;
-	return cause;
+	if (r->ctrl & CTRL_VME && e1000_is_tagged(f, r)) {
+		m.tci = get_be16(frame_head_const(f) + ETH_HLEN);
+		m.status |= RXD_VP;
+		edit_pop_tag(&own, f);
+		f = &own;
+	} else if (f->hdr.flags & VNET_HDR_F_NEEDS_CSUM) {
+		own = *f;
+		f = &own;
+	}
+	return deliver(e, w, f, r, &m);
+}
+
+/* Writes the heads, and tells the driver of frames. */
+static void finish(struct e1000 *e, struct txq *q, const struct work *w,
+		   const struct e1000_rules *rules)
+{
+	uint32_t shift = RCTL_RDMTS(rules->rctl), frames = 0, cause;
+
+	for (unsigned i = 0; i < rules->queues; i++) {
+		const struct e1000_ring *r = &w->ring[i];
+
+		cause = 0;
+		if (w->received[i]) {
+			e1000_put(e, E1000_RDH + i * E1000_QUEUE_STRIDE,
+				  r->head);
+			cause |= INT_RXT0;
+			frames += w->received[i];
+		}
+		if (r->desc && shift < 3 &&
+		    room_of(r) <= r->count >> (1 + shift))
+			cause |= INT_RXDMT0;
+		if (e1000_cause(e, i, cause))
+			stat_inc(&q->stats.calls);
+	}
+	e1000_tally_put(e, &w->tally, &received_regs);
+	stat_add(&q->stats.copies, frames);
+}
+
+/* A frame found no buffers, or did again. */
+static void run_short(struct e1000 *e)
+{
+	e1000_count(e, E1000_RNBC, 1);
+	if (!e->is_short)
+		e1000_cause(e, 0, INT_RXO);
+	e->is_short = true;
 }
 
 /* Drops the whole burst: the driver receives nothing now. */
@@ -197,30 +246,28 @@ static unsigned drop_all(struct txq *q, struct frame *const *frames, unsigned n)
 unsigned e1000_tx_burst(struct txq *q, struct frame *const *frames, unsigned n)
 {
 	struct e1000 *e = e1000_of(container_of(q, struct nic, in));
-	struct e1000_ring r = e1000_ring(e, E1000_RDBAL);
-	struct rules rules = read_rules(e);
-	struct e1000_tally tally = { 0 };
+	struct e1000_rules rules = read_rules(e);
+	struct work w = { 0 };
 	unsigned i;
 
-	if (!r.desc || !(rules.rctl & RCTL_EN))
+	for (i = 0; i < rules.queues; i++)
+		w.ring[i] = e1000_ring(e, E1000_RDBAL, i, rules.format->size);
+	if (!w.ring[0].desc || !(rules.rctl & RCTL_EN))
 		return drop_all(q, frames, n);
 	for (i = 0; i < n; i++) {
 		struct frame *f = frames[i];
 
-		if (!is_wanted(e, f, &rules)) {
+		if (!e1000_is_wanted(e, f, &rules)) {
 			txq_drop(q, DROP_TX_UNWANTED, 1, f->len);
 		} else if (is_too_big(f, &rules)) {
 			txq_drop(q, DROP_TX_TOO_BIG, 1, f->len);
-		} else if (!receive(e, &r, f, &rules, &tally)) {
-			e1000_count(e, E1000_RNBC, 1);
+		} else if (receive(e, &w, f, &rules)) {
+			e->is_short = false;
+		} else {
+			run_short(e);
 			break;
 		}
 	}
-	if (tally.frames)
-		e1000_put(e, E1000_RDH, r.head);
-	e1000_tally_put(e, &tally, &received_regs);
-	stat_add(&q->stats.copies, tally.frames);
-	if (nic_cause(&e->nic, cause_of(&r, &rules, tally.frames, i < n)))
-		stat_inc(&q->stats.calls);
+	finish(e, q, &w, &rules);
 	return i;
 }

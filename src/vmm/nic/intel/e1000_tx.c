@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The transmit ring of the 82540EM (3.3 to 3.5): descriptors become frames.
- * Workers; a burst holds the nic's out lock from e1000_rx_burst() to
- * e1000_rx_done().
+ * Transmit rings (3.3 to 3.5): descriptors become frames. Workers; a burst
+ * holds the nic's out lock from e1000_rx_burst() to e1000_rx_done(), and is of
+ * one ring. Several take turns.
  *
  * A frame is taken when the descriptor with its end (EOP) is there. Offloads
  * that the driver asks for become those of virtio, which the switch knows, so
@@ -90,10 +90,10 @@ static void read_context(struct e1000_tx *tx, const struct desc *d)
 
 /* Reads the descriptors of a frame from tx->next on. Returns how many they are;
  * 0 when its end is not there yet. */
-static uint32_t read_packet(struct e1000 *e, const struct e1000_ring *r,
+static uint32_t read_packet(struct e1000 *e, struct e1000_tx *tx,
 			    struct packet *p)
 {
-	struct e1000_tx *tx = &e->tx;
+	const struct e1000_ring *r = &tx->ring;
 	uint32_t n = 0;
 
 	for (uint32_t i = tx->next; i != r->tail; i = (i + 1) % r->count) {
@@ -189,14 +189,14 @@ static bool set_large(struct frame *f, const struct packet *p,
 
 /* Gives @f the offloads that the driver asks for. Returns false when they make
  * no sense for it. */
-static bool set_offloads(struct e1000 *e, struct frame *f,
+static bool set_offloads(const struct e1000_tx *tx, struct frame *f,
 			 const struct packet *p)
 {
-	const struct e1000_context *c = &e->tx.plain;
+	const struct e1000_context *c = &tx->plain;
 	unsigned options = TXD_POPTS(p->upper);
 
 	if (p->is_large)
-		return set_large(f, p, &e->tx.large);
+		return set_large(f, p, &tx->large);
 	if (p->is_legacy) /* 3.3.3 */
 		return !(p->last & TXD_IC) ||
 		       ask_csum(f, TXD_CSS(p->last_upper),
@@ -211,13 +211,14 @@ static bool set_offloads(struct e1000 *e, struct frame *f,
 }
 
 /* Makes @f of the pieces. Returns false for one that does not leave. */
-static bool make_frame(struct e1000 *e, struct frame *f, const struct packet *p)
+static bool make_frame(struct e1000 *e, const struct e1000_tx *tx,
+		       struct frame *f, const struct packet *p)
 {
 	bool has_offload = p->is_large || (p->is_legacy && p->last & TXD_IC) ||
 			   (!p->is_legacy && TXD_POPTS(p->upper));
 
 	if (!nic_begin_frame(&e->nic, f, &p->pieces, has_offload) ||
-	    !nic_end_frame(&e->nic, f, !has_offload || set_offloads(e, f, p)))
+	    !nic_end_frame(&e->nic, f, !has_offload || set_offloads(tx, f, p)))
 		return false;
 	/* 9.2 */
 	if (p->last & TXD_VLE && e1000_get(e, E1000_CTRL) & CTRL_VME)
@@ -251,30 +252,57 @@ static void tally(struct e1000 *e, struct e1000_tally *t, const struct frame *f)
 	e1000_tally_frames(t, to, 1, last);
 }
 
-unsigned e1000_rx_burst(struct rxq *q, struct burst *b)
+/* Gives the @n frames back to the driver. The card cuts none of them, and
+ * segmentation with loopback is not to be used (82574, 7.2.13.2). */
+static void loop_back(struct e1000 *e, struct frame *frame, unsigned n)
 {
-	struct e1000 *e = e1000_of(container_of(q, struct nic, out));
+	struct frame *one[BURST_MAX];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!nic_end_frame(&e->nic, &frame[i], !frame[i].hdr.gso_type))
+			continue;
+		if (frame[i].hdr.flags & VNET_HDR_F_NEEDS_CSUM)
+			offload_fill_csum(&frame[i]);
+		one[count++] = &frame[i];
+	}
+	spin_lock(&e->nic.in.lock);
+	if (count)
+		e1000_tx_burst(&e->nic.in, one, count);
+	spin_unlock(&e->nic.in.lock);
+}
+
+static bool is_enabled(const struct e1000 *e, unsigned q)
+{
+	const struct e1000_model *m = e1000_model(e);
+
+	return e1000_get(e, E1000_TCTL) & TCTL_EN &&
+	       (!m->has_queue || m->has_queue(e, q));
+}
+
+/* Reads frames of queue @q into the burst, as e1000_rx_burst(). */
+static unsigned read_queue(struct e1000 *e, unsigned q, struct burst *b)
+{
 	struct iovec *iov = (void *)b->scratch;
-	const struct e1000_ring *r = &e->tx.ring;
+	struct e1000_tx *tx = &e->tx[q];
+	const struct e1000_ring *r = &tx->ring;
 	struct e1000_tally sent = { 0 };
 	unsigned left = NIC_SCRATCH, n = 0;
 	uint32_t taken;
 
-	nic_lock_out(&e->nic);
-	e->tx.ring = e1000_ring(e, E1000_TDBAL);
-	e->tx.next = r->head;
-	b->borrowed = 0;
-	if (!r->desc || !(e1000_get(e, E1000_TCTL) & TCTL_EN))
+	tx->ring = e1000_ring(e, E1000_TDBAL, q, E1000_DESC);
+	tx->next = r->head;
+	if (!r->desc || !is_enabled(e, q))
 		return 0;
 	while (n < b->want && left >= NIC_PIECES_MAX) {
 		struct packet p = { .pieces.iov = iov };
 
-		taken = read_packet(e, r, &p);
+		taken = read_packet(e, tx, &p);
 		if (!taken)
 			break;
-		e->tx.next = (e->tx.next + taken) % r->count;
+		tx->next = (tx->next + taken) % r->count;
 		b->borrowed += taken;
-		if (!p.has_data || !make_frame(e, &b->frame[n], &p))
+		if (!p.has_data || !make_frame(e, tx, &b->frame[n], &p))
 			continue;
 		tally(e, &sent, &b->frame[n++]);
 		iov += p.pieces.count;
@@ -282,8 +310,26 @@ unsigned e1000_rx_burst(struct rxq *q, struct burst *b)
 	}
 	e1000_tally_put(e, &sent, &sent_regs);
 	/* What is left is a part of a frame, or the next burst's. */
-	e->tx.has_looked = !b->borrowed;
-	e->tx.looked = r->tail;
+	tx->has_looked = !b->borrowed;
+	tx->looked = r->tail;
+	return n;
+}
+
+unsigned e1000_rx_burst(struct rxq *q, struct burst *b)
+{
+	struct e1000 *e = e1000_of(container_of(q, struct nic, out));
+	unsigned queues = e1000_model(e)->queues, n = 0;
+
+	nic_lock_out(&e->nic);
+	b->borrowed = 0;
+	for (unsigned i = 0; i < queues && !b->borrowed; i++) {
+		e->turn = (e->turn + 1) % queues;
+		n = read_queue(e, e->turn, b);
+	}
+	if (n && e1000_is_looped(e)) {
+		loop_back(e, b->frame, n);
+		return 0;
+	}
 	return n;
 }
 
@@ -308,32 +354,39 @@ static bool report(const struct e1000_ring *r, uint32_t from, uint32_t to)
 void e1000_rx_done(struct rxq *q, struct burst *b)
 {
 	struct e1000 *e = e1000_of(container_of(q, struct nic, out));
-	const struct e1000_ring *r = &e->tx.ring;
+	unsigned base = E1000_TDBAL + e->turn * E1000_QUEUE_STRIDE;
+	const struct e1000_tx *tx = &e->tx[e->turn];
 	uint32_t cause = 0;
 
 	if (b->borrowed) {
-		if (report(r, r->head, e->tx.next))
+		if (report(&tx->ring, tx->ring.head, tx->next))
 			cause |= INT_TXDW;
-		if (e->tx.next == e1000_get(e, E1000_TDT))
+		if (tx->next == e1000_get(e, base + E1000_TDT - E1000_TDBAL))
 			cause |= INT_TXQE;
-		e1000_put(e, E1000_TDH, e->tx.next);
-		if (nic_cause(&e->nic, cause))
+		e1000_put(e, base + E1000_TDH - E1000_TDBAL, tx->next);
+		if (e1000_cause(e, e->turn, cause))
 			stat_inc(&q->stats.calls);
 	}
 	nic_unlock_out(&e->nic);
 }
 
+static bool queue_has_work(const struct e1000 *e, unsigned q)
+{
+	struct e1000_ring r = e1000_ring(e, E1000_TDBAL, q, E1000_DESC);
+	const struct e1000_tx *tx = &e->tx[q];
+
+	return r.desc && is_enabled(e, q) && r.head != r.tail &&
+	       !(tx->has_looked && tx->looked == r.tail);
+}
+
 bool e1000_has_work(struct nic *n)
 {
 	struct e1000 *e = e1000_of(n);
-	struct e1000_ring r;
-	bool has_work;
+	bool has_work = false;
 
 	nic_lock_out(n);
-	r = e1000_ring(e, E1000_TDBAL);
-	has_work = r.desc && e1000_get(e, E1000_TCTL) & TCTL_EN &&
-		   r.head != r.tail &&
-		   !(e->tx.has_looked && e->tx.looked == r.tail);
+	for (unsigned i = 0; i < e1000_model(e)->queues; i++)
+		has_work |= queue_has_work(e, i);
 	nic_unlock_out(n);
 	return has_work;
 }
