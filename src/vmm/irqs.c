@@ -173,6 +173,16 @@ int irqs_attach(struct irqs *q, unsigned gsi, int fd)
 	return set_irqfd(q, gsi, fd, 0);
 }
 
+int irqs_attach_line(struct irqs *q, unsigned gsi, int fd, int ended_fd)
+{
+	struct kvm_irqfd f = { .fd = (uint32_t)fd,
+			       .gsi = gsi,
+			       .flags = KVM_IRQFD_FLAG_RESAMPLE,
+			       .resamplefd = (uint32_t)ended_fd };
+
+	return q->request(q->vm_fd, KVM_IRQFD, &f);
+}
+
 int irqs_detach(struct irqs *q, unsigned gsi, int fd)
 {
 	return set_irqfd(q, gsi, fd, KVM_IRQFD_FLAG_DEASSIGN);

@@ -72,6 +72,11 @@ int irqs_commit(struct irqs *q);
 int irqs_attach(struct irqs *q, unsigned gsi, int fd);
 int irqs_detach(struct irqs *q, unsigned gsi, int fd);
 
+/* The same for a line, which is up from a signal on @fd until a processor ends
+ * the interrupt; then KVM signals @ended_fd, and whoever still wants the line
+ * up signals @fd again. Not if split: -EINVAL. */
+int irqs_attach_line(struct irqs *q, unsigned gsi, int fd, int ended_fd);
+
 /* Sets the level of line @gsi (0 to IRQS_LINES - 1). */
 void irqs_set_line(struct irqs *q, unsigned gsi, bool level);
 

@@ -20,7 +20,8 @@
 
 #define FOUR_GIB 0x100000000ull
 /* Numbers of memory slots; 0 and 1 are the RAM */
-#define SLOT_ROM 2
+#define SLOT_ROM  2
+#define SLOT_MAPS 3
 
 /* A call of a vCPU to the control thread; on the vCPU's stack. */
 struct vm_call {
@@ -233,6 +234,41 @@ int vm_add_rom(struct vm *vm, uint64_t gpa, const void *host, uint64_t size,
 	return rc ? err_set(err, rc, "KVM takes no read-only memory: %s",
 			    strerror(-rc))
 		  : 0;
+}
+
+static int set_map(const struct vm *vm, int n, uint64_t gpa, void *host,
+		   uint64_t size)
+{
+	struct kvm_userspace_memory_region slot = {
+		.slot = (uint32_t)(SLOT_MAPS + n),
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)host,
+	};
+
+	return vm->irqs.request(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot);
+}
+
+int vm_map(struct vm *vm, uint64_t gpa, void *host, uint64_t size)
+{
+	int n = 0, rc;
+
+	pthread_mutex_lock(&vm->lock);
+	while (n < VM_MAPS && vm->is_map[n])
+		n++;
+	rc = n < VM_MAPS ? set_map(vm, n, gpa, host, size) : -ENOSPC;
+	if (!rc)
+		vm->is_map[n] = true;
+	pthread_mutex_unlock(&vm->lock);
+	return rc ? rc : n;
+}
+
+void vm_unmap(struct vm *vm, int mapping)
+{
+	pthread_mutex_lock(&vm->lock);
+	set_map(vm, mapping, 0, NULL, 0);
+	vm->is_map[mapping] = false;
+	pthread_mutex_unlock(&vm->lock);
 }
 
 static void run_calls(struct vm *vm)

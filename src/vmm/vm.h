@@ -14,6 +14,7 @@
 #include "cpu_topology.h"
 
 #define VM_CPUS_MAX 64
+#define VM_MAPS	    128
 
 enum vm_end {
 	VM_END_NONE,
@@ -62,6 +63,7 @@ struct vm {
 	bool is_paused;		 /* [any, atomic] written under @lock */
 	int wake_fd;		 /* eventfd: a call, or the end */
 	struct loop_watch watch; /* of @wake_fd */
+	uint8_t is_map[VM_MAPS]; /* [lock] mappings that are used */
 };
 
 /* Makes the machine without devices, with vCPUs that do not run yet. Returns 0,
@@ -77,6 +79,13 @@ void vm_destroy(struct vm *vm);
  * -errno with @err. */
 int vm_add_rom(struct vm *vm, uint64_t gpa, const void *host, uint64_t size,
 	       struct err *err);
+
+/* Shows the guest @size bytes at @host, whole pages, at @gpa, to read and write
+ * (registers of a card that this process has mapped), until vm_unmap(). Any
+ * thread. Returns the number of the mapping, or -errno: -EEXIST over RAM or
+ * another mapping, -ENOSPC when KVM or this process has no more of them. */
+int vm_map(struct vm *vm, uint64_t gpa, void *host, uint64_t size);
+void vm_unmap(struct vm *vm, int mapping);
 
 /* Asks for the end. Any thread; the first reason holds. */
 void vm_end(struct vm *vm, enum vm_end why);

@@ -127,6 +127,11 @@ static unsigned line_of(const struct pci_dev *d)
 	return d->slot & (IRQ_PCI_COUNT - 1);
 }
 
+unsigned pci_intx_gsi(const struct pci_dev *d)
+{
+	return IRQ_PCI_FIRST + line_of(d);
+}
+
 static void update_line(struct pci_dev *d)
 {
 	struct pci_bus *b = d->bus;
@@ -136,7 +141,7 @@ static void update_line(struct pci_dev *d)
 	if (d->intx_wanted && !d->intx_off)
 		*line |= 1u << d->slot;
 	if (!old != !*line)
-		irqs_set_line(&b->vm->irqs, IRQ_PCI_FIRST + line_of(d), *line);
+		irqs_set_line(&b->vm->irqs, pci_intx_gsi(d), *line);
 }
 
 void pci_set_intx(struct pci_dev *d, bool level)
@@ -150,7 +155,7 @@ void pci_set_intx(struct pci_dev *d, bool level)
 void pci_update_intx(struct pci_dev *d)
 {
 	bool is_off = pci_get16(d, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE ||
-		      msix_is_on(d);
+		      msix_is_on(d) || msi_count(d);
 
 	pthread_mutex_lock(&d->bus->line_lock);
 	d->intx_off = is_off;
@@ -198,8 +203,7 @@ int pci_add(struct pci_bus *b, struct pci_dev *d, const struct pci_id *id,
 	}
 	if (id->class != CLASS_HOST_BRIDGE) {
 		d->config[PCI_INTERRUPT_PIN] = 1; /* INTA */
-		d->config[PCI_INTERRUPT_LINE] =
-			(uint8_t)(IRQ_PCI_FIRST + line_of(d));
+		d->config[PCI_INTERRUPT_LINE] = (uint8_t)pci_intx_gsi(d);
 	}
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_lock(&b->lock);

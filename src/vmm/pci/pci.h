@@ -54,9 +54,10 @@ struct pci_dev {
 	unsigned caps_end;	/* first free byte for capabilities */
 	struct pci_bar bar[PCI_BARS];
 	struct msix *msix; /* NULL: none */
+	struct msi *msi;   /* NULL: none */
 	/* INTx, under the lock of the bus for lines. */
 	bool intx_wanted; /* [any, atomic] pci_set_intx() */
-	bool intx_off;	  /* the guest disabled it, or uses MSI-X */
+	bool intx_off;	  /* the guest disabled it, or uses messages */
 	/* The guest wrote @size bytes at @off of the configuration space, which
 	 * has them already. Under the lock. May be NULL. */
 	void (*config_written)(struct pci_dev *d, unsigned off, unsigned size);
@@ -69,6 +70,9 @@ struct pci_dev {
 	/* BAR @bar came onto the bus or left it (is_mapped; its range still has
 	 * the old base then). Under the lock. May be NULL. */
 	void (*bar_changed)(struct pci_dev *d, unsigned bar);
+	/* The guest unmasked MSI-X vectors, all below @end. Under the lock. May
+	 * be NULL. */
+	void (*msix_used)(struct pci_dev *d, unsigned end);
 };
 
 int pci_bus_create(struct vm *vm, struct pci_bus **out, struct err *err);
@@ -97,8 +101,10 @@ void pci_hide(struct pci_dev *d);
  * offset, where the rest is zero and read-only. Before the vCPUs run. */
 unsigned pci_add_cap(struct pci_dev *d, uint8_t id, unsigned size);
 
-/* Raises or lowers INTA of @d. Any thread, with or without the lock. With MSI-X
- * in use the level is kept, and the line stays low. */
+/* Returns the line of the interrupt chips that INTA of @d is. */
+unsigned pci_intx_gsi(const struct pci_dev *d);
+/* Raises or lowers INTA of @d. Any thread, with or without the lock. With
+ * messages in use the level is kept, and the line stays low. */
 void pci_set_intx(struct pci_dev *d, bool level);
 
 static inline void pci_lock(struct pci_dev *d)
@@ -119,6 +125,14 @@ static inline void pci_unlock(struct pci_dev *d)
  * -errno with @err. msix_destroy() comes before pci_remove(). */
 int msix_create(struct pci_dev *d, unsigned vectors, unsigned bar,
 		struct err *err);
+/* The same for a capability that is at @cap, with its number of vectors, whose
+ * table and pending bits are among the registers of a BAR: its handlers call
+ * the functions below for them, without the lock, with offsets in each. */
+int msix_create_at(struct pci_dev *d, unsigned cap, struct err *err);
+uint64_t msix_table_read(struct pci_dev *d, uint64_t off, unsigned size);
+void msix_table_write(struct pci_dev *d, uint64_t off, unsigned size,
+		      uint64_t value);
+uint64_t msix_pending_read(struct pci_dev *d, uint64_t off, unsigned size);
 void msix_destroy(struct pci_dev *d);
 /* Returns the eventfd of @vector, or -1 if there is no such vector. */
 int msix_fd(const struct pci_dev *d, unsigned vector);
@@ -127,5 +141,19 @@ bool msix_is_on(const struct pci_dev *d);
 /* Returns the number of vectors, 0 without MSI-X. */
 unsigned msix_count(const struct pci_dev *d);
 /* The counts of interrupts are not ours: KVM has the eventfds. */
+
+/* --- msi.c */
+
+/* Makes the MSI capability work that is at @cap, with what the function has of
+ * it (number of vectors, addresses of 64 bits, masks). Each vector has an
+ * eventfd, as with MSI-X. After pci_add(). Returns 0 or -errno with @err.
+ * msi_destroy() comes before pci_remove(). */
+int msi_create(struct pci_dev *d, unsigned cap, struct err *err);
+void msi_destroy(struct pci_dev *d);
+/* Returns how many vectors the guest enabled, 0 while MSI is off. Under the
+ * lock, or a hint. */
+unsigned msi_count(const struct pci_dev *d);
+/* Returns the eventfd of @vector, which is below msi_count(). */
+int msi_fd(const struct pci_dev *d, unsigned vector);
 
 #endif

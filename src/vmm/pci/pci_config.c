@@ -54,7 +54,7 @@ uint64_t pci_config_read(struct pci_dev *d, unsigned off, unsigned size)
 	pci_lock(d);
 	/* The level of INTA before the disable bit. */
 	d->config[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTERRUPT;
-	if (shm_load(&d->intx_wanted) && !msix_is_on(d))
+	if (shm_load(&d->intx_wanted) && !msix_is_on(d) && !msi_count(d))
 		d->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
 	if (d->config_reading)
 		d->config_reading(d, off, size);
@@ -85,6 +85,8 @@ void pci_config_write(struct pci_dev *d, unsigned off, unsigned size,
 		has_left = pci_bars_update(d);
 	if (d->msix)
 		msix_config_written(d, off, size);
+	if (d->msi)
+		msi_config_written(d, off, size);
 	pci_update_intx(d);
 	if (d->config_written)
 		d->config_written(d, off, size);

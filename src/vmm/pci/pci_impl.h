@@ -82,5 +82,7 @@ void pci_update_intx(struct pci_dev *d);
 /* --- msix.c */
 /* The guest wrote to the configuration space. Under the lock. */
 void msix_config_written(struct pci_dev *d, unsigned off, unsigned size);
+/* --- msi.c: the same */
+void msi_config_written(struct pci_dev *d, unsigned off, unsigned size);
 
 #endif
