@@ -101,11 +101,13 @@ static void take_down(struct monitor *m)
 		rtc_destroy(m->rtc);
 	if (m->uart)
 		uart_destroy(m->uart);
+	vfio_host_destroy(m->vfio);
 	if (m->bus)
 		pci_bus_destroy(m->bus);
 	ioapic_destroy(m->ioapic);
 	if (m->vm)
 		vm_destroy(m->vm);
+	m->vfio = NULL;
 	m->hotplug = NULL;
 	m->pm = NULL;
 	m->i8042 = NULL;

@@ -8,6 +8,7 @@
 #include "bios.h"
 #include "monitor.h"
 #include "vcpu.h"
+#include "vfio.h"
 #include "virtio_pci.h"
 
 /*   state          is left when
@@ -23,7 +24,8 @@ enum plug_state { PLUG_PLUGGED, PLUG_LEAVING, PLUG_GONE };
 struct plugged {
 	struct monitor *monitor;
 	struct virtio_pci *pci; /* of a virtio device, or */
-	struct port *nic;	/* an emulated card */
+	struct port *nic;	/* an emulated card, or */
+	struct vfio_dev *vfio;	/* a card of the host */
 	const char *id;		/* of the device; borrowed */
 	bool is_card;
 	int64_t bootindex; /* -1: none */
@@ -44,7 +46,8 @@ struct monitor {
 	/* Of the present machine: */
 	struct vm *vm;
 	struct pci_bus *bus;
-	struct ioapic *ioapic; /* NULL: KVM's own */
+	struct vfio_host *vfio; /* NULL: there was no card of the host yet */
+	struct ioapic *ioapic;	/* NULL: KVM's own */
 	struct uart *uart;
 	struct rtc *rtc;
 	struct i8042 *i8042;

@@ -36,7 +36,9 @@ static void keep_slot(char **addr, unsigned slot)
 
 unsigned monitor_slot(const struct plugged *p)
 {
-	return p->nic ? nic_slot(p->nic) : virtio_pci_slot(p->pci);
+	return p->nic	 ? nic_slot(p->nic)
+	       : p->vfio ? vfio_slot(p->vfio)
+			 : virtio_pci_slot(p->pci);
 }
 
 /* Notes that @p is plugged, and tells a guest that runs. */
@@ -102,6 +104,42 @@ static int plug(struct monitor *m, struct virtio_dev *d, struct pci_conf *conf,
 	return 0;
 }
 
+/* The host wants its card back, or it failed. A guest that does not listen
+ * keeps it. */
+static void on_asked(void *arg)
+{
+	struct plugged *p = arg;
+	struct err err;
+
+	if (monitor_device_del(p->monitor, p->id, false, &err))
+		log_warn("%s", err.msg);
+}
+
+static int plug_vfio(struct monitor *m, struct vfio_conf *c, bool is_hot,
+		     struct err *err)
+{
+	struct plugged *p = calloc(1, sizeof(*p));
+	struct vfio_plug plug = {
+		.bus = m->bus, .is_hot = is_hot, .asked = on_asked, .arg = p
+	};
+	int rc = p ? pci_conf_check(&c->common.pci, &plug.slot, err)
+		   : err_set(err, -ENOMEM, "out of memory");
+
+	if (!rc && !m->vfio)
+		rc = vfio_host_create(m->vm, &m->vfio, err);
+	plug.host = m->vfio;
+	if (!rc)
+		rc = vfio_create(c, &plug, &p->vfio, err);
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	p->id = c->common.id;
+	p->is_card = true;
+	note(m, p, &c->common.pci, is_hot);
+	return 0;
+}
+
 /* Plugs the card @dev with the options @c. */
 static int plug_card(struct monitor *m, struct virtio_dev *dev,
 		     struct netcard_conf *c, bool is_hot, struct err *err)
@@ -116,8 +154,13 @@ static int plug_device(struct monitor *m, const struct machine_device *d,
 {
 	struct device_conf *c = d->conf;
 	struct virtio_dev *dev;
-	int rc = d->type->create(d->conf, m->daemon->loop, &dev, err);
+	int rc;
 
+	if (d->type == &device_vfio_type) {
+		rc = plug_vfio(m, d->conf, is_hot, err);
+		return rc ? err_prefix(err, rc, "device %s", c->id) : 0;
+	}
+	rc = d->type->create(d->conf, m->daemon->loop, &dev, err);
 	if (!rc) {
 		rc = plug(m, dev, &c->pci, is_hot, err);
 		if (rc)
@@ -217,6 +260,8 @@ static void take_out(struct plugged *p, bool is_final)
 	vcpus_leave_cancel(&p->wait);
 	if (p->nic)
 		nic_unplug(p->nic);
+	else if (p->vfio)
+		vfio_destroy(p->vfio);
 	else
 		virtio_pci_destroy(p->pci);
 	free(p);
@@ -248,6 +293,8 @@ void monitor_eject(void *arg, unsigned slot)
 	p->state = PLUG_GONE;
 	if (p->nic)
 		nic_hide(p->nic);
+	else if (p->vfio)
+		vfio_hide(p->vfio);
 	else
 		virtio_pci_hide(p->pci);
 	vcpus_leave(m->vm, &p->wait, on_left);

@@ -262,6 +262,8 @@ static void show_plugged(const struct plugged *p, struct show *s)
 	show_object(s, NULL);
 	if (p->nic)
 		nic_show_device(p->nic, s);
+	else if (p->vfio)
+		vfio_show(p->vfio, s);
 	else
 		virtio_pci_show(p->pci, s);
 	monitor_show_plug(p, s);

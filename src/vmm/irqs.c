@@ -27,11 +27,13 @@ void irqs_init(struct irqs *q, int vm_fd, kvm_request_fn *request)
 	q->request = request;
 	q->is_changed = true; /* KVM's own table lacks the override of line 0 */
 	pthread_mutex_init(&q->lock, NULL);
+	pthread_mutex_init(&q->ended_lock, NULL);
 }
 
 void irqs_fini(struct irqs *q)
 {
 	pthread_mutex_destroy(&q->lock);
+	pthread_mutex_destroy(&q->ended_lock);
 	free(q->msi);
 	q->msi = NULL;
 	q->count = 0;
@@ -198,8 +200,50 @@ void irqs_set_line(struct irqs *q, unsigned gsi, bool level)
 		q->chip->set_line(q->chip, gsi, level);
 }
 
+void irqs_watch_ended(struct irqs *q, unsigned gsi, struct irqs_ended *e)
+{
+	e->gsi = gsi;
+	pthread_mutex_lock(&q->ended_lock);
+	e->next = q->ended;
+	q->ended = e;
+	pthread_mutex_unlock(&q->ended_lock);
+}
+
+void irqs_unwatch_ended(struct irqs *q, struct irqs_ended *e)
+{
+	struct irqs_ended **at = &q->ended;
+
+	pthread_mutex_lock(&q->ended_lock);
+	while (*at && *at != e)
+		at = &(*at)->next;
+	if (*at)
+		*at = e->next;
+	pthread_mutex_unlock(&q->ended_lock);
+}
+
+/* Returns whether the interrupts of line @gsi are @vector. */
+static bool is_vector(struct irqs *q, unsigned gsi, uint8_t vector)
+{
+	bool is;
+
+	pthread_mutex_lock(&q->lock);
+	is = q->pin[gsi].is_set && (uint8_t)q->pin[gsi].data == vector;
+	pthread_mutex_unlock(&q->lock);
+	return is;
+}
+
+void irqs_tell_ended(struct irqs *q, uint8_t vector)
+{
+	pthread_mutex_lock(&q->ended_lock);
+	for (struct irqs_ended *e = q->ended; e; e = e->next)
+		if (is_vector(q, e->gsi, vector))
+			e->fn(e);
+	pthread_mutex_unlock(&q->ended_lock);
+}
+
 void irqs_eoi(struct irqs *q, uint8_t vector)
 {
+	irqs_tell_ended(q, vector);
 	if (q->chip)
 		q->chip->eoi(q->chip, vector);
 }

@@ -38,6 +38,15 @@ struct irqs_chip {
 	void (*eoi)(struct irqs_chip *c, uint8_t vector);
 };
 
+/* Waits for the ends of a line's interrupts, with a split chip. */
+struct irqs_ended {
+	/* A processor ended an interrupt of @gsi, which may be up again when
+	 * this returns. vCPU threads. */
+	void (*fn)(struct irqs_ended *e);
+	unsigned gsi;
+	struct irqs_ended *next;
+};
+
 struct irqs {
 	int vm_fd; /* [const] borrowed */
 	kvm_request_fn *request;
@@ -48,7 +57,9 @@ struct irqs {
 	struct irqs_msi pin[IRQS_LINES]; /* if split */
 	struct irqs_msi *msi; /* heap array; index: GSI - IRQS_LINES */
 	unsigned count;
-	bool is_changed; /* irqs_commit() has work to do */
+	bool is_changed;	    /* irqs_commit() has work to do */
+	pthread_mutex_t ended_lock; /* held during the calls, before others */
+	struct irqs_ended *ended;
 };
 
 /* Its owner sets is_split behind it, before anything else. */
@@ -80,9 +91,16 @@ int irqs_attach_line(struct irqs *q, unsigned gsi, int fd, int ended_fd);
 /* Sets the level of line @gsi (0 to IRQS_LINES - 1). */
 void irqs_set_line(struct irqs *q, unsigned gsi, bool level);
 
-/* If split: tells the chip of KVM's exit for an end of @vector; and interrupts
- * the processors that the message is for, now. */
+/* If split: calls @e->fn for each end of an interrupt of line @gsi, until
+ * irqs_unwatch_ended(), after which it runs no more. */
+void irqs_watch_ended(struct irqs *q, unsigned gsi, struct irqs_ended *e);
+void irqs_unwatch_ended(struct irqs *q, struct irqs_ended *e);
+
+/* If split: tells the chip of KVM's exit for an end of @vector; tells those who
+ * wait for it only, before the chip does the same for a write to a register of
+ * its own; and interrupts the processors that the message is for, now. */
 void irqs_eoi(struct irqs *q, uint8_t vector);
+void irqs_tell_ended(struct irqs *q, uint8_t vector);
 void irqs_send_msi(struct irqs *q, uint64_t address, uint32_t data);
 
 #endif

@@ -8,6 +8,7 @@
 #include "card.h"
 #include "machine_conf.h"
 #include "nic.h"
+#include "vfio.h"
 
 /* QEMU's other names for the same devices. */
 static const struct {
@@ -88,7 +89,7 @@ static const struct device_type *find_type(const char *name)
 	for (unsigned i = 0; device_types[i]; i++)
 		if (!strcmp(device_types[i]->name, name))
 			return device_types[i];
-	return NULL;
+	return strcmp(device_vfio_type.name, name) ? NULL : &device_vfio_type;
 }
 
 /* Returns what to write instead of a type of QEMU's that is not here, or NULL.
@@ -388,20 +389,25 @@ int machine_device_add(struct machine_conf *m, struct config *config,
 	return rc;
 }
 
-/* Cards first: the virtio one, then those that are emulated. */
+/* Cards first: the virtio one, those that are emulated, those of the host. */
 bool machine_device_at(unsigned i, const char **name, const char **help)
 {
 	const struct port_type *card = i ? NULL : &port_card_type;
+	const struct device_type *other = NULL;
 	unsigned nics = 0;
 
 	while (nic_types[nics])
 		nics++;
 	if (i && i <= nics)
 		card = nic_types[i - 1];
-	if (!card && !device_types[i - nics - 1])
+	else if (i == nics + 1)
+		other = &device_vfio_type;
+	else if (i)
+		other = device_types[i - nics - 2];
+	if (!card && !other)
 		return false;
-	*name = card ? card->name : device_types[i - nics - 1]->name;
-	*help = card ? card->help : device_types[i - nics - 1]->help;
+	*name = card ? card->name : other->name;
+	*help = card ? card->help : other->help;
 	return true;
 }
 

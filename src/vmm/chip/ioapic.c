@@ -76,6 +76,8 @@ static void on_write(struct bus_range *r, uint64_t off, unsigned size,
 	struct ioapic *a = container_of(r, struct ioapic, range);
 
 	(void)size;
+	if (off == IOAPIC_EOI)
+		irqs_tell_ended(&a->vm->irqs, (uint8_t)value);
 	pthread_mutex_lock(&a->lock);
 	ioapic_regs_write(&a->regs, (unsigned)off, (uint32_t)value);
 	pthread_mutex_unlock(&a->lock);

@@ -9,7 +9,7 @@ enum {
 	/* Memory-mapped registers (3.1) */
 	AT_SELECT = 0x00,
 	AT_WINDOW = 0x10,
-	AT_EOI = 0x40,
+	AT_EOI = IOAPIC_EOI,
 
 	/* What the window shows (3.2) */
 	REG_ID = 0,

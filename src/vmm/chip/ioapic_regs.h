@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define IOAPIC_PINS 24
+#define IOAPIC_EOI  0x40 /* offset of the EOI register */
 
 struct ioapic_regs {
 	/* Set by the owner. A message: what interrupts the processors. */
@@ -30,7 +31,7 @@ struct ioapic_regs {
 /* Sets all registers as after a reset: each pin is masked. The calls stay. */
 void ioapic_regs_reset(struct ioapic_regs *r);
 
-/* An access of 32 bits at byte @off: IOREGSEL 0, IOWIN 0x10, EOI 0x40. What is
+/* An access of 32 bits at byte @off: IOREGSEL 0, IOWIN 0x10, EOI. What is
  * no register reads as 0. */
 uint32_t ioapic_regs_read(const struct ioapic_regs *r, unsigned off);
 void ioapic_regs_write(struct ioapic_regs *r, unsigned off, uint32_t v);

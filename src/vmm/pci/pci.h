@@ -26,6 +26,7 @@ enum pci_bar_kind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64 };
 struct pci_bar {
 	enum pci_bar_kind kind;
 	uint64_t size;		/* power of two */
+	bool is_prefetchable;	/* of memory */
 	struct bus_range range; /* read and write set by the owner; base and
 				 * presence follow the guest */
 	struct pci_dev *dev;	/* whose it is; set by pci_add() */
@@ -115,6 +116,33 @@ static inline void pci_lock(struct pci_dev *d)
 static inline void pci_unlock(struct pci_dev *d)
 {
 	pthread_mutex_unlock(&d->lock);
+}
+
+/* --- What is in the configuration space */
+
+static inline uint16_t pci_get16(const struct pci_dev *d, unsigned off)
+{
+	return (uint16_t)(d->config[off] | d->config[off + 1] << 8);
+}
+
+static inline uint32_t pci_get32(const struct pci_dev *d, unsigned off)
+{
+	return pci_get16(d, off) | (uint32_t)pci_get16(d, off + 2) << 16;
+}
+
+/* Puts @size bytes of @value into @config, one of the three arrays. */
+static inline void pci_put(uint8_t *config, unsigned off, unsigned size,
+			   uint64_t value)
+{
+	for (unsigned i = 0; i < size; i++)
+		config[off + i] = (uint8_t)(value >> (8 * i));
+}
+
+/* Returns whether an access to @off and @size bytes touches [@at, @at + @n). */
+static inline bool pci_touches(unsigned off, unsigned size, unsigned at,
+			       unsigned n)
+{
+	return off < at + n && at < off + size;
 }
 
 /* --- msix.c --- */

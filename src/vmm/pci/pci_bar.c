@@ -89,6 +89,8 @@ int pci_bar_init(struct pci_dev *d, unsigned i, struct err *err)
 			at | PCI_BASE_ADDRESS_MEM_TYPE_64);
 		break;
 	}
+	if (bar->is_prefetchable)
+		d->config[BAR_REG(i)] |= PCI_BASE_ADDRESS_MEM_PREFETCH;
 	return 0;
 }
 

@@ -36,31 +36,6 @@ void pci_config_write(struct pci_dev *d, unsigned off, unsigned size,
 /* Puts identity and header into the configuration space. */
 void pci_config_init(struct pci_dev *d, const struct pci_id *id);
 
-static inline uint16_t pci_get16(const struct pci_dev *d, unsigned off)
-{
-	return (uint16_t)(d->config[off] | d->config[off + 1] << 8);
-}
-
-static inline uint32_t pci_get32(const struct pci_dev *d, unsigned off)
-{
-	return pci_get16(d, off) | (uint32_t)pci_get16(d, off + 2) << 16;
-}
-
-/* Puts @size bytes of @value into @config, one of the three arrays. */
-static inline void pci_put(uint8_t *config, unsigned off, unsigned size,
-			   uint64_t value)
-{
-	for (unsigned i = 0; i < size; i++)
-		config[off + i] = (uint8_t)(value >> (8 * i));
-}
-
-/* Returns whether an access to @off and @size bytes touches [@at, @at + @n). */
-static inline bool pci_touches(unsigned off, unsigned size, unsigned at,
-			       unsigned n)
-{
-	return off < at + n && at < off + size;
-}
-
 /* --- pci_bar.c */
 /* Gives BAR @i of @d, whose kind and size are set, its register and an address.
  * Returns 0, or -ENOSPC with @err when the window is full. */

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A card of the host as a PCI function of the guest, see vfio.h: options and
+ * life. Control thread. */
+#include "vfio.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fd.h"
+#include "log.h"
+#include "vfio_impl.h"
+
+/* The pages of the MSI-X table and its pending bits are ours. */
+static void map_bars(struct vfio_dev *d)
+{
+	const struct vfio_place *const holes[] = { &d->table, &d->bits };
+
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		if (d->pci.bar[i].kind != PCI_BAR_NONE &&
+		    d->pci.bar[i].kind != PCI_BAR_IO)
+			vfio_region_map(d, i, &d->bar[i], holes,
+					ARRAY_SIZE(holes));
+}
+
+/* Finds out what the card has. */
+static int look(struct vfio_dev *d, struct err *err)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	uint8_t raw[PCI_CFG_SPACE_SIZE];
+	int rc = d->ops->request(d->fd, VFIO_DEVICE_GET_INFO, &info);
+
+	if (rc < 0 || !(info.flags & VFIO_DEVICE_FLAGS_PCI))
+		return err_set(err, -EINVAL, "%s: VFIO does not know the card",
+			       d->address);
+	d->has_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
+	rc = vfio_region_read(d, VFIO_PCI_CONFIG_REGION_INDEX, &d->config, err);
+	for (unsigned i = 0; i < PCI_BARS && !rc; i++)
+		rc = vfio_region_read(d, i, &d->bar[i], err);
+	if (!rc)
+		rc = vfio_config_get(d, 0, sizeof(raw), raw);
+	if (rc)
+		return rc;
+	vfio_caps_find_msix(d, raw);
+	vfio_bars_init(d);
+	map_bars(d);
+	return 0;
+}
+
+static int plug(struct vfio_dev *d, const struct vfio_plug *p, struct err *err)
+{
+	struct pci_id id;
+	int rc = look(d, err);
+
+	if (!rc)
+		rc = vfio_config_read_id(d, &id, err);
+	if (rc)
+		return rc;
+	d->pci.name = d->name;
+	d->pci.is_hot = d->pci.is_hidden = p->is_hot;
+	d->pci.config_reading = vfio_config_reading;
+	d->pci.config_written = vfio_config_written;
+	d->pci.bar_changed = vfio_bar_changed;
+	d->pci.msix_used = vfio_irq_used;
+	rc = pci_add(p->bus, &d->pci, &id, p->slot, err);
+	if (rc)
+		return rc;
+	vfio_reset(d);
+	rc = vfio_config_init(d, err);
+	if (!rc)
+		rc = vfio_irq_init(d, err);
+	if (!rc && p->is_hot)
+		pci_show(&d->pci);
+	return rc;
+}
+
+int vfio_create(const struct vfio_conf *conf, const struct vfio_plug *p,
+		struct vfio_dev **out, struct err *err)
+{
+	struct vfio_dev *d = calloc(1, sizeof(*d));
+	int rc;
+
+	if (!d)
+		return err_set(err, -ENOMEM, "out of memory");
+	d->ops = &vfio_kernel;
+	d->vm = vfio_host_vm(p->host);
+	d->name = conf->common.id;
+	d->line_fd = d->ended_fd = d->error_fd = d->request_fd = -1;
+	d->asked = p->asked;
+	d->arg = p->arg;
+	snprintf(d->address, sizeof(d->address), "%s", conf->host);
+	d->fd = vfio_group_open(p->host, d->address, &d->group, err);
+	rc = d->fd < 0 ? d->fd : plug(d, p, err);
+	if (rc) {
+		vfio_destroy(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
+}
+
+/* The card's file is closed last but the group: the kernel stops its DMA and
+ * resets it then, while it may still reach the memory. */
+void vfio_destroy(struct vfio_dev *d)
+{
+	vfio_irq_fini(d);
+	msix_destroy(&d->pci);
+	msi_destroy(&d->pci);
+	pci_remove(&d->pci);
+	for (unsigned i = 0; i < PCI_BARS; i++)
+		vfio_region_unmap(&d->bar[i]);
+	if (d->fd >= 0) {
+		vfio_reset(d);
+		fd_close(&d->fd);
+	}
+	vfio_group_put(d->group);
+	log_limit_fini(&d->log);
+	free(d);
+}
+
+void vfio_hide(struct vfio_dev *d)
+{
+	pci_hide(&d->pci);
+}
+
+unsigned vfio_slot(const struct vfio_dev *d)
+{
+	return d->pci.slot;
+}
+
+static const struct opt_row vfio_rows[] = {
+	{ .key = "id",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct vfio_conf, common.id),
+	  .min = 1,
+	  .max = 63,
+	  .arg = "NAME",
+	  .help = "name of the device (default: its type and a number)" },
+	{ .key = "host",
+	  .kind = OPT_STRING,
+	  .offset = offsetof(struct vfio_conf, host),
+	  .min = 5,
+	  .max = 13,
+	  .required = true,
+	  .arg = "ADDRESS",
+	  .help = "the card of this host (lspci -D): 0000:00:05.0" },
+	PCI_PLACE_ROWS(offsetof(struct vfio_conf, common.pci)),
+	{ NULL },
+};
+
+const struct device_type device_vfio_type = {
+	.name = "vfio-pci",
+	.help = "a card of this host, for the guest alone (VFIO)",
+	.rows = vfio_rows,
+	.conf_size = sizeof(struct vfio_conf),
+};

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cards of the host that a guest has as its own (VFIO): the card reads and
+ * writes the guest's memory itself, through the host's IOMMU, and its
+ * interrupts go to the guest through KVM. Control thread.
+ */
+#ifndef RW_VMM_VFIO_H
+#define RW_VMM_VFIO_H
+
+#include "device_types.h"
+#include "pci.h"
+
+struct vfio_conf {
+	struct device_conf common;
+	char *host; /* address of the card */
+};
+
+/* vfio-pci. Has no create(): vfio_create() makes one. */
+extern const struct device_type device_vfio_type;
+
+/* What a machine has open of the host's VFIO: groups and containers. */
+struct vfio_host;
+int vfio_host_create(struct vm *vm, struct vfio_host **out, struct err *err);
+void vfio_host_destroy(struct vfio_host *h); /* its cards are gone */
+
+struct vfio_dev;
+
+/* Opens the card that @conf names, which has the driver vfio-pci, lets it reach
+ * all memory of the guest, resets it, and plugs it into @slot (-1: a free one)
+ * of @bus. @conf stays until vfio_destroy(). @is_hot: the guest runs, and is to
+ * be told. Calls @asked(@arg) on the control thread when the host wants the
+ * card back, or the card reports an error that it does not recover from.
+ * Returns 0, or -errno with @err, which says what to do, and nothing left. */
+struct vfio_plug {
+	struct vfio_host *host;
+	struct pci_bus *bus;
+	int slot;
+	bool is_hot;
+	void (*asked)(void *arg);
+	void *arg;
+};
+int vfio_create(const struct vfio_conf *conf, const struct vfio_plug *plug,
+		struct vfio_dev **out, struct err *err);
+/* Unplugs the card, as nic_unplug(), and closes it: the kernel stops and resets
+ * it. */
+void vfio_destroy(struct vfio_dev *d);
+
+void vfio_hide(struct vfio_dev *d); /* as pci_hide() */
+unsigned vfio_slot(const struct vfio_dev *d);
+/* Shows the device, as virtio_pci_show() does others. */
+void vfio_show(const struct vfio_dev *d, struct show *s);
+
+#endif
