@@ -19,6 +19,7 @@
 #define BAR_REG(i) (PCI_BASE_ADDRESS_0 + 4 * (i))
 /* A page of its own: a monitor in the guest may pass a BAR on. */
 #define MEM_ALIGN 4096ull
+#define PORTS	  0x10000u
 
 /* Returns the first free address of a window, which ends at @end, and takes it
  * away; or 0. */
@@ -71,8 +72,10 @@ int pci_bar_init(struct pci_dev *d, unsigned i, struct err *err)
 		break;
 	case PCI_BAR_IO:
 		assert(bar->size >= 4 && bar->size <= 256);
-		/* Ports have 16 bits, and so has the register. */
-		pci_put(d->writable, BAR_REG(i), 2, mask);
+		/* Ports have 16 bits. The register has more: SeaBIOS takes it
+		 * for one of 4 GiB otherwise, which clause 6.2.5.1 of PCI 3.0
+		 * tells it not to. */
+		pci_put(d->writable, BAR_REG(i), 4, mask);
 		pci_put(d->config, BAR_REG(i), 4,
 			at | PCI_BASE_ADDRESS_SPACE_IO);
 		break;
@@ -113,6 +116,8 @@ static uint64_t wanted_base(const struct pci_dev *d, unsigned i)
 	/* The last byte of the address space is in no BAR: sizing writes all
 	 * ones. */
 	if (bar->kind == PCI_BAR_MEM32 && base + bar->size > UINT32_MAX)
+		return 0;
+	if (is_io && base + bar->size > PORTS)
 		return 0;
 	return base + bar->size < base ? 0 : base;
 }
