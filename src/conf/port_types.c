@@ -12,6 +12,7 @@
 const struct port_type *const port_types[] = {
 	&port_vhost_user_type,
 	&port_vhost_front_type,
+	&port_vhost_vdpa_type,
 	&port_tap_type,
 	&port_bridge_type,
 	&port_macvtap_type,
@@ -46,8 +47,6 @@ static const struct {
 } elsewhere[] = {
 	{ "gretap", "gre" },
 	{ "ip6gretap", "gre" },
-	{ "vhost-vdpa", "the guest's own -netdev: no switch is in between; "
-			"vduse makes such a device of a port" },
 	{ "dump", "-object filter-dump,id=NAME,netdev=PORT,file=PATH" },
 	{ "netmap", "packet,ifname=NAME" },
 	{ "nic", "the guest's card as an option of QEMU: see "

@@ -335,7 +335,7 @@ static bool refuse_port(void *arg, const char *id, struct err *err)
 {
 	const struct monitor *m = arg;
 	const struct machine_card *c = m->conf->cards;
-	const char *tap;
+	const char *tap, *vdpa;
 
 	while (c && !(c->card && !strcmp(c->card->common.id, id)) &&
 	       strcmp(c->backend->common.id, id) != 0)
@@ -350,6 +350,7 @@ static bool refuse_port(void *arg, const char *id, struct err *err)
 		return true;
 	}
 	tap = c->vhost ? vhost_card_tap(c->vhost) : NULL;
+	vdpa = c->vhost ? vhost_card_vdpa(c->vhost) : NULL;
 	if (!c->vhost)
 		err_set(err, -ENOENT,
 			"%s is no port: a vhost back-end is to move its frames",
@@ -360,6 +361,10 @@ static bool refuse_port(void *arg, const char *id, struct err *err)
 			"frames. The tap has them: `tcpdump -i %s`; or start "
 			"the machine without vhost=on",
 			id, tap);
+	else if (vdpa)
+		err_set(err, -ENOENT,
+			"%s is no port: the vDPA device %s moves its frames",
+			id, vdpa);
 	else
 		err_set(err, -ENOENT,
 			"%s is no port: its vhost-user back-end, process %d, "

@@ -21,6 +21,7 @@ extern const struct port_type port_user_type;
 extern const struct port_type port_vde_type;
 extern const struct port_type port_vhost_front_type;
 extern const struct port_type port_vduse_type;
+extern const struct port_type port_vhost_vdpa_type;
 extern const struct port_type port_vhost_user_type;
 extern const struct port_type port_vxlan_type;
 extern const struct port_type port_xdp_type;

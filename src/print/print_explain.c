@@ -31,6 +31,14 @@ struct mover mover_of(const json_t *d)
 			"another process, which has the guest's memory mapped");
 		snprintf(m.to, sizeof(m.to), "what it is connected to (%.50s)",
 			 str(d, "path"));
+	} else if (*str(d, "vdpa")) {
+		snprintf(m.who, sizeof(m.who), "the vDPA device");
+		snprintf(m.how, sizeof(m.how),
+			 "hardware, or a driver of the host, that reaches "
+			 "%" PRIu64 " MiB of the guest's memory, mapped for it",
+			 num(d, "mapped_mib"));
+		snprintf(m.to, sizeof(m.to), "the device %s (%s)",
+			 str(d, "vdpa_device"), str(d, "vdpa"));
 	} else if (*str(d, "tap")) {
 		snprintf(m.who, sizeof(m.who), "vhost-net");
 		snprintf(m.how, sizeof(m.how),
@@ -95,6 +103,9 @@ static void explain_counts(const json_t *result, const json_t *d)
 		       " times; nobody counts kicks and interrupts, which go "
 		       "between KVM and vhost-net\n",
 		       of_threads(result, "vhost-", "wakeups"));
+	else if (*str(d, "vdpa"))
+		puts("  frames, kicks and interrupts are counted by nobody "
+		     "here: they go between KVM and the device");
 	else if (*str(d, "path"))
 		printf("  frames, kicks and interrupts are counted there: of a "
 		       "switch, `ringway stats` tells (process %" PRIu64 ")\n",

@@ -9,6 +9,7 @@
 struct netcard_conf {
 	char *netdev; /* id of the -netdev whose network the card is in */
 	char *mac;
+	bool has_mac; /* it was given */
 	struct pci_conf pci;
 	unsigned order; /* place among the machine's devices; no option */
 };
@@ -26,6 +27,7 @@ struct netcard_conf {
 	{                                                               \
 		.key = "mac", .kind = OPT_PATH,                         \
 		.offset = offsetof(struct netcard_conf, mac),           \
+		.set_offset = offsetof(struct netcard_conf, has_mac),   \
 		.arg = "ADDRESS",                                       \
 		.help = "address of the card (default: made of its id " \
 			"and the control socket's path)"                \

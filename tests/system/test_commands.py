@@ -127,7 +127,8 @@ def test_completion(up, folder):
     assert complete('mac', *control, '--net', 'l') == ['lab']
     assert complete('stats', 'n', *control, '') == []
     assert complete('up', '-netdev', 'vh') == ['vhost-user',
-                                               'vhost-user-front']
+                                               'vhost-user-front',
+                                               'vhost-vdpa']
     assert 'ctl.sock' in complete('show', '--control', 'ctl', path=folder)
     assert complete('help', 'reb') == ['rebalance']
     assert complete('nosuch', '') == []

@@ -123,7 +123,7 @@ LINES = [
     ('hubport,id=h1,hubid=0', 'path: is missing.*netdev=PORT'),
     ('hubport,id=h1,hubid=0,netdev=nd0', 'netdev=nd0: there is no such port'),
     ('vde,id=n1,sock=/tmp/myswitch', 'no vde_switch is there'),
-    ('vhost-vdpa,id=n1,vhostdev=/path/to/dev', 'vhost-vdpa'),
+    ('vhost-vdpa,id=n1,vhostdev=/path/to/dev', 'serves the rings of a guest'),
 ]
 
 

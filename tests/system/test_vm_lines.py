@@ -73,6 +73,23 @@ LINES = [
      r'device t\.card: queues=1: netdev t has 2: write the same', True),
     ('-netdev tap,id=t,vhostforce=on,fds=3:4 -device virtio-net-pci,netdev=t',
      r'device t\.card: queues=1: netdev t has 2: write the same', True),
+    ('-netdev vhost-vdpa,id=v,vhostdev=/dev/vhost-vdpa-0 -device '
+     'virtio-net-pci,netdev=v', r'v\.card +1 +as the back-end +v +vhost-vdpa '
+     r'+1 +a vDPA device'),
+    ('-netdev vhost-vdpa,id=v,vhostdev=/x,queues=4 -device '
+     'virtio-net-pci,netdev=v,mq=on', r'v\.card .* as the back-end +a vDPA'),
+    ('-netdev vhost-vdpa,id=v -device virtio-net-pci,netdev=v',
+     r'netdev v: vhostdev: missing: names the device', True),
+    ('-netdev vhost-vdpa,id=v,vhostdev=/x,vhostfd=3 -device '
+     'virtio-net-pci,netdev=v', 'vhostfd=3: cannot stand together', True),
+    ('-netdev vhost-vdpa,id=v,vhostdev=/x,queues=2 -device '
+     'virtio-net-pci,netdev=v',
+     r'device v\.card: queues=1: netdev v has 2: write the same', True),
+    ('-netdev vhost-vdpa,id=v,vhostdev=/x -device e1000,netdev=v',
+     r'device v\.card: netdev v is a vDPA device, which serves', True),
+    ('-netdev vhost-vdpa,id=v,vhostdev=/x,net=a -netdev null,id=b,net=a '
+     '-device virtio-net-pci,netdev=v',
+     'netdev v: port b is in its network, a, too', True),
     ('-boot order=c', 'the order of their bootindex=N', True),
     ('-kernl x', 'did you mean kernel', True),
     ('-nodefault', 'did you mean nodefaults', True),
@@ -115,7 +132,7 @@ def test_line_of_a_file(folder, line, words, is_refused):
     done = vm(folder, '-config', path)
     check(done, words, is_refused)
     late = ('addr=', 'no PCI slot', 'object f:', 'netdev v has',
-            'netdev t has')  # of several lines together
+            'netdev t has', 'netdev v: ', 'netdev v is', 'cannot stand')  # of several lines together
     if is_refused and not any(word in words for word in late):
         assert re.match(rf'ringway: {path}:[3-9]: ', done.stderr), done.stderr
 

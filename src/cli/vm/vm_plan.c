@@ -67,7 +67,10 @@ static void add_card(struct table *t, const struct netdev *n,
 	table_row(t);
 	table_add(t, "%s", n->common.id);
 	add_slot(t, slot, n->common.id);
-	table_add(t, "%s", c->mac);
+	if (!c->has_mac && !strcmp(backend, "vhost-vdpa"))
+		table_add(t, "as the back-end");
+	else
+		table_add(t, "%s", c->mac);
 	table_add(t, "%s", c->netdev);
 	table_add(t, "%s", backend);
 	table_add(t, "%s", net);
@@ -84,6 +87,13 @@ static const char *type_of(const struct config *c, const char *id)
 		if (!strcmp(c->netdev[i]->common.id, id))
 			return c->netdev[i]->type->name;
 	return "";
+}
+
+static const char *mover_of(const char *type)
+{
+	return !strcmp(type, "tap")	     ? "the kernel's vhost-net"
+	       : !strcmp(type, "vhost-vdpa") ? "a vDPA device"
+					     : "a vhost-user back-end";
 }
 
 static void print_cards(const struct machine_conf *m, const struct config *c,
@@ -108,9 +118,7 @@ static void print_cards(const struct machine_conf *m, const struct config *c,
 	for (const struct machine_card *k = m->cards; k; k = k->next)
 		if (k->card)
 			add_card(t, k->card, slot, k->backend->type->name, "",
-				 !strcmp(k->backend->type->name, "tap")
-					 ? "the kernel's vhost-net"
-					 : "a vhost-user back-end");
+				 mover_of(k->backend->type->name));
 	puts("");
 	table_print(t, 0);
 }

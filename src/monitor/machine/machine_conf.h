@@ -3,6 +3,7 @@
 #ifndef RW_MACHINE_CONF_H
 #define RW_MACHINE_CONF_H
 
+#include "card.h"
 #include "config.h"
 #include "device_types.h"
 #include "opt.h"
@@ -148,6 +149,11 @@ int machine_vhost_check(const struct config *config, const struct netdev *n,
 			bool *is, struct err *err);
 int machine_vhost_keep(struct machine_conf *m, struct netdev *backend,
 		       struct err *err);
+/* machine_card.c: finds the number of queue pairs of the card @c by what is
+ * known of its back-end before that is there. Returns 0 or -EINVAL with @err.
+ */
+int machine_card_pairs(const struct netdev *backend, const struct card_conf *c,
+		       unsigned *pairs, struct err *err);
 /* Makes a card, as machine_cards_open(). */
 int machine_card_open(struct machine_card *c, struct loop *loop,
 		      struct err *err);

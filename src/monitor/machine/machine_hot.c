@@ -152,7 +152,7 @@ static int place_card(struct machine_conf *m, struct netdev *n,
 		     ? refuse_program(c->backend, err)
 		     : err_set(err, -EINVAL,
 			       "netdev %s is for virtio cards only: it has "
-			       "vhost=on, or is a vhost-user back-end",
+			       "vhost=on, or is vhost-user or vhost-vdpa",
 			       c->backend->common.id);
 	if (rc)
 		err_prefix(err, rc, "device %s", n->common.id);

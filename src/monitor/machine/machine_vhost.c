@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Network cards whose rings a vhost back-end serves, see machine_conf.h:
- * -netdev tap,vhost=on and vhost-user. Control thread.
+ * -netdev tap,vhost=on, vhost-user and vhost-vdpa. Control thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,13 +10,11 @@
 #include <string.h>
 
 #include "fd.h"
-#include "front_target.h"
 #include "log.h"
 #include "machine_conf.h"
 #include "machine_hot.h"
 #include "tap.h"
 #include "types.h"
-#include "vhost_card.h"
 
 #define VHOST_NET "/dev/vhost-net"
 
@@ -177,7 +175,14 @@ int machine_vhost_check(const struct config *config, const struct netdev *n,
 	const char *company = find_company(config, n), *why = NULL;
 	struct tap_vhost v;
 
-	*is = n->type == &port_vhost_front_type && !company;
+	*is = (n->type == &port_vhost_front_type && !company) ||
+	      n->type == &port_vhost_vdpa_type;
+	if (n->type == &port_vhost_vdpa_type && company)
+		return err_set(err, -EINVAL,
+			       "netdev %s: port %s is in its network, %s, too: "
+			       "the frames of a vDPA device do not pass this "
+			       "process: leave net= away",
+			       n->common.id, company, n->common.net);
 	if (n->type != &port_tap_type)
 		return 0;
 	v = tap_conf_vhost(n->conf);
@@ -256,36 +261,6 @@ int machine_vhost_keep(struct machine_conf *m, struct netdev *backend,
 	return 0;
 }
 
-/* Finds the number of queue pairs: what the back-end has, which the card must
- * not contradict. Returns 0 or -EINVAL with @err. */
-static int count_pairs(const struct card_conf *c, unsigned has, unsigned *pairs,
-		       struct err *err)
-{
-	*pairs = c->mq && !c->has_queues ? has : c->queues;
-	if (*pairs == has)
-		return 0;
-	return err_set(err, -EINVAL,
-		       "queues=%u: netdev %s has %u: write the same queues= "
-		       "in both, and mq=on here",
-		       *pairs, c->common.netdev, has);
-}
-
-/* Finds the number of queue pairs of the card @c by what is known of its
- * back-end before that is there. Returns 0 or -EINVAL with @err. */
-static int plan_pairs(const struct netdev *backend, const struct card_conf *c,
-		      unsigned *pairs, struct err *err)
-{
-	int rc;
-
-	if (backend->type == &port_tap_type)
-		return count_pairs(c, tap_conf_vhost(backend->conf).pairs,
-				   pairs, err);
-	rc = front_conf_check(backend->conf, err);
-	return rc ? rc
-		  : count_pairs(c, front_conf_target(backend->conf).pairs,
-				pairs, err);
-}
-
 static int take(struct machine_conf *m, struct config *config,
 		const struct netdev *card, struct err *err)
 {
@@ -297,7 +272,7 @@ static int take(struct machine_conf *m, struct config *config,
 
 	if (rc)
 		return rc;
-	rc = plan_pairs(backend, card->conf, &pairs, err);
+	rc = machine_card_pairs(backend, card->conf, &pairs, err);
 	if (rc)
 		return err_prefix(err, rc, "device %s", card->common.id);
 	c = add_card(m, err);
@@ -306,6 +281,21 @@ static int take(struct machine_conf *m, struct config *config,
 	c->backend = config_take(config, conf->netdev);
 	c->card = config_take(config, card->common.id);
 	return 0;
+}
+
+/* The frames of an emulated card are moved here, and a vDPA device is no port.
+ */
+static int refuse_emulated(const struct config *config,
+			   const struct netdev *card, struct err *err)
+{
+	const struct netcard_conf *conf = card->conf;
+
+	if (find_netdev(config, conf->netdev)->type != &port_vhost_vdpa_type)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "device %s: netdev %s is a vDPA device, which serves "
+		       "the rings of a virtio-net-pci only",
+		       card->common.id, conf->netdev);
 }
 
 int machine_vhost_take(struct machine_conf *m, struct config *config,
@@ -323,6 +313,8 @@ int machine_vhost_take(struct machine_conf *m, struct config *config,
 			rc = machine_vhost_check(
 				config, find_netdev(config, card->netdev), &is,
 				err);
+		else if (machine_is_card(n->type))
+			rc = refuse_emulated(config, n, err);
 		if (!rc && is)
 			rc = take(m, config, n, err);
 		if (rc)
@@ -330,80 +322,6 @@ int machine_vhost_take(struct machine_conf *m, struct config *config,
 		i = is ? 0 : i + 1; /* they have moved up */
 	}
 	return machine_hot_take_idle(m, config, err);
-}
-
-static int open_user(struct machine_card *m, struct loop *loop, struct err *err)
-{
-	const struct front_target to = front_conf_target(m->backend->conf);
-	struct vhost_card_setup setup = { .id = m->card->common.id,
-					  .conf = m->card->conf,
-					  .path = to.path,
-					  .reconnect_ms = to.reconnect_ms,
-					  .is_server = to.is_server };
-	int rc = plan_pairs(m->backend, setup.conf, &setup.pairs, err);
-
-	return rc ? rc : vhost_card_create(loop, &setup, &m->vhost, err);
-}
-
-/* Makes the card on a tap that can be used. @use is taken over also on
- * failure. */
-static int make_net(struct machine_card *m, struct loop *loop,
-		    struct tap_use *use, struct err *err)
-{
-	const struct tap_vhost v = tap_conf_vhost(m->backend->conf);
-	int fd[TAP_MAX_QUEUES];
-	struct vhost_card_setup setup = { .id = m->card->common.id,
-					  .conf = m->card->conf,
-					  .use = use,
-					  .vhost_fd = fd,
-					  .is_passed = v.fds,
-					  .poll_us = v.poll_us };
-	int rc = count_pairs(setup.conf, use->tap.count, &setup.pairs, err);
-
-	if (!rc)
-		rc = vhost_net_open(v.fds, setup.pairs, fd, err);
-	if (rc) {
-		tap_use_end(use);
-		return rc;
-	}
-	return vhost_card_create(loop, &setup, &m->vhost, err);
-}
-
-static int open_net(struct machine_card *m, struct loop *loop, struct err *err)
-{
-	struct tap_use use = { .loop = loop, .name = m->backend->common.id };
-	int rc = tap_conf_begin(m->backend->conf, &use, err);
-
-	if (rc)
-		return rc;
-	rc = tap_use_wait(&use, err);
-	if (!rc)
-		return make_net(m, loop, &use, err);
-	tap_use_end(&use);
-	return rc;
-}
-
-int machine_card_open(struct machine_card *c, struct loop *loop,
-		      struct err *err)
-{
-	int rc = card_check(c->card->conf, err);
-
-	if (!rc)
-		rc = c->backend->type == &port_tap_type
-			     ? open_net(c, loop, err)
-			     : open_user(c, loop, err);
-	return rc ? err_prefix(err, rc, "device %s", c->card->common.id) : 0;
-}
-
-int machine_cards_open(struct machine_conf *m, struct loop *loop,
-		       struct err *err)
-{
-	int rc = 0;
-
-	for (struct machine_card *c = m->cards; c && !rc; c = c->next)
-		if (c->card)
-			rc = machine_card_open(c, loop, err);
-	return rc;
 }
 
 void machine_cards_free(struct machine_conf *m)

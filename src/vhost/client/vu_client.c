@@ -33,6 +33,7 @@ static const char *const verb_names[VU_VERB_COUNT] = {
 	[VU_VERB_SET_KICK] = "SET_VRING_KICK",
 	[VU_VERB_SET_ENABLE] = "SET_VRING_ENABLE",
 	[VU_VERB_SET_LOG] = "SET_LOG_BASE",
+	[VU_VERB_DRIVER_OK] = "DRIVER_OK",
 	[VU_VERB_GET_BASE] = "GET_VRING_BASE",
 };
 
@@ -165,11 +166,10 @@ static void begin_call(struct vu_client *c, const struct job *job)
 static bool find_running(const struct vu_client *c, struct job *job,
 			 unsigned idx)
 {
-	while (idx < 2 * c->config.queue_pairs &&
-	       c->queue_state[idx] != RUNNING)
+	while (idx < vu_client_queues(c) && c->queue_state[idx] != RUNNING)
 		idx++;
 	job->idx = idx;
-	return idx < 2 * c->config.queue_pairs;
+	return idx < vu_client_queues(c);
 }
 
 /* Goes on to the next verb of @job. Returns whether there is one. */

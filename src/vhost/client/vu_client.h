@@ -29,6 +29,7 @@
 
 #include "gmem.h"
 #include "loop.h"
+#include "vdpa.h"
 
 #define VU_CLIENT_PAIRS_MAX 128 /* vhost-user's queue index has 8 bits */
 
@@ -44,6 +45,8 @@ struct vu_client_config {
 	 * all may. Pure. */
 	uint64_t (*prune)(uint64_t features);
 	unsigned queue_pairs; /* needed, 1..VU_CLIENT_PAIRS_MAX */
+	bool has_control;     /* the queue 2 * queue_pairs is the control queue,
+			       * which the back-end serves (vDPA) */
 	unsigned timeout_ms;  /* time limit of each answer */
 };
 
@@ -85,6 +88,18 @@ struct vu_kernel_conf {
 /* Returns such a transport, or NULL (out of memory; the descriptors are
  * closed). */
 struct vu_transport *vu_kernel_create(const struct vu_kernel_conf *conf);
+
+/* What a transport to a vDPA device needs. The device has one status for all of
+ * its queues: the features are agreed anew with a reset, queues run from
+ * vu_client_driver_ok() on, and the first one that is stopped stops all. */
+struct vu_vdpa_conf {
+	struct vdpa dev; /* whose descriptor the transport owns afterwards */
+	struct vdpa_facts facts;
+	unsigned pairs; /* as queue_pairs of the client */
+};
+/* Returns such a transport, or NULL (out of memory; the descriptor is closed).
+ */
+struct vu_transport *vu_vdpa_create(const struct vu_vdpa_conf *conf);
 
 /* Returns a client that starts to negotiate, or NULL when memory is short or @t
  * is NULL. Owns @t, also after a failure. */
@@ -146,7 +161,12 @@ int vu_client_queue_announce(struct vu_client *c, unsigned idx, int fd,
 int vu_client_queue_start(struct vu_client *c, unsigned idx,
 			  const struct vu_client_ring *ring,
 			  struct vu_client_done done, struct err *err);
-/* Stops queue @idx; the value is the position word where it stopped. */
+/* The queues that were started are all that the driver uses: they may run. */
+int vu_client_driver_ok(struct vu_client *c, struct vu_client_done done,
+			struct err *err);
+/* Stops queue @idx; the value is the position word where it stopped, or
+ * VU_POSITION_UNKNOWN: only the ring tells. */
+#define VU_POSITION_UNKNOWN UINT64_MAX
 int vu_client_queue_stop(struct vu_client *c, unsigned idx,
 			 struct vu_client_done done, struct err *err);
 int vu_client_queue_enable(struct vu_client *c, unsigned idx, bool enable,

@@ -38,6 +38,8 @@ const struct job_row vu_jobs[JOB_COUNT] = {
 		      { VU_VERB_SET_LOG, VU_VERB_SET_FEATURES, VU_VERB_SET_ADDR,
 			END },
 		      .is_for_all = true },
+	[JOB_DRIVER_OK] = { "told that the driver is ready",
+			    { VU_VERB_DRIVER_OK, END } },
 };
 
 static const char *const queue_state_names[] = {
@@ -62,9 +64,9 @@ static struct job *make_job(struct vu_client *c, enum job_kind kind,
 		*rc = err_set(err, -ENOTCONN, "%s",
 			      c->state == CLOSED ? "the connection is closed"
 						 : "nothing is agreed yet");
-	else if (row->is_of_queue && idx >= 2 * c->config.queue_pairs)
+	else if (row->is_of_queue && idx >= vu_client_queues(c))
 		*rc = err_set(err, -EINVAL, "queue %u: there are %u", idx,
-			      2 * c->config.queue_pairs);
+			      vu_client_queues(c));
 	else if (row->is_of_queue && c->queue_state[idx] != row->from)
 		*rc = err_set(err, -EBUSY, "queue %u %s, it cannot be %s", idx,
 			      queue_state_names[c->queue_state[idx]],
@@ -96,7 +98,7 @@ int vu_client_set_features(struct vu_client *c, uint64_t features,
 		return err_set(err, -EINVAL,
 			       "features %#" PRIx64 ": the back-end lacks them",
 			       features & ~c->offered);
-	for (unsigned i = 0; i < 2 * c->config.queue_pairs; i++)
+	for (unsigned i = 0; i < vu_client_queues(c); i++)
 		if (c->queue_state[i] != IDLE)
 			return err_set(err, -EBUSY, "queue %u %s", i,
 				       queue_state_names[c->queue_state[i]]);
@@ -132,6 +134,15 @@ int vu_client_set_log(struct vu_client *c, const struct vu_client_log *log,
 	job = make_job(c, JOB_LOG, 0, 0, done, &rc, err);
 	if (job && log)
 		job->log = *log;
+	return rc;
+}
+
+int vu_client_driver_ok(struct vu_client *c, struct vu_client_done done,
+			struct err *err)
+{
+	int rc;
+
+	make_job(c, JOB_DRIVER_OK, 0, 0, done, &rc, err);
 	return rc;
 }
 

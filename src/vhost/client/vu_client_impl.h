@@ -21,10 +21,13 @@ enum job_kind {
 	JOB_ENABLE,
 	JOB_CALL,
 	JOB_LOG,
+	JOB_DRIVER_OK,
 	JOB_COUNT,
 };
 
-#define VU_JOB_END VU_VERB_COUNT
+#define VU_JOB_END	     VU_VERB_COUNT
+
+#define VU_CLIENT_QUEUES_MAX (2 * VU_CLIENT_PAIRS_MAX + 1)
 
 /* The verbs of a job, in order, and the states of its queue, if it has one. */
 struct job_row {
@@ -65,10 +68,15 @@ struct vu_client {
 	struct vu_call call;
 	struct loop_timer work;	 /* armed: carries on from the loop */
 	struct loop_timer limit; /* time limit of the current answer */
-	uint8_t queue_state[2 * VU_CLIENT_PAIRS_MAX];
-	struct vu_vring_addr addr[2 * VU_CLIENT_PAIRS_MAX]; /* that a queue was
-							     * started with */
+	uint8_t queue_state[VU_CLIENT_QUEUES_MAX];
+	struct vu_vring_addr addr[VU_CLIENT_QUEUES_MAX]; /* that a queue was
+							  * started with */
 };
+
+static inline unsigned vu_client_queues(const struct vu_client *c)
+{
+	return 2 * c->config.queue_pairs + c->config.has_control;
+}
 
 /* Appends the job to the list; it is done from the loop. */
 void vu_client_append(struct vu_client *c, struct job *job);

@@ -35,7 +35,9 @@ enum vu_verb {
 	VU_VERB_SET_KICK,     /* idx, fd; -1: the back-end polls */
 	VU_VERB_SET_ENABLE,   /* idx, u64: 0 or 1 */
 	VU_VERB_SET_LOG,      /* log; size 0: nothing is asked */
-	VU_VERB_GET_BASE,     /* idx; stops the queue. -> value: position */
+	VU_VERB_DRIVER_OK,    /* the queues that were started may run */
+	VU_VERB_GET_BASE,     /* idx; stops the queue. -> value: position, or
+			       * VU_POSITION_UNKNOWN */
 	VU_VERB_COUNT,
 };
 

@@ -113,10 +113,12 @@ static void free_card(struct vhost_card *v)
 	free(v);
 }
 
-/* Returns 0, or -EINVAL with @err for options that no vhost back-end has. */
-static int check(const struct card_conf *conf, struct err *err)
+/* Returns 0, or -EINVAL with @err for options that no vhost back-end but vDPA
+ * has. */
+static int check(const struct vhost_card *v, const struct card_conf *conf,
+		 struct err *err)
 {
-	if (!conf->rss && !conf->hash)
+	if (v->kind == VHOST_VDPA || (!conf->rss && !conf->hash))
 		return 0;
 	return err_set(err, -EINVAL,
 		       "%s=on: works where this process moves the frames: "
@@ -128,7 +130,7 @@ static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
 		struct err *err)
 {
 	const struct card_conf *conf = setup->conf;
-	int rc = check(conf, err);
+	int rc = check(v, conf, err);
 
 	if (!rc)
 		rc = ether_from_text("mac", conf->common.mac,
@@ -139,7 +141,7 @@ static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
 	card_face_init(&v->face, setup->id, &vhost_dev_ops, v->loop, conf);
 	vnet_ctrl_init(&v->control, v->loop, v->face.pairs,
 		       vhost_control_changed);
-	v->ring = calloc(2 * v->face.pairs, sizeof(*v->ring));
+	v->ring = calloc(vhost_ring_count(v), sizeof(*v->ring));
 	v->err_fd = fd_eventfd();
 	rc = v->ring ? MIN(v->err_fd, 0) : -ENOMEM;
 	if (!rc)
@@ -158,17 +160,22 @@ static int init(struct vhost_card *v, const struct vhost_card_setup *setup,
 	 feat_bit(VIRTIO_NET_F_MRG_RXBUF))
 
 /* Features that the back-end must know are offered if it does. One behind a
- * socket cannot be told of offloads that change at run time. */
+ * socket cannot be told of offloads that change at run time, and vDPA not of
+ * the reset of one ring. */
 void vhost_offer(struct vhost_card *v)
 {
 	uint64_t must = vhost_backend_features(v);
 	uint64_t has = v->client ? vu_client_offered(v->client) : COMMON;
 
 	v->face.dev.features = card_features(v->conf, v->face.pairs);
-	if (v->path)
+	if (v->kind == VHOST_USER)
 		v->face.dev.features &=
 			~feat_bit(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
-	if (!v->path && !(v->use.tap.offloads & OFFLOAD_USO4))
+	if (v->kind == VHOST_VDPA) {
+		v->face.dev.features |= vhost_vdpa_offers(v);
+		v->face.dev.features &= ~feat_bit(VIRTIO_F_RING_RESET);
+	}
+	if (v->kind == VHOST_NET && !(v->use.tap.offloads & OFFLOAD_USO4))
 		must |= feat_bit(VIRTIO_NET_F_HOST_USO) |
 			feat_bit(VIRTIO_NET_F_GUEST_USO4) |
 			feat_bit(VIRTIO_NET_F_GUEST_USO6);
@@ -190,10 +197,15 @@ int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 		v->path = setup->path;
 		v->is_server = setup->is_server;
 		v->poll_us = setup->poll_us;
+		v->kind = setup->vdpa	? VHOST_VDPA
+			  : setup->path ? VHOST_USER
+					: VHOST_NET;
+		if (setup->vdpa)
+			vhost_vdpa_init(v, setup->vdpa);
 		v->err_fd = -1;
 		v->is_passed = setup->is_passed;
 		/* The kernel's is there again as soon as it is opened. */
-		retry_init(&v->retry, v->path || v->is_passed
+		retry_init(&v->retry, v->kind == VHOST_USER || v->is_passed
 					      ? setup->reconnect_ms
 					      : VHOST_NET_AGAIN_MS);
 		if (setup->use)
@@ -201,7 +213,7 @@ int vhost_card_create(struct loop *loop, const struct vhost_card_setup *setup,
 		rc = init(v, setup, err);
 	}
 	if (rc) {
-		for (unsigned i = 0; i < setup->pairs && !setup->path; i++)
+		for (unsigned i = 0; i < setup->pairs && setup->vhost_fd; i++)
 			fd_close(&(int){ setup->vhost_fd[i] });
 	} else {
 		rc = vhost_link_open(v, setup->vhost_fd);
@@ -249,7 +261,12 @@ pid_t vhost_card_peer(const struct vhost_card *v)
 
 const char *vhost_card_tap(const struct vhost_card *v)
 {
-	return v->path ? NULL : v->use.tap.name;
+	return v->kind == VHOST_NET ? v->use.tap.name : NULL;
+}
+
+const char *vhost_card_vdpa(const struct vhost_card *v)
+{
+	return v->kind == VHOST_VDPA ? v->vdpa.dev.name : NULL;
 }
 
 struct virtio_dev *vhost_card_device(struct vhost_card *v)

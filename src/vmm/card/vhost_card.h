@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A virtio network card whose rings somebody else serves: the kernel's
- * vhost-net, with a tap, or a vhost-user back-end. The card has the registers,
- * the configuration space and the control queue; kicks and interrupts pass it
- * by (ioeventfd, irqfd). It outlives machines, as the card of card.h. Control
- * thread.
+ * vhost-net, with a tap, a vhost-user back-end, or a vDPA device. The card has
+ * the registers, the configuration space and the control queue; kicks and
+ * interrupts pass it by (ioeventfd, irqfd). It outlives machines, as the card
+ * of card.h. Control thread.
  */
 #ifndef RW_VMM_VHOST_CARD_H
 #define RW_VMM_VHOST_CARD_H
 
 #include "card.h"
 #include "tap_use.h"
+#include "vdpa_target.h"
 
 struct vhost_card;
 
@@ -29,6 +30,9 @@ struct vhost_card_setup {
 	const int *vhost_fd;
 	bool is_passed; /* the descriptors cannot be opened again */
 	uint32_t poll_us;
+	/* vDPA: the device (borrowed until destroy()). NULL: one of the others
+	 */
+	const struct vdpa_target *vdpa;
 };
 
 /* Makes the card and agrees with its back-end on features, for which it waits;
@@ -48,6 +52,8 @@ struct virtio_dev *vhost_card_device(struct vhost_card *v);
 pid_t vhost_card_peer(const struct vhost_card *v);
 /* Returns the name of the tap of vhost-net, or NULL. */
 const char *vhost_card_tap(const struct vhost_card *v);
+/* Returns the name of the vDPA device's file, or NULL. */
+const char *vhost_card_vdpa(const struct vhost_card *v);
 
 /* Opens /dev/vhost-net @count times, or takes the descriptors @fds ("N:N:...";
  * NULL: none). Returns 0, or -errno with @err and nothing open. */

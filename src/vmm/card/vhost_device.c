@@ -27,7 +27,7 @@ static int set_offloads(struct vhost_card *v)
 	unsigned offloads = vnet_offloads_to_driver(s->features & ~s->off);
 	int rc;
 
-	if (v->path || offloads == v->offloads_told)
+	if (v->kind != VHOST_NET || offloads == v->offloads_told)
 		return 0;
 	rc = tap_if_set_towards(&v->use.tap, offloads);
 	if (rc)
@@ -42,9 +42,10 @@ static int set_offloads(struct vhost_card *v)
  * has. Returns 0 or -errno. */
 static int set_tap(struct vhost_card *v, uint64_t features)
 {
-	int rc = v->path ? 0
-			 : tap_if_set_hdr_size(&v->use.tap,
-					       vnet_hdr_size(features));
+	int rc = v->kind == VHOST_NET
+			 ? tap_if_set_hdr_size(&v->use.tap,
+					       vnet_hdr_size(features))
+			 : 0;
 
 	if (rc)
 		log_err("device %s: tap %s: header: %s", v->face.dev.name,
@@ -57,6 +58,9 @@ static bool set_features(struct virtio_dev *d, uint64_t features)
 	struct vhost_card *v = to_card(d);
 
 	if (vnet_features_prune(features) != features)
+		return false;
+	/* Devices of the vDPA bus have no legacy interface. */
+	if (v->kind == VHOST_VDPA && !feat_has(features, VIRTIO_F_VERSION_1))
 		return false;
 	vnet_ctrl_reset(&v->control.state, features, v->face.pairs);
 	v->offloads_told = OFFLOADS_UNKNOWN;
@@ -84,15 +88,18 @@ static unsigned pairs_on(const struct vhost_card *v)
 		       : 1;
 }
 
+/* A vDPA device learns from its control queue which pairs are on. */
 static bool is_pair_on(const struct vhost_card *v, unsigned idx)
 {
-	return idx / 2 < pairs_on(v);
+	return v->kind == VHOST_VDPA || idx / 2 < pairs_on(v);
 }
 
 /* Makes the tap use the pairs that are on. */
 static void steer(struct vhost_card *v)
 {
-	int rc = v->path ? 0 : tap_if_set_active(&v->use.tap, pairs_on(v));
+	int rc = v->kind == VHOST_NET
+			 ? tap_if_set_active(&v->use.tap, pairs_on(v))
+			 : 0;
 
 	v->pairs_told = pairs_on(v);
 	if (rc)
@@ -130,14 +137,14 @@ static int give_memory(struct vhost_card *v)
 /* An interrupt that the last back-end owed may be lost. */
 static void wake_driver(const struct vhost_card *v)
 {
-	for (unsigned i = 0; i < 2 * v->face.pairs; i++)
+	for (unsigned i = 0; i < vhost_ring_count(v); i++)
 		if (v->ring[i].is_in_use && v->ring[i].given.call_fd >= 0)
 			fd_signal(v->ring[i].given.call_fd);
 }
 
 int vhost_start_all(struct vhost_card *v, bool is_resumed)
 {
-	unsigned count = 2 * v->face.pairs;
+	unsigned count = vhost_ring_count(v);
 	int rc = give_memory(v);
 
 	steer(v);
@@ -150,6 +157,8 @@ int vhost_start_all(struct vhost_card *v, bool is_resumed)
 	for (unsigned i = 0; i < count && !rc; i++)
 		if (v->ring[i].is_in_use)
 			rc = give(v, i, is_resumed);
+	if (!rc)
+		rc = vu_client_driver_ok(v->client, done_of(v), &v->reason);
 	rc = settle(v, rc);
 	v->was_served |= !rc;
 	if (!rc && is_resumed)
@@ -180,16 +189,29 @@ static int judge(const struct vhost_card *v, int rc)
 	return rc;
 }
 
+/* Returns whether this process serves ring @idx. */
+static bool is_own(const struct vhost_card *v, unsigned idx)
+{
+	return v->kind != VHOST_VDPA && idx == card_control_index(&v->face);
+}
+
+/* Returns the place in v->ring, and number for the back-end, of ring @idx. */
+static unsigned place_of(const struct vhost_card *v, unsigned idx)
+{
+	return idx == card_control_index(&v->face) ? 2 * v->face.pairs : idx;
+}
+
 static int start_ring(struct virtio_dev *d, unsigned idx,
 		      const struct virtio_ring *r)
 {
 	struct vhost_card *v = to_card(d);
 	int rc;
 
-	if (idx == card_control_index(&v->face))
+	if (is_own(v, idx))
 		return start_control(v, idx, r);
 	if (idx > card_control_index(&v->face))
 		return -EINVAL;
+	idx = place_of(v, idx);
 	v->ring[idx].given = *r;
 	v->ring[idx].is_in_use = true;
 	/* Before DRIVER_OK the others are not known yet. */
@@ -220,8 +242,8 @@ static void stop_ring(struct virtio_dev *d, unsigned idx)
 {
 	struct vhost_card *v = to_card(d);
 
-	if (idx != card_control_index(&v->face)) {
-		take_back(v, idx);
+	if (!is_own(v, idx)) {
+		take_back(v, place_of(v, idx));
 		return;
 	}
 	vnet_ctrl_stop(&v->control);
@@ -233,7 +255,7 @@ static void stop_ring(struct virtio_dev *d, unsigned idx)
 static void forget_driver(struct vhost_card *v)
 {
 	v->is_live = v->was_served = false;
-	for (unsigned i = 0; i < 2 * v->face.pairs; i++)
+	for (unsigned i = 0; i < vhost_ring_count(v); i++)
 		take_back(v, i);
 	vnet_ctrl_reset(&v->control.state, 0, v->face.pairs);
 	card_face_quiet(&v->face);
@@ -244,10 +266,11 @@ static void set_call(struct virtio_dev *d, unsigned idx, int fd)
 {
 	struct vhost_card *v = to_card(d);
 
-	if (idx == card_control_index(&v->face)) {
+	if (is_own(v, idx)) {
 		virtio_dev_set_call(&v->rings.ring[idx].vq, fd);
 		return;
 	}
+	idx = place_of(v, idx);
 	v->ring[idx].given.call_fd = fd;
 	if (v->ring[idx].is_served && vhost_is_up(v))
 		settle(v, vu_client_queue_call(v->client, idx, fd, done_of(v),
@@ -311,19 +334,29 @@ static void show_tap(const struct vhost_card *v, struct show *s)
 
 static void show(const struct virtio_dev *d, struct show *s)
 {
+	static const char *const movers[] = {
+		[VHOST_NET] = "the kernel's vhost-net",
+		[VHOST_USER] = "a vhost-user back-end",
+		[VHOST_VDPA] = "a vDPA device",
+	};
 	const struct vhost_card *v =
 		container_of(d, const struct vhost_card, face.dev);
 
 	show_mac(s, "mac", v->face.config.mac);
 	show_num(s, "queue_pairs", v->face.pairs);
-	show_str(s, "moved_by",
-		 v->path ? "a vhost-user back-end" : "the kernel's vhost-net");
-	if (v->path) {
+	show_str(s, "moved_by", movers[v->kind]);
+	switch (v->kind) {
+	case VHOST_USER:
 		show_str(s, "path", v->path);
 		show_num(s, "peer_pid", (uint64_t)vhost_card_peer(v));
-	} else {
+		break;
+	case VHOST_NET:
 		show_str(s, "tap", v->use.tap.name);
 		show_tap(v, s);
+		break;
+	case VHOST_VDPA:
+		vhost_vdpa_show(v, s);
+		break;
 	}
 	show_str(s, "back_end", vhost_is_up(v) ? "connected" : "gone");
 	show_num(s, "connections", v->connections);
@@ -338,7 +371,7 @@ static void show(const struct virtio_dev *d, struct show *s)
  * until the next table comes; DPDK's takes no empty one. */
 static void forget_memory(struct vhost_card *v)
 {
-	if (!v->path && vhost_is_up(v) &&
+	if (v->kind != VHOST_USER && vhost_is_up(v) &&
 	    settle(v, vu_client_set_memory(v->client, NULL, 0, done_of(v),
 					   &v->reason)))
 		vhost_link_drop(v);

@@ -2,7 +2,8 @@
 /*
  * Internals of a card on a vhost back-end: vhost_card.c has its start and end,
  * vhost_device.c the operations of the device, vhost_link.c the connection with
- * the back-end. Control thread.
+ * the back-end, vhost_vdpa.c what is special with a vDPA device. Control
+ * thread.
  */
 #ifndef RW_VMM_VHOST_IMPL_H
 #define RW_VMM_VHOST_IMPL_H
@@ -30,18 +31,34 @@ struct vhost_ring {
  */
 enum vhost_state { VHOST_AWAY, VHOST_CONNECTING, VHOST_UP, VHOST_ENDING };
 
+enum vhost_kind { VHOST_NET, VHOST_USER, VHOST_VDPA };
+
+/* Of a vDPA device. */
+struct vhost_vdpa {
+	struct vdpa_target target; /* [const] */
+	struct vdpa dev;	   /* its descriptor is the client's */
+	struct vdpa_facts facts;   /* of the device that is open */
+	int config_fd;		   /* it tells of changes by it */
+	struct loop_watch config_watch;
+	int node_fd;  /* the kernel tells of its file's end by it */
+	bool is_lost; /* nobody is behind the device any more */
+	struct loop_watch node_watch;
+};
+
 struct vhost_card {
 	struct card_face face;
+	enum vhost_kind kind; /* [const] */
 	struct loop *loop;
 	const struct card_conf *conf; /* [const] */
-	const char *path;	      /* [const] NULL: vhost-net */
+	const char *path;	      /* [const] of vhost-user */
 	pid_t peer_pid;		      /* of vhost-user; 0: not known */
 	bool is_server;		      /* [const] the back-end connects to us */
 	struct vu_listen listen;      /* if is_server */
 	struct tap_use use;	      /* vhost-net: its tap */
 	bool is_passed;		      /* [const] vhost-net: by descriptors */
 	uint32_t poll_us;	      /* [const] vhost-net */
-	int err_fd;		      /* vhost-net tells of bad rings by it */
+	struct vhost_vdpa vdpa;
+	int err_fd; /* vhost-net tells of bad rings by it */
 	struct loop_watch err_watch;
 	enum vhost_state state;
 	struct vu_client *client;     /* NULL: AWAY */
@@ -51,8 +68,9 @@ struct vhost_card {
 	bool was_served;	      /* since then a back-end had its rings */
 	unsigned pairs_told;	      /* that the driver listens to */
 	unsigned offloads_told;	 /* vhost-net: OFFLOAD_* that the tap sends */
-	struct vhost_ring *ring; /* heap, 2 * pairs */
-	struct rings rings;	 /* of which the control queue is used */
+	struct vhost_ring *ring; /* heap: vhost_ring_count() */
+	struct rings rings;	 /* of which the control queue is used, but
+				  * with vDPA */
 	struct vnet_ctrl control;
 	struct retry retry;
 	uint64_t since_ms, connections;
@@ -62,7 +80,7 @@ struct vhost_card {
 };
 
 /* Features that the back-end has to know: of rings, and with vhost-user of
- * frames, which for vhost-net the tap has. */
+ * frames, which for vhost-net the tap has; with vDPA of commands, too. */
 uint64_t vhost_backend_features(const struct vhost_card *v);
 /* Features between it and us, which no driver sees. */
 uint64_t vhost_backend_own_features(const struct vhost_card *v);
@@ -87,6 +105,28 @@ void vhost_link_close(struct vhost_card *v);
  * now, outside the client's callbacks. The next try follows. */
 void vhost_link_fail(struct vhost_card *v);
 void vhost_link_drop(struct vhost_card *v);
+
+/* vhost_vdpa.c: opens the device. Returns NULL with v->reason. */
+struct vu_transport *vhost_vdpa_connect(struct vhost_card *v);
+/* Features are agreed: takes over the device's configuration, and watches it.
+ * Returns 0 or -errno with v->reason. _end() is due in both cases. */
+int vhost_vdpa_begin(struct vhost_card *v);
+void vhost_vdpa_ending(
+	const struct vhost_card *v); /* before the client's end */
+void vhost_vdpa_end(struct vhost_card *v);
+void vhost_vdpa_init(struct vhost_card *v, const struct vdpa_target *t);
+/* Returns what the device agrees on with us, whatever the driver chooses; and
+ * what it has that the driver is offered without an option of the card. */
+uint64_t vhost_vdpa_own_features(void);
+uint64_t vhost_vdpa_offers(const struct vhost_card *v);
+void vhost_vdpa_show(const struct vhost_card *v, struct show *s);
+
+/* Returns how many rings the back-end may have. Behind the pairs is the control
+ * queue of a vDPA device; for others this process serves it. */
+static inline unsigned vhost_ring_count(const struct vhost_card *v)
+{
+	return 2 * v->face.pairs + (v->kind == VHOST_VDPA);
+}
 
 static inline bool vhost_is_up(const struct vhost_card *v)
 {

@@ -68,7 +68,7 @@ static const struct vu_client_ops client_ops = {
  * no offloads. */
 static bool is_bare(const struct vhost_card *v)
 {
-	return !v->path && !v->use.tap.has_vnet_hdr;
+	return v->kind == VHOST_NET && !v->use.tap.has_vnet_hdr;
 }
 
 uint64_t vhost_backend_features(const struct vhost_card *v)
@@ -87,18 +87,37 @@ uint64_t vhost_backend_features(const struct vhost_card *v)
 		VIRTIO_NET_F_HOST_TSO6,	 VIRTIO_NET_F_HOST_ECN,
 		VIRTIO_NET_F_HOST_USO,
 	};
+	/* Who serves the control queue has these. */
+	static const uint8_t control_bits[] = {
+		VIRTIO_NET_F_CTRL_VQ,
+		VIRTIO_NET_F_CTRL_RX,
+		VIRTIO_NET_F_CTRL_RX_EXTRA,
+		VIRTIO_NET_F_CTRL_VLAN,
+		VIRTIO_NET_F_CTRL_MAC_ADDR,
+		VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
+		VIRTIO_NET_F_MQ,
+		VIRTIO_NET_F_GUEST_ANNOUNCE,
+		VIRTIO_NET_F_RSS,
+		VIRTIO_NET_F_HASH_REPORT,
+	};
 	uint64_t f = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(ring_bits); i++)
 		f |= feat_bit(ring_bits[i]);
 	for (unsigned i = 0;
-	     i < ARRAY_SIZE(net_bits) && (v->path || is_bare(v)); i++)
+	     i < ARRAY_SIZE(net_bits) && (v->kind != VHOST_NET || is_bare(v));
+	     i++)
 		f |= feat_bit(net_bits[i]);
+	for (unsigned i = 0;
+	     i < ARRAY_SIZE(control_bits) && v->kind == VHOST_VDPA; i++)
+		f |= feat_bit(control_bits[i]);
 	return f;
 }
 
 uint64_t vhost_backend_own_features(const struct vhost_card *v)
 {
+	if (v->kind == VHOST_VDPA)
+		return vhost_vdpa_own_features();
 	return is_bare(v) ? feat_bit(VHOST_NET_F_VIRTIO_NET_HDR)
 			  : feat_bit(VHOST_USER_F_PROTOCOL_FEATURES);
 }
@@ -130,6 +149,7 @@ static int negotiate(struct vhost_card *v, struct vu_transport *t)
 			    vhost_backend_own_features(v),
 		.prune = vnet_features_prune,
 		.queue_pairs = v->face.pairs,
+		.has_control = v->kind == VHOST_VDPA,
 		.timeout_ms = ANSWER_MS,
 	};
 
@@ -165,7 +185,9 @@ static int begin(struct vhost_card *v, const int *vhost_fd)
 {
 	int fd;
 
-	if (!v->path)
+	if (v->kind == VHOST_VDPA)
+		return negotiate(v, vhost_vdpa_connect(v));
+	if (v->kind == VHOST_NET)
 		return negotiate(v, open_kernel(v, vhost_fd));
 	if (v->is_server) {
 		vu_listen_wait(&v->listen);
@@ -194,18 +216,32 @@ static int check_features(struct vhost_card *v)
 	return 0;
 }
 
+/* Returns why the driver has to begin anew with a new back-end, or NULL. */
+static const char *why_not_resume(const struct vhost_card *v)
+{
+	uint64_t f = v->face.dev.driver_features;
+
+	if (feat_has(f, VIRTIO_F_RING_PACKED))
+		return "the back-end went away, and packed rings do not say "
+		       "where they are";
+	/* What the driver commanded went past this process. */
+	if (v->kind == VHOST_VDPA && feat_has(f, VIRTIO_NET_F_CTRL_VQ))
+		return "the device went away, and with it what the driver "
+		       "had set by the control queue";
+	return NULL;
+}
+
 /* Gives a new back-end what the driver has set up. Returns 0 or -errno with
  * v->reason. */
 static int resume(struct vhost_card *v)
 {
+	const char *why = why_not_resume(v);
+
 	if (!v->is_live)
 		return 0;
-	if (!v->was_served ||
-	    !feat_has(v->face.dev.driver_features, VIRTIO_F_RING_PACKED))
+	if (!v->was_served || !why)
 		return vhost_start_all(v, v->was_served);
-	v->face.dev.transport->needs_reset(&v->face.dev,
-					   "the back-end went away, and packed "
-					   "rings do not say where they are");
+	v->face.dev.transport->needs_reset(&v->face.dev, why);
 	return 0;
 }
 
@@ -214,6 +250,10 @@ static int go_up(struct vhost_card *v)
 {
 	int rc = check_features(v);
 
+	if (rc)
+		return rc;
+	if (v->kind == VHOST_VDPA)
+		rc = vhost_vdpa_begin(v);
 	if (rc)
 		return rc;
 	v->state = VHOST_UP;
@@ -225,7 +265,8 @@ static int go_up(struct vhost_card *v)
 		return rc;
 	v->connections++;
 	v->reason.msg[0] = v->told.msg[0] = '\0';
-	set_link(v, true);
+	if (v->kind != VHOST_VDPA) /* that device has said it */
+		set_link(v, true);
 	return 0;
 }
 
@@ -262,10 +303,14 @@ static void say_reason(struct vhost_card *v)
 void vhost_link_close(struct vhost_card *v)
 {
 	loop_timer_disarm(&v->timer);
+	if (v->kind == VHOST_VDPA)
+		vhost_vdpa_ending(v);
 	vu_client_destroy(v->client);
 	v->client = NULL;
+	if (v->kind == VHOST_VDPA)
+		vhost_vdpa_end(v);
 	v->state = VHOST_AWAY;
-	for (unsigned i = 0; v->ring && i < 2 * v->face.pairs; i++)
+	for (unsigned i = 0; v->ring && i < vhost_ring_count(v); i++)
 		v->ring[i].is_served = false;
 }
 
