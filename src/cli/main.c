@@ -201,6 +201,45 @@ int help_run(const struct command *self, int argc, char **argv)
 	return EXIT_DONE;
 }
 
+/* Options in front of the command, as in "ringway --json show", mean the same
+ * as behind it. Returns an exit code. */
+static int run_with_options(int argc, char **argv)
+{
+	const struct opt_row *const tables[] = { client_rows, NULL };
+	struct args a = { .argc = argc, .argv = argv };
+	const struct command *c;
+	struct arg arg;
+	struct err err;
+	char **rest;
+	int rc, used, options, code;
+
+	do {
+		rc = args_next(&a, tables, &arg, &err);
+	} while (rc == ARG_OPTION);
+	if (rc == ARG_HELP) {
+		help_print_overview();
+		return EXIT_DONE;
+	}
+	if (rc < 0)
+		return cli_fail(EXIT_USAGE, "%s", err.msg);
+	if (rc != ARG_WORD)
+		return cli_fail(EXIT_USAGE, "the command is missing: `ringway "
+					    "help` lists them");
+	options = a.at - 1;
+	c = command_find(argc - options, argv + options, &used);
+	if (!c)
+		return refuse_command(argc - options, argv + options);
+	rest = calloc((size_t)argc + 1, sizeof(*rest));
+	if (!rest)
+		return cli_fail(EXIT_REFUSED, "out of memory");
+	memcpy(rest, argv, (size_t)options * sizeof(*rest));
+	memcpy(rest + options, argv + options + used,
+	       (size_t)(argc - options - used) * sizeof(*rest));
+	code = run_command(c, argc - used, rest);
+	free(rest);
+	return code;
+}
+
 static int run(int argc, char **argv)
 {
 	const struct command *c;
@@ -218,6 +257,8 @@ static int run(int argc, char **argv)
 		printf("ringway %s\n", RINGWAY_VERSION);
 		return EXIT_DONE;
 	}
+	if (argv[0][0] == '-')
+		return run_with_options(argc, argv);
 	c = command_find(argc, argv, &used);
 	if (!c)
 		return refuse_command(argc, argv);

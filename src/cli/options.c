@@ -15,7 +15,8 @@ const struct opt_row client_rows[] = {
 	  .kind = OPT_PATH,
 	  .offset = offsetof(struct call, control),
 	  .arg = "PATH",
-	  .help = "the daemon's control socket" },
+	  .help = "the daemon's control socket (default: $RINGWAY_CONTROL, "
+		  "or the user's own)" },
 	{ .key = "json",
 	  .kind = OPT_BOOL,
 	  .offset = offsetof(struct call, json),

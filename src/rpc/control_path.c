@@ -52,5 +52,13 @@ int control_path_of(const char *file, char *buf, size_t size, bool make,
 
 int control_path_default(char *buf, size_t size, bool make, struct err *err)
 {
+	const char *chosen = getenv("RINGWAY_CONTROL");
+
+	if (chosen && *chosen) {
+		if ((size_t)snprintf(buf, size, "%s", chosen) < size)
+			return 0;
+		return err_set(err, -ENAMETOOLONG,
+			       "RINGWAY_CONTROL=%.80s...: too long", chosen);
+	}
 	return control_path_of("control.sock", buf, size, make, err);
 }

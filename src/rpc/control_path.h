@@ -9,9 +9,10 @@
 #include "err.h"
 
 /*
- * Writes the default path to @buf: ringway/control.sock in $XDG_RUNTIME_DIR,
- * else in /run/user/UID when that is writable, else
- * /tmp/ringway-UID/control.sock. With @make, creates the last directory (0700).
+ * Writes the default path to @buf: $RINGWAY_CONTROL if it is set, else
+ * ringway/control.sock in $XDG_RUNTIME_DIR, else in /run/user/UID when that is
+ * writable, else /tmp/ringway-UID/control.sock. With @make, creates the last
+ * directory (0700), but not that of $RINGWAY_CONTROL.
  * Returns 0 or -errno with @err: -EPERM when that directory is not ours or
  * others can write to it, since a stranger could have put a socket there.
  */

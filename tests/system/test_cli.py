@@ -42,6 +42,35 @@ def test_version_and_help():
         assert re.search(rf'\b{word}\b', text), word
 
 
+def test_options_before_the_command(up):
+    s = up('null,id=a')
+    where = ('--control', s.control)
+    want = json.loads(ringway('port', 'list', '--json', *where).stdout)
+    for before, behind in ([['--json', *where], []], [where, ['--json']],
+                           [['--json', '--timeout', '5'], where],
+                           [[f'--control={s.control}', '-json'], []]):
+        done = ringway(*before, 'port', 'list', *behind)
+        assert json.loads(done.stdout) == want, done
+    for args, told in ((['--json'], 'the command is missing'),
+                       (['--jso', 'show'], 'did you mean json'),
+                       (['--json', 'shwo'], 'did you mean show'),
+                       (['--json', 'vm', '-m', '1'], 'json')):
+        done = ringway(*args)
+        assert done.returncode == 2 and told in done.stderr, done
+
+
+def test_control_in_the_environment(up, folder):
+    """RINGWAY_CONTROL names the socket of clients and of the daemon."""
+    s = up('null,id=a')
+    env = dict(os.environ, RINGWAY_CONTROL=s.control)
+    assert 'a' in ringway('port', 'list', env=env).stdout
+    done = ringway('up', '-netdev', 'null,id=b', env=env)
+    assert done.returncode == 1 and s.control in done.stderr
+    env['RINGWAY_CONTROL'] = os.path.join(folder, LONG * 3)
+    done = ringway('port', 'list', env=env)
+    assert done.returncode == 2 and 'RINGWAY_CONTROL' in done.stderr
+
+
 LONG = 'x' * 108
 
 # (netdevs, words that the message must have)
