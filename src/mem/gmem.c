@@ -129,8 +129,7 @@ static int map_region(const struct gmem *map, const struct gmem_desc *d,
 			       strerror(-rc));
 	}
 	/* NORESERVE: the front-end has accounted for these pages. */
-	m->base = mmap(NULL, length, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_NORESERVE, d->fd, (off_t)offset);
+	m->base = gmem_map_file(d->fd, offset, length, granule);
 	if (m->base == MAP_FAILED) {
 		rc = -errno;
 		file_put(m->file);

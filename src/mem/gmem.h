@@ -84,6 +84,12 @@ void gmem_put(struct gmem *m); /* may be NULL; the last put unmaps */
  * unless one region holds the whole range. @size may be 0. */
 void *gmem_translate(const struct gmem *m, uint64_t gpa, uint64_t size);
 
+/* Takes the memory of [@gpa, @gpa + @size) from the host now, which costs less
+ * than a page at a time: in huge pages of 2 MiB, also around the ends, where
+ * the host can (Linux 6.1), whatever its setting for shared memory is but
+ * "deny". A hint: without effect where it cannot be. */
+void gmem_populate(const struct gmem *m, uint64_t gpa, uint64_t size);
+
 /* Translates an address of the front-end's process (rings have these), else as
  * gmem_translate(). */
 void *gmem_translate_uva(const struct gmem *m, uint64_t uva, uint64_t size);

@@ -27,6 +27,11 @@ struct gmem_mapping {
 	struct gmem_mapping *next; /* [ctl -> handler, atomic] guard's list */
 };
 
+/* Maps the @length bytes at @offset of the file @fd, whose pages have @granule
+ * bytes, at an address that allows huge pages. Returns it, or MAP_FAILED with
+ * errno. */
+void *gmem_map_file(int fd, uint64_t offset, uint64_t length, uint64_t granule);
+
 /* Add @m to the guard, and remove it. After gmem_guard_remove() no handler uses
  * @m. */
 void gmem_guard_add(struct gmem_mapping *m);

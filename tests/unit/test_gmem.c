@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gmem.h"
 #include "leaks.h"
 
 #define PAGE 4096ull
+#define MIB  (1ull << 20)
 
 static int make_file(uint64_t size)
 {
@@ -390,6 +392,48 @@ static void test_guard(void **state)
 }
 
 /* Pages of 2 MiB, if the machine has some. */
+static uint64_t taken(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+/* Memory is taken ahead, what was written stays, and only whole huge pages
+ * around the range come with it. */
+static void test_populate(void **state)
+{
+	int fd = make_file(16 * MIB);
+	const struct gmem_desc desc[] = {
+		{ .gpa = 0x100000,
+		  .size = 7 * MIB,
+		  .mmap_offset = 5 * MIB,
+		  .fd = fd },
+	};
+	struct gmem *m;
+	uint8_t *at;
+
+	(void)state;
+	assert_int_equal(gmem_create(desc, 1, &m, NULL), 0);
+	at = gmem_translate(m, 0x100000, 7 * MIB);
+	assert_int_equal(((uintptr_t)at - 5 * MIB) % (2 * MIB), 0);
+	at[3 * MIB + 5] = 42;
+	gmem_populate(m, 0x100000 + 7 * MIB, 1);
+	gmem_populate(m, 0x100000, 8 * MIB);
+	gmem_populate(m, 0x100000, 0);
+	assert_true(taken(fd) <= 2 * MIB);
+	gmem_populate(m, 0x100000 + 2 * MIB, 2 * MIB);
+	/* Before Linux 5.14 it does nothing. */
+	if (!madvise(at, PAGE, MADV_POPULATE_READ))
+		assert_true(taken(fd) >= 2 * MIB);
+	assert_true(taken(fd) < 5 * MIB);
+	assert_int_equal(at[3 * MIB + 5], 42);
+	assert_int_equal(at[3 * MIB + 4], 0);
+	gmem_put(m);
+	close(fd);
+}
+
 static void test_hugetlb(void **state)
 {
 	const uint64_t huge = 2 << 20;
@@ -423,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_kept_files),
 		cmocka_unit_test(test_guard),
+		cmocka_unit_test(test_populate),
 		cmocka_unit_test(test_hugetlb),
 	};
 

@@ -117,6 +117,7 @@ static int place_initrd(const struct boot_image *i, const struct gmem *ram,
 	}
 	out->size = i->size;
 	out->gpa = top - size;
+	gmem_populate(ram, out->gpa, size);
 	rc = boot_image_read(i, 0, gmem_translate(ram, out->gpa, size),
 			     i->size);
 	if (rc)

@@ -114,6 +114,7 @@ static uint8_t *find_window(const uint8_t *head, uint64_t size,
 	if (vmlinux_parse(&i, &v, NULL) || v.end > boot_low_ram(ram) ||
 	    !vmlinux_window(&v, size, &gpa))
 		return NULL;
+	gmem_populate(ram, gpa, MAX(size, v.end - gpa));
 	return gmem_translate(ram, gpa, size);
 }
 
@@ -228,6 +229,7 @@ static int boot_linux64(const struct boot_image *i, const struct bzimage *b,
 			       (unsigned long long)at);
 	if (!range_is_inside(at, size, boot_low_ram(ram)))
 		return boot_no_room(ram, "the kernel", at + size, err);
+	gmem_populate(ram, at, size);
 	rc = boot_image_read(i, b->kernel, gmem_translate(ram, at, size),
 			     b->kernel_size);
 	if (rc)
