@@ -246,8 +246,10 @@ class Guest:
                 '-initrd', os.path.join(images, initrd),
                 '-append', 'console=ttyS0 quiet mitigations=off tsc=reliable '
                 'no_timer_check panic=-1 rdinit=/init' + append]
+        # ERMS: an emulated REP MOVSB takes a byte at a time, and with the flag
+        # kernels clear and copy pages with it.
         argv += ['-accel', 'kvm', '-cpu', 'host'] if have_kvm() else \
-            ['-accel', 'tcg', '-cpu', 'max']
+            ['-accel', 'tcg', '-cpu', 'max,erms=off']
         return argv + ['-machine', 'q35']
 
     def prepare(self, name, folder):
