@@ -85,7 +85,7 @@ take_modules() {
 take_modules order failover net_failover virtio_ring virtio \
 	virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_net llc \
 	stp garp mrp 8021q virtio_blk rng-core virtio-rng virtio_console button \
-	mii e1000 8139cp e1000e igbvf \
+	mii e1000 8139cp pps_core ptp e1000e igbvf \
 	vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport
 # Loaded by the test that needs them.
 [ "${2:-}" != uml ] || take_modules tunnels crc-ccitt ipv6 udp_tunnel \

@@ -12,6 +12,7 @@
 #include "workers.h"
 
 const struct port_type *const nic_types[] = { &port_e1000_type,
+					      &port_e1000e_type,
 					      &port_rtl8139_type, NULL };
 
 bool nic_is(const struct port_type *type)

@@ -133,6 +133,7 @@ void nic_rx_disarm(struct rxq *q);
 extern const struct opt_row nic_rows[];
 
 extern const struct port_type port_e1000_type;
+extern const struct port_type port_e1000e_type;
 extern const struct port_type port_rtl8139_type;
 
 /* --- nic_irq.c */

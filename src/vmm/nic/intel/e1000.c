@@ -52,6 +52,7 @@ static const struct e1000_reg own[] = {
 	E1000_ONE(E1000_ICS, INT_ALL, e1000_read_zero, e1000_write_ics),
 	E1000_ONE(E1000_EECD, ~0u, e1000_read_eecd, e1000_write_eecd),
 	E1000_ONE(E1000_EERD, 0xff01, NULL, e1000_write_eerd),
+	E1000_END,
 };
 
 static void set_bars(struct nic *n)
@@ -87,7 +88,6 @@ static const struct e1000_model model = {
 		 .has_work = e1000_has_work,
 		 .size = sizeof(struct e1000) },
 	.own = own,
-	.own_count = ARRAY_SIZE(own),
 	.phy = phy,
 	.phy_pages = 1,
 	.queues = 1,

@@ -30,8 +30,9 @@ struct e1000_rules;
 
 struct e1000_model {
 	struct nic_model nic;
-	const struct e1000_reg *own; /* looked up before those of all models */
-	unsigned own_count;
+	/* Rows that are looked up before those of all models; E1000_END ends
+	 * them. */
+	const struct e1000_reg *own;
 	const uint16_t *phy; /* the PHY's 32 registers after its reset */
 	unsigned phy_pages;
 	unsigned queues; /* in each direction */
@@ -156,8 +157,9 @@ bool e1000_cause(struct e1000 *e, unsigned q, uint32_t bits);
 void e1000_link_changed(struct nic *n);
 
 /* Returns the ring of queue @q, whose registers begin at @base (E1000_RDBAL or
- * _TDBAL), of descriptors of @size bytes. With a head or tail beyond its end,
- * or memory that is no RAM, there is none. Under the ring's lock. */
+ * _TDBAL), of descriptors of @size bytes; its registers count in E1000_DESC.
+ * With a head or tail beyond its end, or memory that is no RAM, there is none.
+ * Under the ring's lock. */
 struct e1000_ring e1000_ring(const struct e1000 *e, unsigned base, unsigned q,
 			     unsigned size);
 

@@ -73,10 +73,10 @@ struct e1000_ring e1000_ring(const struct e1000 *e, unsigned base, unsigned q,
 {
 	const uint32_t *reg = &e->reg[(base + q * E1000_QUEUE_STRIDE) / 4];
 	uint64_t at = shm_load(&reg[0]) | (uint64_t)shm_load(&reg[1]) << 32;
-	uint32_t bytes = shm_load(&reg[2]);
+	uint32_t bytes = shm_load(&reg[2]), unit = size / E1000_DESC;
 	struct e1000_ring r = { .count = bytes / size,
-				.head = shm_load(&reg[4]),
-				.tail = shm_load_acquire(&reg[6]) };
+				.head = shm_load(&reg[4]) / unit,
+				.tail = shm_load_acquire(&reg[6]) / unit };
 
 	if (r.count && r.head < r.count && r.tail < r.count)
 		r.desc = gmem_translate(e->nic.ram, at, bytes);
@@ -236,23 +236,22 @@ static const struct e1000_reg rows[] = {
 	SEVERAL(E1000_TIDV + 4, 0x3830, ~0u, NULL, NULL),
 	ONE(E1000_RXCSUM, 0x7ff, NULL, NULL),
 	SEVERAL(0x5800, 0x58fc, ~0u, NULL, NULL),
+	E1000_END,
 };
 
-static const struct e1000_reg *look_up(const struct e1000_reg *rows_,
-				       unsigned count, unsigned off)
+static const struct e1000_reg *look_up(const struct e1000_reg *r, unsigned off)
 {
-	for (unsigned i = 0; i < count; i++)
-		if (off >= rows_[i].first && off <= rows_[i].last)
-			return &rows_[i];
+	for (; r->first <= r->last; r++)
+		if (off >= r->first && off <= r->last)
+			return r;
 	return NULL;
 }
 
 static const struct e1000_reg *find(const struct e1000 *e, unsigned off)
 {
-	const struct e1000_model *m = e1000_model(e);
-	const struct e1000_reg *r = look_up(m->own, m->own_count, off);
+	const struct e1000_reg *r = look_up(e1000_model(e)->own, off);
 
-	return r ? r : look_up(rows, ARRAY_SIZE(rows), off);
+	return r ? r : look_up(rows, off);
 }
 
 uint32_t e1000_read(struct e1000 *e, unsigned off)

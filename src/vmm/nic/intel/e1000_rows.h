@@ -23,6 +23,12 @@ struct e1000_reg {
 		from, to, bits, __VA_ARGS__ \
 	}
 
+/* Behind the last row. */
+#define E1000_END    \
+	{            \
+		1, 0 \
+	}
+
 uint32_t e1000_read(struct e1000 *e, unsigned off);
 void e1000_write(struct e1000 *e, unsigned off, uint32_t value);
 

@@ -212,7 +212,7 @@ static void finish(struct e1000 *e, struct txq *q, const struct work *w,
 		cause = 0;
 		if (w->received[i]) {
 			e1000_put(e, E1000_RDH + i * E1000_QUEUE_STRIDE,
-				  r->head);
+				  r->head * (rules->format->size / E1000_DESC));
 			cause |= INT_RXT0;
 			frames += w->received[i];
 		}
