@@ -69,6 +69,19 @@ int vm_device_add_run(struct call *call);
 int vm_device_del_run(struct call *call);
 int vm_netdev_add_run(struct call *call);
 
+/* --- vf_cmd.c: the commands about virtual functions of the host --- */
+struct vf_own {
+	bool json;
+	bool unbound;
+};
+extern const struct opt_row *const vf_list_tables[];
+extern const struct opt_row *const vf_create_tables[];
+int vf_create_run(struct call *call);
+int vf_list_run(struct call *call);
+int vf_set_run(struct call *call);
+int vf_delete_run(struct call *call);
+int vf_restore_run(struct call *call);
+
 /* --- options.c: a command's row as the command line sees it --- */
 
 #define CLI_MAX_ROWS 16

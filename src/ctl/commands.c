@@ -22,6 +22,57 @@ static const struct opt_row help_params[] = {
 	{ NULL },
 };
 
+/* For the command line only: they act on the host. */
+struct vf_args {
+	char *dev;
+	uint32_t number;
+	struct opt_list settings;
+};
+
+#define VF_DEV(needed)                                                 \
+	{                                                              \
+		.key = "dev", .kind = OPT_STRING,                      \
+		.offset = offsetof(struct vf_args, dev), .arg = "DEV", \
+		.word = (needed),                                      \
+		.help = "the card: its interface or PCI address",      \
+	}
+
+static const struct opt_row vf_list_params[] = { VF_DEV(OPT_WORD), { NULL } };
+
+static const struct opt_row vf_delete_params[] = { VF_DEV(OPT_WORD_NEEDED),
+						   { NULL } };
+
+static const struct opt_row vf_create_params[] = {
+	VF_DEV(OPT_WORD_NEEDED),
+	{ .key = "count",
+	  .kind = OPT_UINT,
+	  .offset = offsetof(struct vf_args, number),
+	  .min = 1,
+	  .max = 65535,
+	  .arg = "N",
+	  .help = "how many the card has then",
+	  .word = OPT_WORD_NEEDED },
+	{ NULL },
+};
+
+static const struct opt_row vf_set_params[] = {
+	VF_DEV(OPT_WORD_NEEDED),
+	{ .key = "index",
+	  .kind = OPT_UINT,
+	  .offset = offsetof(struct vf_args, number),
+	  .max = 65534,
+	  .arg = "INDEX",
+	  .help = "number of the virtual function, from 0",
+	  .word = OPT_WORD_NEEDED },
+	{ .key = "settings",
+	  .kind = OPT_LIST,
+	  .offset = offsetof(struct vf_args, settings),
+	  .arg = "KEY=VALUE",
+	  .help = "a setting; also \"KEY VALUE\", as ip link has it",
+	  .word = OPT_WORD_NEEDED },
+	{ NULL },
+};
+
 const struct command commands[] = {
 	{ .name = "up",
 	  .help = "start a switch and keep it running",
@@ -296,6 +347,36 @@ const struct command commands[] = {
 	  .help = "end the switch; returns when all of it is gone",
 	  .result = "empty; the connection closes when all is gone",
 	  .fn = method_down },
+	{ .name = "vf create",
+	  .help = "make virtual functions of a card (SR-IOV)",
+	  .more = "Needs root, as the other commands on virtual functions that "
+		  "change something. The card has N of them then; if it had "
+		  "another number, those are replaced, unless the host or a "
+		  "guest uses one. They stay until `vf delete` or the host's "
+		  "next start.",
+	  PARAMS(vf_args, vf_create_params) },
+	{ .name = "vf list",
+	  .help = "virtual functions, their settings, and who has them",
+	  PARAMS(vf_args, vf_list_params) },
+	{ .name = "vf set",
+	  .help = "settings of a virtual function",
+	  .more = "Of mac=ADDRESS, vlan=N (0: none), qos=N (with vlan=), "
+		  "spoofchk=on|off, trust=on|off, rate=N (at most so many "
+		  "Mbit/s are sent; 0: no limit), min_rate=N, "
+		  "link=auto|enable|disable. `ip link`'s max_tx_rate, "
+		  "min_tx_rate and state are taken, too. All are set, or "
+		  "none.",
+	  PARAMS(vf_args, vf_set_params) },
+	{ .name = "vf delete",
+	  .help = "take the virtual functions of a card away",
+	  .more = "Refused while the host or a guest uses one.",
+	  PARAMS(vf_args, vf_delete_params) },
+	{ .name = "vf restore",
+	  .help = "give devices back that a ringway which was killed had lent "
+		  "to guests",
+	  .more = "Drivers, interfaces and virtual functions become what they "
+		  "were. Prints a line for each thing that it did. Devices of "
+		  "machines that run are left alone." },
 	{ .name = "version",
 	  .method = "version",
 	  .help = "version of this program and of the running daemon",

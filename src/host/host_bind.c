@@ -294,21 +294,30 @@ void host_bind_give_back(struct host_bind *b)
 	free(b);
 }
 
-bool host_bind_restore(const char *name, struct err *told)
+int host_bind_owner(const char *address)
+{
+	char name[48];
+
+	snprintf(name, sizeof(name), "%s" KIND, address);
+	return host_note_owner(name);
+}
+
+int host_bind_restore(const char *name, struct err *told)
 {
 	const char *kind = strchr(name, '+');
 	char address[HOST_ADDRESS];
 	struct host_note n;
+	int rc;
 
 	if (!kind || strcmp(kind, KIND) != 0)
-		return false;
+		return 0;
 	snprintf(address, sizeof(address), "%.*s", (int)(kind - name), name);
 	if (host_note_open(&n, name, NULL))
-		return false; /* of a running process */
+		return 0; /* of a running process */
 	if (!*n.text) {
 		host_note_remove(&n);
-		return false;
+		return 0;
 	}
-	undo(&n, address, told);
-	return true;
+	rc = undo(&n, address, told);
+	return rc ? rc : 1;
 }

@@ -26,9 +26,13 @@ int host_bind_take(struct host_bind **b, const char *address, struct err *err);
  */
 void host_bind_give_back(struct host_bind *b);
 
+/* Returns the process that lent the device @address to vfio-pci and runs; 0:
+ * none. */
+int host_bind_owner(const char *address);
+
 /* Undoes the entry @name of the journal when it is one of a device and its
- * process is gone. Returns true and sets @told to what was done when there was
- * something to do. */
-bool host_bind_restore(const char *name, struct err *told);
+ * process is gone. Returns 0 when there was nothing to do, 1, and @told says
+ * what was done, or -errno, and @told says what could not be done. */
+int host_bind_restore(const char *name, struct err *told);
 
 #endif

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +25,7 @@
 #include "host_fs.h"
 
 #define FOLDER "/run/ringway"
+#define OWNER  "pid "
 #define LAST   "end\n"
 
 /* Makes the folder. Returns 0, or -errno with @err. */
@@ -48,41 +48,40 @@ static int make_folder(struct err *err)
 	return 0;
 }
 
-static int refuse_busy(struct host_note *n, struct err *err)
-{
-	char pid[16];
-
-	if (!host_note_get(n, "pid", 0, pid, sizeof(pid)))
-		snprintf(pid, sizeof(pid), "?");
-	return err_set(err, -EBUSY,
-		       "%.*s is in use by another ringway (process %s)",
-		       (int)strcspn(n->name, "+"), n->name, pid);
-}
-
-/* Reads the text. One that is not whole counts as empty. */
+/* Reads the text, and takes the lines of host_note_write() off its end. One
+ * that is not whole counts as empty. */
 static void read_text(struct host_note *n)
 {
 	ssize_t got = pread(n->fd, n->text, sizeof(n->text) - 1, 0);
 	size_t size = got > 0 ? (size_t)got : 0, last = strlen(LAST);
+	char *pid;
 
+	n->owner = -1;
 	n->text[size] = '\0';
-	if (size < last || strcmp(n->text + size - last, LAST) != 0)
+	if (size < last || strcmp(n->text + size - last, LAST) != 0) {
 		n->text[0] = '\0';
-	else
-		n->text[size - last] = '\0';
+		return;
+	}
+	n->text[size - last] = '\0';
+	pid = strstr(n->text, "\n" OWNER);
+	if (!pid)
+		return;
+	n->owner = atoi(pid + strlen("\n" OWNER));
+	pid[1] = '\0';
 }
 
 /* Opens and locks the file @path. Returns 1 when it was locked and is still
  * the file of that name, 0 to try again, or -errno. */
 static int open_locked(struct host_note *n, const char *path)
 {
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct stat ours, there;
 	int rc;
 
 	n->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (n->fd < 0)
 		return -errno;
-	rc = flock(n->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	rc = fcntl(n->fd, F_OFD_SETLK, &whole) < 0 ? -errno : 0;
 	read_text(n);
 	/* Its owner may have removed it since open(). */
 	if (!rc && !fstat(n->fd, &ours) && !stat(path, &there) &&
@@ -106,11 +105,32 @@ int host_note_open(struct host_note *n, const char *name, struct err *err)
 	do
 		rc = open_locked(n, path);
 	while (!rc);
-	if (rc == -EWOULDBLOCK)
-		return refuse_busy(n, err);
+	if (rc == -EAGAIN)
+		return err_set(err, -EBUSY,
+			       "%.*s is in use by another ringway (process %d)",
+			       (int)strcspn(name, "+"), name, n->owner);
 	if (rc < 0)
 		return err_set(err, rc, "%s: %s", path, strerror(-rc));
 	return 0;
+}
+
+int host_note_owner(const char *name)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct host_note n = { .fd = -1 };
+	char path[HOST_PATH];
+	int owner = 0;
+
+	host_fs_path(path, FOLDER "/%s", name);
+	n.fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (n.fd < 0)
+		return 0;
+	if (!fcntl(n.fd, F_OFD_GETLK, &whole) && whole.l_type != F_UNLCK) {
+		read_text(&n);
+		owner = n.owner;
+	}
+	host_note_close(&n);
+	return owner;
 }
 
 const char *host_note_get(const struct host_note *n, const char *key,
@@ -154,7 +174,7 @@ void host_note_add(struct host_note *n, const char *key, const char *fmt, ...)
 int host_note_write(struct host_note *n, struct err *err)
 {
 	char text[HOST_NOTE_SIZE + 32];
-	int size = snprintf(text, sizeof(text), "%spid %d\n" LAST, n->text,
+	int size = snprintf(text, sizeof(text), "%s" OWNER "%d\n" LAST, n->text,
 			    getpid());
 
 	if (size < HOST_NOTE_SIZE && ftruncate(n->fd, 0) == 0 &&

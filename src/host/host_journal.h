@@ -15,7 +15,8 @@
 
 /* An entry. Lines "key value"; a key may occur several times. */
 struct host_note {
-	int fd; /* locked; -1: none */
+	int fd;	   /* locked; -1: none */
+	int owner; /* the process that wrote the text; -1: unknown */
 	char name[48];
 	char text[HOST_NOTE_SIZE]; /* "": nothing was written yet */
 };
@@ -26,6 +27,9 @@ struct host_note {
  * running process has it, -EACCES without rights.
  */
 int host_note_open(struct host_note *n, const char *name, struct err *err);
+/* Returns the process that has the entry @name; 0: none, -1: one that has not
+ * written it yet. */
+int host_note_owner(const char *name);
 /* Returns the value of the @nth line with @key, in @buf, or NULL. */
 const char *host_note_get(const struct host_note *n, const char *key,
 			  unsigned nth, char *buf, size_t size);

@@ -106,6 +106,15 @@ int host_pci_of_iface(struct host_pci *d, const char *ifname, struct err *err)
 	return host_pci_find(d, address, err);
 }
 
+int host_pci_named(struct host_pci *d, const char *text, struct err *err)
+{
+	char address[HOST_ADDRESS];
+
+	return host_pci_parse(text, address, NULL)
+		       ? host_pci_of_iface(d, text, err)
+		       : host_pci_find(d, address, err);
+}
+
 int host_pci_vf(struct host_pci *vf, const struct host_pci *pf, unsigned index,
 		struct err *err)
 {

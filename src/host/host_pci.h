@@ -39,6 +39,8 @@ int host_pci_find(struct host_pci *d, const char *text, struct err *err);
 /* Fills @d with the device of the interface @ifname. Returns 0, or -ENODEV with
  * @err: there is no such interface, or it belongs to no PCI device. */
 int host_pci_of_iface(struct host_pci *d, const char *ifname, struct err *err);
+/* Fills @d with the device that @text names: an address or an interface. */
+int host_pci_named(struct host_pci *d, const char *text, struct err *err);
 /* Fills @vf with virtual function @index of @pf. Returns 0, or -ENODEV with
  * @err, which says how many there are. */
 int host_pci_vf(struct host_pci *vf, const struct host_pci *pf, unsigned index,

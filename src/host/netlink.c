@@ -41,21 +41,21 @@ void nl_end_nest(union nl_message *m, struct nlattr *nest)
 	nest->nla_len = (uint16_t)(m->bytes + m->head.nlmsg_len - (char *)nest);
 }
 
-/* Returns what the answer of @size bytes says: 0 or -errno. */
-static int outcome(const union nl_message *m, ssize_t size)
+/* Returns what the answer @m of @size bytes says: 0 or -errno. */
+static int outcome(const struct nlmsghdr *m, ssize_t size)
 {
-	const struct nlmsgerr *answer = NLMSG_DATA(&m->head);
+	const struct nlmsgerr *answer = NLMSG_DATA(m);
 
-	if ((size_t)size < NLMSG_HDRLEN || m->head.nlmsg_len > (size_t)size)
+	if ((size_t)size < NLMSG_HDRLEN || m->nlmsg_len > (size_t)size)
 		return -EPROTO;
-	if (m->head.nlmsg_type != NLMSG_ERROR)
+	if (m->nlmsg_type != NLMSG_ERROR)
 		return 0;
-	return m->head.nlmsg_len < NLMSG_LENGTH(sizeof(*answer))
-		       ? -EPROTO
-		       : answer->error;
+	return m->nlmsg_len < NLMSG_LENGTH(sizeof(*answer)) ? -EPROTO
+							    : answer->error;
 }
 
-int nl_ask(int protocol, union nl_message *m)
+int nl_ask_for(int protocol, const union nl_message *m, struct nlmsghdr *answer,
+	       size_t size)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), rc;
 	ssize_t n;
@@ -64,26 +64,60 @@ int nl_ask(int protocol, union nl_message *m)
 		return -errno;
 	n = send(fd, m, m->head.nlmsg_len, 0);
 	if (n >= 0)
-		n = recv(fd, m, sizeof(*m), MSG_DONTWAIT);
-	rc = n < 0 ? -errno : outcome(m, n);
+		n = recv(fd, answer, size, MSG_DONTWAIT);
+	rc = n < 0 ? -errno : outcome(answer, n);
 	fd_close(&fd);
 	return rc;
+}
+
+int nl_ask(int protocol, union nl_message *m)
+{
+	return nl_ask_for(protocol, m, &m->head, sizeof(*m));
+}
+
+struct nl_attrs nl_attrs_of(const struct nlmsghdr *answer, size_t fixed)
+{
+	size_t at = NLMSG_SPACE(fixed), end = answer->nlmsg_len;
+
+	if (at > end)
+		at = end;
+	return (struct nl_attrs){ (const char *)answer + at, end - at };
+}
+
+bool nl_next(struct nl_attrs *from, uint16_t *type, struct nl_attrs *data)
+{
+	struct nlattr a;
+	size_t step;
+
+	if (from->size < NLA_HDRLEN)
+		return false;
+	memcpy(&a, from->at, sizeof(a));
+	if (a.nla_len < NLA_HDRLEN || a.nla_len > from->size)
+		return false;
+	*type = a.nla_type & NLA_TYPE_MASK;
+	*data = (struct nl_attrs){ from->at + NLA_HDRLEN,
+				   a.nla_len - (size_t)NLA_HDRLEN };
+	step = (size_t)NLA_ALIGN(a.nla_len);
+	step = step < from->size ? step : from->size;
+	from->at += step;
+	from->size -= step;
+	return true;
+}
+
+bool nl_get(struct nl_attrs from, uint16_t type, struct nl_attrs *data)
+{
+	uint16_t its;
+
+	while (nl_next(&from, &its, data))
+		if (its == type)
+			return true;
+	return false;
 }
 
 const void *nl_find(const union nl_message *m, size_t fixed, uint16_t type,
 		    size_t want)
 {
-	size_t at = NLMSG_SPACE(fixed), end = m->head.nlmsg_len;
+	struct nl_attrs all = nl_attrs_of(&m->head, fixed), data;
 
-	while (at + NLA_HDRLEN <= end) {
-		struct nlattr a;
-
-		memcpy(&a, m->bytes + at, sizeof(a));
-		if (a.nla_len < NLA_HDRLEN || a.nla_len > end - at)
-			break;
-		if (a.nla_type == type && a.nla_len >= NLA_HDRLEN + want)
-			return m->bytes + at + NLA_HDRLEN;
-		at += NLA_ALIGN(a.nla_len);
-	}
-	return NULL;
+	return nl_get(all, type, &data) && data.size >= want ? data.at : NULL;
 }

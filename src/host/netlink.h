@@ -7,6 +7,7 @@
 #define RW_NETLINK_H
 
 #include <linux/netlink.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,26 @@ void nl_end_nest(union nl_message *m, struct nlattr *nest);
 /* Sends @m by @protocol (NETLINK_ROUTE, ...) and stores the first answer in its
  * place. Returns 0 or -errno, which may be the answer. */
 int nl_ask(int protocol, union nl_message *m);
+
+/* Sends @m and stores the first answer in @answer of @size bytes, for answers
+ * that are larger than our requests. Returns as nl_ask(). */
+int nl_ask_for(int protocol, const union nl_message *m, struct nlmsghdr *answer,
+	       size_t size);
+
+/* Attributes behind each other. */
+struct nl_attrs {
+	const char *at;
+	size_t size;
+};
+
+/* Returns the attributes of @answer, behind its fixed part of @fixed bytes. */
+struct nl_attrs nl_attrs_of(const struct nlmsghdr *answer, size_t fixed);
+/* Takes the first attribute out of @from: stores its type and its data, which
+ * may be attributes. Returns false when there is none. */
+bool nl_next(struct nl_attrs *from, uint16_t *type, struct nl_attrs *data);
+/* Stores the data of the first attribute @type in @from. Returns false when
+ * there is none. */
+bool nl_get(struct nl_attrs from, uint16_t type, struct nl_attrs *data);
 
 /* Returns the data of attribute @type, at least @want bytes, of an answer with
  * a fixed part of @fixed bytes, or NULL. */

@@ -36,6 +36,9 @@ void print_vm_explain(const json_t *result);
 void print_added_device(const json_t *result);
 void print_devices(const json_t *result);
 
+/* Prints cards with their virtual functions. */
+void print_vfs(const json_t *result);
+
 /* Prints a notification of `watch` in one line; a second line before it says
  * how many events were lost. */
 void print_event(const json_t *event);

@@ -198,18 +198,27 @@ static void vf_address(char *buf, size_t size, const char *pf, unsigned i)
 	snprintf(buf, size, "%.8s10.%u", pf, i % 8);
 }
 
-static int set_numvfs(const char *pf, unsigned want)
+/* Puts the number that there are into the file. Returns it. */
+static unsigned show_numvfs(const char *pf)
 {
-	char path[HOST_PATH], target[64], vf[16], iface[16];
-	unsigned had = 0, max;
-	long probes;
+	char path[HOST_PATH];
+	unsigned had = 0;
 
 	while (host_fs_exists(DEVICES "/%s/virtfn%u", pf, had))
 		had++;
-	max = (unsigned)host_fs_number(0, DEVICES "/%s/sriov_totalvfs", pf);
-	probes = host_fs_number(0, DEVICES "/%s/sriov_drivers_autoprobe", pf);
 	snprintf(path, sizeof(path), DEVICES "/%s/sriov_numvfs", pf);
 	host_rig_put(path, "%u\n", had);
+	return had;
+}
+
+static int set_numvfs(const char *pf, unsigned want)
+{
+	char path[HOST_PATH], target[64], vf[16], iface[16];
+	unsigned had = show_numvfs(pf), max;
+	long probes;
+
+	max = (unsigned)host_fs_number(0, DEVICES "/%s/sriov_totalvfs", pf);
+	probes = host_fs_number(0, DEVICES "/%s/sriov_drivers_autoprobe", pf);
 	if (want > max)
 		return -ERANGE;
 	if (want && had)
@@ -234,8 +243,7 @@ static int set_numvfs(const char *pf, unsigned want)
 		snprintf(target, sizeof(target), "../%s", vf);
 		host_rig_link(path, target);
 	}
-	snprintf(path, sizeof(path), DEVICES "/%s/sriov_numvfs", pf);
-	host_rig_put(path, "%u\n", want);
+	show_numvfs(pf);
 	return 0;
 }
 
@@ -275,12 +283,17 @@ static int on_write(const char *path, const char *text)
 {
 	size_t size = host_rig_refuses ? strlen(host_rig_refuses) : 0;
 	int n = writes++, rc;
+	char pf[16];
 
 	if (size && strlen(path) > size &&
 	    strcmp(path + strlen(path) - size, host_rig_refuses) == 0)
 		return -EACCES;
-	if (n == kill_at && !kill_acts)
+	if (n == kill_at && !kill_acts) {
+		if (strstr(path, "numvfs") &&
+		    sscanf(path, DEVICES "/%15[^/]", pf) == 1)
+			show_numvfs(pf);
 		raise(SIGKILL);
+	}
 	rc = act(path, text);
 	if (n == kill_at)
 		raise(SIGKILL);
