@@ -211,6 +211,15 @@ static void test_hostfwd(void **state)
 		"tcp:[::1:80-[fec0::15]:80",
 		"tcp:[::1]80-[fec0::15]:80",
 		"tcp:1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18:80-:80",
+		/* no guest has these */
+		"tcp::80-10.0.3.15:80",
+		"tcp::80-192.0.2.1:80",
+		"tcp::80-10.0.2.2:80",
+		"tcp::80-10.0.2.3:80",
+		"tcp:[::1]:80-[fec1::15]:80",
+		"tcp:[::1]:80-[fec0:0:0:1::15]:80",
+		"tcp:[::1]:80-[fec0::2]:80",
+		"tcp:[::1]:80-[fec0::3]:80",
 	};
 	struct user_hostfwd a, b;
 	struct user_net n;
@@ -249,6 +258,18 @@ static void test_hostfwd(void **state)
 	assert_string_equal(v6(&b.host.v6.sin6_addr), "::1");
 	assert_string_equal(v6(&b.guest.v6.sin6_addr), "fec0::15");
 	assert_int_equal(user_addr_port(&b.guest), 8080);
+	n.prefix_len = 61; /* bits of a byte */
+	assert_int_equal(user_hostfwd_parse("tcp:[::1]:80-[fec0:0:0:7::15]:80",
+					    &n, &b, &err),
+			 0);
+	assert_int_equal(user_hostfwd_parse("tcp:[::1]:80-[fec0:0:0:8::15]:80",
+					    &n, &b, &err),
+			 -EINVAL);
+	assert_string_equal(err.msg,
+			    "hostfwd=tcp:[::1]:80-[fec0:0:0:8::15]:80: no "
+			    "guest has the second address: it must belong to "
+			    "ipv6-net= and be neither ipv6-host= nor "
+			    "ipv6-dns=");
 	n.has_ipv6 = false;
 	assert_int_equal(user_hostfwd_parse("tcp:[::1]:80-[fec0::15]:8080", &n,
 					    &b, &err),

@@ -99,6 +99,23 @@ static bool take_endpoint(const char **text, char end, union user_addr *a)
 	return true;
 }
 
+/* Returns whether @a is an address that a guest of @n can have. */
+static bool is_of_guest(const union user_addr *a, const struct user_net *n)
+{
+	const uint8_t *addr = a->v6.sin6_addr.s6_addr;
+	const uint8_t *prefix = n->prefix.s6_addr;
+	unsigned bytes = n->prefix_len / 8, bits = n->prefix_len % 8;
+	in_addr_t v4 = a->v4.sin_addr.s_addr;
+
+	if (a->any.sa_family == AF_INET)
+		return (v4 & n->mask.s_addr) == n->net.s_addr &&
+		       v4 != n->host.s_addr && v4 != n->dns.s_addr;
+	return !memcmp(addr, prefix, bytes) &&
+	       (!bits || !((addr[bytes] ^ prefix[bytes]) >> (8 - bits))) &&
+	       memcmp(addr, &n->host6, sizeof(n->host6)) != 0 &&
+	       memcmp(addr, &n->dns6, sizeof(n->dns6)) != 0;
+}
+
 int user_hostfwd_parse(const char *text, const struct user_net *n,
 		       struct user_hostfwd *f, struct err *err)
 {
@@ -131,6 +148,13 @@ int user_hostfwd_parse(const char *text, const struct user_net *n,
 			       is_v6 ? '6' : '4');
 	if (!is_v6 && !f->guest.v4.sin_addr.s_addr)
 		f->guest.v4.sin_addr = n->dhcpstart;
+	if (!is_of_guest(&f->guest, n))
+		return err_set(err, -EINVAL,
+			       "hostfwd=%s: no guest has the second address: "
+			       "it must belong to %s and be neither %shost= "
+			       "nor %sdns=",
+			       text, is_v6 ? "ipv6-net=" : "net=",
+			       is_v6 ? "ipv6-" : "", is_v6 ? "ipv6-" : "");
 	return 0;
 }
 
