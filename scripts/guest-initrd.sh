@@ -7,7 +7,7 @@
 #   guest-initrd.sh DIR uml   DIR gets initrd-uml.gz
 #   guest-initrd.sh DIR lab BINARY  DIR gets initrd-lab.gz: a guest with KVM, in
 #       which BINARY (ringway) runs other guests; their kernel and initrd, those
-#       of DIR, are in its folder /guest, and SeaBIOS where Debian has it
+#       of DIR, are in its folder /guest, and SeaBIOS and iPXE where Debian has them
 #   guest-initrd.sh DIR cards BINARY  DIR gets initrd-cards.gz: the same for
 #       Debian's full kernel, with the modules of its own cards, VFIO and vDPA
 # Does nothing when the initrd is newer than this script, the kernel and BINARY.
@@ -101,7 +101,9 @@ if [ -n "$binary" ]; then
 	mkdir guest
 	cp "$kernel" "$dir/initrd.gz" guest/
 	bios=/usr/share/seabios/bios-256k.bin
-	[ ! -e $bios ] || install -D -m 644 $bios .$bios
+	for file in $bios /usr/lib/ipxe/qemu/pxe-*.rom; do
+		[ ! -e "$file" ] || install -D -m 644 "$file" ".$file"
+	done
 fi
 
 cat >etc/udhcpc/default.script <<'SCRIPT'

@@ -40,6 +40,7 @@ packages() {
 		echo qemu-system-x86 busybox-static iperf3 ethtool kmod
 		echo e2fsprogs	# disk images
 		echo seabios grub-pc-bin grub-common # a disk that boots itself
+		echo ipxe-qemu # boot over the network
 		echo user-mode-linux	# a guest without a hypervisor
 		;;
 	demo)

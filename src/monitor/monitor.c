@@ -153,6 +153,7 @@ static void on_end(struct vm *vm)
 	struct err err;
 
 	m->is_held = shm_load(&vm->is_paused);
+	m->was_reset = true;
 	take_down(m);
 	if (why == VM_END_RESET && !m->conf->no_reboot) {
 		if (!build(m, &err))

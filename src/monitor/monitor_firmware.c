@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chips.h"
 #include "fw_cfg.h"
 #include "layout.h"
 #include "log.h"
@@ -49,8 +50,11 @@ static int add_items(const struct monitor *m)
 	const struct bios *b = &m->bios;
 	struct fw_cfg *f = m->fw_cfg;
 	uint16_t cpus = (uint16_t)m->vm->cpu_count;
+	bool has_menu = m->conf->boot_conf.has_menu;
 	int rc = fw_cfg_add_number(f, FW_CFG_NO_SCREEN, m->uart != NULL);
 
+	if (!rc)
+		rc = fw_cfg_add_number(f, FW_CFG_BOOT_MENU, has_menu);
 	if (!rc)
 		rc = fw_cfg_add_number(f, FW_CFG_CPUS, cpus);
 	if (!rc)
@@ -66,11 +70,15 @@ static int add_items(const struct monitor *m)
 	if (!rc)
 		rc = fw_cfg_add_file(f, "etc/reserved-memory-end", b->bars64,
 				     sizeof(b->bars64));
+	if (!rc)
+		rc = monitor_add_roms(m);
 	return rc ? rc : add_order(m);
 }
 
 int firmware_load(struct monitor *m, struct err *err)
 {
+	const struct machine_boot_conf *c = &m->conf->boot_conf;
+	const char *order = c->once && !m->was_reset ? c->once : c->order;
 	struct vm *vm = m->vm;
 	int rc = bios_load(m->conf->bios, vm->ram, &m->conf->topology, &m->bios,
 			   err);
@@ -85,6 +93,7 @@ int firmware_load(struct monitor *m, struct err *err)
 	if (rc)
 		return rc;
 	pci_bus_be_440fx(m->bus);
+	rtc_set_boot_order(m->rtc, machine_boot_order(order));
 	rc = add_items(m);
 	return rc ? err_set(err, rc, "fw_cfg: %s", strerror(-rc)) : 0;
 }

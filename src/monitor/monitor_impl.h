@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Internals of the monitor: monitor.c makes the machine, monitor_plug.c its
- * devices, monitor_firmware.c what firmware needs of it, monitor_show.c shows
- * it and does its commands. Control thread. */
+ * devices, monitor_rom.c their ROMs, monitor_firmware.c what firmware needs of
+ * it, monitor_show.c shows it and does its commands. Control thread. */
 #ifndef RW_MONITOR_IMPL_H
 #define RW_MONITOR_IMPL_H
 
@@ -28,7 +28,9 @@ struct plugged {
 	struct vfio_dev *vfio;	/* a card of the host */
 	const char *id;		/* of the device; borrowed */
 	bool is_card;
-	int64_t bootindex; /* -1: none */
+	int64_t bootindex;   /* -1: none */
+	struct pci_rom *rom; /* NULL: none; owned */
+	bool has_rombar;     /* it is in a BAR */
 	enum plug_state state;
 	bool is_added;		/* while the guest ran */
 	struct vcpus_wait wait; /* of GONE */
@@ -43,6 +45,7 @@ struct monitor {
 	struct serial serial;
 	struct observer links; /* of what changes the links of cards */
 	bool is_held;	       /* the next machine's vCPUs wait */
+	bool was_reset;	       /* this is not the first machine */
 	/* Of the present machine: */
 	struct vm *vm;
 	struct pci_bus *bus;
@@ -77,6 +80,14 @@ int monitor_plug_device(struct monitor *m, const struct machine_device *d,
  * monitor.
  */
 void monitor_eject(void *arg, unsigned slot);
+
+/* monitor_rom.c: makes the ROM of a device: that of its options, or the file
+ * @fits (NULL: none), which may be missing. *@out is NULL for none. Returns 0
+ * or -errno with @err. _add_roms() gives firmware those that are in no BAR: 0
+ * or -errno. */
+int monitor_load_rom(const struct monitor *m, const struct pci_conf *c,
+		     const char *fits, struct pci_rom **out, struct err *err);
+int monitor_add_roms(const struct monitor *m);
 
 /* monitor_hot.c: the commands that change a machine which runs; see struct
  * daemon_machine. */

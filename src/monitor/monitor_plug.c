@@ -19,6 +19,7 @@
 #include "monitor_impl.h"
 #include "nic.h"
 #include "observer.h"
+#include "pci_rom.h"
 #include "vhost_card.h"
 
 #define TYPE_NET 1 /* virtio 1.2, clause 5 */
@@ -41,37 +42,65 @@ unsigned monitor_slot(const struct plugged *p)
 			 : virtio_pci_slot(p->pci);
 }
 
-/* Notes that @p is plugged, and tells a guest that runs. */
-static void note(struct monitor *m, struct plugged *p, struct pci_conf *conf,
-		 bool is_hot)
+/* Makes what is noted of a device with the options @conf, and @how it is to be
+ * plugged, with its ROM: @fits is the file of its type. */
+static int prepare(struct monitor *m, const struct pci_conf *conf,
+		   const char *fits, struct pci_plug *how, struct plugged **out,
+		   struct err *err)
 {
-	keep_slot(&conf->addr, monitor_slot(p));
+	struct plugged *p = calloc(1, sizeof(*p));
+	int rc = p ? pci_conf_check(conf, &how->slot, err)
+		   : err_set(err, -ENOMEM, "out of memory");
+
+	if (!rc)
+		rc = monitor_load_rom(m, conf, fits, &p->rom, err);
+	if (rc) {
+		free(p);
+		return rc;
+	}
 	p->monitor = m;
 	p->bootindex = conf->has_bootindex ? (int64_t)conf->bootindex : -1;
-	p->is_added = is_hot;
+	p->has_rombar = conf->rombar;
+	p->is_added = how->is_hot;
+	how->rom = conf->rombar ? p->rom : NULL;
+	*out = p;
+	return 0;
+}
+
+static void free_plugged(struct plugged *p)
+{
+	pci_rom_destroy(p->rom);
+	free(p);
+}
+
+/* Notes that @p is plugged, and tells a guest that runs. */
+static void note(struct monitor *m, struct plugged *p, struct pci_conf *conf)
+{
+	keep_slot(&conf->addr, monitor_slot(p));
 	p->next = m->plugged;
 	m->plugged = p;
-	if (is_hot)
+	if (p->is_added)
 		hotplug_look(m->hotplug, monitor_slot(p));
 }
 
 static int plug_nic(struct monitor *m, struct port *port,
 		    struct netcard_conf *c, bool is_hot, struct err *err)
 {
-	struct plugged *p = calloc(1, sizeof(*p));
-	int slot, rc = p ? pci_conf_check(&c->pci, &slot, err)
-			 : err_set(err, -ENOMEM, "out of memory");
+	struct pci_plug how = { .is_hot = is_hot };
+	struct plugged *p;
+	int rc = prepare(m, &c->pci, nic_rom(port), &how, &p, err);
 
-	if (!rc)
-		rc = nic_plug(port, m->bus, m->vm->ram, slot, is_hot, err);
+	if (rc)
+		return err_prefix(err, rc, "device %s", port->name);
+	rc = nic_plug(port, m->bus, m->vm->ram, &how, err);
 	if (rc) {
-		free(p);
+		free_plugged(p);
 		return err_prefix(err, rc, "device %s", port->name);
 	}
 	p->nic = port;
 	p->id = port->name;
 	p->is_card = true;
-	note(m, p, &c->pci, is_hot);
+	note(m, p, &c->pci);
 	return 0;
 }
 
@@ -79,11 +108,16 @@ static int plug(struct monitor *m, struct virtio_dev *d, struct pci_conf *conf,
 		bool is_hot, struct err *err)
 {
 	struct virtio_pci_conf c = { .vectors = -1, .is_hot = is_hot };
-	struct plugged *p = calloc(1, sizeof(*p));
-	int rc;
+	bool is_card = d->type == TYPE_NET;
+	struct pci_plug how = { .is_hot = is_hot };
+	struct plugged *p;
+	int rc = prepare(m, conf, is_card ? "pxe-virtio.rom" : NULL, &how, &p,
+			 err);
 
-	if (!p)
-		return err_set(err, -ENOMEM, "out of memory");
+	if (rc)
+		return rc;
+	c.slot = how.slot;
+	c.rom = how.rom;
 	if (conf->has_vectors)
 		c.vectors = (int)conf->vectors;
 	if (pci_conf_has_legacy(conf))
@@ -91,16 +125,14 @@ static int plug(struct monitor *m, struct virtio_dev *d, struct pci_conf *conf,
 					      : VIRTIO_PCI_TRANSITIONAL;
 	d->loop = m->daemon->loop;
 	d->ram = m->vm->ram;
-	rc = pci_conf_check(conf, &c.slot, err);
-	if (!rc)
-		rc = virtio_pci_create(m->bus, d, &c, &p->pci, err);
+	rc = virtio_pci_create(m->bus, d, &c, &p->pci, err);
 	if (rc) {
-		free(p);
+		free_plugged(p);
 		return rc;
 	}
 	p->id = d->name;
-	p->is_card = d->type == TYPE_NET;
-	note(m, p, conf, is_hot);
+	p->is_card = is_card;
+	note(m, p, conf);
 	return 0;
 }
 
@@ -118,25 +150,27 @@ static void on_asked(void *arg)
 static int plug_vfio(struct monitor *m, struct vfio_conf *c, bool is_hot,
 		     struct err *err)
 {
-	struct plugged *p = calloc(1, sizeof(*p));
-	struct vfio_plug plug = {
-		.bus = m->bus, .is_hot = is_hot, .asked = on_asked, .arg = p
-	};
-	int rc = p ? pci_conf_check(&c->common.pci, &plug.slot, err)
-		   : err_set(err, -ENOMEM, "out of memory");
+	struct vfio_plug plug = { .bus = m->bus, .asked = on_asked };
+	struct pci_plug how = { .is_hot = is_hot };
+	struct plugged *p;
+	int rc = prepare(m, &c->common.pci, NULL, &how, &p, err);
 
-	if (!rc && !m->vfio)
+	if (rc)
+		return rc;
+	plug.how = how;
+	plug.arg = p;
+	if (!m->vfio)
 		rc = vfio_host_create(m->vm, &m->vfio, err);
 	plug.host = m->vfio;
 	if (!rc)
 		rc = vfio_create(c, &plug, &p->vfio, err);
 	if (rc) {
-		free(p);
+		free_plugged(p);
 		return rc;
 	}
 	p->id = c->common.id;
 	p->is_card = true;
-	note(m, p, &c->common.pci, is_hot);
+	note(m, p, &c->common.pci);
 	return 0;
 }
 
@@ -264,7 +298,7 @@ static void take_out(struct plugged *p, bool is_final)
 		vfio_destroy(p->vfio);
 	else
 		virtio_pci_destroy(p->pci);
-	free(p);
+	free_plugged(p);
 	if (is_final)
 		forget(m, id);
 }

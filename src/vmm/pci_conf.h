@@ -13,6 +13,8 @@ struct pci_conf {
 	bool disable_legacy, has_disable_legacy, disable_modern;
 	uint32_t bootindex; /* firmware tries lower ones first */
 	bool has_bootindex;
+	char *romfile; /* for firmware; NULL: what fits the type; "": none */
+	bool rombar;   /* the ROM is in a BAR; else fw_cfg has it */
 };
 
 /* The rows of a device's place for a type's table: @at is the offset of struct
@@ -23,6 +25,19 @@ struct pci_conf {
 	  .offset = (at) + offsetof(struct pci_conf, addr),                    \
 	  .arg = "SLOT",                                                       \
 	  .help = "slot on the PCI bus, hexadecimal (default: a free one)" },  \
+		{ .key = "romfile",                                            \
+		  .kind = OPT_STRING,                                          \
+		  .offset = (at) + offsetof(struct pci_conf, romfile),         \
+		  .arg = "FILE",                                               \
+		  .help = "expansion ROM for firmware, empty for none "        \
+			  "(default: "                                         \
+			  "iPXE's for the card, if that is installed)" },      \
+		{ .key = "rombar",                                             \
+		  .kind = OPT_BOOL,                                            \
+		  .offset = (at) + offsetof(struct pci_conf, rombar),          \
+		  .def = "on",                                                 \
+		  .help = "off: firmware gets the ROM by fw_cfg, not from a "  \
+			  "BAR" },                                             \
 	{                                                                      \
 		.key = "bootindex", .kind = OPT_UINT,                          \
 		.offset = (at) + offsetof(struct pci_conf, bootindex),         \

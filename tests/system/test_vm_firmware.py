@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ringway vm` without -kernel: firmware, and a disk with a boot loader of its
 own (tests/lab/boot-disk.sh: GRUB, Linux, an initrd)."""
+import base64
 import re
 import subprocess
 
 import pytest
 from conftest import BINARY
+from vm_lab import APPEND, NET
 
 BIOS = '/usr/share/seabios/bios-256k.bin'
 
@@ -41,6 +43,52 @@ def test_disk_with_its_own_loader(l1):
         assert words in text, (words, text)
 
 
+HELLO = """#!ipxe
+echo HELLO ${net0/chip} ${net0/mac}
+exit
+"""
+LINUX = """#!ipxe
+echo HELLO ${net0/chip} ${net0/mac}
+kernel http://10.0.2.2:8091/vmlinuz initrd=initrd.gz %s rw.run=%s
+initrd http://10.0.2.2:8091/initrd.gz
+boot
+"""
+NETWORK = NET + 'ping -q -c 2 10.0.2.2; cat /sys/bus/pci/devices/*/net/*/' \
+    'address; cd /sys/bus/pci/devices/0000:00:09.0; echo 1 >rom; ' \
+    'head -c 2 rom | hexdump -e \'"signature %x\\n"\''
+
+
+@pytest.mark.guests
+def test_network(l1):
+    """iPXE boots by each kind of card, in the order of bootindex, then of
+    -boot: its scripts print and go back to SeaBIOS, which tries the next; the
+    last one starts Linux, which reads the expansion ROM of a card."""
+    for path in (BIOS, '/usr/lib/ipxe/qemu/pxe-virtio.rom'):
+        if l1.run(f'test -e {path}', check=False)[0]:
+            pytest.skip(f'{path} is not installed')
+    word = base64.b64encode(NETWORK.encode()).decode()
+    for name, text in ('hello', HELLO), ('linux', LINUX % (APPEND, word)):
+        code = base64.b64encode(text.encode()).decode()
+        l1.run(f'mkdir -p /tmp/tftp; echo {code} | base64 -d >/tmp/tftp/{name}')
+    l1.run('httpd -p 127.0.0.1:8091 -h /guest; truncate -s 1M /tmp/blank')
+    user = 'user,tftp=/tmp/tftp,bootfile'
+    status, text = l1.run(
+        'ringway vm -m 192 -drive file=/tmp/blank -boot n -no-reboot '
+        f'-netdev {user}=hello,id=a -netdev {user}=hello,id=b '
+        f'-netdev {user}=linux,id=c '
+        '-device e1000,netdev=a,bootindex=2,addr=9,mac=52:54:00:00:00:0a '
+        '-device rtl8139,netdev=b,bootindex=1,mac=52:54:00:00:00:0b '
+        '-device virtio-net-pci,netdev=c,mac=52:54:00:00:00:0c '
+        '</dev/null', timeout=300, check=False)
+    text = plain(text)
+    assert status == 0, text
+    assert re.findall(r'^HELLO (\S+) \S+:(\w+)', text, re.M) == [
+        ('rtl8139', '0b'), ('82540em', '0a'), ('virtio-net', '0c')], text
+    for words in ('2 packets received', '52:54:00:00:00:0c',
+                  'signature aa55'):
+        assert words in text, (words, text)
+
+
 @pytest.mark.guests
 @pytest.mark.parametrize('options,words', [
     ('-bios /nowhere/bios.bin',
@@ -48,6 +96,10 @@ def test_disk_with_its_own_loader(l1):
     ('-bios /init', 'bios /init: is no firmware: its size is .* multiple of '
      '64 KiB'),
     ('-bios /tmp', 'bios /tmp: is a directory'),
+    ('-boot n -netdev null,id=n -device e1000,netdev=n,romfile=/init',
+     'device n.card: romfile=/init: is no expansion ROM: it does not begin'),
+    ('-boot n -netdev null,id=n -device virtio-net-pci,netdev=n,romfile=none',
+     'device n.card: romfile=none: cannot be read: No such file'),
 ])
 def test_no_firmware(l1, options, words):
     status, text = l1.run(f'ringway vm {options} </dev/null', check=False)
@@ -87,3 +139,16 @@ def test_plan(folder):
                           capture_output=True, text=True, timeout=20)
     assert done.returncode == 0 and f'bios     {BIOS}' in done.stdout
     assert 'kernel' not in done.stdout
+
+
+@pytest.mark.parametrize('options', [
+    ['-boot', 'n'], ['-boot', 'once=n,menu=on'],
+    ['-netdev', 'null,id=n', '-device', 'e1000,netdev=n,bootindex=1'],
+    ['-netdev', 'null,id=n', '-device', 'e1000,netdev=n,romfile=x'],
+])
+def test_network_plan(folder, options):
+    """Whoever asks for a boot over the network gets firmware."""
+    done = subprocess.run([BINARY, 'vm', '--dry-run', '--control',
+                           f'{folder}/c.sock', *options],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0 and f'bios     {BIOS}' in done.stdout

@@ -90,7 +90,9 @@ LINES = [
     ('-netdev vhost-vdpa,id=v,vhostdev=/x,net=a -netdev null,id=b,net=a '
      '-device virtio-net-pci,netdev=v',
      'netdev v: port b is in its network, a, too', True),
-    ('-boot order=c', 'the order of their bootindex=N', True),
+    ('-boot order=x', 'boot: order=x: must be letters', True),
+    ('-boot order=cn,once=n,menu=off,strict=on', 'vCPU', False),
+    ('-boot splash=x', "boot: unknown option 'splash'", True),
     ('-kernl x', 'did you mean kernel', True),
     ('-nodefault', 'did you mean nodefaults', True),
 ]
@@ -132,7 +134,8 @@ def test_line_of_a_file(folder, line, words, is_refused):
     done = vm(folder, '-config', path)
     check(done, words, is_refused)
     late = ('addr=', 'no PCI slot', 'object f:', 'netdev v has',
-            'netdev t has', 'netdev v: ', 'netdev v is', 'cannot stand')  # of several lines together
+            'netdev t has', 'netdev v: ', 'netdev v is', 'cannot stand',
+            'boot:')  # of several lines together
     if is_refused and not any(word in words for word in late):
         assert re.match(rf'ringway: {path}:[3-9]: ', done.stderr), done.stderr
 

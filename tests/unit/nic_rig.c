@@ -71,13 +71,13 @@ static void add_card(struct nic_rig *r, const struct port_type *type)
 				  .full = PORT_FULL_DROP };
 	struct netcard_conf nic = { .netdev = TEXT("n"),
 				    .mac = TEXT("02:00:00:00:00:07") };
+	const struct pci_plug how = { .slot = NIC_RIG_SLOT };
 	struct err err;
 
 	env.loop = r->rig.vm.loop;
 	assert_int_equal(type->create(&env, &conf, &nic, &r->card, &err), 0);
 	assert_int_equal(switch_add_port(r->w.sw, r->card, "n", &err), 0);
-	assert_int_equal(nic_plug(r->card, r->bus, r->rig.vm.ram, NIC_RIG_SLOT,
-				  false, &err),
+	assert_int_equal(nic_plug(r->card, r->bus, r->rig.vm.ram, &how, &err),
 			 0);
 	rig_config_write(&r->rig, NIC_RIG_SLOT, PCI_COMMAND, 2,
 			 PCI_COMMAND_MEMORY | PCI_COMMAND_IO |

@@ -61,9 +61,8 @@ static bool is_board(const char *type)
 	       !strcmp(type, "microvm") || !strncmp(type, "pc-", 3);
 }
 
-/* Reads @text into @c; what stands first, alone, is the value of @first. */
-static int read_line(const char *option, const char *text, const char *first,
-		     const struct opt_row *rows, void *c, struct err *err)
+int machine_read_line(const char *option, const char *text, const char *first,
+		      const struct opt_row *rows, void *c, struct err *err)
 {
 	const struct opt_row *tables[] = { rows, NULL };
 	struct opt_pair *pairs;
@@ -91,15 +90,16 @@ static int read_board(struct machine_conf *m, struct err *err)
 	int rc = 0;
 
 	if (m->machine)
-		rc = read_line("machine", m->machine, "type", board_rows, &c,
-			       err);
+		rc = machine_read_line("machine", m->machine, "type",
+				       board_rows, &c, err);
 	if (!rc && c.type && !is_board(c.type))
 		rc = err_set(err, -EINVAL,
 			     "machine=%.40s: there is one machine here: q35, "
 			     "pc and microvm are taken for it",
 			     c.type);
 	if (!rc)
-		rc = read_line("accel", m->accel, "accel", accel_rows, &c, err);
+		rc = machine_read_line("accel", m->accel, "accel", accel_rows,
+				       &c, err);
 	m->split_irqchip = c.irqchip == IRQCHIP_SPLIT;
 	opt_free(board_rows, &c);
 	return rc;
@@ -151,7 +151,7 @@ static struct cpu_topology make_topology(const struct smp_conf *c)
 static int read_smp(struct machine_conf *m, struct err *err)
 {
 	struct smp_conf c = { 0 };
-	int rc = read_line("smp", m->smp, "cpus", smp_rows, &c, err);
+	int rc = machine_read_line("smp", m->smp, "cpus", smp_rows, &c, err);
 	uint64_t count;
 
 	if (rc)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bios.h"
 #include "card.h"
 #include "vm.h"
 
@@ -30,6 +29,9 @@ const struct opt_row machine_rows[] = {
 	OPT("bios", bios, OPT_PATH, .arg = "FILE",
 	    .help = "firmware, which starts the boot loader of a disk "
 		    "(default: SeaBIOS, when there is no kernel)"),
+	OPT("boot", boot, OPT_STRING, .arg = "ORDER",
+	    .help = "what firmware tries in turn, c (disks) or n (network): "
+		    "order=ORDER,once=ORDER,menu=on"),
 	OPT("m", memory, OPT_STRING, .def = "256", .arg = "SIZE",
 	    .help = "memory, in MiB or with a suffix"),
 	OPT("smp", smp, OPT_STRING, .def = "1", .arg = "N",
@@ -93,94 +95,6 @@ static int own_networks(struct config *config, struct err *err)
 	return 0;
 }
 
-static bool has_disk(const struct machine_conf *m)
-{
-	const struct machine_device *d = m->devices;
-
-	while (d && d->type != &device_blk_type)
-		d = d->next;
-	return d;
-}
-
-/* Stores the bootindex and the id of the @i-th device that has one. Returns
- * false when there are no more. */
-static bool bootindex_at(const struct machine_conf *m,
-			 const struct config *config, unsigned i,
-			 uint32_t *index, const char **id)
-{
-	for (unsigned k = 0; k < config->netdev_count; k++) {
-		const struct netdev *n = config->netdev[k];
-		const struct netcard_conf *c = n->conf;
-
-		if (!machine_is_card(n->type) || !c->pci.has_bootindex || i--)
-			continue;
-		*index = c->pci.bootindex;
-		*id = n->common.id;
-		return true;
-	}
-	for (const struct machine_device *d = m->devices; d; d = d->next) {
-		const struct device_conf *c = d->conf;
-
-		if (!c->pci.has_bootindex || i--)
-			continue;
-		*index = c->pci.bootindex;
-		*id = c->id;
-		return true;
-	}
-	return false;
-}
-
-/* One bootindex for two devices would be no order. */
-static int check_order(const struct machine_conf *m,
-		       const struct config *config, struct err *err)
-{
-	uint32_t index, other;
-	const char *id, *other_id;
-
-	for (unsigned i = 0; bootindex_at(m, config, i, &index, &id); i++)
-		for (unsigned k = 0;
-		     k < i && bootindex_at(m, config, k, &other, &other_id);
-		     k++)
-			if (index == other)
-				return err_set(
-					err, -EEXIST,
-					"device %s: bootindex=%u: device "
-					"%s has it already",
-					id, index, other_id);
-	return 0;
-}
-
-/* A kernel, or firmware for the boot loader of a disk. */
-static int check_boot(struct machine_conf *m, struct err *err)
-{
-	if (m->kernel)
-		return m->bios ? err_set(err, -EINVAL,
-					 "bios=%.80s: a kernel is entered "
-					 "without firmware: leave out -bios or "
-					 "-kernel",
-					 m->bios)
-			       : 0;
-	if (m->initrd || m->append)
-		return err_set(err, -EINVAL,
-			       "%s: needs a kernel: without -kernel a disk's "
-			       "boot loader chooses",
-			       m->initrd ? "initrd" : "append");
-	if (m->split_irqchip)
-		return err_set(err, -EINVAL,
-			       "machine: kernel-irqchip=split: firmware needs "
-			       "the timer and interrupt chips of a PC: without "
-			       "-kernel write kernel-irqchip=on");
-	if (m->bios)
-		return 0;
-	if (!has_disk(m))
-		return err_set(err, -EINVAL,
-			       "kernel: missing: -kernel FILE names what to "
-			       "boot, or -drive file=FILE a disk with a boot "
-			       "loader");
-	m->bios = strdup(BIOS_DEFAULT);
-	return m->bios ? 0 : err_set(err, -ENOMEM, "out of memory");
-}
-
 /* A -netdev is of use to the cards of its network. */
 static bool has_card(const struct config *config, const char *net)
 {
@@ -233,9 +147,7 @@ int machine_conf_finish(struct machine_conf *m, struct config *config,
 		rc = machine_device_add(m, config, m->device.value[i], control,
 					err);
 	if (!rc)
-		rc = check_boot(m, err);
-	if (!rc)
-		rc = check_order(m, config, err);
+		rc = machine_boot_read(m, config, err);
 	if (!rc)
 		rc = machine_vhost_take(m, config, err);
 	if (!rc)
@@ -251,6 +163,7 @@ void machine_conf_fini(struct machine_conf *m)
 		machine_device_free(m, m->devices);
 	machine_drives_free(m);
 	machine_cards_free(m);
+	machine_boot_free(m);
 	opt_free(machine_rows, m);
 }
 

@@ -38,10 +38,17 @@ struct machine_card {
 	struct machine_card *next;
 };
 
+/* What firmware does. */
+struct machine_boot_conf {
+	char *order, *once; /* letters as in QEMU; NULL: not said */
+	bool has_menu, ignored;
+};
+
 struct machine_conf {
 	char *name;
 	char *kernel, *initrd, *append;
 	char *bios;	       /* firmware; NULL with a kernel */
+	char *boot;	       /* as typed: "n", "order=cn" */
 	char *memory;	       /* as typed: "512" (MiB), "1G", "size=1G" */
 	char *smp;	       /* as typed: "2", "cpus=2" */
 	char *machine, *accel; /* as typed */
@@ -56,6 +63,7 @@ struct machine_conf {
 	struct opt_list device, drive; /* as typed */
 	struct opt_list vhost_user;    /* -netdev vhost-user,chardev=ID,... */
 	/* Made of these by machine_conf_finish(): */
+	struct machine_boot_conf boot_conf;
 	uint64_t memory_size; /* bytes */
 	uint64_t page_size;   /* of huge pages; 0: none */
 	struct cpu_topology topology;
@@ -88,6 +96,10 @@ void machine_conf_fini(struct machine_conf *m);
 #define MACHINE_SLOTS 32
 int machine_slots(const struct machine_conf *m, const struct config *c,
 		  const char *slot[MACHINE_SLOTS], struct err *err);
+
+/* Returns an order of -boot (NULL: none) as the CMOS RAM of a PC has it: four
+ * bits for each of three places: 1 floppy, 2 disk, 3 CD-ROM, 4 network. */
+uint16_t machine_boot_order(const char *order);
 
 /* Returns whether ports of @type are network cards of a machine. */
 bool machine_is_card(const struct port_type *type);
@@ -131,6 +143,15 @@ int machine_cards_wait(struct machine_conf *m, struct err *err);
 /* machine_board.c: reads -machine, -accel, -m, -mem-path and -smp. Returns 0 or
  * -errno with @err. */
 int machine_board_read(struct machine_conf *m, struct err *err);
+/* Reads @text, of -@option, into @c; what stands first is that of @first. */
+int machine_read_line(const char *option, const char *text, const char *first,
+		      const struct opt_row *rows, void *c, struct err *err);
+
+/* machine_boot.c: reads -boot, and checks what the devices are to boot: 0 or
+ * -errno with @err. */
+int machine_boot_read(struct machine_conf *m, const struct config *config,
+		      struct err *err);
+void machine_boot_free(struct machine_conf *m);
 
 /* machine_vhost.c: makes ports of the lines that machine_keep_netdev() kept,
  * before the cards; and takes cards of vhost back-ends, which are no ports, out

@@ -88,9 +88,6 @@ static const struct {
 	{ " audio audiodev soundhw ", "there is no sound" },
 	{ " hda hdb hdc hdd cdrom sd mtdblock fda fdb blockdev ",
 	  "a disk is -drive file=FILE" },
-	{ " boot ",
-	  "firmware tries the devices in the order of their bootindex=N "
-	  "(-device)" },
 	{ " snapshot ",
 	  "an image is written to: copy it before, or -drive ...,readonly=on" },
 	{ " incoming loadvm ", "a machine cannot be moved or saved" },

@@ -46,19 +46,9 @@ enum { LOADER_ALLOCATE = 1, ZONE_F_SEGMENT = 2 };
 static int open_image(const char *path, struct boot_image *i, struct err *err)
 {
 	static const char *const folders[] = { "/usr/share/seabios",
-					       "/usr/share/qemu" };
-	int rc = boot_image_open(path, i, err);
-	char at[128];
+					       "/usr/share/qemu", NULL };
+	int rc = boot_image_find(path, folders, i, err);
 
-	for (unsigned f = 0;
-	     rc == -ENOENT && !strchr(path, '/') && f < ARRAY_SIZE(folders);
-	     f++) {
-		struct err other;
-
-		snprintf(at, sizeof(at), "%s/%.60s", folders[f], path);
-		if (!boot_image_open(at, i, &other))
-			return 0;
-	}
 	if (rc == -ENOENT)
 		err_set(err, rc,
 			"there is no such file: Debian's package seabios has "

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,6 +32,22 @@ int boot_image_open(const char *path, struct boot_image *i, struct err *err)
 	}
 	i->size = (uint64_t)st.st_size;
 	return 0;
+}
+
+int boot_image_find(const char *path, const char *const *folders,
+		    struct boot_image *i, struct err *err)
+{
+	int rc = boot_image_open(path, i, err);
+	char at[128];
+
+	for (; rc == -ENOENT && !strchr(path, '/') && *folders; folders++) {
+		struct err other;
+
+		snprintf(at, sizeof(at), "%s/%.60s", *folders, path);
+		if (!boot_image_open(at, i, &other))
+			return 0;
+	}
+	return rc;
 }
 
 void boot_image_close(struct boot_image *i)

@@ -17,6 +17,10 @@ struct boot_image {
 /* Opens the regular file @path. Returns 0, or -errno with @err, which does not
  * name the file. */
 int boot_image_open(const char *path, struct boot_image *i, struct err *err);
+/* The same; a name without a slash that is not here is looked up in @folders,
+ * a list that ends with NULL. */
+int boot_image_find(const char *path, const char *const *folders,
+		    struct boot_image *i, struct err *err);
 void boot_image_close(struct boot_image *i);
 
 /* Copies @size bytes at @off to @to, which may overlap mem. Returns 0,

@@ -16,6 +16,9 @@ struct ioapic;
 
 int rtc_create(struct vm *vm, struct rtc **out, struct err *err);
 void rtc_destroy(struct rtc *r);
+/* Leaves firmware the order in which it tries kinds of devices: four bits for
+ * each of three places. Before the vCPUs run. */
+void rtc_set_boot_order(struct rtc *r, uint16_t order);
 
 int i8042_create(struct vm *vm, struct i8042 **out, struct err *err);
 void i8042_destroy(struct i8042 *k);

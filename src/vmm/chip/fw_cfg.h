@@ -12,6 +12,7 @@ enum {
 	FW_CFG_VERSION = 0x01,
 	FW_CFG_NO_SCREEN = 0x04, /* 1: the serial port is the console */
 	FW_CFG_CPUS = 0x05,
+	FW_CFG_BOOT_MENU = 0x0e, /* 1: a key shows what can be booted */
 	FW_CFG_CPUS_MAX = 0x0f,
 	FW_CFG_DIRECTORY = 0x19,
 };

@@ -357,6 +357,13 @@ static void fill_cmos(struct rtc *r)
 	c[0x2f] = (uint8_t)sum;
 }
 
+/* Where Bochs has it, and SeaBIOS looks for it. */
+void rtc_set_boot_order(struct rtc *r, uint16_t order)
+{
+	r->ram[0x3d] = (uint8_t)order;
+	r->ram[0x38] = (uint8_t)(order >> 8 << 4);
+}
+
 int rtc_create(struct vm *vm, struct rtc **out, struct err *err)
 {
 	struct rtc *r = calloc(1, sizeof(*r));

@@ -109,26 +109,27 @@ static int start(struct nic *n, struct err *err)
 	return rc ? err_set(err, rc, "%s", strerror(-rc)) : 0;
 }
 
-int nic_plug(struct port *p, struct pci_bus *bus, struct gmem *ram, int slot,
-	     bool is_hot, struct err *err)
+int nic_plug(struct port *p, struct pci_bus *bus, struct gmem *ram,
+	     const struct pci_plug *how, struct err *err)
 {
 	struct nic *n = nic_of(p);
 	int rc;
 
 	n->ram = gmem_get(ram);
 	n->pci = (struct pci_dev){ .name = p->name,
-				   .is_hot = is_hot,
-				   .is_hidden = is_hot };
+				   .is_hot = how->is_hot,
+				   .is_hidden = how->is_hot,
+				   .rom = how->rom };
 	n->model->set_bars(n);
 	n->model->power_on(n);
-	rc = pci_add(bus, &n->pci, n->model->id, slot, err);
+	rc = pci_add(bus, &n->pci, n->model->id, how->slot, err);
 	if (!rc && n->model->add_caps)
 		rc = n->model->add_caps(n, err);
 	if (!rc)
 		rc = start(n, err);
 	if (rc)
 		nic_unplug(p);
-	else if (is_hot)
+	else if (how->is_hot)
 		pci_show(&n->pci);
 	return rc;
 }
@@ -158,6 +159,11 @@ void nic_hide(struct port *p)
 unsigned nic_slot(const struct port *p)
 {
 	return container_of(p, const struct nic, port)->pci.slot;
+}
+
+const char *nic_rom(const struct port *p)
+{
+	return container_of(p, const struct nic, port)->model->rom;
 }
 
 void nic_set_link(struct port *p, bool is_up)

@@ -10,7 +10,7 @@
 
 #include "gmem.h"
 #include "netcard_conf.h"
-#include "pci.h"
+#include "pci_rom.h"
 #include "port.h"
 
 /* Cards, whose options are struct netcard_conf, by the name of -device, a list
@@ -21,11 +21,10 @@ extern const struct port_type *const nic_types[];
 /* Returns whether @type is one of them. */
 bool nic_is(const struct port_type *type);
 
-/* Plugs the card, a port of one of nic_types, into @slot (-1: a free one) of
- * @bus; its frames are in @ram. @is_hot: the guest runs, and is to be told.
- * Returns 0, or -errno with @err and nothing plugged. */
-int nic_plug(struct port *p, struct pci_bus *bus, struct gmem *ram, int slot,
-	     bool is_hot, struct err *err);
+/* Plugs the card, a port of one of nic_types, into @bus; its frames are in
+ * @ram. Returns 0, or -errno with @err and nothing plugged. */
+int nic_plug(struct port *p, struct pci_bus *bus, struct gmem *ram,
+	     const struct pci_plug *how, struct err *err);
 /* Unplugs it: no vCPU is in a handler of it, either because none runs, or
  * because all left since nic_hide(). No memory of the guest is touched after
  * the return. Does nothing for a card that is not plugged. */
@@ -35,6 +34,9 @@ void nic_unplug(struct port *p);
 void nic_hide(struct port *p);
 /* Returns the slot that it is in. */
 unsigned nic_slot(const struct port *p);
+
+/* Returns the file of iPXE's for the card, or NULL: there is none. */
+const char *nic_rom(const struct port *p);
 
 /* Tells the driver whether the card has a link; initially it has. */
 void nic_set_link(struct port *p, bool is_up);

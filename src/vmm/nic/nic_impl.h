@@ -48,6 +48,7 @@ struct nic_model {
 	int (*add_caps)(struct nic *n, struct err *err);
 	size_t size;	      /* of the struct that begins with struct nic */
 	unsigned tx_offloads; /* OFFLOAD_* that tx_burst takes */
+	const char *rom;      /* file of iPXE's for it; NULL: none */
 };
 
 /* The shortest time between two interrupts. */

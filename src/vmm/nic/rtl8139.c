@@ -71,6 +71,7 @@ static const struct nic_model model = {
 	.link_changed = link_changed,
 	.has_work = rtl8139_has_work,
 	.size = sizeof(struct rtl8139),
+	.rom = "pxe-rtl8139.rom",
 };
 
 static const struct port_ops ops = {

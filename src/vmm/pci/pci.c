@@ -194,7 +194,9 @@ int pci_add(struct pci_bus *b, struct pci_dev *d, const struct pci_id *id,
 		return rc;
 	d->bus = b;
 	pci_config_init(d, id);
-	for (unsigned i = 0; !rc && i < PCI_BARS; i++)
+	if (d->rom)
+		pci_rom_init(d, id);
+	for (unsigned i = 0; !rc && i < ARRAY_SIZE(d->bar); i++)
 		if (d->bar[i].kind != PCI_BAR_NONE)
 			rc = pci_bar_init(d, i, err);
 	if (rc) {

@@ -17,11 +17,18 @@
 
 #define PCI_SLOTS 32
 #define PCI_BARS  6
+#define PCI_ROM	  PCI_BARS /* place of the expansion ROM, behind the BARs */
 
 struct pci_bus;
 struct pci_dev;
 
-enum pci_bar_kind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64 };
+enum pci_bar_kind {
+	PCI_BAR_NONE,
+	PCI_BAR_IO,
+	PCI_BAR_MEM32,
+	PCI_BAR_MEM64,
+	PCI_BAR_ROM, /* of PCI_ROM only */
+};
 
 struct pci_bar {
 	enum pci_bar_kind kind;
@@ -41,6 +48,8 @@ struct pci_id {
 	uint32_t class; /* 24 bits: class, subclass, programming interface */
 };
 
+struct pci_rom; /* pci_rom.h */
+
 struct pci_dev {
 	const char *name; /* id, for messages; borrowed */
 	struct pci_bus *bus;
@@ -53,9 +62,10 @@ struct pci_dev {
 	uint8_t writable[4096]; /* bits that the guest may write */
 	uint8_t w1c[4096];	/* bits that a written 1 clears */
 	unsigned caps_end;	/* first free byte for capabilities */
-	struct pci_bar bar[PCI_BARS];
-	struct msix *msix; /* NULL: none */
-	struct msi *msi;   /* NULL: none */
+	struct pci_bar bar[PCI_BARS + 1];
+	struct pci_rom *rom; /* NULL: none; borrowed until pci_remove() */
+	struct msix *msix;   /* NULL: none */
+	struct msi *msi;     /* NULL: none */
 	/* INTx, under the lock of the bus for lines. */
 	bool intx_wanted; /* [any, atomic] pci_set_intx() */
 	bool intx_off;	  /* the guest disabled it, or uses messages */
@@ -83,11 +93,12 @@ void pci_bus_destroy(struct pci_bus *b); /* its devices are gone */
 void pci_bus_be_440fx(struct pci_bus *b);
 
 /* Puts a function with @id, zeroed but for name, bar[] (kind, size, handlers),
- * is_hot, is_hidden and the callbacks, into @slot (-1: the first free one). Its
- * BARs get addresses, as firmware would give them (is_hot: none, the guest
- * gives them), and decoding is off. Returns 0, or -EEXIST with @err, which
- * names who has the slot, or -ENOSPC, or -EINVAL for a slot that a bus does not
- * have. pci_remove() may be called for a function that was not added. */
+ * rom, is_hot, is_hidden and the callbacks, into @slot (-1: the first free
+ * one). Its BARs get addresses, as firmware would give them (is_hot: none, the
+ * guest gives them), and decoding is off. Returns 0, or -EEXIST with @err,
+ * which names who has the slot, or -ENOSPC, or -EINVAL for a slot that a bus
+ * does not have. pci_remove() may be called for a function that was not added.
+ */
 int pci_add(struct pci_bus *b, struct pci_dev *d, const struct pci_id *id,
 	    int slot, struct err *err);
 void pci_remove(struct pci_dev *d);

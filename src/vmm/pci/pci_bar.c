@@ -16,10 +16,14 @@
 #include "pci_impl.h"
 #include "shm.h"
 
-#define BAR_REG(i) (PCI_BASE_ADDRESS_0 + 4 * (i))
 /* A page of its own: a monitor in the guest may pass a BAR on. */
 #define MEM_ALIGN 4096ull
 #define PORTS	  0x10000u
+
+static unsigned register_of(unsigned i)
+{
+	return i == PCI_ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * i;
+}
 
 /* Returns the first free address of a window, which ends at @end, and takes it
  * away; or 0. */
@@ -43,6 +47,7 @@ static uint64_t assign(struct pci_bus *b, const struct pci_bar *bar)
 		return take(&b->next_io, PCI_IO_BASE + PCI_IO_SIZE, bar->size,
 			    1);
 	case PCI_BAR_MEM32:
+	case PCI_BAR_ROM:
 		return take(&b->next_mem, PCI_MMIO_BASE + PCI_MMIO_SIZE,
 			    bar->size, MEM_ALIGN);
 	case PCI_BAR_MEM64:
@@ -56,6 +61,7 @@ int pci_bar_init(struct pci_dev *d, unsigned i, struct err *err)
 	struct pci_bar *bar = &d->bar[i];
 	uint64_t mask = ~(bar->size - 1);
 	uint64_t at = d->is_hot ? 0 : assign(d->bus, bar);
+	unsigned reg = register_of(i);
 
 	assert(is_power_of_two(bar->size));
 	if (!at && !d->is_hot)
@@ -75,25 +81,29 @@ int pci_bar_init(struct pci_dev *d, unsigned i, struct err *err)
 		/* Ports have 16 bits. The register has more: SeaBIOS takes it
 		 * for one of 4 GiB otherwise, which clause 6.2.5.1 of PCI 3.0
 		 * tells it not to. */
-		pci_put(d->writable, BAR_REG(i), 4, mask);
-		pci_put(d->config, BAR_REG(i), 4,
-			at | PCI_BASE_ADDRESS_SPACE_IO);
+		pci_put(d->writable, reg, 4, mask);
+		pci_put(d->config, reg, 4, at | PCI_BASE_ADDRESS_SPACE_IO);
 		break;
 	case PCI_BAR_MEM32:
 		assert(bar->size >= 16 && bar->size < 1ull << 32);
-		pci_put(d->writable, BAR_REG(i), 4, mask);
-		pci_put(d->config, BAR_REG(i), 4, at);
+		pci_put(d->writable, reg, 4, mask);
+		pci_put(d->config, reg, 4, at);
 		break;
 	case PCI_BAR_MEM64:
 		assert(bar->size >= 16 && i + 1 < PCI_BARS &&
 		       d->bar[i + 1].kind == PCI_BAR_NONE);
-		pci_put(d->writable, BAR_REG(i), 8, mask);
-		pci_put(d->config, BAR_REG(i), 8,
-			at | PCI_BASE_ADDRESS_MEM_TYPE_64);
+		pci_put(d->writable, reg, 8, mask);
+		pci_put(d->config, reg, 8, at | PCI_BASE_ADDRESS_MEM_TYPE_64);
+		break;
+	case PCI_BAR_ROM:
+		/* Clause 6.2.5.2 of PCI 3.0: an address and a bit that enables
+		 * it, which is clear. */
+		pci_put(d->writable, reg, 4, mask | PCI_ROM_ADDRESS_ENABLE);
+		pci_put(d->config, reg, 4, at);
 		break;
 	}
 	if (bar->is_prefetchable)
-		d->config[BAR_REG(i)] |= PCI_BASE_ADDRESS_MEM_PREFETCH;
+		d->config[reg] |= PCI_BASE_ADDRESS_MEM_PREFETCH;
 	return 0;
 }
 
@@ -109,13 +119,15 @@ static uint64_t wanted_base(const struct pci_dev *d, unsigned i)
 	if (bar->kind == PCI_BAR_NONE ||
 	    !(command & (is_io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
 		return 0;
-	base = pci_get32(d, BAR_REG(i));
+	base = pci_get32(d, register_of(i));
+	if (bar->kind == PCI_BAR_ROM && !(base & PCI_ROM_ADDRESS_ENABLE))
+		return 0;
 	if (bar->kind == PCI_BAR_MEM64)
-		base |= (uint64_t)pci_get32(d, BAR_REG(i + 1)) << 32;
+		base |= (uint64_t)pci_get32(d, register_of(i + 1)) << 32;
 	base &= ~(bar->size - 1);
 	/* The last byte of the address space is in no BAR: sizing writes all
 	 * ones. */
-	if (bar->kind == PCI_BAR_MEM32 && base + bar->size > UINT32_MAX)
+	if (bar->kind != PCI_BAR_MEM64 && base + bar->size > UINT32_MAX)
 		return 0;
 	if (is_io && base + bar->size > PORTS)
 		return 0;
@@ -162,12 +174,12 @@ static void map(struct pci_dev *d, unsigned i, uint64_t base)
 /* First all that go, then all that come: BARs may change places. */
 bool pci_bars_update(struct pci_dev *d)
 {
-	uint64_t base[PCI_BARS];
+	uint64_t base[PCI_BARS + 1];
 	bool has_left = false;
 
 	if (shm_load(&d->is_hidden))
 		return false;
-	for (unsigned i = 0; i < PCI_BARS; i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(d->bar); i++) {
 		base[i] = wanted_base(d, i);
 		d->bar[i].is_waiting = false;
 		if (d->bar[i].is_mapped && base[i] != d->bar[i].range.base) {
@@ -175,7 +187,7 @@ bool pci_bars_update(struct pci_dev *d)
 			has_left = true;
 		}
 	}
-	for (unsigned i = 0; i < PCI_BARS; i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(d->bar); i++)
 		if (base[i] && !d->bar[i].is_mapped)
 			map(d, i, base[i]);
 	return has_left;
@@ -183,7 +195,7 @@ bool pci_bars_update(struct pci_dev *d)
 
 static bool is_waiting(const struct pci_dev *d)
 {
-	for (unsigned i = 0; i < PCI_BARS; i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(d->bar); i++)
 		if (d->bar[i].is_waiting)
 			return true;
 	return false;
@@ -205,7 +217,7 @@ void pci_bars_retry(struct pci_bus *b)
 
 void pci_bars_unmap(struct pci_dev *d)
 {
-	for (unsigned i = 0; i < PCI_BARS; i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(d->bar); i++)
 		if (d->bar[i].is_mapped)
 			unmap(d, i);
 }

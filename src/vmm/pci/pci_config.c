@@ -81,7 +81,8 @@ void pci_config_write(struct pci_dev *d, unsigned off, unsigned size,
 	for (unsigned i = 0; i < size; i++)
 		put_byte(d, off + i, (uint8_t)(value >> (8 * i)));
 	if (pci_touches(off, size, PCI_COMMAND, 2) ||
-	    pci_touches(off, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS))
+	    pci_touches(off, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS) ||
+	    pci_touches(off, size, PCI_ROM_ADDRESS, 4))
 		has_left = pci_bars_update(d);
 	if (d->msix)
 		msix_config_written(d, off, size);

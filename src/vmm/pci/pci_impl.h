@@ -47,6 +47,9 @@ void pci_bars_unmap(struct pci_dev *d);
 /* Maps BARs that wait for a place, if it is free now. Without a lock. */
 void pci_bars_retry(struct pci_bus *b);
 
+/* --- pci_rom.c: sets up bar[PCI_ROM] of @d, which has a ROM. */
+void pci_rom_init(struct pci_dev *d, const struct pci_id *id);
+
 /* --- pci.c */
 /* Returns the function that @bdf (bus, device, function) names and the guest
  * may find, or NULL. It stays while the vCPU is in the handler that asks. */

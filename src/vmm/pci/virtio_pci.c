@@ -219,6 +219,7 @@ static int plug(struct virtio_pci *v, struct pci_bus *bus,
 		return rc;
 	v->pci.name = d->name;
 	v->pci.is_hot = c->is_hot;
+	v->pci.rom = c->rom;
 	v->pci.is_hidden = true;
 	v->pci.config_reading = config_reading;
 	v->pci.config_after = config_after;

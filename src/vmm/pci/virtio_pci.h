@@ -15,10 +15,11 @@ enum virtio_pci_kind {
 
 struct virtio_pci_conf {
 	enum virtio_pci_kind kind;
-	int slot;    /* -1: the first free one */
-	int vectors; /* MSI-X vectors; 0: INTx only; -1: one a ring, and
-		      * one for the configuration */
-	bool is_hot; /* the guest runs; it is to be told */
+	int slot;	     /* -1: the first free one */
+	int vectors;	     /* MSI-X vectors; 0: INTx only; -1: one a ring, and
+			      * one for the configuration */
+	bool is_hot;	     /* the guest runs; it is to be told */
+	struct pci_rom *rom; /* NULL: none; borrowed */
 };
 
 struct virtio_pci;

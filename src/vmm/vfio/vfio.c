@@ -58,19 +58,20 @@ static int plug(struct vfio_dev *d, const struct vfio_plug *p, struct err *err)
 	if (rc)
 		return rc;
 	d->pci.name = d->name;
-	d->pci.is_hot = d->pci.is_hidden = p->is_hot;
+	d->pci.is_hot = d->pci.is_hidden = p->how.is_hot;
+	d->pci.rom = p->how.rom;
 	d->pci.config_reading = vfio_config_reading;
 	d->pci.config_written = vfio_config_written;
 	d->pci.bar_changed = vfio_bar_changed;
 	d->pci.msix_used = vfio_irq_used;
-	rc = pci_add(p->bus, &d->pci, &id, p->slot, err);
+	rc = pci_add(p->bus, &d->pci, &id, p->how.slot, err);
 	if (rc)
 		return rc;
 	vfio_reset(d);
 	rc = vfio_config_init(d, err);
 	if (!rc)
 		rc = vfio_irq_init(d, err);
-	if (!rc && p->is_hot)
+	if (!rc && p->how.is_hot)
 		pci_show(&d->pci);
 	return rc;
 }

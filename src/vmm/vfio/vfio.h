@@ -8,7 +8,7 @@
 #define RW_VMM_VFIO_H
 
 #include "device_types.h"
-#include "pci.h"
+#include "pci_rom.h"
 
 struct vfio_conf {
 	struct device_conf common;
@@ -26,16 +26,14 @@ void vfio_host_destroy(struct vfio_host *h); /* its cards are gone */
 struct vfio_dev;
 
 /* Opens the card that @conf names, which has the driver vfio-pci, lets it reach
- * all memory of the guest, resets it, and plugs it into @slot (-1: a free one)
- * of @bus. @conf stays until vfio_destroy(). @is_hot: the guest runs, and is to
- * be told. Calls @asked(@arg) on the control thread when the host wants the
- * card back, or the card reports an error that it does not recover from.
+ * all memory of the guest, resets it, and plugs it into @bus. @conf stays until
+ * vfio_destroy(). Calls @asked(@arg) on the control thread when the host wants
+ * the card back, or the card reports an error that it does not recover from.
  * Returns 0, or -errno with @err, which says what to do, and nothing left. */
 struct vfio_plug {
 	struct vfio_host *host;
 	struct pci_bus *bus;
-	int slot;
-	bool is_hot;
+	struct pci_plug how;
 	void (*asked)(void *arg);
 	void *arg;
 };
