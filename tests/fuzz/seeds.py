@@ -126,6 +126,51 @@ def machines():
             yield bytes([kind | 4]) + body + packed
 
 
+def cards():
+    """Life of a driver of each emulated card: it sets its rings up, sends and
+    receives."""
+    def put(off, value, how=0x20):
+        return 0, 'BHI', how, off, value
+    frame = (4, 'HBB', 0x2000, 63, 0), bytes.fromhex('020000000063') + \
+        bytes.fromhex('020000000007') + b'\x08\0' + IPV4 + bytes(30)
+    tail = ((5, 'B', 3), (6, 'BH', 0x11, 100), (6, 'BH', 2, 50),
+            (6, 'BH', 5, 1500), (8, ''), (5, 'B', 3), (6, 'BH', 0x30, 4000),
+            (9, 'B', 0), (8, ''), (9, 'B', 1), (7, 'BBI', 0x10, 2, ~0 & 2**32 - 1))
+
+    def life(model, setup, ring, descs):
+        out = bytes([model]) + words(frame[0]) + frame[1]
+        for desc in descs:
+            out += words((4, 'HBB', ring, len(desc) - 1, 31)) + desc
+            ring += 0x1000
+        return out + words(*setup, *tail)
+    e1000 = (put(0x3800, 0x4000), put(0x3808, 256), put(0x2800, 0x5000),
+             put(0x2808, 256), put(0x400, 2), put(0x100, 0x800a),
+             put(0x5400, 0x2), put(0x5404, 0x80000700), put(0xd0, 0xdf),
+             put(0x2818, 15), put(0x3818, 12))
+    for extra in (0, 1 << 20):
+        yield life(0, e1000, 0x4000, (
+            struct.pack('<QIBBH', 0x2000, 60 | 0xb << 24 | extra, 0, 0, 0),
+            struct.pack('<QQ', 0x6000, 0)))
+    yield life(0, e1000, 0x4000, (
+        struct.pack('<IIII', 0x220e100e, 0x32102a22, 0x20000000 | 0x7 << 24,
+                    0x00320800) +
+        struct.pack('<QIBBH', 0x2000, 60 | 0x2f << 24 | 1 << 20, 0, 3, 0),
+        struct.pack('<QQ', 0x6000, 0)))
+    plain = (put(0x37, 0x10, 1), put(0x30, 0x6000, 0x21),
+             put(0x37, 0xc, 1), put(0x44, 0xf, 0x21), put(0x3c, 0xffff, 0x11),
+             put(0x20, 0x2000, 0x21), put(0x10, 60, 0x21),
+             put(0x24, 0x2000, 0x21), put(0x14, 64, 0x21))
+    yield life(1, plain, 0x4000, ())
+    ring = (put(0x37, 0x10, 1), put(0xe0, 0x43, 0x11),
+            put(0x20, 0x4000, 0x21), put(0xe4, 0x5000, 0x21),
+            put(0x37, 0xc, 1), put(0x44, 0xf, 0x21), put(0x3c, 0xffff, 0x11),
+            put(0xd9, 0x40, 1))
+    for flags in (0xb0000000, 0xb8010000, 0xb0070000):
+        yield life(1, ring, 0x4000, (
+            struct.pack('<IIQ', flags | 62, 0x20007, 0x2000),
+            struct.pack('<IIQ', 0x80000600, 0, 0x6000)))
+
+
 def commands():
     """Commands of a virtio-net driver, in buffers as Linux makes them and in
     small ones."""
@@ -145,7 +190,7 @@ def commands():
 def main():
     target, folder = sys.argv[1:]
     made = {'blk': disks, 'ctrl': commands, 'frame': frames,
-            'stream': streams, 'l2tpv3': packets, 'tunnel': tunnels,
+            'nic': cards, 'stream': streams, 'l2tpv3': packets, 'tunnel': tunnels,
             'vpci': machines, 'wire': wires}[target]()
     for i, data in enumerate(made):
         with open(os.path.join(folder, f'seed-{i}'), 'wb') as f:
