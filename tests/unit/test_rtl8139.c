@@ -457,6 +457,45 @@ static void test_nonsense(void **state)
 	read_frame(s, 0, 100, RX_PHYSICAL_STATUS);
 }
 
+/* The count goes on, begins anew with each write, and interrupts at a value; a
+ * tick is 30 ns. */
+static void test_timer(void **state)
+{
+	struct state *s = *state;
+	uint32_t count;
+
+	put(s, RTL_IMR, 2, RTL_TIMEOUT);
+	put(s, RTL_TCTR, 4, 0x12345678);
+	nic_rig_sleep_ms(3);
+	count = get(s, RTL_TCTR, 4);
+	assert_true(count >= 100000);
+	assert_false(nic_rig_line(&s->r));
+	/* passed already: comes again in two minutes only */
+	put(s, RTL_TIMERINT, 4, 50000);
+	assert_int_equal(get(s, RTL_TIMERINT, 4), 50000);
+	nic_rig_sleep_ms(3);
+	assert_false(nic_rig_line(&s->r));
+	put(s, RTL_TCTR, 4, 0);
+	assert_true(get(s, RTL_TCTR, 4) < count + 100000000);
+	assert_true(nic_rig_wait_line(&s->r));
+	assert_true(get(s, RTL_TCTR, 4) >= 50000);
+	assert_int_equal(get(s, RTL_ISR, 2), RTL_TIMEOUT);
+	put(s, RTL_ISR, 2, RTL_TIMEOUT);
+	assert_false(nic_rig_line(&s->r));
+	/* zero is none, and so is a reset */
+	put(s, RTL_TIMERINT, 4, 100000);
+	put(s, RTL_TCTR, 4, 0);
+	put(s, RTL_TIMERINT, 4, 0);
+	nic_rig_sleep_ms(6);
+	assert_int_equal(get(s, RTL_ISR, 2), 0);
+	put(s, RTL_TIMERINT, 4, 100000);
+	put(s, RTL_TCTR, 4, 0);
+	reset(s);
+	nic_rig_sleep_ms(6);
+	assert_int_equal(get(s, RTL_TIMERINT, 4), 0);
+	assert_int_equal(get(s, RTL_ISR, 2), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -466,7 +505,7 @@ int main(void)
 		TEST(test_receive),	  TEST(test_filters),
 		TEST(test_cplus_send),	  TEST(test_cplus_segmentation),
 		TEST(test_cplus_receive), TEST(test_cplus_small_buffers),
-		TEST(test_nonsense),
+		TEST(test_nonsense),	  TEST(test_timer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

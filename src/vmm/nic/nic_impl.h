@@ -173,5 +173,7 @@ void nic_irq_set_vector_interval(struct nic *n, unsigned vector, uint64_t ns);
  * vectors is the first one's. */
 void nic_irq_set_vectors(struct nic *n, const uint32_t causes[NIC_VECTORS]);
 void nic_irq_set_auto(struct nic *n, uint32_t clear, uint32_t mask);
+/* Returns CLOCK_MONOTONIC. */
+uint64_t nic_now_ns(void);
 
 #endif

@@ -18,7 +18,7 @@
 
 #define NS_PER_S 1000000000ull
 
-static uint64_t now_ns(void)
+uint64_t nic_now_ns(void)
 {
 	struct timespec t;
 
@@ -47,7 +47,7 @@ static uint64_t pass(struct nic_throttle *t)
 
 	if (!t->interval_ns)
 		return 0;
-	now = now_ns();
+	now = nic_now_ns();
 	if (now - t->last_ns < t->interval_ns)
 		return t->last_ns + t->interval_ns;
 	t->last_ns = now;

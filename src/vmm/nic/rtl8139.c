@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The RTL8139C+ as a PCI function and a port. vCPUs call the handlers of the
  * BARs. Calls the registers. */
+#include <string.h>
+
 #include "rtl8139.h"
 
 #define BAR_PORTS  0
@@ -74,21 +76,36 @@ static const struct nic_model model = {
 	.rom = "pxe-rtl8139.rom",
 };
 
+static void destroy(struct port *p)
+{
+	nic_unplug(p);
+	rtl8139_timer_fini(rtl8139_of(nic_of(p)));
+	nic_destroy(p);
+}
+
 static const struct port_ops ops = {
 	.rx_burst = rtl8139_rx_burst,
 	.rx_done = rtl8139_rx_done,
 	.rx_arm = nic_rx_arm,
 	.rx_disarm = nic_rx_disarm,
 	.tx_burst = rtl8139_tx_burst,
-	.destroy = nic_destroy,
+	.destroy = destroy,
 	.show = nic_show,
 };
 
 static int create(const struct port_env *env, const struct port_conf *common,
 		  const void *conf, struct port **out, struct err *err)
 {
-	return nic_create(env, common, conf, &port_rtl8139_type, &model, &ops,
-			  out, err);
+	int rc = nic_create(env, common, conf, &port_rtl8139_type, &model, &ops,
+			    out, err);
+
+	if (rc)
+		return rc;
+	rc = rtl8139_timer_init(rtl8139_of(nic_of(*out)));
+	if (!rc)
+		return 0;
+	destroy(*out);
+	return err_set(err, rc, "%s", strerror(-rc));
 }
 
 const struct port_type port_rtl8139_type = {

@@ -151,6 +151,32 @@ static void write_missed(struct rtl8139 *r, unsigned off, uint32_t value)
 	shm_store(&r->missed, 0);
 }
 
+static uint32_t read_tctr(struct rtl8139 *r, unsigned off)
+{
+	(void)off;
+	return rtl8139_timer_read(r);
+}
+
+/* Any value: it counts from zero again. */
+static void write_tctr(struct rtl8139 *r, unsigned off, uint32_t value)
+{
+	(void)off;
+	(void)value;
+	rtl8139_timer_zero(r);
+}
+
+static uint32_t read_timerint(struct rtl8139 *r, unsigned off)
+{
+	(void)off;
+	return (uint32_t)r->timer.due;
+}
+
+static void write_timerint(struct rtl8139 *r, unsigned off, uint32_t value)
+{
+	(void)off;
+	rtl8139_timer_set(r, value);
+}
+
 static uint32_t read_tcr(struct rtl8139 *r, unsigned off)
 {
 	return (rtl_get32(r, off) & ~TCR_FIXED) | TCR_VERSION;
@@ -273,11 +299,13 @@ static const struct reg_row rows[] = {
 	ROW(RTL_ISR, 2, 0xffff, false, read_isr, write_isr),
 	ROW(RTL_TCR, 4, ~TCR_FIXED, true, read_tcr, NULL),
 	ROW(RTL_RCR, 4, ~0u, true, NULL, NULL),
+	ROW(RTL_TCTR, 4, ~0u, false, read_tctr, write_tctr),
 	ROW(RTL_MPC, 4, ~0u, false, read_missed, write_missed),
 	ROW(RTL_9346CR, 1, 0xff, false, read_9346cr, write_9346cr),
 	/* CONFIG0 to CONFIG4, without an effect; MSR. */
 	ROW(0x51, 1, 0, false, NULL, NULL),
 	ROW(0x52, 1, 0xff, false, NULL, NULL),
+	ROW(RTL_TIMERINT, 4, ~0u, false, read_timerint, write_timerint),
 	ROW(RTL_MSR, 1, 0xc0, false, read_msr, NULL),
 	ROW(0x59, 1, 0xff, false, NULL, NULL),
 	ROW(0x5a, 1, 0xff, false, NULL, NULL),
@@ -388,6 +416,8 @@ void rtl8139_reset(struct rtl8139 *r)
 	shm_store(&r->cbr, 0);
 	shm_store(&r->capr, 0xfff0);
 	shm_store(&r->missed, 0);
+	r->timer.due = 0;
+	rtl8139_timer_zero(r);
 	nic_irq_reset(&r->nic);
 }
 
