@@ -16,7 +16,9 @@
 #include "fd.h"
 #include "netlink.h"
 
-#define BUS "/sys/bus/vdpa/devices/"
+#define BUS	  "/sys/bus/vdpa/devices/"
+#define LET_GO_MS 2000
+#define LOOK_MS	  100
 
 static void begin(union nl_message *m, uint16_t family, uint16_t flags,
 		  uint8_t command)
@@ -115,6 +117,18 @@ static bool is_in_use(const char *name)
 	return fd < 0 && error == EBUSY;
 }
 
+/* Returns whether the node stays open. Who lets go of a device without a
+ * process waits for the answer of the next one, which our reader gives now. */
+static bool is_held(const char *name)
+{
+	for (unsigned i = 0; i < LET_GO_MS; i += LOOK_MS) {
+		if (!is_in_use(name))
+			return false;
+		usleep(LOOK_MS * 1000);
+	}
+	return true;
+}
+
 static int ask_kernel(enum vduse_bus_verb verb, const char *name)
 {
 	int family = find_family();
@@ -134,7 +148,7 @@ static void *bus_main(void *arg)
 {
 	struct vduse_bus *b = arg;
 
-	if (b->verb == VDUSE_BUS_DEL && is_in_use(b->name))
+	if (b->verb == VDUSE_BUS_DEL && is_held(b->name))
 		b->rc = -EBUSY;
 	else
 		b->rc = ask_kernel(b->verb, b->name);

@@ -27,16 +27,19 @@ int vdpa_ask(const struct vdpa *d, unsigned long request, const void *arg)
 	return rc < 0 ? -errno : 0;
 }
 
+/* struct vhost_vdpa_config with room for the data. */
 struct config {
-	struct vhost_vdpa_config head;
+	uint32_t off, len;
 	uint8_t data[VDPA_CONFIG_MAX];
 };
-static_assert(sizeof(struct vhost_vdpa_config) == 8, "data follows the head");
+static_assert(offsetof(struct config, data) ==
+		      offsetof(struct vhost_vdpa_config, buf),
+	      "the kernel's layout");
 
 int vdpa_config_read(const struct vdpa *d, unsigned off, unsigned size,
 		     void *to)
 {
-	struct config c = { .head = { .off = off, .len = size } };
+	struct config c = { .off = off, .len = size };
 	int rc = size <= sizeof(c.data) ? vdpa_ask(d, VHOST_VDPA_GET_CONFIG, &c)
 					: -EINVAL;
 
@@ -48,7 +51,7 @@ int vdpa_config_read(const struct vdpa *d, unsigned off, unsigned size,
 int vdpa_config_write(const struct vdpa *d, unsigned off, unsigned size,
 		      const void *from)
 {
-	struct config c = { .head = { .off = off, .len = size } };
+	struct config c = { .off = off, .len = size };
 
 	if (size > sizeof(c.data))
 		return -EINVAL;

@@ -102,6 +102,8 @@ static void free_card(struct vhost_card *v)
 {
 	vu_listen_close(&v->listen);
 	vhost_link_close(v);
+	if (v->kind == VHOST_VDPA)
+		vhost_vdpa_unwatch(v);
 	card_face_quiet(&v->face);
 	loop_watch_remove(&v->err_watch);
 	fd_close(&v->err_fd);

@@ -40,8 +40,9 @@ struct vhost_vdpa {
 	struct vdpa_facts facts;   /* of the device that is open */
 	int config_fd;		   /* it tells of changes by it */
 	struct loop_watch config_watch;
-	int node_fd;  /* the kernel tells of its file's end by it */
-	bool is_lost; /* nobody is behind the device any more */
+	int node_fd;	  /* the kernel tells by it of the ends of files */
+	int process_wd;	  /* the events about a VDUSE device's process */
+	bool is_deserted; /* that process has ended */
 	struct loop_watch node_watch;
 };
 
@@ -105,14 +106,14 @@ void vhost_link_close(struct vhost_card *v);
  * now, outside the client's callbacks. The next try follows. */
 void vhost_link_fail(struct vhost_card *v);
 void vhost_link_drop(struct vhost_card *v);
+/* Makes the next try sooner: the back-end may be there again. */
+void vhost_link_try_soon(struct vhost_card *v);
 
 /* vhost_vdpa.c: opens the device. Returns NULL with v->reason. */
 struct vu_transport *vhost_vdpa_connect(struct vhost_card *v);
 /* Features are agreed: takes over the device's configuration, and watches it.
  * Returns 0 or -errno with v->reason. _end() is due in both cases. */
 int vhost_vdpa_begin(struct vhost_card *v);
-void vhost_vdpa_ending(
-	const struct vhost_card *v); /* before the client's end */
 void vhost_vdpa_end(struct vhost_card *v);
 void vhost_vdpa_init(struct vhost_card *v, const struct vdpa_target *t);
 /* Returns what the device agrees on with us, whatever the driver chooses; and
@@ -120,6 +121,16 @@ void vhost_vdpa_init(struct vhost_card *v, const struct vdpa_target *t);
 uint64_t vhost_vdpa_own_features(void);
 uint64_t vhost_vdpa_offers(const struct vhost_card *v);
 void vhost_vdpa_show(const struct vhost_card *v, struct show *s);
+
+/* vhost_vdpa_files.c: watches the file of the device, and that of a VDUSE
+ * device's process if this one may; when either goes, the connection ends.
+ * Returns 0 or -errno. _unwatch() is due in both cases. */
+int vhost_vdpa_watch(struct vhost_card *v);
+void vhost_vdpa_unwatch(struct vhost_card *v);
+/* Before the client's end. */
+void vhost_vdpa_ending(const struct vhost_card *v);
+/* Stores the name that the device has on the bus. */
+bool vhost_vdpa_name(const struct vhost_card *v, char *name, size_t size);
 
 /* Returns how many rings the back-end may have. Behind the pairs is the control
  * queue of a vDPA device; for others this process serves it. */

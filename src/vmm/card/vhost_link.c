@@ -328,6 +328,13 @@ void vhost_link_drop(struct vhost_card *v)
 		run_soon(v, retry_take(&v->retry));
 }
 
+void vhost_link_try_soon(struct vhost_card *v)
+{
+	retry_init(&v->retry, v->retry.first_ms);
+	if (v->retry.first_ms)
+		run_soon(v, retry_take(&v->retry));
+}
+
 static void on_timer(struct loop_timer *t)
 {
 	struct vhost_card *v = container_of(t, struct vhost_card, timer);

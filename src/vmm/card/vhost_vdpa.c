@@ -10,14 +10,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "fd.h"
 #include "vhost_impl.h"
@@ -76,6 +70,12 @@ static int open_device(struct vhost_card *v)
 
 	if (!path)
 		return take_passed(v, v->vdpa.target.fd);
+	/* Opening resets the device, and the kernel would wait for a process
+	 * that is not there. */
+	if (v->vdpa.is_deserted) {
+		v->reason = v->told;
+		return -ENODEV;
+	}
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
@@ -253,96 +253,10 @@ static void on_config(struct loop_watch *w, uint32_t events)
 		show_config(v, &c);
 }
 
-/* Stores the name that the device has on the bus: that of the folder of its
- * file in /sys. */
-static bool find_name(const struct vhost_card *v, char *name, size_t size)
-{
-	char link[64], to[300], *end, *from;
-	struct stat st;
-	ssize_t n;
-
-	if (fstat(v->vdpa.dev.fd, &st))
-		return false;
-	snprintf(link, sizeof(link), "/sys/dev/char/%u:%u", major(st.st_rdev),
-		 minor(st.st_rdev));
-	n = readlink(link, to, sizeof(to) - 1);
-	if (n < 0)
-		return false;
-	to[n] = '\0';
-	end = strrchr(to, '/');
-	if (!end)
-		return false;
-	*end = '\0';
-	from = strrchr(to, '/');
-	snprintf(name, size, "%.63s", from ? from + 1 : to);
-	return true;
-}
-
-/* Returns what the events of the files say: why the device is of no use any
- * more, or NULL. Who deletes it waits until nobody has it open; its file has
- * gone then. That of a VDUSE device's process is closed when that ends. */
-static const char *why_gone(const struct vhost_card *v)
-{
-	union {
-		struct inotify_event head;
-		char bytes[1024];
-	} news;
-	const char *why = NULL;
-	struct stat st;
-	ssize_t n;
-
-	while ((n = read(v->vdpa.node_fd, &news, sizeof(news))) > 0)
-		for (ssize_t at = 0; at < n;) {
-			struct inotify_event e;
-
-			memcpy(&e, news.bytes + at, sizeof(e));
-			at += (ssize_t)(sizeof(e) + e.len);
-			if (e.mask & IN_CLOSE)
-				why = "the process of the VDUSE device ended";
-		}
-	if (!fstat(v->vdpa.dev.fd, &st) && !st.st_nlink)
-		why = "the device was taken away";
-	return why;
-}
-
-static void on_node(struct loop_watch *w, uint32_t events)
-{
-	struct vhost_card *v =
-		container_of(w, struct vhost_card, vdpa.node_watch);
-	const char *why = why_gone(v);
-
-	(void)events;
-	if (!why || !vhost_is_up(v))
-		return;
-	err_set(&v->reason, -ENODEV, "%s: %s", v->vdpa.dev.name, why);
-	v->vdpa.is_lost = true;
-	vhost_link_fail(v);
-}
-
-/* Watches the file of the device, and that of a VDUSE device's process if this
- * one may. Returns 0 or -errno. */
-static int watch_files(struct vhost_vdpa *p, const struct vhost_card *v)
-{
-	char path[100], name[64];
-
-	p->node_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (p->node_fd < 0)
-		return -errno;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", p->dev.fd);
-	if (inotify_add_watch(p->node_fd, path, IN_ATTRIB) < 0)
-		return -errno;
-	if (find_name(v, name, sizeof(name))) {
-		snprintf(path, sizeof(path), "/dev/vduse/%s", name);
-		inotify_add_watch(p->node_fd, path, IN_CLOSE);
-	}
-	return loop_watch_add(v->loop, &p->node_watch, p->node_fd, EPOLLIN,
-			      on_node);
-}
-
 static int watch(struct vhost_card *v)
 {
 	struct vhost_vdpa *p = &v->vdpa;
-	int rc = watch_files(p, v);
+	int rc = vhost_vdpa_watch(v);
 
 	if (!rc) {
 		p->config_fd = fd_eventfd();
@@ -372,47 +286,15 @@ int vhost_vdpa_begin(struct vhost_card *v)
 	return rc;
 }
 
-static void *close_late(void *arg)
-{
-	close((int)(intptr_t)arg);
-	return NULL;
-}
-
-/* The kernel resets a device whose last descriptor is closed, and waits for the
- * process of one of VDUSE, which is not there any more: as long as that one has
- * allowed for an answer. The control thread cannot. */
-static void leave_to_thread(int fd)
-{
-	pthread_attr_t detached;
-	pthread_t thread;
-
-	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (fd < 0)
-		return;
-	pthread_attr_init(&detached);
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &detached, close_late,
-			   (void *)(intptr_t)fd))
-		close(fd);
-	pthread_attr_destroy(&detached);
-}
-
-void vhost_vdpa_ending(const struct vhost_card *v)
-{
-	if (v->vdpa.is_lost && v->vdpa.dev.fd >= 0)
-		leave_to_thread(v->vdpa.dev.fd);
-}
-
 void vhost_vdpa_end(struct vhost_card *v)
 {
 	struct vhost_vdpa *p = &v->vdpa;
 
 	loop_watch_remove(&p->config_watch);
-	loop_watch_remove(&p->node_watch);
 	fd_close(&p->config_fd);
-	fd_close(&p->node_fd);
+	if (!p->is_deserted) /* else they tell when a process is there again */
+		vhost_vdpa_unwatch(v);
 	p->dev.fd = -1; /* the client's transport has closed it */
-	p->is_lost = false;
 }
 
 void vhost_vdpa_init(struct vhost_card *v, const struct vdpa_target *t)
@@ -420,7 +302,7 @@ void vhost_vdpa_init(struct vhost_card *v, const struct vdpa_target *t)
 	v->vdpa.target = *t;
 	v->vdpa.dev = (struct vdpa){ .fd = -1,
 				     .name = t->path ? t->path : "vhostfd" };
-	v->vdpa.config_fd = v->vdpa.node_fd = -1;
+	v->vdpa.config_fd = v->vdpa.node_fd = v->vdpa.process_wd = -1;
 }
 
 void vhost_vdpa_show(const struct vhost_card *v, struct show *s)
@@ -431,7 +313,7 @@ void vhost_vdpa_show(const struct vhost_card *v, struct show *s)
 	char name[64];
 
 	show_str(s, "vdpa", v->vdpa.dev.name);
-	if (vhost_is_up(v) && find_name(v, name, sizeof(name)))
+	if (vhost_is_up(v) && vhost_vdpa_name(v, name, sizeof(name)))
 		show_str(s, "vdpa_device", name);
 	show_flag(s, "link", v->face.has_link);
 	for (unsigned i = 0; is_mapped && i < ram->count; i++)
