@@ -164,7 +164,7 @@ static void mapping_put(struct gmem_mapping *m)
 	if (shm_fetch_sub(&m->ref_count, 1) != 1)
 		return;
 	gmem_guard_remove(m);
-	munmap(m->base, m->length);
+	gmem_unmap_file(m->base, m->length, m->granule);
 	file_put(m->file);
 	free(m);
 }

@@ -21,27 +21,33 @@
 
 #define HOW (MAP_SHARED | MAP_NORESERVE)
 
+/* hugetlbfs aligns. */
+static bool is_aligned_here(uint64_t length, uint64_t granule)
+{
+	return length >= HUGE && granule < HUGE;
+}
+
+/* A page in front stays unused: the next mapping of the process, mostly a
+ * thread's stack, would end at the aligned address, and get a huge page. */
 void *gmem_map_file(int fd, uint64_t offset, uint64_t length, uint64_t granule)
 {
-	uint64_t misfit, before;
+	uint64_t before;
 	uint8_t *room, *at;
 
-	/* hugetlbfs aligns. */
-	if (length < HUGE || granule >= HUGE)
+	if (!is_aligned_here(length, granule))
 		return mmap(NULL, length, PROT_READ | PROT_WRITE, HOW, fd,
 			    (off_t)offset);
-	room = mmap(NULL, length + HUGE, PROT_NONE,
+	room = mmap(NULL, length + HUGE + granule, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (room == MAP_FAILED)
 		return MAP_FAILED;
-	misfit = ((uintptr_t)room - offset) % HUGE;
-	before = misfit ? HUGE - misfit : 0;
-	at = mmap(room + before, length, PROT_READ | PROT_WRITE,
+	before = (offset - (uintptr_t)room - granule) % HUGE;
+	at = mmap(room + granule + before, length, PROT_READ | PROT_WRITE,
 		  HOW | MAP_FIXED, fd, (off_t)offset);
 	if (at == MAP_FAILED) {
 		int code = errno;
 
-		munmap(room, length + HUGE);
+		munmap(room, length + HUGE + granule);
 		errno = code;
 		return MAP_FAILED;
 	}
@@ -49,6 +55,13 @@ void *gmem_map_file(int fd, uint64_t offset, uint64_t length, uint64_t granule)
 		munmap(room, before);
 	munmap(at + length, HUGE - before);
 	return at;
+}
+
+void gmem_unmap_file(void *base, uint64_t length, uint64_t granule)
+{
+	uint64_t front = is_aligned_here(length, granule) ? granule : 0;
+
+	munmap((uint8_t *)base - front, length + front);
 }
 
 void gmem_populate(const struct gmem *m, uint64_t gpa, uint64_t size)

@@ -31,6 +31,7 @@ struct gmem_mapping {
  * bytes, at an address that allows huge pages. Returns it, or MAP_FAILED with
  * errno. */
 void *gmem_map_file(int fd, uint64_t offset, uint64_t length, uint64_t granule);
+void gmem_unmap_file(void *base, uint64_t length, uint64_t granule);
 
 /* Add @m to the guard, and remove it. After gmem_guard_remove() no handler uses
  * @m. */
