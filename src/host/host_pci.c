@@ -200,7 +200,9 @@ static int any(const char *name, void *ctx)
 	return 1;
 }
 
-int host_pci_check_group(const struct host_pci *d, struct err *err)
+int host_pci_check_others(const struct host_pci *d,
+			  bool (*is_ours)(const char *address, void *ctx),
+			  void *ctx, struct err *err)
 {
 	struct host_pci member[HOST_GROUP_MAX];
 	unsigned count = host_pci_group(d, member, HOST_GROUP_MAX);
@@ -221,7 +223,7 @@ int host_pci_check_group(const struct host_pci *d, struct err *err)
 		const struct host_pci *m = &member[i];
 
 		if (strcmp(m->address, d->address) == 0 ||
-		    is_harmless(m->driver))
+		    is_harmless(m->driver) || is_ours(m->address, ctx))
 			continue;
 		return err_set(err, -EBUSY,
 			       "%s: a guest gets IOMMU group %d as a whole, "
@@ -233,6 +235,18 @@ int host_pci_check_group(const struct host_pci *d, struct err *err)
 			       m->address, m->address, m->driver);
 	}
 	return 0;
+}
+
+static bool is_none(const char *address, void *ctx)
+{
+	(void)address;
+	(void)ctx;
+	return false;
+}
+
+int host_pci_check_group(const struct host_pci *d, struct err *err)
+{
+	return host_pci_check_others(d, is_none, NULL, err);
 }
 
 enum host_use host_pci_use(const struct host_pci *d, struct err *why)

@@ -62,6 +62,11 @@ unsigned host_pci_group(const struct host_pci *d, struct host_pci *members,
  * member is in the way, its driver, and what to type.
  */
 int host_pci_check_group(const struct host_pci *d, struct err *err);
+/* The same, but members of which @is_ours says so may have any driver: they are
+ * to be taken from it. */
+int host_pci_check_others(const struct host_pci *d,
+			  bool (*is_ours)(const char *address, void *ctx),
+			  void *ctx, struct err *err);
 
 enum host_use {
 	HOST_USE_NONE,

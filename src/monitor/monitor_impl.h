@@ -74,7 +74,7 @@ int monitor_plug_port(struct monitor *m, struct daemon_port *p,
 		      struct err *err);
 int monitor_plug_vhost(struct monitor *m, struct machine_card *c,
 		       struct err *err);
-int monitor_plug_device(struct monitor *m, const struct machine_device *d,
+int monitor_plug_device(struct monitor *m, struct machine_device *d,
 			struct err *err);
 /* The guest let go of @slot, or has to. For struct hotplug: @arg is the
  * monitor.

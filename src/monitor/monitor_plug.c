@@ -147,10 +147,36 @@ static void on_asked(void *arg)
 		log_warn("%s", err.msg);
 }
 
-static int plug_vfio(struct monitor *m, struct vfio_conf *c, bool is_hot,
-		     struct err *err)
+/* Whether a -device of the machine is the card @address. */
+static bool is_ours(const char *address, void *ctx)
 {
-	struct vfio_plug plug = { .bus = m->bus, .asked = on_asked };
+	const struct monitor *m = ctx;
+	char own[HOST_ADDRESS];
+
+	for (const struct machine_device *d = m->conf->devices; d; d = d->next)
+		if (d->type == &device_vfio_type &&
+		    !host_pci_parse(((const struct vfio_conf *)d->conf)->host,
+				    own, NULL) &&
+		    !strcmp(own, address))
+			return true;
+	return false;
+}
+
+static int take_lease(struct monitor *m, struct machine_device *d,
+		      struct err *err)
+{
+	if (d->lease || d->type != &device_vfio_type)
+		return 0;
+	return vfio_lease_take(d->conf, is_ours, m, &d->lease, err);
+}
+
+static int plug_vfio(struct monitor *m, const struct machine_device *d,
+		     bool is_hot, struct err *err)
+{
+	struct vfio_conf *c = d->conf;
+	struct vfio_plug plug = { .lease = d->lease,
+				  .bus = m->bus,
+				  .asked = on_asked };
 	struct pci_plug how = { .is_hot = is_hot };
 	struct plugged *p;
 	int rc = prepare(m, &c->common.pci, NULL, &how, &p, err);
@@ -163,7 +189,7 @@ static int plug_vfio(struct monitor *m, struct vfio_conf *c, bool is_hot,
 		rc = vfio_host_create(m->vm, &m->vfio, err);
 	plug.host = m->vfio;
 	if (!rc)
-		rc = vfio_create(c, &plug, &p->vfio, err);
+		rc = vfio_create(c->common.id, &plug, &p->vfio, err);
 	if (rc) {
 		free_plugged(p);
 		return rc;
@@ -183,15 +209,17 @@ static int plug_card(struct monitor *m, struct virtio_dev *dev,
 	return rc ? err_prefix(err, rc, "device %s", dev->name) : 0;
 }
 
-static int plug_device(struct monitor *m, const struct machine_device *d,
-		       bool is_hot, struct err *err)
+static int plug_device(struct monitor *m, struct machine_device *d, bool is_hot,
+		       struct err *err)
 {
 	struct device_conf *c = d->conf;
 	struct virtio_dev *dev;
 	int rc;
 
 	if (d->type == &device_vfio_type) {
-		rc = plug_vfio(m, d->conf, is_hot, err);
+		rc = take_lease(m, d, err);
+		if (!rc)
+			rc = plug_vfio(m, d, is_hot, err);
 		return rc ? err_prefix(err, rc, "device %s", c->id) : 0;
 	}
 	rc = d->type->create(d->conf, m->daemon->loop, &dev, err);
@@ -226,7 +254,7 @@ int monitor_plug_vhost(struct monitor *m, struct machine_card *c,
 			 err);
 }
 
-int monitor_plug_device(struct monitor *m, const struct machine_device *d,
+int monitor_plug_device(struct monitor *m, struct machine_device *d,
 			struct err *err)
 {
 	return plug_device(m, d, true, err);
@@ -249,7 +277,7 @@ static int plug_nth(struct monitor *m, unsigned order, struct err *err)
 			return plug_card(m, vhost_card_device(k->vhost), c,
 					 false, err);
 	}
-	for (const struct machine_device *d = m->conf->devices; d; d = d->next)
+	for (struct machine_device *d = m->conf->devices; d; d = d->next)
 		if (((const struct device_conf *)d->conf)->order == order)
 			return plug_device(m, d, false, err);
 	return 0;
@@ -257,8 +285,16 @@ static int plug_nth(struct monitor *m, unsigned order, struct err *err)
 
 int monitor_plug_all(struct monitor *m, struct err *err)
 {
+	struct machine_device *d = m->conf->devices;
 	int rc = 0;
 
+	/* All of a group before one of it is opened. */
+	for (; d && !rc; d = d->next) {
+		rc = take_lease(m, d, err);
+		if (rc)
+			err_prefix(err, rc, "device %s",
+				   ((const struct device_conf *)d->conf)->id);
+	}
 	for (unsigned i = 0; i < m->conf->device_count && !rc; i++)
 		rc = plug_nth(m, i, err);
 	return rc;

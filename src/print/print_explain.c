@@ -24,7 +24,14 @@ struct mover mover_of(const json_t *d)
 	const json_t *workers = json_object_get(d, "workers"), *w;
 	size_t i;
 
-	if (*str(d, "path")) {
+	if (*str(d, "host")) {
+		snprintf(m.who, sizeof(m.who), "the card");
+		snprintf(m.how, sizeof(m.how),
+			 "%s of this host reads and writes the guest's memory "
+			 "itself",
+			 str(d, "host"));
+		snprintf(m.to, sizeof(m.to), "its cable");
+	} else if (*str(d, "path")) {
 		snprintf(m.who, sizeof(m.who), "the vhost-user back-end");
 		snprintf(
 			m.how, sizeof(m.how),
@@ -195,6 +202,39 @@ static void explain_emulated(const json_t *d)
 	     "then is an exit");
 }
 
+/* A card of the host: no program of the host sees the frames. */
+static void explain_vfio(const json_t *d)
+{
+	const json_t *v;
+	size_t i;
+
+	printf("\ncard %s: the guest's own %s, which moves frames by DMA "
+	       "(group %" PRIu64 " of the IOMMU)\n",
+	       str(d, "id"), str(d, "host"), num(d, "iommu_group"));
+	puts("  from the guest:\n"
+	     "    1. its driver puts the frame's address into a ring of its "
+	     "own memory, and writes to a register of the card");
+	json_array_foreach(json_object_get(d, "bars"), i, v)
+		printf("       BAR %" PRIu64 ", %s: %" PRIu64 " of %" PRIu64
+		       " KiB are mapped%s\n",
+		       num(v, "bar"), str(v, "kind"), num(v, "mapped") >> 10,
+		       num(v, "size") >> 10,
+		       num(v, "mapped") ? ": no exit there"
+					: ": each access is an exit");
+	puts("    2. the card reads the frame out of the guest's memory\n"
+	     "  to the guest:\n"
+	     "    1. it writes the frame into a buffer of the driver's ring\n"
+	     "    2. its interrupt is the host's first, and signals an eventfd "
+	     "that KVM has (irqfd): no thread of this process");
+	json_array_foreach(json_object_get(d, "vectors"), i, v)
+		printf("       %s: %" PRIu64 "\n", str(v, "name"),
+		       num(v, "interrupts"));
+	json_array_foreach(json_object_get(d, "iommu_maps"), i, v)
+		printf("  the IOMMU lets it reach the guest's %s, and nothing "
+		       "else\n",
+		       json_string_value(v));
+}
+
 /* Returns the sum of @key of all vCPUs. */
 static uint64_t of_vcpus(const json_t *result, const char *part,
 			 const char *key)
@@ -235,6 +275,8 @@ void print_vm_explain(const json_t *result)
 		if (num(d, "virtio_type") == 1)
 			explain_card(result, d,
 				     of_vcpus(result, "kvm", "irq_injections"));
+		else if (*str(d, "host"))
+			explain_vfio(d);
 		else if (*str(d, "model"))
 			explain_emulated(d);
 		else if (num(d, "virtio_type") == 19)

@@ -281,6 +281,15 @@ static void print_roles(const json_t *now)
 		     !json_array_size(json_object_get(d, "rings"))))
 			continue;
 		m = mover_of(d);
+		if (*str(d, "host")) {
+			printf("\n%s: %s (%s) moves frames by DMA; registers "
+			       "are mapped, a kick wakes nobody; its "
+			       "interrupts (%s) wake the guest through KVM "
+			       "(irqfd)\n",
+			       str(d, "id"), m.who, str(d, "host"),
+			       str(d, "irq"));
+			continue;
+		}
 		printf("\n%s: %s copies; a kick of the guest wakes %s through "
 		       "%s; %s wakes the guest through %s\n",
 		       str(d, "id"), m.who, m.who,

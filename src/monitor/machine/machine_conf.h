@@ -15,6 +15,7 @@ struct machine_device {
 	const struct device_type *type;
 	void *conf; /* heap; its first member is a struct device_conf */
 	struct machine_drive *drive; /* of drive=ID, which it has; or NULL */
+	struct vfio_lease *lease;    /* of a card of the host that is lent */
 	struct machine_device *next;
 };
 

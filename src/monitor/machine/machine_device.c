@@ -320,6 +320,7 @@ void machine_device_free(struct machine_conf *m, struct machine_device *d)
 	*at = d->next;
 	if (d->drive)
 		d->drive->is_used = false;
+	vfio_lease_give(d->lease);
 	opt_free(d->type->rows, d->conf);
 	free(d->conf);
 	free(d);

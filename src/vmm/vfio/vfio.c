@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A card of the host as a PCI function of the guest, see vfio.h: options and
- * life. Control thread. */
+/* A card of the host as a PCI function of the guest, see vfio.h: its life.
+ * Control thread. */
 #include "vfio.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ static int look(struct vfio_dev *d, struct err *err)
 	return 0;
 }
 
-static int plug(struct vfio_dev *d, const struct vfio_plug *p, struct err *err)
+int vfio_start(struct vfio_dev *d, const struct vfio_plug *p, struct err *err)
 {
 	struct pci_id id;
 	int rc = look(d, err);
@@ -76,23 +76,34 @@ static int plug(struct vfio_dev *d, const struct vfio_plug *p, struct err *err)
 	return rc;
 }
 
-int vfio_create(const struct vfio_conf *conf, const struct vfio_plug *p,
-		struct vfio_dev **out, struct err *err)
+struct vfio_dev *vfio_alloc(const struct vfio_ops *ops, struct vm *vm,
+			    const char *id, const struct vfio_plug *p)
 {
 	struct vfio_dev *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->ops = ops;
+	d->vm = vm;
+	d->name = id;
+	d->fd = d->line_fd = d->ended_fd = d->error_fd = d->request_fd = -1;
+	d->asked = p->asked;
+	d->arg = p->arg;
+	snprintf(d->address, sizeof(d->address), "%s", p->lease->address);
+	return d;
+}
+
+int vfio_create(const char *id, const struct vfio_plug *p,
+		struct vfio_dev **out, struct err *err)
+{
+	struct vfio_dev *d =
+		vfio_alloc(&vfio_kernel, vfio_host_vm(p->host), id, p);
 	int rc;
 
 	if (!d)
 		return err_set(err, -ENOMEM, "out of memory");
-	d->ops = &vfio_kernel;
-	d->vm = vfio_host_vm(p->host);
-	d->name = conf->common.id;
-	d->line_fd = d->ended_fd = d->error_fd = d->request_fd = -1;
-	d->asked = p->asked;
-	d->arg = p->arg;
-	snprintf(d->address, sizeof(d->address), "%s", conf->host);
 	d->fd = vfio_group_open(p->host, d->address, &d->group, err);
-	rc = d->fd < 0 ? d->fd : plug(d, p, err);
+	rc = d->fd < 0 ? d->fd : vfio_start(d, p, err);
 	if (rc) {
 		vfio_destroy(d);
 		return rc;
@@ -129,30 +140,3 @@ unsigned vfio_slot(const struct vfio_dev *d)
 {
 	return d->pci.slot;
 }
-
-static const struct opt_row vfio_rows[] = {
-	{ .key = "id",
-	  .kind = OPT_STRING,
-	  .offset = offsetof(struct vfio_conf, common.id),
-	  .min = 1,
-	  .max = 63,
-	  .arg = "NAME",
-	  .help = "name of the device (default: its type and a number)" },
-	{ .key = "host",
-	  .kind = OPT_STRING,
-	  .offset = offsetof(struct vfio_conf, host),
-	  .min = 5,
-	  .max = 13,
-	  .required = true,
-	  .arg = "ADDRESS",
-	  .help = "the card of this host (lspci -D): 0000:00:05.0" },
-	PCI_PLACE_ROWS(offsetof(struct vfio_conf, common.pci)),
-	{ NULL },
-};
-
-const struct device_type device_vfio_type = {
-	.name = "vfio-pci",
-	.help = "a card of this host, for the guest alone (VFIO)",
-	.rows = vfio_rows,
-	.conf_size = sizeof(struct vfio_conf),
-};

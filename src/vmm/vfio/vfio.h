@@ -8,12 +8,30 @@
 #define RW_VMM_VFIO_H
 
 #include "device_types.h"
+#include "host_bind.h"
 #include "pci_rom.h"
 
 struct vfio_conf {
 	struct device_conf common;
 	char *host; /* address of the card */
+	bool bind;  /* take it from its driver, and give it back */
+	bool force; /* even if the host's default route uses it */
 };
+
+/* A card that is lent to a machine, over all of its resets. */
+struct vfio_lease {
+	char address[HOST_ADDRESS];
+	struct host_bind *bind; /* NULL: it was bound before */
+};
+
+/* Finds the card that @conf names, checks that a guest may have it, and binds
+ * it to vfio-pci if it says so. @is_ours says of other cards whether this
+ * machine has them, too, or will have. Returns 0, or -errno with @err, which
+ * says what to do, and everything as it was. */
+int vfio_lease_take(const struct vfio_conf *conf,
+		    bool (*is_ours)(const char *address, void *ctx), void *ctx,
+		    struct vfio_lease **out, struct err *err);
+void vfio_lease_give(struct vfio_lease *l); /* may be NULL */
 
 /* vfio-pci. Has no create(): vfio_create() makes one. */
 extern const struct device_type device_vfio_type;
@@ -25,19 +43,20 @@ void vfio_host_destroy(struct vfio_host *h); /* its cards are gone */
 
 struct vfio_dev;
 
-/* Opens the card that @conf names, which has the driver vfio-pci, lets it reach
- * all memory of the guest, resets it, and plugs it into @bus. @conf stays until
- * vfio_destroy(). Calls @asked(@arg) on the control thread when the host wants
- * the card back, or the card reports an error that it does not recover from.
- * Returns 0, or -errno with @err, which says what to do, and nothing left. */
+/* Opens the card of @plug->lease, lets it reach all memory of the guest, resets
+ * it, and plugs it into @bus. @id stays until vfio_destroy(). Calls
+ * @asked(@arg) on the control thread when the host wants the card back, or the
+ * card reports an error that it does not recover from. Returns 0, or -errno
+ * with @err, which says what to do, and nothing left. */
 struct vfio_plug {
 	struct vfio_host *host;
+	const struct vfio_lease *lease;
 	struct pci_bus *bus;
 	struct pci_plug how;
 	void (*asked)(void *arg);
 	void *arg;
 };
-int vfio_create(const struct vfio_conf *conf, const struct vfio_plug *plug,
+int vfio_create(const char *id, const struct vfio_plug *plug,
 		struct vfio_dev **out, struct err *err);
 /* Unplugs the card, as nic_unplug(), and closes it: the kernel stops and resets
  * it. */

@@ -139,6 +139,8 @@ static int show_cap(struct vfio_dev *d, const uint8_t *raw, unsigned at,
 {
 	int rc = 0;
 
+	if (d->linked[at / 4]) /* a chain that bites its tail */
+		return 0;
 	switch (raw[at]) {
 	case PCI_CAP_ID_AGP:
 	case PCI_CAP_ID_SLOTID:
@@ -162,8 +164,7 @@ static int show_cap(struct vfio_dev *d, const uint8_t *raw, unsigned at,
 	default:
 		break;
 	}
-	/* A chain that comes to an end at a capability that it had is one. */
-	if (!rc && !(d->linked[at / 4]))
+	if (!rc)
 		link_cap(d, raw, at);
 	d->linked[at / 4] = true;
 	return rc;

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fd.h"
 #include "vfio_impl.h"
@@ -213,26 +212,6 @@ static void tell_kvm(const struct vfio_group *g, unsigned what)
 		kvm_request(g->host->kvm_fd, KVM_SET_DEVICE_ATTR, &a);
 }
 
-/* Returns the number of the group that the card @address is in, or -errno. */
-static int read_number(const char *address, struct err *err)
-{
-	char path[128], target[256];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
-		 address);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		return err_set(err, -ENODEV,
-			       "%s is in no IOMMU group: this host has no "
-			       "IOMMU, or it is off: switch VT-d or AMD-Vi on "
-			       "in its firmware, and intel_iommu=on on its "
-			       "kernel's command line",
-			       address);
-	target[n] = '\0';
-	return atoi(strrchr(target, '/') + 1);
-}
-
 static int open_number(struct vfio_group *g, struct err *err)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
@@ -296,14 +275,17 @@ static int add_group(struct vfio_host *h, int number, struct vfio_group **out,
 int vfio_group_open(struct vfio_host *h, const char *address,
 		    struct vfio_group **out, struct err *err)
 {
-	int number = read_number(address, err), rc = 0, fd;
 	struct vfio_group *g = NULL;
+	struct host_pci pci;
+	int fd, rc = host_pci_find(&pci, address, err);
 
-	if (number < 0)
-		return number;
-	g = find(h, number);
+	if (!rc)
+		rc = host_pci_check_group(&pci, err);
+	if (rc)
+		return rc;
+	g = find(h, pci.group);
 	if (!g)
-		rc = add_group(h, number, &g, err);
+		rc = add_group(h, pci.group, &g, err);
 	if (rc)
 		return rc;
 	fd = kvm_request(g->fd, VFIO_GROUP_GET_DEVICE_FD, (void *)address);

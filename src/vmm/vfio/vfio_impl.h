@@ -30,8 +30,7 @@
 #include "loop.h"
 #include "vfio.h"
 
-#define VFIO_AREAS   8 /* mapped parts of a BAR */
-#define VFIO_ADDRESS 16
+#define VFIO_AREAS 8 /* mapped parts of a BAR */
 
 /* What the kernel is asked for. Tests have one of their own. */
 struct vfio_ops {
@@ -71,7 +70,7 @@ struct vfio_dev {
 	const struct vfio_ops *ops; /* [const] */
 	struct vm *vm;		    /* [const] */
 	const char *name;	    /* [const] id; borrowed */
-	char address[VFIO_ADDRESS]; /* [const] */
+	char address[HOST_ADDRESS]; /* [const] */
 	struct vfio_group *group;   /* [const] */
 	int fd;
 	bool has_reset; /* [const] the card has a reset of its own */
@@ -106,6 +105,13 @@ static inline struct vfio_dev *vfio_of(struct pci_dev *p)
 {
 	return container_of(p, struct vfio_dev, pci);
 }
+
+/* --- vfio.c: vfio_create() in two steps, between which the card's file becomes
+ * d->fd. vfio_alloc() returns NULL without memory, vfio_start() 0 or -errno
+ * with @err. */
+struct vfio_dev *vfio_alloc(const struct vfio_ops *ops, struct vm *vm,
+			    const char *id, const struct vfio_plug *p);
+int vfio_start(struct vfio_dev *d, const struct vfio_plug *p, struct err *err);
 
 /* --- vfio_region.c: opens what the kernel says of the card. Returns 0 or
  * -errno with @err. */

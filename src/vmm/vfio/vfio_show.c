@@ -31,6 +31,7 @@ static void show_counts(const struct vfio_dev *d, struct show *s)
 {
 	FILE *f = fopen("/proc/interrupts", "re");
 	char *line = NULL, end[24];
+	uint64_t n, all = 0;
 	size_t size = 0;
 
 	snprintf(end, sizeof(end), "(%s)", d->address);
@@ -42,11 +43,14 @@ static void show_counts(const struct vfio_dev *d, struct show *s)
 			continue;
 		show_object(s, NULL);
 		line[strcspn(line, "\n")] = '\0';
-		show_num(s, "interrupts", add_up(line));
+		n = add_up(line);
+		all += n;
+		show_num(s, "interrupts", n);
 		show_str(s, "name", name + 1);
 		show_end(s);
 	}
 	show_end(s);
+	show_num(s, "interrupts", all);
 	free(line);
 	if (f)
 		fclose(f);
@@ -96,7 +100,7 @@ void vfio_show(const struct vfio_dev *d, struct show *s)
 	if (d->has_failed)
 		show_str(s, NULL, "failed");
 	show_end(s);
-	show_str(s, "moved_by", "the card itself (DMA through the IOMMU)");
+	show_str(s, "moved_by", "the card (DMA)");
 	show_str(s, "irq", irqs[d->irq]);
 	show_counts(d, s);
 	show_bars(d, s);

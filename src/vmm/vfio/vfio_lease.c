@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cards that are lent to a machine, and the options of vfio-pci. Control
+ * thread. Calls the host's devices. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "vfio.h"
+
+/* A card whose driver is one of VFIO's has been given away by the host. */
+static bool is_bound(const struct host_pci *pci)
+{
+	return strstr(pci->driver, "vfio") != NULL;
+}
+
+static int refuse_driver(const struct host_pci *pci, struct err *err)
+{
+	const char *a = pci->address;
+
+	if (!*pci->driver)
+		return err_set(err, -ENODEV,
+			       "%s has no driver: write bind=on, or: echo "
+			       "vfio-pci >/sys/bus/pci/devices/%s/"
+			       "driver_override; echo %s "
+			       ">/sys/bus/pci/drivers_probe",
+			       a, a, a);
+	return err_set(err, -EBUSY,
+		       "%s has the driver %s: write bind=on, which takes it "
+		       "from that for the machine's life, or: echo vfio-pci "
+		       ">/sys/bus/pci/devices/%s/driver_override; echo %s "
+		       ">/sys/bus/pci/drivers/%s/unbind; echo %s "
+		       ">/sys/bus/pci/drivers_probe",
+		       a, pci->driver, a, a, pci->driver, a);
+}
+
+/* One must not cut oneself off. */
+static int check_use(const struct vfio_conf *conf, const struct host_pci *pci,
+		     struct err *err)
+{
+	struct err why;
+
+	switch (host_pci_use(pci, &why)) {
+	case HOST_USE_NONE:
+		return 0;
+	case HOST_USE_SOME:
+		log_warn("device=%s: %s; that ends for now", conf->common.id,
+			 why.msg);
+		return 0;
+	case HOST_USE_ROUTE:
+		if (conf->force)
+			return 0;
+		return err_set(err, -EBUSY,
+			       "%s: with force=on the guest gets it all the "
+			       "same, and this host may be cut off",
+			       why.msg);
+	}
+	return 0;
+}
+
+/* Finds the card and checks it, but for its group. */
+static int check(const struct vfio_conf *conf, struct host_pci *pci,
+		 struct err *err)
+{
+	int rc = host_pci_find(pci, conf->host, err);
+
+	if (rc || is_bound(pci))
+		return rc;
+	rc = check_use(conf, pci, err);
+	if (!rc && !conf->bind)
+		rc = refuse_driver(pci, err);
+	return rc;
+}
+
+int vfio_lease_take(const struct vfio_conf *conf,
+		    bool (*is_ours)(const char *address, void *ctx), void *ctx,
+		    struct vfio_lease **out, struct err *err)
+{
+	struct vfio_lease *l = calloc(1, sizeof(*l));
+	struct host_pci pci;
+	int rc = l ? check(conf, &pci, err)
+		   : err_set(err, -ENOMEM, "out of memory");
+
+	if (!rc)
+		rc = host_pci_check_others(&pci, is_ours, ctx, err);
+	if (!rc && conf->bind)
+		rc = host_bind_take(&l->bind, pci.address, err);
+	if (rc) {
+		free(l);
+		return rc;
+	}
+	memcpy(l->address, pci.address, sizeof(l->address));
+	*out = l;
+	return 0;
+}
+
+void vfio_lease_give(struct vfio_lease *l)
+{
+	if (!l)
+		return;
+	host_bind_give_back(l->bind);
+	free(l);
+}
+
+/* What --dry-run tells. The group is not looked at but for its being there:
+ * other cards of the machine may be in it. */
+static int try(const void *conf, struct err *err)
+{
+	struct host_pci pci;
+	int rc = check(conf, &pci, err);
+
+	return rc || pci.group >= 0 ? rc : host_pci_check_group(&pci, err);
+}
+
+#define OPT(k, member, t, ...)                                            \
+	{                                                                 \
+		.key = k, .kind = t,                                      \
+		.offset = offsetof(struct vfio_conf, member), __VA_ARGS__ \
+	}
+
+static const struct opt_row vfio_rows[] = {
+	OPT("id", common.id, OPT_STRING, .min = 1, .max = 63, .arg = "NAME",
+	    .help = "name of the device (default: its type and a number)"),
+	OPT("host", host, OPT_PATH, .required = true, .arg = "ADDRESS",
+	    .help = "the card of this host (`lspci -D`): 0000:00:05.0"),
+	OPT("bind", bind, OPT_BOOL, .def = "off",
+	    .help = "take it from its driver for the machine's life"),
+	OPT("force", force, OPT_BOOL, .def = "off",
+	    .help = "even if the host's default route uses it"),
+	PCI_PLACE_ROWS(offsetof(struct vfio_conf, common.pci)),
+	{ NULL },
+};
+
+const struct device_type device_vfio_type = {
+	.name = "vfio-pci",
+	.help = "a card of this host, for the guest alone (VFIO)",
+	.rows = vfio_rows,
+	.conf_size = sizeof(struct vfio_conf),
+	.try = try,
+};
