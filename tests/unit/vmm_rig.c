@@ -115,6 +115,22 @@ static int set_line(struct vmm_rig *r, const struct kvm_irq_level *l)
 	return 0;
 }
 
+static int set_memory(struct vmm_rig *r,
+		      const struct kvm_userspace_memory_region *m)
+{
+	assert_in_range(m->slot, 0, RIG_MAX - 1);
+	for (unsigned i = 0; i < RIG_MAX && m->memory_size; i++)
+		if (m->guest_phys_addr < r->map[i].gpa + r->map[i].size &&
+		    r->map[i].gpa < m->guest_phys_addr + m->memory_size)
+			return -EEXIST;
+	r->map[m->slot].gpa = m->guest_phys_addr;
+	r->map[m->slot].size = m->memory_size;
+	r->map[m->slot].host = m->userspace_addr;
+	if (r->mapped)
+		r->mapped(r, m->guest_phys_addr, m->memory_size);
+	return 0;
+}
+
 static int play_kvm(int fd, unsigned long request, void *arg)
 {
 	struct vmm_rig *r = rigs[fd - FIRST_FD];
@@ -130,6 +146,9 @@ static int play_kvm(int fd, unsigned long request, void *arg)
 		break;
 	case KVM_SET_GSI_ROUTING:
 		rc = set_routes(r, arg);
+		break;
+	case KVM_SET_USER_MEMORY_REGION:
+		rc = set_memory(r, arg);
 		break;
 	case KVM_IRQ_LINE:
 		rc = set_line(r, arg);
@@ -151,6 +170,7 @@ void vmm_rig_init(struct vmm_rig *r)
 		i++;
 	rigs[i] = r;
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_mutex_init(&r->vm.lock, NULL);
 	r->memfd = desc.fd = memfd_create("ram", MFD_CLOEXEC);
 	assert_true(r->memfd >= 0);
 	assert_int_equal(ftruncate(r->memfd, (off_t)RIG_RAM_SIZE), 0);
@@ -176,6 +196,8 @@ void vmm_rig_fini(struct vmm_rig *r)
 	assert_int_equal(r->ioeventfd_count, 0);
 	for (unsigned i = 0; i < RIG_LINES; i++)
 		assert_false(r->level[i]);
+	for (unsigned i = 0; i < RIG_MAX; i++)
+		assert_int_equal(r->map[i].size, 0);
 	rigs[r->vm.fd - FIRST_FD] = NULL;
 	irqs_fini(&r->vm.irqs);
 	bus_fini(&r->vm.ports);
@@ -184,6 +206,7 @@ void vmm_rig_fini(struct vmm_rig *r)
 	gmem_put(r->vm.ram);
 	fd_close(&r->vm.wake_fd);
 	fd_close(&r->memfd);
+	pthread_mutex_destroy(&r->vm.lock);
 	pthread_mutex_destroy(&r->lock);
 }
 

@@ -42,6 +42,11 @@ struct vmm_rig {
 	unsigned ioeventfd_count;
 	struct vmm_rig_msi route[RIG_MAX]; /* index: GSI */
 	unsigned commits;
+	struct {
+		uint64_t gpa, size, host;
+	} map[RIG_MAX]; /* memory that is no RAM; size 0: none */
+	/* Called for each of them, if set. */
+	void (*mapped)(struct vmm_rig *r, uint64_t gpa, uint64_t size);
 	unsigned faults; /* requests that KVM would refuse */
 	/* What KVM shall refuse: */
 	int fail_ioeventfd, fail_irqfd, fail_routes;
