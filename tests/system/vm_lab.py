@@ -76,7 +76,7 @@ class Lab:
                                [*machine, *(drive if disk else [])],
                                memory='1500M', images=images, initrd=initrd,
                                **guest)
-        self.guest.read_until(b'RW READY', 120, 'boot')
+        self.guest.read_until(b'RW READY', 240, 'boot')
         if self.run('test -e /dev/kvm', check=False)[0]:
             pytest.skip('no KVM in the guest: this QEMU does not emulate '
                         'AMD-V, or KVM here is not nested')

@@ -9,6 +9,8 @@
 #include "log.h"
 #include "vfio.h"
 
+#define CLASS_BRIDGE 6 /* base class */
+
 /* A card whose driver is one of VFIO's has been given away by the host. */
 static bool is_bound(const struct host_pci *pci)
 {
@@ -65,6 +67,10 @@ static int check(const struct vfio_conf *conf, struct host_pci *pci,
 {
 	int rc = host_pci_find(pci, conf->host, err);
 
+	if (!rc && pci->class >> 16 == CLASS_BRIDGE)
+		return err_set(err, -EINVAL,
+			       "%s is a bridge, which no guest can have",
+			       pci->address);
 	if (rc || is_bound(pci))
 		return rc;
 	rc = check_use(conf, pci, err);
