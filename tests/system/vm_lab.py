@@ -99,7 +99,8 @@ class Lab:
 # The machine of Cards: an IOMMU (with KVM it wants its interrupts split), cards
 # behind ports of their own, and two behind one bridge, which makes them one
 # group. All of them are on one cable with the lab's own card. QEMU's user
-# netdev is there, too: without anybody who takes frames, nobody can send.
+# netdev is there, too, without IPv4 (it would answer for others): while nobody
+# takes frames, nobody can send.
 CARDS = {'e1000e': '52:54:00:aa:00:01', 'igb': '52:54:00:aa:00:02',
          'pci-a': '52:54:00:aa:00:03', 'pci-b': '52:54:00:aa:00:04',
          'peer': '52:54:00:aa:00:05'}
@@ -108,7 +109,7 @@ CARDS_MACHINE = [
     *(f'-device pcie-root-port,id=rp{i},chassis={i},slot={i},addr={7 + i}'
       for i in (1, 2, 3)),
     '-device pcie-pci-bridge,id=pb,bus=rp3',
-    '-netdev user,id=sink,restrict=on -netdev hubport,id=s,hubid=0,netdev=sink',
+    '-netdev user,id=sink,ipv4=off -netdev hubport,id=s,hubid=0,netdev=sink',
     *(f'-netdev hubport,id={name},hubid=0' for name in CARDS),
     *(f'-device {kind},netdev={name},mac={CARDS[name]},{place}'
       for name, kind, place in (
