@@ -51,8 +51,8 @@ programs="iperf3 ethtool"
 if [ "${2:-}" != uml ]; then
 	${CC:-cc} -O1 -o bin/vsock-peer "$peer"
 fi
-# busybox's ip makes no tunnels
-[ "${2:-}" != uml ] || programs+=" ip"
+# busybox's ip makes no tunnels, and knows nothing of virtual functions
+case ${2:-} in uml | cards) programs+=" ip" ;; esac
 programs+=" $binary"
 for program in $programs; do
 	path=$(command -v $program) || {
