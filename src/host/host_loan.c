@@ -138,13 +138,19 @@ static void warn_down(const struct host_pci *pf)
 			 name[0], name[0]);
 }
 
-static int check_use(const struct host_pci *vf, struct err *err)
+/* One must not cut oneself off. */
+static int check_use(const struct host_pci *vf, bool force, struct err *err)
 {
 	struct err why;
+	enum host_use use = host_pci_use(vf, &why);
 
-	if (host_pci_use(vf, &why) == HOST_USE_NONE)
+	if (use == HOST_USE_SOME)
+		log_warn("%s; that ends for now", why.msg);
+	if (use != HOST_USE_ROUTE || force)
 		return 0;
-	return err_set(err, -EBUSY, "%s (force=on takes it nonetheless)",
+	return err_set(err, -EBUSY,
+		       "%s: with force=on the guest gets it all the same, and "
+		       "this host may be cut off",
 		       why.msg);
 }
 
@@ -155,11 +161,10 @@ static int lend(struct host_loan *l, const struct host_loan_wish *w,
 
 	if (rc)
 		return rc;
-	if (w->bind && !w->force) {
-		rc = check_use(&l->vf, err);
-		if (rc)
-			return rc;
-	}
+	if (w->bind)
+		rc = check_use(&l->vf, w->force, err);
+	if (rc)
+		return rc;
 	if (w->has_mac)
 		rc = take_mac(l, w->mac, err);
 	if (!rc && w->bind)

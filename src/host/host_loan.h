@@ -17,7 +17,7 @@ struct host_loan_wish {
 	bool has_mac;
 	uint8_t mac[6];
 	bool bind;  /* to vfio-pci; false: it has that driver */
-	bool force; /* also when the host uses the virtual function */
+	bool force; /* also when it has the host's default route */
 };
 
 /* Lends the virtual function and stores what gives it back, and its

@@ -155,8 +155,7 @@ static bool is_ours(const char *address, void *ctx)
 
 	for (const struct machine_device *d = m->conf->devices; d; d = d->next)
 		if (d->type == &device_vfio_type &&
-		    !host_pci_parse(((const struct vfio_conf *)d->conf)->host,
-				    own, NULL) &&
+		    !vfio_vf_address(d->conf, own, NULL) &&
 		    !strcmp(own, address))
 			return true;
 	return false;
@@ -167,6 +166,9 @@ static int take_lease(struct monitor *m, struct machine_device *d,
 {
 	if (d->lease || d->type != &device_vfio_type)
 		return 0;
+	for (struct machine_device *o = m->conf->devices; o; o = o->next)
+		if (o->type == &device_vfio_type)
+			vfio_vf_share(d->conf, o->conf);
 	return vfio_lease_take(d->conf, is_ours, m, &d->lease, err);
 }
 

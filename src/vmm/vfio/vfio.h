@@ -9,19 +9,40 @@
 
 #include "device_types.h"
 #include "host_bind.h"
+#include "host_loan.h"
 #include "pci_rom.h"
 
 struct vfio_conf {
 	struct device_conf common;
 	char *host; /* address of the card */
 	bool bind;  /* take it from its driver, and give it back */
+	bool bind_set;
 	bool force; /* even if the host's default route uses it */
+	/* Instead of @host: virtual function @index of the card @vf_of. */
+	char *vf_of;
+	uint32_t index;
+	bool index_set;
+	bool create; /* make virtual functions if there are none */
+	char *mac;   /* its address; NULL: as it is */
+	/* No option: so many of that card the machine needs (vfio_vf_share()).
+	 */
+	uint32_t needed;
 };
+
+/* Takes into account what @other, of the same machine, needs of the same card.
+ * For create=on, which makes all at once. */
+void vfio_vf_share(struct vfio_conf *c, const struct vfio_conf *other);
+
+/* Writes the address of the card that the options name. Returns 0, or -errno
+ * with @err: also when the virtual function is not there yet. */
+int vfio_vf_address(const struct vfio_conf *c, char address[HOST_ADDRESS],
+		    struct err *err);
 
 /* A card that is lent to a machine, over all of its resets. */
 struct vfio_lease {
 	char address[HOST_ADDRESS];
-	struct host_bind *bind; /* NULL: it was bound before */
+	struct host_bind *bind; /* NULL: it was bound before, or */
+	struct host_loan *loan; /* is a virtual function of vf-of= */
 };
 
 /* Finds the card that @conf names, checks that a guest may have it, and binds
