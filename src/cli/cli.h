@@ -76,6 +76,7 @@ struct vf_own {
 };
 extern const struct opt_row *const vf_list_tables[];
 extern const struct opt_row *const vf_create_tables[];
+extern const struct opt_row vf_setting_rows[]; /* of vf set */
 int vf_create_run(struct call *call);
 int vf_list_run(struct call *call);
 int vf_set_run(struct call *call);

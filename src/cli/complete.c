@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "client.h"
+#include "host_fs.h"
 #include "port_types.h"
 
 static void print_if(const char *word, const char *begun)
@@ -74,6 +75,12 @@ static void complete_from(const char *control, const char *method,
 	client_close(&c);
 }
 
+static int print_interface(const char *name, void *begun)
+{
+	print_if(name, begun);
+	return 0;
+}
+
 static void complete_value(const struct opt_row *row, int argc, char **argv)
 {
 	const char *control = named_control(argc, argv);
@@ -88,6 +95,11 @@ static void complete_value(const struct opt_row *row, int argc, char **argv)
 		complete_from(control, "port.list", "ports", "id", begun);
 	else if (!strcmp(arg, "NAME"))
 		complete_from(control, "show", "networks", "name", begun);
+	else if (!strcmp(arg, "DEV"))
+		host_fs_each("/sys/class/net", print_interface, argv[argc - 1]);
+	else if (!strcmp(row->key, "settings"))
+		for (const struct opt_row *r = vf_setting_rows; r->key; r++)
+			print_if(r->key, begun);
 	else if (!strcmp(arg, "COMMAND"))
 		complete_name(1, argv + argc - 1);
 	else if (!strcmp(row->key, "netdev"))

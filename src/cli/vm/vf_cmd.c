@@ -135,7 +135,7 @@ struct settings {
 	.offset = offsetof(struct settings, name), \
 	.set_offset = offsetof(struct settings, name##_set)
 
-static const struct opt_row setting_rows[] = {
+const struct opt_row vf_setting_rows[] = {
 	{ .key = "mac",
 	  .kind = OPT_STRING,
 	  .offset = offsetof(struct settings, mac) },
@@ -183,9 +183,9 @@ static int read_setting(const json_t *words, size_t at, struct settings *s,
 	snprintf(key, sizeof(key), "%.*s", (int)strcspn(word, "="), word);
 	value = value ? value + 1
 		      : json_string_value(json_array_get(words, at + 1));
-	if (!value && opt_find(setting_rows, our_name(key)))
+	if (!value && opt_find(vf_setting_rows, our_name(key)))
 		return err_set(err, -EINVAL, "%s: has no value", key);
-	rc = opt_set(setting_rows, s, our_name(key), value, err);
+	rc = opt_set(vf_setting_rows, s, our_name(key), value, err);
 	if (rc)
 		return rc == -ENOENT ? -EINVAL : rc;
 	return strchr(word, '=') ? 1 : 2;
@@ -274,7 +274,7 @@ int vf_set_run(struct call *call)
 	struct err err;
 	int rc = set_all(call, &s, &err);
 
-	opt_free(setting_rows, &s);
+	opt_free(vf_setting_rows, &s);
 	return fail(rc, &err);
 }
 
