@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ringway vf`: virtual functions of the host's cards, which are made, set,
 lent to guests, and given back, also after a kill."""
+import base64
 import json
+import re
 
 import pytest
+from vm_lab import APPEND, KERNEL
 
 # Of the card: whether it has virtual functions, and how the host's drivers and
 # interfaces stand. Addresses of virtual functions are random.
@@ -11,7 +14,7 @@ STATE = 'cd /sys/bus/pci/devices; for d in *; do echo $d ' \
     '$(basename $(readlink $d/driver || echo -)) $(cat $d/driver_override) ' \
     '$(cat $d/sriov_numvfs $d/sriov_drivers_autoprobe 2>/dev/null) ' \
     '$(ls $d/net 2>/dev/null); done; ls /run/ringway 2>/dev/null; ' \
-    '/bin/ip -br link | cut -c 1-30'
+    'ls /sys/class/net'
 
 
 def ip_vfs(l1, card):
@@ -106,3 +109,91 @@ def test_refused(l1_cards):
     assert 'keeps its 1 virtual' in refused(l1, f'create {card} 2')
     l1.run(f'ip addr flush dev {name}; ringway vf delete {card}')
     assert l1.run(STATE) == before
+
+
+MACHINE = f'ringway vm -name vf -m 192 {KERNEL} -append "{APPEND} rw.run=RUN"'
+# What a guest does with its virtual function.
+USE = '''while ! [ -e /sys/class/net/eth0 ]; do usleep 100000; done
+ip link set eth0 up; ip addr add 10.7.0.2/24 dev eth0
+echo "mac $(cat /sys/class/net/eth0/address)"
+echo "by $(basename $(readlink /sys/class/net/eth0/device/driver))"
+until ping -q -c 1 -W 1 10.7.0.1 >/dev/null; do :; done
+ping -q -A -c 20 10.7.0.1 | grep received; echo VF USED; sleep 1000'''
+
+
+def waits_for(condition, seconds=120):
+    """Returns a shell command that waits until @condition holds."""
+    return f'n=0; until {condition} || [ $n -ge {seconds * 5} ]; do ' \
+        'usleep 200000; n=$((n + 1)); done; '
+
+
+@pytest.mark.guests
+def test_guest(l1_cards):
+    """One command makes a virtual function and gives it to a guest; meanwhile
+    it cannot be taken away, and afterwards all is as before."""
+    l1, card = l1_cards, l1_cards.name('igb')
+    l1.run(f'ip link set {card} up')
+    before = l1.run(STATE)
+    word = base64.b64encode(USE.encode()).decode()
+    l1.run(MACHINE.replace('RUN', word) + f' -device vfio-pci,vf-of={card},'
+           'index=1,create=on,mac=52:54:00:bb:00:07 </dev/null '
+           '>/tmp/vf.log 2>&1 & echo $! >/tmp/vf.pid')
+    try:
+        l1.run(waits_for('grep -q "VF USED" /tmp/vf.log || '
+                         '! kill -0 $(cat /tmp/vf.pid)'), 150)
+        said = l1.run('cat /tmp/vf.log')
+        assert '20 packets received' in said and 'by igbvf' in said, said
+        assert 'mac 52:54:00:bb:00:07' in said, said
+        mine = vfs(l1, card)[1]
+        pid = int(l1.run('cat /tmp/vf.pid'))
+        assert mine['guest_pid'] == pid and mine['driver'] == 'vfio-pci'
+        assert f'process {pid}' in refused(l1, f'delete {card}')
+        assert f'process {pid}' in refused(l1, f'create {card} 3')
+        assert l1.run('ringway vf restore') == 'nothing to restore'
+        said = l1.run('ringway vm -m 64 -kernel /guest/vmlinuz -device '
+                      f'vfio-pci,vf-of={card},index=1 2>&1 </dev/null',
+                      check=False)[1]
+        assert f'in use by another ringway (process {pid})' in said, said
+    finally:
+        l1.run('kill $(cat /tmp/vf.pid); ' +
+               waits_for('! kill -0 $(cat /tmp/vf.pid) 2>/dev/null', 20))
+    assert l1.run(STATE) == before
+
+
+# Starts a machine, kills it at a random instant, restores. Ends after SECONDS,
+# or when something is not as before. Prints how often.
+KILLS = '''end=$(($(cut -d. -f1 /proc/uptime) + SECONDS)); i=0
+state() { STATE; }
+state >/tmp/before
+while [ $(cut -d. -f1 /proc/uptime) -lt $end ]; do
+	case $((i % 3)) in
+	0) ringway vm -m 64 -kernel /guest/vmlinuz -serial none -device \\
+		vfio-pci,vf-of=CARD,index=1,create=on,mac=52:54:00:bb:00:07 & ;;
+	1) ringway vm -m 64 -kernel /guest/vmlinuz -serial none -device \\
+		vfio-pci,host=OTHER,bind=on & ;;
+	2) ringway vf create CARD 2 & ;;
+	esac
+	usleep $(od -An -N3 -tu4 /dev/urandom | awk '{print $1 % 3000000}')
+	kill -9 $!; wait $!
+	ringway vf restore >/tmp/restored || { cat /tmp/restored; break; }
+	grep -q again /tmp/restored && r=$((r + 1))
+	[ $((i % 3)) -ne 2 ] || ringway vf delete CARD
+	state >/tmp/after; i=$((i + 1))
+	cmp /tmp/before /tmp/after || { diff /tmp/before /tmp/after; break; }
+done >/tmp/kills.log 2>&1
+cmp /tmp/before /tmp/after && echo "kills $i restored $((r))" || \\
+	cat /tmp/kills.log'''
+
+
+@pytest.mark.guests
+def test_killed(l1_cards):
+    """However a machine is killed, or a command, restoring makes drivers,
+    virtual functions and interfaces as they were."""
+    l1 = l1_cards
+    script = KILLS.replace('SECONDS', '50').replace('STATE', STATE).replace(
+        'CARD', l1.name('igb')).replace('OTHER', l1.pci('e1000e'))
+    word = base64.b64encode(script.encode()).decode()
+    l1.run(f'echo {word} | base64 -d >/tmp/kills')
+    said = l1.run('sh /tmp/kills', 120)
+    count = re.search(r'kills (\d+) restored (\d+)', said)
+    assert count and int(count[1]) >= 5 and int(count[2]) >= 2, said
