@@ -35,45 +35,58 @@ static void each_line(const char *path, void (*line)(char *, struct query *),
 	fclose(f);
 }
 
-/* proc(5), /proc/net/route: interface, destination, ..., mask. */
+#define FIELDS 12
+
+/* Cuts @line into its fields. Returns how many there are. */
+static unsigned split(char *line, char *field[FIELDS])
+{
+	char *rest = line, *at;
+	unsigned n = 0;
+
+	while (n < FIELDS && (at = strsep(&rest, " \t\n")))
+		if (*at)
+			field[n++] = at;
+	return n;
+}
+
+static bool is_zero(const char *digits)
+{
+	return !digits[strspn(digits, "0")];
+}
+
+/* proc(5), /proc/net/route: interface, destination, ..., mask as field 7. */
 static void look_at_route(char *line, struct query *q)
 {
-	char name[IFNAMSIZ + 1];
-	unsigned dst, mask;
+	char *f[FIELDS];
 
-	if (sscanf(line, "%16s %x %*s %*s %*s %*s %*s %x", name, &dst, &mask) !=
-		    3 ||
-	    strcmp(name, q->iface) != 0)
+	if (split(line, f) < 8 || strcmp(f[0], q->iface) != 0)
 		return;
-	if (dst || mask)
-		q->has_other = true;
-	else
+	if (is_zero(f[1]) && is_zero(f[7]))
 		q->has_default = true;
+	else
+		q->has_other = true;
 }
 
-/* /proc/net/ipv6_route: destination, its length, ..., flags, interface. */
+/* /proc/net/ipv6_route: destination, its length, source, its length, gateway,
+ * ..., interface as field 9. Without a gateway it is the kernel's own entry
+ * that refuses all. */
 static void look_at_route6(char *line, struct query *q)
 {
-	static const char zero[] = "00000000000000000000000000000000";
-	char dst[33], gateway[33], name[IFNAMSIZ + 1];
-	unsigned size;
+	char *f[FIELDS];
 
-	if (sscanf(line, "%32s %x %*s %*s %32s %*s %*s %*s %*s %16s", dst,
-		   &size, gateway, name) == 4 &&
-	    strcmp(name, q->iface) == 0 && !size && strcmp(dst, zero) == 0 &&
-	    strcmp(gateway, zero) != 0)
+	if (split(line, f) >= 10 && !strcmp(f[9], q->iface) && is_zero(f[0]) &&
+	    is_zero(f[1]) && !is_zero(f[4]))
 		q->has_default = true;
 }
 
-/* /proc/net/if_inet6: address, ..., scope, flags, interface. An address of the
- * link (scope 0x20) is there by itself. */
+/* /proc/net/if_inet6: address, index, length, scope, flags, interface. An
+ * address of the link (scope 20) is there by itself. */
 static void look_at_address6(char *line, struct query *q)
 {
-	char name[IFNAMSIZ + 1];
-	unsigned scope;
+	char *f[FIELDS];
 
-	if (sscanf(line, "%*s %*x %*x %x %*x %16s", &scope, name) == 2 &&
-	    strcmp(name, q->iface) == 0 && scope != 0x20)
+	if (split(line, f) >= 6 && !strcmp(f[5], q->iface) &&
+	    strcmp(f[3], "20") != 0)
 		q->has_other = true;
 }
 

@@ -66,7 +66,7 @@ static void read_text(struct host_note *n)
 	pid = strstr(n->text, "\n" OWNER);
 	if (!pid)
 		return;
-	n->owner = atoi(pid + strlen("\n" OWNER));
+	n->owner = (int)strtol(pid + strlen("\n" OWNER), NULL, 10);
 	pid[1] = '\0';
 }
 

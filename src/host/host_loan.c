@@ -38,6 +38,20 @@ static void set_mac(const char *card, unsigned index, const uint8_t mac[6],
 	*rc = host_vf_link_set(card, index, &to, err);
 }
 
+/* Reads six bytes, as note_mac() writes them. */
+static bool read_mac(const char *text, uint8_t mac[6])
+{
+	for (unsigned i = 0; i < 6; i++) {
+		char *end;
+
+		mac[i] = (uint8_t)strtoul(text, &end, 16);
+		if (end != text + 2 || *end != (i < 5 ? ':' : '\0'))
+			return false;
+		text = end + 1;
+	}
+	return true;
+}
+
 /* Sets the address back that the open entry has, and removes it. Returns 0, or
  * -errno with @told, and the entry stays. */
 static int undo_mac(struct host_note *n, struct err *told)
@@ -55,12 +69,11 @@ static int undo_mac(struct host_note *n, struct err *told)
 	if (!host_note_get(n, "card", 0, card, sizeof(card)) ||
 	    !host_note_get(n, "index", 0, index, sizeof(index)) ||
 	    !host_note_get(n, "mac", 0, text, sizeof(text)) ||
-	    sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1],
-		   &mac[2], &mac[3], &mac[4], &mac[5]) != 6) {
+	    !read_mac(text, mac)) {
 		host_note_remove(n);
 		return err_set(told, -EINVAL, "%s: cannot be read", n->name);
 	}
-	set_mac(card, (unsigned)atoi(index), mac, &rc, told);
+	set_mac(card, (unsigned)strtoul(index, NULL, 10), mac, &rc, told);
 	if (rc) {
 		host_note_close(n);
 		return rc;

@@ -22,7 +22,7 @@ struct host_loan_wish {
 
 /* Lends the virtual function and stores what gives it back, and its
  * @address. Returns 0, or -errno with @err and everything as it was. */
-int host_loan_take(struct host_loan **l, const struct host_loan_wish *w,
+int host_loan_take(struct host_loan **out, const struct host_loan_wish *w,
 		   char address[HOST_ADDRESS], struct err *err);
 /* Undoes what host_loan_take() did, and frees @l. Virtual functions that were
  * made for a while go when no guest has one any more. Nobody may have the

@@ -13,27 +13,37 @@
 #define DEVICES "/sys/bus/pci/devices"
 #define GROUPS	"/sys/kernel/iommu_groups"
 
+/* Reads up to @digits hexadecimal digits at *@at, and moves it behind @end,
+ * which must follow them. Returns the number, or -1. */
+static long read_part(const char **at, size_t digits, char end)
+{
+	size_t n = strspn(*at, "0123456789abcdefABCDEF");
+	long v = n && n <= digits ? strtol(*at, NULL, 16) : -1;
+
+	if (v < 0 || (*at)[n] != end)
+		return -1;
+	*at += n + (end != '\0');
+	return v;
+}
+
 int host_pci_parse(const char *text, char address[HOST_ADDRESS],
 		   struct err *err)
 {
-	unsigned domain = 0, bus, slot, fn;
-	int used = 0;
+	const char *at = text, *colon = strchr(text, ':');
+	long domain = 0, bus, slot, fn;
 
-	if (sscanf(text, "%8x:%2x:%2x.%1x%n", &domain, &bus, &slot, &fn,
-		   &used) < 4 ||
-	    text[used]) {
-		used = 0;
-		domain = 0;
-		if (sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &fn, &used) < 3)
-			used = 0;
-	}
-	if (!used || text[used] || slot > 31 || fn > 7)
+	if (colon && strchr(colon + 1, ':'))
+		domain = read_part(&at, 5, ':');
+	bus = domain < 0 ? -1 : read_part(&at, 2, ':');
+	slot = bus < 0 ? -1 : read_part(&at, 2, '.');
+	fn = slot < 0 ? -1 : read_part(&at, 1, '\0');
+	if (fn < 0 || fn > 7 || slot > 31)
 		return err_set(err, -EINVAL,
 			       "'%.40s' is no PCI address; one is like "
 			       "0000:00:05.0 or 00:05.0 (lspci -D lists them)",
 			       text);
-	snprintf(address, HOST_ADDRESS, "%04x:%02x:%02x.%x", domain & 0xfffff,
-		 bus & 0xff, slot, fn);
+	snprintf(address, HOST_ADDRESS, "%04lx:%02lx:%02lx.%lx",
+		 domain & 0xfffff, bus & 0xff, slot & 0x1f, fn & 7);
 	return 0;
 }
 
@@ -60,7 +70,7 @@ static void read_device(struct host_pci *d)
 	host_fs_link(d->driver, sizeof(d->driver), DEVICES "/%s/driver", a);
 	d->group = -1;
 	if (!host_fs_link(group, sizeof(group), DEVICES "/%s/iommu_group", a))
-		d->group = atoi(group);
+		d->group = (int)strtol(group, NULL, 10);
 	d->vfs = (unsigned)host_fs_number(0, DEVICES "/%s/sriov_numvfs", a);
 	d->max_vfs =
 		(unsigned)host_fs_number(0, DEVICES "/%s/sriov_totalvfs", a);

@@ -176,7 +176,7 @@ static unsigned noted(const struct host_note *n, const char *key, unsigned none)
 	char value[16];
 
 	return host_note_get(n, key, 0, value, sizeof(value))
-		       ? (unsigned)atoi(value)
+		       ? (unsigned)strtoul(value, NULL, 10)
 		       : none;
 }
 
