@@ -317,8 +317,11 @@ static void reset(struct virtio_dev *d)
 	struct vhost_card *v = to_card(d);
 
 	forget_driver(v);
-	if (vhost_is_up(v))
-		vhost_offer(v);
+	if (!vhost_is_up(v))
+		return;
+	vhost_offer(v);
+	if (v->kind == VHOST_VDPA)
+		vhost_vdpa_refresh(v);
 }
 
 /* The tap counts frames from the guest as received. */

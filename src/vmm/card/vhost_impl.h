@@ -114,6 +114,9 @@ struct vu_transport *vhost_vdpa_connect(struct vhost_card *v);
 /* Features are agreed: takes over the device's configuration, and watches it.
  * Returns 0 or -errno with v->reason. _end() is due in both cases. */
 int vhost_vdpa_begin(struct vhost_card *v);
+/* Shows the next driver what the device says now: commands of the last one may
+ * have changed it without an interrupt. */
+void vhost_vdpa_refresh(struct vhost_card *v);
 void vhost_vdpa_end(struct vhost_card *v);
 void vhost_vdpa_init(struct vhost_card *v, const struct vdpa_target *t);
 /* Returns what the device agrees on with us, whatever the driver chooses; and

@@ -94,12 +94,14 @@ static int check_rings(struct vhost_card *v)
 {
 	uint16_t most = v->vdpa.facts.ring_max;
 
+	while (most & (most - 1)) /* the largest power of two in it */
+		most &= (uint16_t)(most - 1);
 	if (!v->connections) {
 		v->face.rx_size = MIN(v->face.rx_size, most);
 		v->face.tx_size = MIN(v->face.tx_size, most);
 		v->face.dev.ring_size = MAX(v->face.rx_size, v->face.tx_size);
 	}
-	if (most >= v->face.dev.ring_size && is_power_of_two(most))
+	if (most && most >= v->face.dev.ring_size)
 		return 0;
 	return err_set(&v->reason, -EPROTO,
 		       "%s: has rings of %u descriptors, %u are needed",
@@ -236,11 +238,18 @@ static void show_config(struct vhost_card *v, const struct card_config *c)
 		v->face.dev.transport->config_changed(&v->face.dev);
 }
 
+void vhost_vdpa_refresh(struct vhost_card *v)
+{
+	struct card_config c;
+
+	if (vhost_is_up(v) && !read_config(v, &c))
+		show_config(v, &c);
+}
+
 static void on_config(struct loop_watch *w, uint32_t events)
 {
 	struct vhost_card *v =
 		container_of(w, struct vhost_card, vdpa.config_watch);
-	struct card_config c;
 
 	(void)events;
 	fd_drain(w->fd);
@@ -249,8 +258,7 @@ static void on_config(struct loop_watch *w, uint32_t events)
 	if (v->is_live && vdpa_needs_reset(&v->vdpa.dev))
 		v->face.dev.transport->needs_reset(&v->face.dev,
 						   "the vDPA device failed");
-	if (!read_config(v, &c))
-		show_config(v, &c);
+	vhost_vdpa_refresh(v);
 }
 
 static int watch(struct vhost_card *v)
