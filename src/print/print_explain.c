@@ -180,6 +180,8 @@ static void explain_card(const json_t *result, const json_t *d,
 /* A card that is emulated: nothing passes this process by. */
 static void explain_emulated(const json_t *d)
 {
+	bool has_messages = json_is_true(json_object_get(d, "msix"));
+
 	printf("\ncard %s: an emulated %s, whose frames are moved by workers "
 	       "of this process\n  from the guest",
 	       str(d, "id"), str(d, "model"));
@@ -193,13 +195,17 @@ static void explain_emulated(const json_t *d)
 	printf("\n  to the guest");
 	print_count(d, "frames_in", "frames");
 	printf(":\n    1. a worker copies it into a buffer of the driver's "
-	       "ring, "
-	       "and wakes the control thread\n"
-	       "    2. that raises the card's line, not more often than the "
-	       "driver asked for");
+	       "ring, and %s",
+	       has_messages ? "signals the eventfd of the queue's MSI-X vector"
+			    : "wakes the control thread\n"
+			      "    2. that raises the card's line");
+	printf(", not more often than the driver asked for");
 	print_count(d, "interrupts", "interrupts");
-	puts("\n    3. the driver reads why, and each register that it touches "
-	     "then is an exit");
+	puts(has_messages ? "\n    2. KVM injects the interrupt (irqfd)\n"
+			    "    3. the driver unmasks the next one, and each "
+			    "register that it touches is an exit"
+			  : "\n    3. the driver reads why, and each register "
+			    "that it touches then is an exit");
 }
 
 /* A card of the host: no program of the host sees the frames. */

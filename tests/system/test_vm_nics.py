@@ -68,32 +68,48 @@ def use(card, router):
 
 @pytest.mark.guests
 def test_traffic(l1):
-    """Linux's drivers e1000 and 8139cp bring the cards up twice and move
-    traffic; `vm show` and `explain` know them."""
+    """Linux's drivers e1000, 8139cp and e1000e bring the cards up twice and
+    move traffic, e1000e with large buffers, too; its self test passes; `vm
+    show` and `explain` know them."""
     want = l1.run('md5sum </tmp/w/data').split()[0]
     word = base64.b64encode((
         use('eth0', '10.0.2.2') + use('eth1', '10.0.3.2') +
         'rmmod e1000; insmod /lib/modules/e1000.ko; ' +
-        use('eth0', '10.0.2.2') + 'dmesg | grep -E "8139cp|e1000"; echo done; while :; do sleep 1; '
+        use('eth0', '10.0.2.2') + use('eth2', '10.0.4.2') +
+        'ip link set eth2 mtu 9000; ip link set eth2 up; '
+        'ethtool -t eth2 offline; grep eth2 /proc/interrupts; '
+        'ip link set eth2 down; ' +
+        use('eth2', '10.0.4.2') +
+        'ethtool -S eth2 | grep -E "header_split|csum_offload_good"; '
+        'rmmod e1000e; insmod /lib/modules/e1000e.ko IntMode=0; ' +
+        use('eth2', '10.0.4.2') + 'ip link set eth2 up; '
+        'dmesg | grep -E "8139cp|e1000"; echo done; while :; do sleep 1; '
         'done').encode()).decode()
     l1.run(f'XDG_RUNTIME_DIR=/tmp ringway vm -name nics -m 256 {KERNEL} '
            f'-append "{APPEND} rw.run={word}" '
            '-netdev user,id=a -device e1000,netdev=a '
            '-netdev user,id=b,net=10.0.3.0/24 -device rtl8139,netdev=b '
+           '-netdev user,id=c,net=10.0.4.0/24 -device e1000e,netdev=c '
            '</dev/null >/tmp/nics.log 2>&1 & echo $! >/tmp/nics.pid')
     try:
-        l1.run('(for i in $(seq 300); do grep -q ^done /tmp/nics.log && exit; '
-               'sleep 1; done; tail /tmp/nics.log; exit 1)', 350)
+        l1.run('(for i in $(seq 400); do grep -q ^done /tmp/nics.log && exit; '
+               'sleep 1; done; tail /tmp/nics.log; exit 1)', 450)
         text = l1.run('cat /tmp/nics.log').replace('\r', '')
-        assert text.count('3 packets received') == 3, text
-        assert text.count('2 packets received') == 3, text
-        assert text.count(want) == 6, text
+        assert text.count('3 packets received') == 6, text
+        assert text.count('2 packets received') == 6, text
+        assert text.count(want) == 12, text
         assert 'eth0 NIC Link is Up 1000 Mbps Full Duplex' in text, text
         assert '100Mbps, full-duplex' in text, text
+        assert 'The test result is PASS' in text, text
+        assert re.search('rx_header_split: [1-9]', text), text
+        assert re.search('rx_csum_offload_good: [1-9]', text), text
+        assert text.count('PCI-MSI') == 3, text
+        assert 'eth2: NETDEV WATCHDOG' not in text, text
         show = l1.run('XDG_RUNTIME_DIR=/tmp ringway vm show --name nics')
         assert re.search(r'a\.card .*workers of this process', show), show
         told = l1.run('XDG_RUNTIME_DIR=/tmp ringway vm explain --name nics')
-        assert 'an emulated e1000' in told and 'emulated rtl8139' in told, told
+        assert 'an emulated e1000,' in told, told
+        assert 'emulated rtl8139' in told and 'emulated e1000e' in told, told
         drops = l1.run(f'ringway stats {CONTROL}')
         assert 'rx_bad' not in drops, drops
     finally:
@@ -128,7 +144,7 @@ def test_come_and_go(l1):
         wait('eth0 carrier 1')
         ringway('vm netdev add stream,id=s,server=on,addr.type=unix,'
                 'addr.path=/tmp/nics.stream')
-        ringway('vm device add e1000,netdev=s,id=late')
+        ringway('vm device add e1000e,netdev=s,id=late')
         wait('eth1 carrier 0')
         l1.run('XDG_RUNTIME_DIR=/tmp ringway up --control /tmp/peer.sock '
                '-netdev stream,id=p,addr.type=unix,addr.path=/tmp/nics.stream '

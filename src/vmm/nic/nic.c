@@ -189,6 +189,10 @@ void nic_show_device(struct port *p, struct show *s)
 		show_str(s, NULL, "driver-ok");
 	show_end(s);
 	show_mac(s, "mac", n->mac);
+	if (msix_count(&n->pci)) {
+		show_num(s, "vectors", msix_count(&n->pci));
+		show_flag(s, "msix", msix_is_on(&n->pci));
+	}
 	show_num(s, "queue_pairs", 1);
 	show_str(s, "moved_by", "workers of this process");
 	port_show_work(p, s);

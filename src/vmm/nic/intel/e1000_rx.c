@@ -209,15 +209,13 @@ static void finish(struct e1000 *e, struct txq *q, const struct work *w,
 	for (unsigned i = 0; i < rules->queues; i++) {
 		const struct e1000_ring *r = &w->ring[i];
 
-		cause = 0;
-		if (w->received[i]) {
-			e1000_put(e, E1000_RDH + i * E1000_QUEUE_STRIDE,
-				  r->head * (rules->format->size / E1000_DESC));
-			cause |= INT_RXT0;
-			frames += w->received[i];
-		}
-		if (r->desc && shift < 3 &&
-		    room_of(r) <= r->count >> (1 + shift))
+		if (!w->received[i])
+			continue;
+		e1000_put(e, E1000_RDH + i * E1000_QUEUE_STRIDE,
+			  r->head * (rules->format->size / E1000_DESC));
+		frames += w->received[i];
+		cause = INT_RXT0;
+		if (shift < 3 && room_of(r) <= r->count >> (1 + shift))
 			cause |= INT_RXDMT0;
 		if (e1000_cause(e, i, cause))
 			stat_inc(&q->stats.calls);
