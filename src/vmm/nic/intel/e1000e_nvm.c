@@ -50,13 +50,12 @@ void e1000e_nvm_init(struct e1000e *x)
 /* --- The wires. A byte leaves with its highest bit first, and of a word the
  * lower byte does. */
 
-static void end_command(struct e1000e_spi *s, unsigned bits)
+/* A bit came in: a command and its address may be whole. */
+static void take_command(struct e1000e_spi *s)
 {
-	unsigned command = s->in >> (bits - 8) & 0xff;
-
-	if (bits == 8 && command == SPI_READ_STATUS) {
+	if (s->in_count == 8 && (s->in & 0xff) == SPI_READ_STATUS) {
 		s->is_status = true; /* not busy: zeros */
-	} else if (bits == 16 && command == SPI_READ) {
+	} else if (s->in_count == 16 && s->in >> 8 == SPI_READ) {
 		s->is_reading = true;
 		s->out_bit = (s->in & 0xff) * 8;
 	}
@@ -77,7 +76,7 @@ static void clock_bit(struct e1000e *x, bool bit)
 	} else if (s->in_count < 16) {
 		s->in = s->in << 1 | bit;
 		s->in_count++;
-		end_command(s, s->in_count);
+		take_command(s);
 	}
 }
 
