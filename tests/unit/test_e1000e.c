@@ -368,6 +368,30 @@ static void wait_messages(struct state *s, unsigned vector, unsigned n)
 	assert_int_equal(messages(s, vector), n);
 }
 
+/* MSI: a message when the line would rise. */
+static void test_msi(void **state)
+{
+	struct state *s = *state;
+	struct vmm_rig *r = &s->r.rig;
+	unsigned cap = rig_find_cap(r, SLOT, PCI_CAP_ID_MSI, 0);
+
+	put(s, E1000_IMS, INT_RXT0);
+	put(s, E1000_ICS, INT_RXT0);
+	assert_true(nic_rig_line(&s->r));
+	rig_config_write(r, SLOT, cap + PCI_MSI_ADDRESS_LO, 4, MESSAGE);
+	rig_config_write(r, SLOT, cap + PCI_MSI_DATA_64, 2, 0x30);
+	rig_config_write(r, SLOT, cap + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
+	assert_int_equal(messages(s, 0), 1); /* the line was up */
+	assert_false(nic_rig_line(&s->r));
+	nic_rig_send(&s->r, NIC_RIG_MAC, 100);
+	wait_reg(s, E1000_RDH, 1);
+	assert_int_equal(messages(s, 0), 1);
+	assert_true(get(s, E1000_ICR) & INT_RXT0);
+	nic_rig_send(&s->r, NIC_RIG_MAC, 100);
+	wait_messages(s, 0, 2);
+	assert_int_equal(get(s, E1000_ICR) & EIAC_BITS, 0);
+}
+
 static void test_messages(void **state)
 {
 	struct state *s = *state;
@@ -750,12 +774,13 @@ int main(void)
 		TEST(test_identity),   TEST(test_semaphores),
 		TEST(test_nvm),	       TEST(test_phy),
 		TEST(test_cause_read), TEST(test_messages),
-		TEST(test_auto),       TEST(test_no_loss),
-		TEST(test_throttle),   TEST(test_queues),
-		TEST(test_loopback),   TEST(test_checksums),
-		TEST(test_legacy),     TEST(test_vlan),
-		TEST(test_split),      TEST(test_rss),
-		TEST(test_clock),      TEST(test_nonsense),
+		TEST(test_msi),	       TEST(test_auto),
+		TEST(test_no_loss),    TEST(test_throttle),
+		TEST(test_queues),     TEST(test_loopback),
+		TEST(test_checksums),  TEST(test_legacy),
+		TEST(test_vlan),       TEST(test_split),
+		TEST(test_rss),	       TEST(test_clock),
+		TEST(test_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,7 @@ void nic_unplug(struct port *p)
 	rxq_detach(&n->out);
 	port_set_txqs(p, NULL, 0, 0);
 	msix_destroy(&n->pci);
+	msi_destroy(&n->pci);
 	pci_remove(&n->pci);
 	pthread_mutex_lock(&n->irq.lock);
 	n->irq.is_up = false;

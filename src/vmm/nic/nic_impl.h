@@ -65,7 +65,8 @@ struct nic_vector {
 	struct nic_throttle throttle;
 };
 
-/* The interrupt: a line, or messages while the guest has MSI-X enabled. */
+/* The interrupt: a line, which is a message when it rises while the guest has
+ * MSI enabled, or messages of their own while it has MSI-X. */
 struct nic_irq {
 	uint32_t cause; /* [any, atomic] */
 	uint32_t mask;	/* [any, atomic] causes that interrupt */
@@ -161,6 +162,9 @@ static inline bool nic_cause(struct nic *n, uint32_t bits)
 
 /* Lets line and messages follow cause and mask. vCPU and control thread. */
 void nic_irq_update(struct nic *n);
+/* The same after a change of the MSI registers: with MSI on, a line that is up
+ * has its message again. */
+void nic_irq_repeat(struct nic *n);
 /* Returns the cause, and clears the bits @clear of it. vCPU thread. */
 uint32_t nic_irq_take(struct nic *n, uint32_t clear);
 /* Sets the mask to (mask & @keep) | @add. vCPU thread. A cause that is set is

@@ -71,6 +71,8 @@ static void update_line(struct nic *n)
 	q->is_up = is_wanted;
 	if (is_wanted)
 		stat_inc(&q->raised);
+	if (is_wanted && msi_count(&n->pci))
+		fd_signal(msi_fd(&n->pci, 0));
 	pci_set_intx(&n->pci, is_wanted);
 }
 
@@ -134,6 +136,18 @@ void nic_irq_update(struct nic *n)
 {
 	pthread_mutex_lock(&n->irq.lock);
 	update_locked(n);
+	pthread_mutex_unlock(&n->irq.lock);
+}
+
+void nic_irq_repeat(struct nic *n)
+{
+	bool was_up;
+
+	pthread_mutex_lock(&n->irq.lock);
+	was_up = n->irq.is_up;
+	update_locked(n);
+	if (was_up && n->irq.is_up && msi_count(&n->pci))
+		fd_signal(msi_fd(&n->pci, 0));
 	pthread_mutex_unlock(&n->irq.lock);
 }
 

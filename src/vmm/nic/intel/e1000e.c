@@ -10,6 +10,7 @@
 #define BAR_PORTS      2
 #define BAR_PORTS_SIZE 32
 #define BAR_MSIX       3
+#define MSI_SIZE       14 /* bytes, with addresses of 64 bits */
 
 static const struct pci_id id = { .vendor = 0x8086,
 				  .device = 0x10d3,
@@ -34,12 +35,6 @@ static const uint16_t phy[32] = {
 	[PHY_SPECIFIC_STATUS] = 0xac00, /* 1000, full duplex, up */
 };
 
-static void put(uint8_t *config, unsigned off, unsigned size, uint32_t value)
-{
-	for (unsigned i = 0; i < size; i++)
-		config[off + i] = (uint8_t)(value >> 8 * i);
-}
-
 /* The card is on the root bus, where an endpoint is an integrated one: it has
  * no link (PCI Express 1.1, 7.8). */
 static void add_express(struct pci_dev *d)
@@ -47,13 +42,13 @@ static void add_express(struct pci_dev *d)
 	unsigned at =
 		pci_add_cap(d, PCI_CAP_ID_EXP, PCI_CAP_EXP_ENDPOINT_SIZEOF_V1);
 
-	put(d->config, at + PCI_EXP_FLAGS, 2, 1 | PCI_EXP_TYPE_RC_END << 4);
-	put(d->config, at + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_RBER | 1);
-	put(d->config, at + PCI_EXP_DEVCTL, 2,
-	    PCI_EXP_DEVCTL_READRQ_512B | PCI_EXP_DEVCTL_NOSNOOP_EN |
-		    PCI_EXP_DEVCTL_RELAX_EN);
-	put(d->writable, at + PCI_EXP_DEVCTL, 2, 0x7fff);
-	put(d->w1c, at + PCI_EXP_DEVSTA, 2, 0xf);
+	pci_put(d->config, at + PCI_EXP_FLAGS, 2, 1 | PCI_EXP_TYPE_RC_END << 4);
+	pci_put(d->config, at + PCI_EXP_DEVCAP, 4, PCI_EXP_DEVCAP_RBER | 1);
+	pci_put(d->config, at + PCI_EXP_DEVCTL, 2,
+		PCI_EXP_DEVCTL_READRQ_512B | PCI_EXP_DEVCTL_NOSNOOP_EN |
+			PCI_EXP_DEVCTL_RELAX_EN);
+	pci_put(d->writable, at + PCI_EXP_DEVCTL, 2, 0x7fff);
+	pci_put(d->w1c, at + PCI_EXP_DEVSTA, 2, 0xf);
 }
 
 /* 9.7.2: the address with 0xffff in its middle. */
@@ -61,26 +56,41 @@ static void add_serial(struct pci_dev *d, const uint8_t *mac)
 {
 	enum { AT = PCI_CFG_SPACE_SIZE };
 
-	put(d->config, AT, 4, PCI_EXT_CAP_ID_DSN | 1u << 16);
-	put(d->config, AT + 4, 4,
-	    mac[5] | mac[4] << 8 | mac[3] << 16 | 0xffu << 24);
-	put(d->config, AT + 8, 4,
-	    0xff | mac[2] << 8 | mac[1] << 16 | (uint32_t)mac[0] << 24);
+	pci_put(d->config, AT, 4, PCI_EXT_CAP_ID_DSN | 1u << 16);
+	pci_put(d->config, AT + 4, 4,
+		mac[5] | mac[4] << 8 | mac[3] << 16 | 0xffu << 24);
+	pci_put(d->config, AT + 8, 4,
+		0xff | mac[2] << 8 | mac[1] << 16 | (uint32_t)mac[0] << 24);
+}
+
+/* 9.1.2: one message, for the causes of the line. */
+static int add_msi(struct e1000e *x, struct err *err)
+{
+	struct pci_dev *d = &x->e.nic.pci;
+
+	x->msi = pci_add_cap(d, PCI_CAP_ID_MSI, MSI_SIZE);
+	pci_put(d->config, x->msi + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_64BIT);
+	return msi_create(d, x->msi, err);
 }
 
 static int add_caps(struct nic *n, struct err *err)
 {
+	int rc = add_msi(e1000e_of(e1000_of(n)), err);
+
 	add_express(&n->pci);
 	add_serial(&n->pci, n->mac);
-	return msix_create(&n->pci, NIC_VECTORS, BAR_MSIX, err);
+	return rc ? rc : msix_create(&n->pci, NIC_VECTORS, BAR_MSIX, err);
 }
 
-/* With MSI-X on or off, causes that are there become messages or a level. */
+/* Causes that are there become messages or a level. */
 static void config_written(struct pci_dev *d, unsigned off, unsigned size)
 {
-	(void)off;
-	(void)size;
-	nic_irq_update(container_of(d, struct nic, pci));
+	struct nic *n = container_of(d, struct nic, pci);
+
+	if (pci_touches(off, size, e1000e_of(e1000_of(n))->msi, MSI_SIZE))
+		nic_irq_repeat(n);
+	else
+		nic_irq_update(n);
 }
 
 static void set_bars(struct nic *n)

@@ -95,6 +95,7 @@ struct e1000e_clock {
 
 struct e1000e {
 	struct e1000 e;
+	unsigned msi; /* [const while plugged] offset of the capability */
 	struct e1000e_spi spi;
 	struct e1000e_clock clock;
 	struct rss rss; /* under the txq's lock */
