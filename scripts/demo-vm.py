@@ -41,9 +41,10 @@ def main():
     build = os.path.realpath(args.build)
     images = os.path.join(build, 'guest')
     kvm_guest.prepare(images, os.path.join(build, 'ringway'))
+    kvm_guest.prepare_full(images)
     rows = [HEAD]
     with tempfile.TemporaryDirectory() as folder:
-        guest = kvm_guest.start(folder, images)
+        guest = kvm_guest.start(folder, images, disks=('tools', 'full'))
         try:
             vm_compare.prepare(guest, vm_compare.PING + vm_compare.TCP)
             for card, monitors in vm_compare.MODES:
@@ -59,6 +60,8 @@ def main():
             guest.stop()
     print()
     table(rows)
+    for card, why in vm_compare.ABSENT:
+        print(f'{card}: skipped, this lab cannot show it: {why}')
     print(f'''
 KERNEL, SHELL: from the monitor's start to the kernel's first line on the
 console, and to the guest's shell. RTT: of {vm_compare.PINGS} pings to the tap.

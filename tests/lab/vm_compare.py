@@ -28,7 +28,12 @@ TCP = '''
 iperf3 -c 10.9.0.1 -t 4 -f m | grep receiver
 iperf3 -c 10.9.0.1 -t 4 -R -f m | grep receiver
 '''
-END = 'echo MARK end'
+# The machine lives until the lab has read its counters.
+END = 'echo MARK end; sleep 2'
+
+# Counts system calls of each thread of the lab, since a run began.
+HIST = '/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter'
+COUNT = f'echo hist:keys=common_pid:size=16384 >{HIST}/trigger; '
 
 # Reads the machine's console and adds to each mark: the time, exits of all
 # vCPUs, and system calls of the monitor and the switch.
@@ -37,7 +42,7 @@ tids() { for p in $(cat /tmp/monitor.pid /tmp/switch.pid 2>/dev/null); do
 	ls /proc/$p/task 2>/dev/null; done | tr '\n' ' '; }
 calls() { awk -v t=" $(tids)" '/common_pid:/ { p = $3; sub(/,/, "", p)
 	if (index(t, " " p " ")) n += $NF } END { print n + 0 }' \
-	/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/hist; }
+	HIST/hist; }
 rss() { awk '/^[0-9a-f]+-/ { ram = /memfd/ } /^Rss:/ && !ram { n += $2 }
 	END { print n + 0 }' /proc/$(cat /tmp/monitor.pid)/smaps; }
 first=
@@ -51,7 +56,7 @@ while read -r line; do
 	*) echo "$line" ;;
 	esac
 done
-'''
+'''.replace('HIST', HIST)
 
 TAP = '/tools/bin/ip tuntap add rwv0 mode tap vnet_hdr; ' \
     'ip addr add 10.9.0.1/24 dev rwv0; ip link set rwv0 up; '
@@ -60,34 +65,59 @@ SWITCH = TAP + \
     '/tmp/vm.sock -netdev tap,id=t,ifname=rwv0 >/tmp/sw.log 2>&1 & ' \
     'echo $! >/tmp/switch.pid; sleep 1; '
 
-RINGWAY = 'ringway vm -m 192 -kernel /guest/vmlinuz -initrd /guest/initrd.gz ' \
-    '-append "$(cat /tmp/append)" -device virtio-net-pci,netdev=n '
-QEMU = '/tools/bin/qemu-system-x86_64 -accel kvm -cpu host -nodefaults ' \
-    '-no-user-config -display none -no-reboot -serial stdio -m 192 -object ' \
-    'memory-backend-memfd,id=ram,size=192M,share=on -machine ' \
-    '{machine},memory-backend=ram -kernel /guest/vmlinuz -initrd ' \
-    '/guest/initrd.gz -append "$(cat /tmp/append)" -device ' \
-    '{card},netdev=n '
-Q35 = {'machine': 'q35', 'card': 'virtio-net-pci,romfile='}
-MICRO = {'machine': 'microvm,pcie=on,acpi=on,rtc=on',
-         'card': 'virtio-net-pci,romfile='}
+QTAP = '-netdev tap,id=n,ifname=rwv0,script=no,downscript=no,vhost='
 VHOST_USER = '-chardev socket,id=c,path=/tmp/vm.sock -netdev ' \
     'vhost-user,id=n,chardev=c'
-QTAP = '-netdev tap,id=n,ifname=rwv0,script=no,downscript=no,vhost='
+VIRTIO = 'virtio-net-pci'
+Q35 = 'q35'
+MICRO = 'microvm,pcie=on,acpi=on,rtc=on'
+
+
+def guest_of(folder):
+    return f'-m 192 -kernel {folder}/vmlinuz -initrd {folder}/initrd.gz ' \
+        '-append "$(cat /tmp/append)" '
+
+
+def ringway(back_end, card=VIRTIO, folder='/guest'):
+    return f'ringway vm {guest_of(folder)} {back_end} -device {card},netdev=n'
+
+
+def qemu(machine, back_end, card=VIRTIO, folder='/guest'):
+    return '/tools/bin/qemu-system-x86_64 -accel kvm -cpu host -nodefaults ' \
+        '-no-user-config -display none -no-reboot -serial stdio -object ' \
+        'memory-backend-memfd,id=ram,size=192M,share=on -machine ' \
+        f'{machine},memory-backend=ram {guest_of(folder)} {back_end} ' \
+        f'-device {card},romfile=,netdev=n'
+
+
+def emulated(card):
+    """Returns the mode of an emulated card, whose driver is in /full."""
+    return (card, [
+        ('ringway vm', TAP, ringway('-netdev tap,id=n,ifname=rwv0', card,
+                                    '/full')),
+        ('QEMU q35', TAP, qemu(Q35, QTAP + 'off', card, '/full'))])
+
 
 # (card, [(monitor, what comes before it, its command line)])
 MODES = [
     ('in the monitor', [
-        ('ringway vm', TAP, RINGWAY + '-netdev tap,id=n,ifname=rwv0'),
-        ('QEMU q35', TAP, QEMU.format(**Q35) + QTAP + 'off'),
-        ('QEMU microvm', TAP, QEMU.format(**MICRO) + QTAP + 'off')]),
+        ('ringway vm', TAP, ringway('-netdev tap,id=n,ifname=rwv0')),
+        ('QEMU q35', TAP, qemu(Q35, QTAP + 'off')),
+        ('QEMU microvm', TAP, qemu(MICRO, QTAP + 'off'))]),
     ('vhost-net', [
-        ('ringway vm', TAP,
-         RINGWAY + '-netdev tap,id=n,ifname=rwv0,vhost=on'),
-        ('QEMU q35', TAP, QEMU.format(**Q35) + QTAP + 'on')]),
+        ('ringway vm', TAP, ringway('-netdev tap,id=n,ifname=rwv0,vhost=on')),
+        ('QEMU q35', TAP, qemu(Q35, QTAP + 'on'))]),
     ('vhost-user', [
-        ('ringway vm', SWITCH, RINGWAY + VHOST_USER),
-        ('QEMU q35', SWITCH, QEMU.format(**Q35) + VHOST_USER)]),
+        ('ringway vm', SWITCH, ringway(VHOST_USER)),
+        ('QEMU q35', SWITCH, qemu(Q35, VHOST_USER))]),
+    emulated('e1000'),
+    emulated('e1000e'),
+    emulated('rtl8139'),
+]
+# Cards that `ringway vm` has, too, and what this lab lacks for them.
+ABSENT = [
+    ('vhost-vdpa', 'its kernel has no VDUSE'),
+    ('vfio-pci', 'it has no IOMMU'),
 ]
 
 
@@ -97,9 +127,8 @@ def prepare(guest, script, append=APPEND):
     guest.put('/tmp/watch.sh', WATCH)
     word = base64.b64encode((script + END).encode()).decode()
     guest.put('/tmp/append', f'{append} rw.run={word}')
-    guest.run('mount -t debugfs none /sys/kernel/debug; '
-              'echo hist:keys=common_pid >/sys/kernel/debug/tracing/'
-              'events/raw_syscalls/sys_enter/trigger; iperf3 -s -D')
+    guest.run('mount -t debugfs none /sys/kernel/debug; ' + COUNT +
+              'iperf3 -s -D')
 
 
 def figures(text):
@@ -133,7 +162,7 @@ def figures(text):
 def run(guest, before, command):
     """Runs a monitor with its guest after the shell commands @before. Returns
     its figures()."""
-    guest.run('rm -f /tmp/*.pid; ' + before, 20)
+    guest.run('rm -f /tmp/*.pid; ' + COUNT + before, 20)
     try:
         guest.run(
             'echo "BEGIN $(cut -d" " -f1 /proc/uptime)" >/tmp/out; '

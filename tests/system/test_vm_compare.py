@@ -26,7 +26,8 @@ def lab_with_qemu(module_folder, images):
     if not shutil.which('mke2fs'):
         pytest.skip('mke2fs, which makes the disk with QEMU, is not installed')
     kvm_guest.prepare(images, BINARY)
-    guest = kvm_guest.start(module_folder, images)
+    kvm_guest.prepare_full(images)
+    guest = kvm_guest.start(module_folder, images, disks=('tools', 'full'))
     try:
         if guest.run('test -e /dev/kvm', check=False)[0]:
             pytest.skip('no KVM in the guest: this QEMU does not emulate '
