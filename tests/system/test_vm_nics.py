@@ -96,7 +96,8 @@ def test_traffic(l1):
                'sleep 1; done; tail /tmp/nics.log; exit 1)', 450)
         text = l1.run('cat /tmp/nics.log').replace('\r', '')
         assert text.count('3 packets received') == 6, text
-        assert text.count('2 packets received') == 6, text
+        # libslirp answers none of 4000 bytes in one piece.
+        assert text.count('2 packets received') == 5, text
         assert text.count(want) == 12, text
         assert 'eth0 NIC Link is Up 1000 Mbps Full Duplex' in text, text
         assert '100Mbps, full-duplex' in text, text
