@@ -203,7 +203,10 @@ void vfio_rig_init(struct vfio_rig *r, bool can_grow, bool is_split,
 {
 	static const struct vfio_lease lease = { .address = "0000:01:00.0" };
 	struct vfio_plug plug = {
-		.lease = &lease, .slot = CARD_SLOT, .asked = asked, .arg = r
+		.lease = &lease,
+		.how.slot = CARD_SLOT,
+		.asked = asked,
+		.arg = r,
 	};
 	struct err err;
 

@@ -139,8 +139,7 @@ void machine_cards_close(struct machine_conf *m);
 /* Runs the loop until back-ends that are waited for came. 0 or -errno. */
 int machine_cards_wait(struct machine_conf *m, struct err *err);
 
-/* --- for machine_*.c only --- */
-
+/* --- for machine_*.c only */
 /* machine_board.c: reads -machine, -accel, -m, -mem-path and -smp. Returns 0 or
  * -errno with @err. */
 int machine_board_read(struct machine_conf *m, struct err *err);
@@ -190,8 +189,8 @@ int machine_device_make(struct machine_conf *m, const struct device_type *type,
 /* Takes @d out of @m and frees it. */
 void machine_device_free(struct machine_conf *m, struct machine_device *d);
 
-/* machine_drive.c: reads a -drive line. _find() returns the disk @id, which
- * is taken from then on, or NULL with @err. */
+/* machine_drive.c: reads a -drive line. _find() returns the disk @id, taken
+ * from then on, or NULL with @err. */
 int machine_drive_add(struct machine_conf *m, const char *text,
 		      struct err *err);
 struct machine_drive *machine_drive_find(struct machine_conf *m, const char *id,
