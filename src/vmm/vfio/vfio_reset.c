@@ -51,16 +51,18 @@ static bool is_alone(const struct vfio_dev *d)
 
 void vfio_reset(struct vfio_dev *d)
 {
-	struct {
+	/* with room for one descriptor */
+	union {
 		struct vfio_pci_hot_reset head;
-		int32_t fd;
+		uint8_t room[sizeof(struct vfio_pci_hot_reset) +
+			     sizeof(int32_t)];
 	} reset = { .head = { .argsz = sizeof(reset), .count = 1 } };
 
 	/* Another card of the group is the guest's already, and was reset with
 	 * this one. */
 	if (d->has_reset || vfio_group_cards(d->group) > 1)
 		return;
-	reset.fd = vfio_group_fd(d->group);
+	reset.head.group_fds[0] = vfio_group_fd(d->group);
 	if (!is_alone(d) ||
 	    d->ops->request(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &reset) < 0)
 		log_warn("device=%s: %s has no reset of its own, and its bus "
