@@ -88,6 +88,7 @@ def test_settings(l1_cards):
 def test_refused(l1_cards):
     """What cannot be is one line that says why, and changes nothing."""
     l1, card = l1_cards, l1_cards.name('igb')
+    l1.run(f'ip link set {card} up')
     before = l1.run(STATE)
     assert 'can have 7 virtual functions, not 8' in \
         refused(l1, f'create {card} 8')
@@ -103,6 +104,21 @@ def test_refused(l1_cards):
                         ('trust', 'has no value')):
         l1.run(f'ringway vf create {card} 1')
         assert text in refused(l1, f'set {card} 0 {words}', 2)
+    for words, text in (
+            (f'vf-of={card},index=1', 'has 1 virtual functions'),
+            (f'vf-of={card},index=1,create=on', 'has 1 virtual functions'),
+            (f'vf-of={card},index=8,create=on', 'can have 7 virtual'),
+            ('vf-of=nope', "no interface 'nope'"),
+            (f'vf-of={l1.name("e1000e")},create=on', 'no SR-IOV'),
+            (f'vf-of={card},mac=01:00:00:00:00:01', 'one interface'),
+            (f'vf-of={card},host={l1.pci("igb")}', 'not both'),
+            (f'host={l1.pci("igb")},index=0', 'index= is for'),
+            (f'vf-of={card},bind=off', 'has the driver igbvf')):
+        status, said = l1.run(
+            'ringway vm -m 64 -kernel /guest/vmlinuz -serial none -device '
+            f'vfio-pci,{words} 2>&1 </dev/null', check=False)
+        assert status in (1, 2) and text in said, (words, said)
+        assert '\n' not in said, said
     name = vfs(l1, card)[0]['interface']
     l1.run(f'ip addr add 10.9.0.1/24 dev {name}; ip link set {name} up')
     assert f'is {name}, which has addresses' in refused(l1, f'delete {card}')
