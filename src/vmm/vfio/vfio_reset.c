@@ -49,22 +49,31 @@ static bool is_alone(const struct vfio_dev *d)
 	return is;
 }
 
+/* Resets the bus of a card that is alone there. Returns 0 or -errno. */
+static int reset_bus(const struct vfio_dev *d)
+{
+	const int32_t group = vfio_group_fd(d->group);
+	size_t size = sizeof(struct vfio_pci_hot_reset) + sizeof(group);
+	struct vfio_pci_hot_reset *r = calloc(1, size);
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	r->argsz = (uint32_t)size;
+	r->count = 1;
+	memcpy(r->group_fds, &group, sizeof(group));
+	rc = d->ops->request(d->fd, VFIO_DEVICE_PCI_HOT_RESET, r);
+	free(r);
+	return rc;
+}
+
 void vfio_reset(struct vfio_dev *d)
 {
-	/* with room for one descriptor */
-	union {
-		struct vfio_pci_hot_reset head;
-		uint8_t room[sizeof(struct vfio_pci_hot_reset) +
-			     sizeof(int32_t)];
-	} reset = { .head = { .argsz = sizeof(reset), .count = 1 } };
-
 	/* Another card of the group is the guest's already, and was reset with
 	 * this one. */
 	if (d->has_reset || vfio_group_cards(d->group) > 1)
 		return;
-	reset.head.group_fds[0] = vfio_group_fd(d->group);
-	if (!is_alone(d) ||
-	    d->ops->request(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &reset) < 0)
+	if (!is_alone(d) || reset_bus(d) < 0)
 		log_warn("device=%s: %s has no reset of its own, and its bus "
 			 "has devices of other groups: it stays as it is",
 			 d->name, d->address);
