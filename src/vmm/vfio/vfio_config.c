@@ -64,7 +64,7 @@ void vfio_config_reading(struct pci_dev *p, unsigned off, unsigned size)
 static void write_direct(struct vfio_dev *d, unsigned off, unsigned size)
 {
 	const uint8_t *ours = d->pci.config + off;
-	uint8_t value[8];
+	uint8_t value[8] = { 0 };
 	bool is_whole = true;
 
 	for (unsigned i = 0; i < size; i++)

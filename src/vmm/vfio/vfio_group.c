@@ -159,7 +159,7 @@ static int new_container(struct vfio_group *g, struct err *err)
 	struct container *c = NULL;
 	int rc = add_container(g->host, &c, err);
 
-	if (rc)
+	if (rc || !c)
 		return rc;
 	rc = kvm_request(g->fd, VFIO_GROUP_SET_CONTAINER, &c->fd);
 	if (!rc)

@@ -95,24 +95,33 @@ static void add_area(struct vfio_dev *d, struct vfio_region *r, uint64_t off,
 	r->count++;
 }
 
+/* Returns whether the page at @off is one that @holes touch. */
+static bool is_hole(unsigned index, uint64_t off,
+		    const struct vfio_place *const *holes, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (holes[i]->size && holes[i]->bar == index &&
+		    holes[i]->off < off + PAGE &&
+		    off < holes[i]->off + holes[i]->size)
+			return true;
+	return false;
+}
+
 /* Maps whole pages of [@off, @end), without those that @holes touch. */
 static void map_part(struct vfio_dev *d, unsigned index, struct vfio_region *r,
 		     uint64_t off, uint64_t end,
 		     const struct vfio_place *const *holes, unsigned count)
 {
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t from = holes[i]->off & ~(PAGE - 1);
-		uint64_t to = align_up(holes[i]->off + holes[i]->size, PAGE);
+	uint64_t from = align_up(off, PAGE);
 
-		if (!holes[i]->size || holes[i]->bar != index || from >= end ||
-		    to <= off)
+	end &= ~(PAGE - 1);
+	for (off = from; off < end; off += PAGE) {
+		if (!is_hole(index, off, holes, count))
 			continue;
-		map_part(d, index, r, off, from, holes + i + 1, count - i - 1);
-		map_part(d, index, r, MAX(off, to), end, holes + i + 1,
-			 count - i - 1);
-		return;
+		add_area(d, r, from, off);
+		from = off + PAGE;
 	}
-	add_area(d, r, align_up(off, PAGE), end & ~(PAGE - 1));
+	add_area(d, r, from, end);
 }
 
 /* Returns the list of parts that may be mapped, or NULL for all of it. */
