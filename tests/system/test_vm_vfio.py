@@ -151,7 +151,7 @@ while :; do sleep 1; done''')
         assert text.count('sum ' + data) == 3, text
         assert re.findall(r'irq (\d)', text) == ['3', '1', '1'], text
         assert 'MSIX' in text and 'IO-APIC' in text, text
-        # The driver waits 0.1 s for its first MSI, then takes the line.
+        # QEMU's e1000e fails the driver's test of MSI, on a host as well.
         assert re.search(r'irq 1 .*MSI-', text) or \
             'MSI interrupt test failed' in text, text
         l1.run(f'ringway vm reset {NAME}')

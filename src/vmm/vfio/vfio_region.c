@@ -76,22 +76,22 @@ int vfio_region_read(struct vfio_dev *d, unsigned index, struct vfio_region *r,
 	return 0;
 }
 
-static void add_area(struct vfio_dev *d, struct vfio_region *r, uint64_t off,
+static void add_area(struct vfio_dev *d, struct vfio_region *r, uint64_t begin,
 		     uint64_t end)
 {
 	struct vfio_area *a = &r->area[r->count];
 	void *host;
 
-	if (off >= end || r->count == VFIO_AREAS)
+	if (begin >= end || r->count == VFIO_AREAS)
 		return;
-	host = d->ops->map(d->fd, end - off, r->at + off);
+	host = d->ops->map(d->fd, end - begin, r->at + begin);
 	if (!host) {
 		log_warn("device=%s: registers at 0x%llx cannot be mapped: "
 			 "each access is slow",
-			 d->name, (unsigned long long)off);
+			 d->name, (unsigned long long)begin);
 		return;
 	}
-	*a = (struct vfio_area){ off, end - off, host, -1 };
+	*a = (struct vfio_area){ begin, end - begin, host, -1 };
 	r->count++;
 }
 
@@ -112,16 +112,16 @@ static void map_part(struct vfio_dev *d, unsigned index, struct vfio_region *r,
 		     uint64_t off, uint64_t end,
 		     const struct vfio_place *const *holes, unsigned count)
 {
-	uint64_t from = align_up(off, PAGE);
+	uint64_t begin = align_up(off, PAGE);
 
 	end &= ~(PAGE - 1);
-	for (off = from; off < end; off += PAGE) {
-		if (!is_hole(index, off, holes, count))
+	for (uint64_t page = begin; page < end; page += PAGE) {
+		if (!is_hole(index, page, holes, count))
 			continue;
-		add_area(d, r, from, off);
-		from = off + PAGE;
+		add_area(d, r, begin, page);
+		begin = page + PAGE;
 	}
-	add_area(d, r, from, end);
+	add_area(d, r, begin, end);
 }
 
 /* Returns the list of parts that may be mapped, or NULL for all of it. */
