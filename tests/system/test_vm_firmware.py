@@ -75,15 +75,17 @@ def test_network(l1):
     status, text = l1.run(
         'ringway vm -m 192 -drive file=/tmp/blank -boot n -no-reboot '
         f'-netdev {user}=hello,id=a -netdev {user}=hello,id=b '
-        f'-netdev {user}=linux,id=c '
+        f'-netdev {user}=linux,id=c -netdev {user}=hello,id=d '
         '-device e1000,netdev=a,bootindex=2,addr=9,mac=52:54:00:00:00:0a '
         '-device rtl8139,netdev=b,bootindex=1,mac=52:54:00:00:00:0b '
+        '-device e1000e,netdev=d,bootindex=3,mac=52:54:00:00:00:0d '
         '-device virtio-net-pci,netdev=c,mac=52:54:00:00:00:0c '
         '</dev/null', timeout=300, check=False)
     text = plain(text)
     assert status == 0, text
     assert re.findall(r'^HELLO (\S+) \S+:(\w+)', text, re.M) == [
-        ('rtl8139', '0b'), ('82540em', '0a'), ('virtio-net', '0c')], text
+        ('rtl8139', '0b'), ('82540em', '0a'), ('82574l', '0d'),
+        ('virtio-net', '0c')], text
     for words in ('2 packets received', '52:54:00:00:00:0c',
                   'signature aa55'):
         assert words in text, (words, text)

@@ -30,7 +30,7 @@ LINES = [
 ]
 SCRIPT = 'cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu; ' \
     'ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ' \
-    'wget -q -T 30 -O - http://10.0.2.2:8090/data | md5sum; while :; do ' \
+    'wget -q -O - http://10.0.2.2:8090/data | md5sum; while :; do ' \
     'ping -q -c 1 -W 1 10.0.2.2 >/dev/null && echo alive; sleep 0.2; ' \
     'echo carrier $(cat /sys/class/net/eth0/carrier); done'
 
