@@ -252,6 +252,96 @@ static void test_msi(void **state)
 	assert_int_equal(r->irq[VFIO_PCI_INTX_IRQ_INDEX].count, 1);
 }
 
+/* A capability behind that of MSI stays whole, also one that comes before it in
+ * the chain: without masks it is shorter. */
+static void chain_upwards(struct vfio_rig *r)
+{
+	r->config[CARD_POWER + 1] = CARD_EXP;
+	r->config[CARD_EXP + 1] = CARD_MSI;
+	r->config[CARD_MSI + 1] = CARD_MSIX;
+}
+
+static void test_behind_msi(void **state)
+{
+	struct vfio_rig *r = calloc(1, sizeof(*r));
+
+	(void)state;
+	vfio_rig_init(r, false, false, chain_upwards);
+	assert_int_equal(rig_find_cap(&r->vmm, CARD_SLOT, PCI_CAP_ID_EXP, 0),
+			 CARD_EXP);
+	assert_int_equal(rig_find_cap(&r->vmm, CARD_SLOT, PCI_CAP_ID_MSIX, 0),
+			 CARD_MSIX);
+	vfio_rig_fini(r);
+	free(r);
+}
+
+static void have_four(struct vfio_rig *r)
+{
+	/* The masks take the place of the PCI Express capability. */
+	r->config[CARD_MSI + 1] = CARD_MSIX;
+	pci_put(r->config, CARD_MSI + PCI_MSI_FLAGS, 2,
+		PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT | 2 << 1);
+}
+
+static void test_msi_several(void **state)
+{
+	struct vfio_rig *r = calloc(1, sizeof(*r));
+	const struct card_irq *q = &r->irq[VFIO_PCI_MSI_IRQ_INDEX];
+
+	(void)state;
+	vfio_rig_init(r, false, false, have_four);
+	card_put(r, CARD_MSI + PCI_MSI_ADDRESS_LO, 4, MSG_ADDRESS);
+	card_put(r, CARD_MSI + PCI_MSI_DATA_64, 2, 0x60);
+	card_put(r, CARD_MSI + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 2 << 4);
+	assert_int_equal(q->count, 4);
+	/* masked: pending, then one */
+	card_put(r, CARD_MSI + PCI_MSI_MASK_64, 4, 1 << 3);
+	card_interrupt(r, VFIO_PCI_MSI_IRQ_INDEX, 3);
+	assert_int_equal(rig_interrupts(&r->vmm, MSG_ADDRESS, 0x63), 0);
+	assert_int_equal(card_cfg(r, CARD_MSI + PCI_MSI_PENDING_64, 4), 1 << 3);
+	card_put(r, CARD_MSI + PCI_MSI_MASK_64, 4, 0);
+	assert_int_equal(card_cfg(r, CARD_MSI + PCI_MSI_PENDING_64, 4), 0);
+	assert_int_equal(rig_interrupts(&r->vmm, MSG_ADDRESS, 0x63), 1);
+	vfio_rig_fini(r);
+	free(r);
+}
+
+/* A host with fewer interrupts than the guest enabled. */
+static void test_msi_fewer(void **state)
+{
+	struct vfio_rig *r = calloc(1, sizeof(*r));
+	const struct card_irq *q = &r->irq[VFIO_PCI_MSI_IRQ_INDEX];
+	unsigned changes;
+
+	(void)state;
+	vfio_rig_init(r, false, false, have_four);
+	r->host_max = 1;
+	card_put(r, CARD_MSI + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 2 << 4);
+	assert_int_equal(q->count, 1);
+	/* They stay as they are, whatever else the guest writes. */
+	changes = q->changes;
+	card_put(r, PCI_LATENCY_TIMER, 1, 32);
+	card_put(r, CARD_MSI + PCI_MSI_ADDRESS_LO, 4, MSG_ADDRESS);
+	assert_int_equal(q->changes, changes);
+	assert_int_equal(q->count, 1);
+	vfio_rig_fini(r);
+	free(r);
+}
+
+/* VFIO has one kind at a time: a line that came to be in part is in no other
+ * kind's way. The rig looks. */
+static void test_line_fails(void **state)
+{
+	struct vfio_rig *r = *state;
+
+	card_put(r, CARD_MSI + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
+	r->refuses_unmask = true;
+	card_put(r, CARD_MSI + PCI_MSI_FLAGS, 2, 0);
+	assert_int_equal(r->irq[VFIO_PCI_INTX_IRQ_INDEX].count, 0);
+	card_put(r, CARD_MSI + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
+	assert_int_equal(r->irq[VFIO_PCI_MSI_IRQ_INDEX].count, 1);
+}
+
 /* With a split chip: the line is up until a processor ends it. */
 struct chip {
 	struct irqs_chip chip;
@@ -358,6 +448,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_msix, setup, teardown),
 		cmocka_unit_test(test_msix_grows),
 		cmocka_unit_test_setup_teardown(test_msi, setup, teardown),
+		cmocka_unit_test(test_behind_msi),
+		cmocka_unit_test(test_msi_several),
+		cmocka_unit_test(test_msi_fewer),
+		cmocka_unit_test_setup_teardown(test_line_fails, setup,
+						teardown),
 		cmocka_unit_test(test_line),
 		cmocka_unit_test_setup_teardown(test_news, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nonsense, setup, teardown),

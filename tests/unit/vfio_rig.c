@@ -67,10 +67,14 @@ static int get_region(struct vfio_region_info *i)
 static int set_irqs(const struct vfio_irq_set *s)
 {
 	struct card_irq *q = &card->irq[s->index];
-	unsigned max = s->index == VFIO_PCI_MSIX_IRQ_INDEX ? CARD_VECTORS : 1;
+	unsigned max = s->index == VFIO_PCI_MSIX_IRQ_INDEX  ? CARD_VECTORS
+		       : s->index == VFIO_PCI_MSI_IRQ_INDEX ? 4
+							    : 1;
 
 	assert_in_range(s->index, 0, VFIO_PCI_NUM_IRQS - 1);
 	if (s->flags & VFIO_IRQ_SET_ACTION_UNMASK) {
+		if (card->refuses_unmask)
+			return -EINVAL;
 		card->unmasked++;
 		return 0;
 	}
@@ -85,6 +89,8 @@ static int set_irqs(const struct vfio_irq_set *s)
 	for (unsigned i = 0; i <= VFIO_PCI_MSIX_IRQ_INDEX; i++)
 		if (i != s->index && s->index <= VFIO_PCI_MSIX_IRQ_INDEX)
 			assert_int_equal(card->irq[i].count, 0);
+	if (card->host_max && s->start + s->count > card->host_max)
+		return s->start ? -ENOSPC : (int)card->host_max;
 	if (s->start + s->count > q->count) {
 		assert_true(!q->count || card->can_grow);
 		q->count = s->start + s->count;

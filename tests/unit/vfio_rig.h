@@ -41,6 +41,8 @@ struct vfio_rig {
 	uint8_t bar[PCI_BARS][CARD_BAR_SIZE];
 	struct card_irq irq[VFIO_PCI_NUM_IRQS];
 	unsigned unmasked; /* INTx */
+	unsigned host_max; /* vectors that the host gives; 0: all */
+	bool refuses_unmask;
 	bool can_grow, is_split, is_gone;
 	unsigned asked;
 	unsigned writes; /* to the configuration space */

@@ -43,6 +43,14 @@ static unsigned pending_at(const struct msi *m)
 	return m->cap + (m->is_64 ? PCI_MSI_PENDING_64 : PCI_MSI_PENDING_32);
 }
 
+/* Returns the bytes of the capability: masks and pending bits are there
+ * together, or neither is. */
+static unsigned size_of(const struct msi *m)
+{
+	return m->has_masks ? pending_at(m) + 4 - m->cap
+			    : data_at(m) + 2 - m->cap;
+}
+
 /* Returns how many vectors the control register enables. More than there are
  * is not allowed, and means all. */
 static unsigned read_count(const struct pci_dev *d, const struct msi *m)
@@ -101,10 +109,25 @@ void msi_config_written(struct pci_dev *d, unsigned off, unsigned size)
 {
 	struct msi *m = d->msi;
 
-	if (!pci_touches(off, size, m->cap, pending_at(m) - m->cap))
+	if (!pci_touches(off, size, m->cap, size_of(m)))
 		return;
 	shm_store(&m->on, read_count(d, m));
 	update(d, m);
+}
+
+/* Clause 6.8.1.8: a bit is set from the interrupt of a masked vector until that
+ * is unmasked. */
+void msi_config_reading(struct pci_dev *d, unsigned off, unsigned size)
+{
+	struct msi *m = d->msi;
+	uint32_t bits = 0;
+
+	if (!m->has_masks || !pci_touches(off, size, pending_at(m), 4))
+		return;
+	for (unsigned i = 0; i < m->on; i++)
+		if (vector_is_pending(&m->vector[i]))
+			bits |= 1u << i;
+	pci_put(d->config, pending_at(m), 4, bits);
 }
 
 /* The bits of the capability that the guest may write. */
@@ -146,10 +169,10 @@ int msi_create(struct pci_dev *d, unsigned cap, struct err *err)
 		return err_set(err, rc, "no descriptors for MSI vectors: %s",
 			       strerror(-rc));
 	}
-	/* Off, without address, data and masks. */
-	memset(d->config + cap + PCI_MSI_FLAGS + 2, 0,
-	       pending_at(m) + (m->has_masks ? 4 : 0) - cap -
-		       (PCI_MSI_FLAGS + 2));
+	/* Off, without address, data and masks. What is behind the capability
+	 * may be another one. */
+	memset(d->config + cap + PCI_MSI_ADDRESS_LO, 0,
+	       size_of(m) - PCI_MSI_ADDRESS_LO);
 	pci_put(d->config, cap + PCI_MSI_FLAGS, 2,
 		flags & (PCI_MSI_FLAGS_QMASK | PCI_MSI_FLAGS_64BIT |
 			 PCI_MSI_FLAGS_MASKBIT));

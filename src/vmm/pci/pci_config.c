@@ -56,6 +56,8 @@ uint64_t pci_config_read(struct pci_dev *d, unsigned off, unsigned size)
 	d->config[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTERRUPT;
 	if (shm_load(&d->intx_wanted) && !msix_is_on(d) && !msi_count(d))
 		d->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
+	if (d->msi)
+		msi_config_reading(d, off, size);
 	if (d->config_reading)
 		d->config_reading(d, off, size);
 	for (unsigned i = 0; i < size; i++)

@@ -60,7 +60,8 @@ void pci_update_intx(struct pci_dev *d);
 /* --- msix.c */
 /* The guest wrote to the configuration space. Under the lock. */
 void msix_config_written(struct pci_dev *d, unsigned off, unsigned size);
-/* --- msi.c: the same */
+/* --- msi.c: the same, and it is about to read. */
 void msi_config_written(struct pci_dev *d, unsigned off, unsigned size);
+void msi_config_reading(struct pci_dev *d, unsigned off, unsigned size);
 
 #endif

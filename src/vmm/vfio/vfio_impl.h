@@ -88,6 +88,7 @@ struct vfio_dev {
 	bool is_asleep;	  /* it is not in D0 */
 	enum vfio_irq irq;
 	unsigned vectors;    /* that VFIO has, of @irq */
+	unsigned enabled;    /* messages of MSI that the guest enabled */
 	unsigned table_size; /* [const] vectors of MSI-X */
 	bool can_grow;	     /* [const] MSI-X vectors can be added one by one */
 	struct log_limit log;

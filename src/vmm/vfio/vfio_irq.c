@@ -108,13 +108,12 @@ static int start_line(struct vfio_dev *d)
 		rc = irqs_attach_line(q, gsi, d->line_fd, d->ended_fd);
 	if (!rc)
 		rc = set_trigger(d, VFIO_PCI_INTX_IRQ_INDEX, d->line_fd);
+	d->vectors = !rc;
 	if (!rc && !q->is_split)
 		rc = set(d, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_UNMASK,
 			 0, 1, &d->ended_fd);
 	if (rc)
 		tell(d, "interrupt line", rc);
-	else
-		d->vectors = 1;
 	return rc;
 }
 
@@ -157,6 +156,7 @@ static void take_all(struct vfio_dev *d)
 	if (d->vectors)
 		set(d, index_of(d->irq), VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0,
 		    NULL);
+	d->vectors = 0;
 }
 
 static void start_messages(struct vfio_dev *d, unsigned count)
@@ -176,6 +176,7 @@ void vfio_irq_used(struct pci_dev *p, unsigned end)
 {
 	struct vfio_dev *d = vfio_of(p);
 	unsigned old;
+	int rc;
 
 	/* The control register is on; its hook comes after this call. */
 	vfio_irq_update(d);
@@ -183,12 +184,14 @@ void vfio_irq_used(struct pci_dev *p, unsigned end)
 		return;
 	old = d->vectors;
 	if (old && d->can_grow) {
-		if (!give(d, old, end - old))
+		rc = give(d, old, end - old);
+		if (rc)
+			tell(d, "interrupts of messages", rc);
+		else
 			d->vectors = end;
 		return;
 	}
 	take_all(d);
-	d->vectors = 0;
 	start_messages(
 		d, MIN(MAX(end, MAX(2 * old, VECTORS_FIRST)), d->table_size));
 	for (unsigned i = 0; i < old; i++)
@@ -212,22 +215,25 @@ static void stop(struct vfio_dev *d)
 	if (d->irq == VFIO_IRQ_INTX)
 		stop_line(d);
 	d->irq = VFIO_IRQ_NONE;
-	d->vectors = 0;
 }
 
 void vfio_irq_update(struct vfio_dev *d)
 {
 	enum vfio_irq irq = wanted(d);
+	unsigned enabled = irq == VFIO_IRQ_MSI ? msi_count(&d->pci) : 0;
 
-	if (irq == d->irq &&
-	    (irq != VFIO_IRQ_MSI || d->vectors == msi_count(&d->pci)))
+	/* VFIO may have given fewer than the guest enabled, or none. */
+	if (irq == d->irq && enabled == d->enabled)
 		return;
 	stop(d);
 	d->irq = irq;
-	if (irq == VFIO_IRQ_INTX && start_line(d))
+	d->enabled = enabled;
+	if (irq == VFIO_IRQ_INTX && start_line(d)) {
+		take_all(d);
 		stop_line(d);
-	else if (irq == VFIO_IRQ_MSI)
-		start_messages(d, msi_count(&d->pci));
+	} else if (irq == VFIO_IRQ_MSI) {
+		start_messages(d, enabled);
+	}
 }
 
 /* --- News */
