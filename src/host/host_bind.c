@@ -234,7 +234,10 @@ static int open_entry(struct host_bind *b, struct host_pci *d, struct err *err)
 		return err_set(err, rc, "%s", told.msg);
 	}
 	log_info("%s (left by a ringway that was killed)", told.msg);
-	return host_pci_find(d, d->address, err);
+	rc = host_pci_find(d, d->address, err);
+	if (rc)
+		host_note_remove(&b->note);
+	return rc;
 }
 
 static int take(struct host_bind *b, struct host_pci *d, struct err *err)

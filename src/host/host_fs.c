@@ -95,14 +95,16 @@ int host_fs_write(const char *text, const char *fmt, ...)
 {
 	char path[HOST_PATH];
 	size_t size = strlen(text);
+	ssize_t n;
 	int fd, rc = 0;
 
 	PATH(path, fmt);
 	fd = open(path, O_WRONLY | O_CLOEXEC | (*root ? O_TRUNC : 0));
 	if (fd < 0)
 		return -errno;
-	if (write(fd, text, size) != (ssize_t)size)
-		rc = -errno;
+	n = write(fd, text, size);
+	if (n != (ssize_t)size)
+		rc = n < 0 ? -errno : -EIO;
 	fd_close(&fd);
 	if (!rc && wrote_fn)
 		rc = wrote_fn(path + strlen(root), text);

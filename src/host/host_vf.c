@@ -183,6 +183,7 @@ static unsigned noted(const struct host_note *n, const char *key, unsigned none)
 int host_vf_create(const struct host_pci *pf, unsigned count, bool is_probed,
 		   struct err *err)
 {
+	struct host_pci now;
 	struct host_note n;
 	bool was_for_now;
 	int rc = check_number(pf, count, err);
@@ -193,19 +194,57 @@ int host_vf_create(const struct host_pci *pf, unsigned count, bool is_probed,
 	if (rc)
 		return rc;
 	was_for_now = *n.text;
-	if (was_for_now) /* of one that was killed, maybe */
-		write_autoprobe(pf, noted(&n, "autoprobe", 1));
-	if (count != pf->vfs)
-		rc = check_all_free(pf, err);
-	if (!rc && count != pf->vfs && !was_for_now)
-		rc = write_entry(&n, pf, err);
-	if (!rc && count != pf->vfs)
-		rc = change_number(pf, count, is_probed, err);
+	rc = host_pci_find(&now, pf->address, err);
+	if (!rc && was_for_now) /* of one that was killed, maybe */
+		write_autoprobe(&now, noted(&n, "autoprobe", 1));
+	if (!rc && count != now.vfs)
+		rc = check_all_free(&now, err);
+	if (!rc && count != now.vfs && !was_for_now)
+		rc = write_entry(&n, &now, err);
+	if (!rc && count != now.vfs)
+		rc = change_number(&now, count, is_probed, err);
+	/* Who asked for them wants them to stay. */
 	if (rc && was_for_now)
 		host_note_close(&n);
 	else
-		host_note_remove(
-			&n); /* who asked for them wants them to stay */
+		host_note_remove(&n);
+	return rc;
+}
+
+static int refuse_more(const struct host_pci *pf, unsigned count,
+		       struct err *err)
+{
+	return err_set(err, -EBUSY,
+		       "%s has %u virtual functions and not %u; more are made "
+		       "only for a card that has none (ringway vf create %s %u "
+		       "changes the number)",
+		       pf->address, pf->vfs, count, pf->address, count);
+}
+
+/* Makes them and writes the open entry @n. What the caller knew of the card may
+ * be older than the lock. Returns 0; or 1 when another process has made enough
+ * of them, or -errno with @err, and @n is closed. */
+static int make_for_now(struct host_note *n, const char *address,
+			unsigned count, struct err *err)
+{
+	struct host_pci pf;
+	int rc = host_pci_find(&pf, address, err);
+
+	if (!rc && pf.vfs) {
+		if (*n->text)
+			host_note_close(n); /* theirs */
+		else
+			host_note_remove(n);
+		return pf.vfs >= count ? 1 : refuse_more(&pf, count, err);
+	}
+	if (!rc && *n->text) /* of one that was killed */
+		write_autoprobe(&pf, noted(n, "autoprobe", 1));
+	if (!rc)
+		rc = write_entry(n, &pf, err);
+	if (!rc)
+		rc = change_number(&pf, count, false, err);
+	if (rc)
+		host_note_remove(n);
 	return rc;
 }
 
@@ -219,27 +258,18 @@ int host_vf_create_for_now(const struct host_pci *pf, unsigned count,
 	if (rc || pf->vfs >= count)
 		return rc;
 	if (pf->vfs)
-		return err_set(err, -EBUSY,
-			       "%s has %u virtual functions and not %u; more "
-			       "are made only for a card that has none "
-			       "(ringway vf create %s %u changes the number)",
-			       pf->address, pf->vfs, count, pf->address, count);
+		return refuse_more(pf, count, err);
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		return err_set(err, -ENOMEM, "out of memory");
 	rc = open_entry(n, pf->address, err);
-	if (!rc) {
-		rc = write_entry(n, pf, err);
-		if (!rc)
-			rc = change_number(pf, count, false, err);
-		if (rc)
-			host_note_remove(n);
-	}
+	if (!rc)
+		rc = make_for_now(n, pf->address, count, err);
 	if (rc)
 		free(n);
 	else
 		*entry = n;
-	return rc;
+	return MIN(rc, 0);
 }
 
 void host_vf_keep(struct host_note *entry)

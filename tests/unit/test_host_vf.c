@@ -207,17 +207,15 @@ static bool run_killed(int at, int acts)
 	return WIFSIGNALED(status);
 }
 
-static void test_killed(void **state)
+/* Kills a loan at each of its writes, calls @then, and wants nothing left. */
+static void kill_each(void (*then)(void))
 {
 	char *before = host_rig_snapshot(), *now;
-	unsigned kills = 0, lines;
+	unsigned kills = 0;
 
-	(void)state;
 	for (int acts = 0; acts < 2; acts++)
 		for (int at = 0; run_killed(at, acts); at++, kills++) {
-			lines = 0;
-			assert_int_equal(host_restore(ignore, &lines), 0);
-			assert_true(lines >= 1);
+			then();
 			now = host_rig_snapshot();
 			assert_string_equal(now, before);
 			free(now);
@@ -225,6 +223,67 @@ static void test_killed(void **state)
 		}
 	assert_true(kills >= 16);
 	free(before);
+}
+
+static void restore(void)
+{
+	unsigned lines = 0;
+
+	assert_int_equal(host_restore(ignore, &lines), 0);
+	assert_true(lines >= 1);
+}
+
+static void test_killed(void **state)
+{
+	(void)state;
+	kill_each(restore);
+}
+
+static void lend_again(void)
+{
+	struct host_loan_wish w = { .card = "eth5", .create = 2, .bind = true };
+	char address[HOST_ADDRESS];
+	struct host_loan *l;
+
+	assert_int_equal(host_loan_take(&l, &w, address, NULL), 0);
+	host_loan_give_back(l);
+}
+
+/* The next loan takes over what a killed process left, also the kernel's
+ * autoprobe, which may be off then. */
+static void test_killed_then_lent(void **state)
+{
+	(void)state;
+	kill_each(lend_again);
+}
+
+/* Two machines begin at once: the second one has looked at the card before the
+ * first one made its virtual functions. */
+static void test_made_meanwhile(void **state)
+{
+	struct host_loan_wish w = { .card = "eth5", .create = 2, .bind = true };
+	const struct host_pci old = pf;
+	char address[HOST_ADDRESS];
+	struct host_note *made;
+	struct host_loan *l;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(host_loan_take(&l, &w, address, &err), 0);
+	assert_int_equal(host_vf_create_for_now(&old, 2, &made, &err), 0);
+	assert_null(made);
+	assert_int_equal(host_vf_create_for_now(&old, 3, &made, &err), -EBUSY);
+	assert_non_null(strstr(err.msg, "has 2 virtual functions and not 3"));
+	assert_int_equal(host_vf_create(&old, 0, true, &err), -EBUSY);
+	assert_int_equal(host_rig_entries(), 2);
+	host_loan_give_back(l);
+	assert_vfs(0);
+
+	/* Made to stay: there is no entry, and none is left. */
+	assert_int_equal(host_vf_create(&old, 2, true, &err), 0);
+	assert_int_equal(host_vf_create_for_now(&old, 2, &made, &err), 0);
+	assert_null(made);
+	assert_int_equal(host_rig_entries(), 0);
 }
 
 static struct nlattr *put_vf(union nl_message *m, uint32_t index,
@@ -336,9 +395,14 @@ int main(void)
 {
 #define HOST_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		HOST_TEST(test_number),		HOST_TEST(test_refusals),
-		HOST_TEST(test_loan),		HOST_TEST(test_loan_kept),
-		HOST_TEST(test_killed),		cmocka_unit_test(test_answer),
+		HOST_TEST(test_number),
+		HOST_TEST(test_refusals),
+		HOST_TEST(test_loan),
+		HOST_TEST(test_loan_kept),
+		HOST_TEST(test_killed),
+		HOST_TEST(test_killed_then_lent),
+		HOST_TEST(test_made_meanwhile),
+		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_request),
 	};
 
