@@ -4,8 +4,6 @@
  * of 25 MHz. Frames get no stamps of it: the valid bits of TSYNCTXCTL and
  * TSYNCRXCTL stay 0. vCPU threads, under the function's lock.
  */
-#include <time.h>
-
 #include "e1000e.h"
 
 #define TICK_NS	     40
@@ -13,17 +11,9 @@
 #define PERIOD(v)    ((v) >> 24)
 #define VALID	     1u /* of TSYNCTXCTL and TSYNCRXCTL */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t value_of(const struct e1000e_clock *c)
 {
-	uint64_t ticks = (now_ns() - c->at_ns) / TICK_NS;
+	uint64_t ticks = (nic_now_ns() - c->at_ns) / TICK_NS;
 	unsigned period = PERIOD(c->increment);
 
 	return c->value +
@@ -34,7 +24,7 @@ static uint64_t value_of(const struct e1000e_clock *c)
 static void set(struct e1000e_clock *c, uint64_t value)
 {
 	c->value = value;
-	c->at_ns = now_ns();
+	c->at_ns = nic_now_ns();
 }
 
 uint32_t e1000e_read_clock(struct e1000 *e, unsigned off)
