@@ -151,22 +151,6 @@ static void warn_down(const struct host_pci *pf)
 			 name[0], name[0]);
 }
 
-/* One must not cut oneself off. */
-static int check_use(const struct host_pci *vf, bool force, struct err *err)
-{
-	struct err why;
-	enum host_use use = host_pci_use(vf, &why);
-
-	if (use == HOST_USE_SOME)
-		log_warn("%s; that ends for now", why.msg);
-	if (use != HOST_USE_ROUTE || force)
-		return 0;
-	return err_set(err, -EBUSY,
-		       "%s: with force=on the guest gets it all the same, and "
-		       "this host may be cut off",
-		       why.msg);
-}
-
 static int lend(struct host_loan *l, const struct host_loan_wish *w,
 		struct err *err)
 {
@@ -175,7 +159,7 @@ static int lend(struct host_loan *l, const struct host_loan_wish *w,
 	if (rc)
 		return rc;
 	if (w->bind)
-		rc = check_use(&l->vf, w->force, err);
+		rc = host_pci_check_use(&l->vf, w->force, err);
 	if (rc)
 		return rc;
 	if (w->has_mac)

@@ -9,6 +9,7 @@
 
 #include "host_fs.h"
 #include "host_iface.h"
+#include "log.h"
 
 #define DEVICES "/sys/bus/pci/devices"
 #define GROUPS	"/sys/kernel/iommu_groups"
@@ -281,4 +282,20 @@ enum host_use host_pci_use(const struct host_pci *d, struct err *why)
 			what);
 	}
 	return worst;
+}
+
+/* One must not cut oneself off. */
+int host_pci_check_use(const struct host_pci *d, bool force, struct err *err)
+{
+	struct err why;
+	enum host_use use = host_pci_use(d, &why);
+
+	if (use == HOST_USE_SOME)
+		log_warn("%s; that ends for now", why.msg);
+	if (use != HOST_USE_ROUTE || force)
+		return 0;
+	return err_set(err, -EBUSY,
+		       "%s: with force=on the guest gets it all the same, and "
+		       "this host may be cut off",
+		       why.msg);
 }

@@ -76,5 +76,9 @@ enum host_use {
 /* Returns what the host does with @d by way of its interfaces, and with a use
  * sets @why: "0000:00:05.0 is eth0, which has the host's default route". */
 enum host_use host_pci_use(const struct host_pci *d, struct err *why);
+/* Returns 0 when a guest may have @d as far as its use goes, and logs which use
+ * ends; or -EBUSY with @err for one with the host's default route, unless
+ * @force. */
+int host_pci_check_use(const struct host_pci *d, bool force, struct err *err);
 
 #endif

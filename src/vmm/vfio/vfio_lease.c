@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
 #include "vfio.h"
 #include "vfio_vf.h"
 
@@ -38,30 +37,6 @@ static int refuse_driver(const struct host_pci *pci, struct err *err)
 		       a, pci->driver, a, a, pci->driver, a);
 }
 
-/* One must not cut oneself off. */
-static int check_use(const struct vfio_conf *conf, const struct host_pci *pci,
-		     struct err *err)
-{
-	struct err why;
-
-	switch (host_pci_use(pci, &why)) {
-	case HOST_USE_NONE:
-		return 0;
-	case HOST_USE_SOME:
-		log_warn("device=%s: %s; that ends for now", conf->common.id,
-			 why.msg);
-		return 0;
-	case HOST_USE_ROUTE:
-		if (conf->force)
-			return 0;
-		return err_set(err, -EBUSY,
-			       "%s: with force=on the guest gets it all the "
-			       "same, and this host may be cut off",
-			       why.msg);
-	}
-	return 0;
-}
-
 /* Finds the card and checks it, but for its group. */
 static int check(const struct vfio_conf *conf, struct host_pci *pci,
 		 struct err *err)
@@ -74,7 +49,7 @@ static int check(const struct vfio_conf *conf, struct host_pci *pci,
 			       pci->address);
 	if (rc || is_bound(pci))
 		return rc;
-	rc = check_use(conf, pci, err);
+	rc = host_pci_check_use(pci, conf->force, err);
 	if (!rc && !vfio_vf_binds(conf))
 		rc = refuse_driver(pci, err);
 	return rc;
