@@ -2,7 +2,7 @@
 /*
  * Reads the configuration again and makes what differs from the last reading:
  * a port whose lines did not change is not touched, nor is one that was added
- * since the start. Control thread.
+ * since the start, unless the configuration names it now. Control thread.
  */
 #ifndef RW_DAEMON_RELOAD_H
 #define RW_DAEMON_RELOAD_H

@@ -145,8 +145,7 @@ void vfio_config_reading(struct pci_dev *p, unsigned off, unsigned size);
 void vfio_config_written(struct pci_dev *p, unsigned off, unsigned size);
 
 /* --- vfio_caps.c: chains the capabilities that the guest may see, of the
- * card's
- * @raw configuration space, into ours. */
+ * card's configuration space @raw, into ours. Returns 0 or -errno with @err. */
 int vfio_caps_init(struct vfio_dev *d, const uint8_t *raw, struct err *err);
 /* Makes @size bytes at @off the card's: the guest reads and writes them there.
  */

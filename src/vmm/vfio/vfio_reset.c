@@ -75,6 +75,6 @@ void vfio_reset(struct vfio_dev *d)
 		return;
 	if (!is_alone(d) || reset_bus(d) < 0)
 		log_warn("device=%s: %s has no reset of its own, and its bus "
-			 "has devices of other groups: it stays as it is",
+			 "cannot be reset for it alone: it stays as it is",
 			 d->name, d->address);
 }

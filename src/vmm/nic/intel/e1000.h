@@ -19,9 +19,8 @@
 #include "microwire.h"
 #include "nic_impl.h"
 
-#define E1000_DESC                                                            \
-	16u		/* bytes of a descriptor; of the 82574 some have more \
-			 */
+/* Bytes of a descriptor; of the 82574 some have more. */
+#define E1000_DESC   16u
 #define E1000_QUEUES 2u /* most, in each direction */
 
 struct e1000;
