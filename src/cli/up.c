@@ -190,20 +190,23 @@ static int read_again(void *arg, struct config *out, struct err *err)
 
 static int open_log_again(void *arg, struct err *err)
 {
-	struct log_file *l = arg;
-	int old = l->fd, fd;
+	const struct log_file *l = arg;
+	int rc = 0, fd;
 
-	if (old < 0)
+	if (l->fd < 0)
 		return 0;
 	fd = process_open_log(l->path, err);
 	if (fd < 0)
 		return fd;
-	l->fd = fd;
-	log_to(fd);
-	if (l->has_stderr)
+	/* In the place of the old one: a worker may be about to write to that
+	 * number. */
+	if (dup3(fd, l->fd, O_CLOEXEC) < 0)
+		rc = err_set(err, -errno, "log=%s: %s", l->path,
+			     strerror(errno));
+	else if (l->has_stderr)
 		dup2(fd, STDERR_FILENO);
-	fd_close(&old);
-	return 0;
+	fd_close(&fd);
+	return rc;
 }
 
 /* Reports that all is up, goes to the background when @ready_fd >= 0 (see
