@@ -228,3 +228,13 @@ def test_save(up, folder):
     assert {p: again.config(p) for p in again.ports()} == shown
     assert again.run('save').stdout == done.stdout
     assert again.filters() == {'m'}
+
+
+def test_save_of_what_no_file_can_have(up, folder):
+    """A "#" behind a blank begins a comment there: the line is one, too."""
+    s = up('null,id=a', f'vhost-user,id=v,path={folder}/x #y')
+    done = subprocess.run([BINARY, 'save', '--control', s.control],
+                          capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        f'control {s.control}', 'netdev null,id=a',
+        f'# not possible in a file: netdev vhost-user,id=v,path={folder}/x #y']

@@ -126,7 +126,8 @@ static void link_cap(struct vfio_dev *d, const uint8_t *raw, unsigned at)
 {
 	unsigned last = PCI_CAPABILITY_LIST;
 
-	while (d->pci.config[last])
+	/* Those of a broken card may lie over one another. */
+	for (unsigned n = 0; d->pci.config[last] && n < CHAIN_MAX; n++)
 		last = d->pci.config[last] + PCI_CAP_LIST_NEXT;
 	make_ours(d, raw, at, 2);
 	d->pci.config[at + PCI_CAP_LIST_NEXT] = 0;
