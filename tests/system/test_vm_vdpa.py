@@ -11,7 +11,7 @@ from vm_lab import APPEND, KERNEL, number
 NODE = '/dev/vhost-vdpa-0'
 MAC = '52:54:00:00:00:07'
 SWITCH = 'ringway up --control /tmp/sw.sock -netdev vduse,id=v,name=vd0,mac=' \
-    f'{MAC},mtu=1400 -netdev user,id=u >>/tmp/sw.log 2>&1 & echo $! ' \
+    f'{MAC},mtu=1500 -netdev user,id=u >>/tmp/sw.log 2>&1 & echo $! ' \
     f'>/tmp/sw.pid; for i in $(seq 100); do [ -e {NODE} ] && break; ' \
     'usleep 100000; done'
 CARD = f'-netdev vhost-vdpa,id=n,vhostdev={NODE} -device virtio-net-pci,' \
@@ -19,7 +19,7 @@ CARD = f'-netdev vhost-vdpa,id=n,vhostdev={NODE} -device virtio-net-pci,' \
 # What is wrong with a line, and the word that says it.
 LINES = [
     (CARD + ',mac=52:54:00:00:00:09', f'has the address {MAC} and keeps it'),
-    (CARD + ',host_mtu=1500', 'has an MTU of 1400 at most'),
+    (CARD + ',host_mtu=1600', 'has an MTU of 1500 at most'),
     (CARD + ',rss=on', 'rss=on: .* has no such feature'),
     (CARD.replace(NODE, NODE + ',queues=2') + ',mq=on',
      '2 queue pairs are needed, the back-end has 1'),
@@ -86,7 +86,7 @@ def test_vdpa(l1_cards):
         m = Machine(l1)
         m.wait(timeout=200)
         log = m.log()
-        assert want in log and f'{MAC}\n1400\n' in log, log
+        assert want in log and f'{MAC}\n1500\n' in log, log
         d = m.device()
         assert d['vdpa_device'] == 'vd0' and d['mapped_mib'] == 192, d
         assert 'it goes to the device vd0' in m.ask('explain')
