@@ -24,6 +24,7 @@
 
 struct up_options {
 	bool daemonize;
+	bool is_again; /* not the first reading */
 };
 
 static const struct opt_row up_rows[] = {
@@ -38,12 +39,31 @@ static const struct opt_row up_rows[] = {
 const struct opt_row *const up_tables[] = { net_rows, up_rows, daemon_conf_rows,
 					    NULL };
 
+/* Returns 0 if @path can be read a second time, else -EINVAL with @err. A pipe
+ * is empty by then, and open() may wait for its writer for ever; /dev/stdin of
+ * a daemon in the background is /dev/null. Other errors are left to open(). */
+static int check_again(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (!path || stat(path, &st) || S_ISREG(st.st_mode) ||
+	    S_ISDIR(st.st_mode))
+		return 0;
+	return err_set(err, -EINVAL,
+		       "config=%s: is a pipe or a device, which cannot be read "
+		       "again: start with a file",
+		       path);
+}
+
 /* Sets one option of the command line. */
 static int set_option(struct config *c, struct up_options *o,
 		      const struct arg *arg, struct err *err)
 {
-	if (!strcmp(arg->key, "config"))
-		return config_load(c, arg->text, err);
+	if (!strcmp(arg->key, "config")) {
+		int rc = o->is_again ? check_again(arg->text, err) : 0;
+
+		return rc ? rc : config_load(c, arg->text, err);
+	}
 	if (!strcmp(arg->key, "daemonize"))
 		return opt_set(up_rows, o, arg->key, arg->text, err);
 	return config_set(c, arg->key, arg->text, err);
@@ -181,7 +201,7 @@ static struct command_line {
 static int read_again(void *arg, struct config *out, struct err *err)
 {
 	const struct command_line *l = &command_line;
-	struct up_options o = { 0 };
+	struct up_options o = { .is_again = true };
 	int rc = parse(l->argc, l->argv, out, &o, l->self, err);
 
 	(void)arg;
