@@ -109,8 +109,8 @@ struct port_type {
 	const char *option;	    /* that names it; NULL: "netdev" */
 	const struct opt_row *rows; /* its own options */
 	size_t conf_size;	    /* size of the struct that the rows fill */
-	/* Sets options of @common that follow from @conf, once all are read.
-	 * Returns 0, or -errno with @err. Pure. NULL: none follow. */
+	/* Checks @conf once all options are read, and sets those of @common
+	 * that follow. Returns 0, or -errno with @err. Keeps nothing open. */
 	int (*derive)(struct port_conf *common, const void *conf,
 		      struct err *err);
 	/*

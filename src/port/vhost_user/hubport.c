@@ -56,7 +56,7 @@ static int derive(struct port_conf *common, const void *conf, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	free(common->net);
 	common->net = copy;
-	return 0;
+	return vhost_user_check_access(&c->guest, err);
 }
 
 /* A hubport with netdev=. */
@@ -150,7 +150,8 @@ static int bring(const struct port_env *env, const struct port_conf *common,
 static bool has_guest_options(const struct vhost_user_conf *c)
 {
 	return c->path || !c->server || c->reconnect != 1 ||
-	       c->has_reconnect_ms || c->queues != 1 || c->mtu;
+	       c->has_reconnect_ms || c->queues != 1 || c->mtu || c->mode ||
+	       c->owner || c->group;
 }
 
 static int create(const struct port_env *env, const struct port_conf *common,

@@ -126,6 +126,12 @@ static int vhost_user_create(const struct port_env *env,
 			       err);
 }
 
+static int derive(struct port_conf *common, const void *conf, struct err *err)
+{
+	(void)common;
+	return vhost_user_check_access(conf, err);
+}
+
 static const struct opt_row vhost_user_rows[] = {
 	VHOST_USER_ROWS(true),
 	{ .key = NULL },
@@ -136,5 +142,6 @@ const struct port_type port_vhost_user_type = {
 	.help = "a virtual machine on a vhost-user socket",
 	.rows = vhost_user_rows,
 	.conf_size = sizeof(struct vhost_user_conf),
+	.derive = derive,
 	.create = vhost_user_create,
 };

@@ -146,11 +146,12 @@ struct vhost_user_port {
 };
 
 /* vhost_user_access.c. Listens at c->path, for those whom the options name.
- * Returns 0, or -errno with @err and no socket. _check_client() refuses options
- * that are about such a socket. */
+ * Returns 0, or -errno with @err and no socket. _check_access() returns
+ * whether the options can be right, before a port is made or replaced: 0, or
+ * -EINVAL with @err. */
 int vhost_user_listen(const struct vhost_user_conf *c, struct unix_listener *l,
 		      struct err *err);
-int vhost_user_check_client(const struct vhost_user_conf *c, struct err *err);
+int vhost_user_check_access(const struct vhost_user_conf *c, struct err *err);
 
 /* vhost_user_peer.c. _open() starts to listen or to connect and returns 0 or
  * -errno with @err. _close() ends the session and closes all connections. */

@@ -354,9 +354,6 @@ int vhost_user_peer_open(struct vhost_user_port *v, struct err *err)
 		watch_listener(v);
 		return 0;
 	}
-	rc = vhost_user_check_client(&v->conf, err);
-	if (rc)
-		return rc;
 	rc = unix_connect_nowait("path", v->conf.path, err);
 	if (rc >= 0)
 		rc = connect_peer(v, rc);
