@@ -247,10 +247,11 @@ int config_set(struct config *c, const char *key, const char *value,
 	return rc;
 }
 
+static const char white[] = " \t\r\n";
+
 /* Ends the line at its comment and strips white space at both ends. */
 static char *strip(char *line)
 {
-	static const char white[] = " \t\r\n";
 	char *end;
 
 	for (char *c = line; *c; c++)
@@ -325,58 +326,31 @@ int config_load_with(const char *path, config_set_fn *set, void *arg,
 	return rc;
 }
 
-/* Options of a line, in two tables. */
-struct line {
-	const char *key, *type;
-	const struct opt_row *rows, *own_rows;
-	const void *conf, *own;
-};
-
-/* Writes the line, as a comment if it would be read otherwise: a "#" behind a
- * blank begins a comment, and blanks at the end are none of the value. */
-static void write_line(const struct line *l, FILE *f)
+bool config_can_hold(const char *line)
 {
-	char *text = NULL, *copy;
-	size_t size;
-	FILE *m = open_memstream(&text, &size);
+	const char *c = line;
 
-	if (!m)
-		return;
-	fprintf(m, "%s %s", l->key, l->type);
-	opt_write(l->rows, l->conf, m);
-	opt_write(l->own_rows, l->own, m);
-	copy = fclose(m) ? NULL : strdup(text);
-	if (copy) {
-		bool is_same =
-			!strpbrk(text, "\r\n") && !strcmp(strip(copy), text);
-
-		text[strcspn(text, "\r\n")] = '\0';
-		fprintf(f, "%s%s\n",
-			is_same ? "" : "# not possible in a file: ", text);
-	}
-	free(copy);
-	free(text);
+	for (; *c; c++)
+		if (*c == '\n' ||
+		    (*c == '#' && (c == line || strchr(white, c[-1]))))
+			return false;
+	return c == line || (!strchr(white, *line) && !strchr(white, c[-1]));
 }
 
 void config_write_netdev(const struct netdev *n, FILE *f)
 {
-	int fd;
-
-	if (netdev_fds(n, &fd, 1))
-		fprintf(f,
-			"# descriptor %d was passed when this port was "
-			"added:\n# ",
-			fd);
-	write_line(&(struct line){ "netdev", n->type->name, port_conf_rows,
-				   n->type->rows, &n->common, n->conf },
-		   f);
+	fprintf(f, "netdev %s", n->type->name);
+	opt_write(port_conf_rows, &n->common, f);
+	opt_write(n->type->rows, n->conf, f);
+	fputc('\n', f);
 }
 
 void config_write_object(const struct filter_spec *s, FILE *f)
 {
-	write_line(&(struct line){ "object", s->type->name, filter_conf_rows,
-				   s->type->rows, &s->common, s->conf },
-		   f);
+	fprintf(f, "object %s", s->type->name);
+	opt_write(filter_conf_rows, &s->common, f);
+	opt_write(s->type->rows, s->conf, f);
+	fputc('\n', f);
 }
 
 /* Reads a CPU number at *@at and moves *@at behind it. Returns false when there

@@ -67,8 +67,11 @@ typedef int config_set_fn(void *arg, const char *key, const char *value,
 int config_load_with(const char *path, config_set_fn *set, void *arg,
 		     struct err *err);
 
-/* Writes a port and a filter as a line of such a file; and what is wrong with
- * that, as a comment: a descriptor that was passed is not there next time. */
+/* Returns whether such a file gives back @line, which has no end, as it is: no
+ * comment begins in it, and nothing is stripped. */
+bool config_can_hold(const char *line);
+
+/* Writes a port and a filter as a line of such a file. */
 void config_write_netdev(const struct netdev *n, FILE *f);
 void config_write_object(const struct filter_spec *s, FILE *f);
 

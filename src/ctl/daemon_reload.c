@@ -378,22 +378,3 @@ void daemon_reload_and_log(struct daemon *d)
 		log_info("reload: done");
 	json_decref(result);
 }
-
-static void write_filter(const struct filter *f, void *arg)
-{
-	config_write_object(f->spec, arg);
-}
-
-void daemon_write(const struct daemon *d, FILE *f)
-{
-	struct daemon_conf now = d->conf;
-
-	now.log_level = (int)shm_load(&log_level);
-	opt_write_lines(daemon_conf_rows, &now, f);
-	for (const struct device *dev = d->devices; dev; dev = dev->next)
-		fprintf(f, "chardev %s\n", dev->text);
-	for (const struct daemon_port *p = d->ports; p; p = p->next)
-		config_write_netdev(p->netdev, f);
-	for (const struct daemon_port *p = d->ports; p; p = p->next)
-		filter_each(p->port, write_filter, f);
-}

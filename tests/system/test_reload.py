@@ -237,4 +237,5 @@ def test_save_of_what_no_file_can_have(up, folder):
                           capture_output=True, text=True)
     assert done.stdout.splitlines() == [
         f'control {s.control}', 'netdev null,id=a',
-        f'# not possible in a file: netdev vhost-user,id=v,path={folder}/x #y']
+        '# a file cannot hold a line end, " #" or a blank at the end:',
+        f'# netdev vhost-user,id=v,path={folder}/x #y']
