@@ -239,3 +239,79 @@ def test_save_of_what_no_file_can_have(up, folder):
         f'control {s.control}', 'netdev null,id=a',
         '# a file cannot hold a line end, " #" or a blank at the end:',
         f'# netdev vhost-user,id=v,path={folder}/x #y']
+
+
+def test_not_a_file(up, folder):
+    """A pipe, or what /dev/stdin became, is empty the second time: that is no
+    configuration without ports, and the daemon does not wait for a writer."""
+    pipe = os.path.join(folder, 'pipe')
+    d = Daemon(up, folder)
+    before = d.ports()
+    os.mkfifo(pipe)
+    for path in pipe, '/dev/null':
+        os.unlink(d.path)
+        os.symlink(path, d.path)
+        done = d.run('reload')
+        assert (done.returncode, done.stdout) == (2, '')
+        assert 'a pipe or a device, which cannot be read again' in done.stderr
+        assert d.ports() == before
+
+
+def test_bad_access_of_a_socket(up, folder):
+    """What can be seen in the line is refused while the guest is still on."""
+    d = Daemon(up, folder)
+    d.switch.front('b')
+    state = d.switch.call('port.show', id='b')['state']
+    for option in 'mode=999', 'owner=no-such-user', 'group=no-such-group':
+        d.write(edit(FILE, ('b.sock', 'b.sock,' + option)))
+        done = d.run('reload')
+        assert done.returncode == 2 and option in done.stderr, done.stderr
+    assert d.switch.call('port.show', id='b')['state']['connections'] == \
+        state['connections']
+
+
+def test_save_order_of_filters(up, folder):
+    """The lines are in the order of the chain, whatever position= made it."""
+    buffer = 'object filter-buffer,netdev=a,interval=1000,id='
+    d = Daemon(up, folder, 'netdev null,id=a\n' + buffer + 't\n' +
+               buffer + 'h1,position=head\n' + buffer + 'h2,position=head\n' +
+               buffer + 'b,position=id=t,insert=before\n')
+    saved = d.run('save').stdout
+    assert d.switch.stop()[0] == 0
+    again = Daemon(up, folder, saved)
+    ids = [f['id'] for f in again.switch.call('filter.list')['filters']]
+    assert ids == ['h2', 'h1', 'b', 't']
+
+
+def test_save_what_no_file_can_have(up, folder):
+    """It is a comment, not a line that means something else."""
+    s = up('null,id=a')
+    control = ['--control', s.control]
+
+    def run(*words):
+        done = subprocess.run([BINARY, *words, *control], capture_output=True,
+                              text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    for i, name in enumerate(['x #y', 'line\nnetdev null,id=evil', 'blank ']):
+        run('port', 'add', f'vhost-user,id=v{i},path={folder}/{name}')
+    run('filter', 'add', f'filter-dump,id=d,netdev=v0,file={folder}/d.pcap')
+    run('filter', 'add', f'filter-dump,id=e,netdev=a,file={folder}/e #.pcap')
+    saved = run('save')
+    lines = [x for x in saved.splitlines() if not x.startswith('#')]
+    assert [x for x in lines if x.startswith(('netdev', 'object'))] == \
+        ['netdev null,id=a']
+    assert f'# netdev vhost-user,id=v0,path={folder}/x #y\n' in saved
+    assert 'line?netdev' in saved
+    assert '# its port is a comment:\n# object filter-dump,id=d' in saved
+    assert s.stop()[0] == 0
+    Daemon(up, folder, saved)
+
+
+def test_hubport_of_a_port_has_no_socket(up):
+    s = up('null,id=p')
+    done = subprocess.run([BINARY, 'port', 'add', 'hubport,id=h,hubid=1,'
+                           'netdev=p,mode=600', '--control', s.control],
+                          capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count('\n') == 1
