@@ -152,12 +152,26 @@ static int undo_steps(const struct host_note *n, const char *address,
 	return 0;
 }
 
+/* What is no entry of ours, a text without a driver, says nothing about the
+ * device. */
+static bool is_entry(const struct host_note *n)
+{
+	char driver[HOST_DRIVER];
+
+	return host_note_get(n, "driver", 0, driver, sizeof(driver)) != NULL;
+}
+
 /* Makes the device what the entry says, and removes the entry. Sets @told to
  * what was done. Returns 0, or -errno: the entry was closed and stays. */
 static int undo(struct host_note *n, const char *address, struct err *told)
 {
 	int rc = 0;
 
+	if (!is_entry(n)) {
+		host_note_remove(n);
+		return err_set(told, -EINVAL, "%s" KIND ": cannot be read",
+			       address);
+	}
 	if (host_fs_exists(DEVICES "/%s", address))
 		rc = undo_steps(n, address, told);
 	else
@@ -217,7 +231,7 @@ static int open_entry(struct host_bind *b, struct host_pci *d, struct err *err)
 
 	snprintf(name, sizeof(name), "%s" KIND, d->address);
 	rc = host_note_open(&b->note, name, err);
-	if (rc || !*b->note.text)
+	if (rc || !is_entry(&b->note))
 		return rc;
 	if (strcmp(d->driver, HOST_VFIO) == 0) {
 		log_info("%s: bound to " HOST_VFIO " by a ringway that was "

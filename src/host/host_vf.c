@@ -170,14 +170,16 @@ static int write_entry(struct host_note *n, const struct host_pci *pf,
 	return host_note_write(n, err);
 }
 
-/* Returns the number in the entry, or @none. */
-static unsigned noted(const struct host_note *n, const char *key, unsigned none)
+/* Returns the number in the entry, or @none if it has none. */
+static long noted(const struct host_note *n, const char *key, long none)
 {
-	char value[16];
+	char value[16], *end;
+	long number;
 
-	return host_note_get(n, key, 0, value, sizeof(value))
-		       ? (unsigned)strtoul(value, NULL, 10)
-		       : none;
+	if (!host_note_get(n, key, 0, value, sizeof(value)))
+		return none;
+	number = strtol(value, &end, 10);
+	return *value && !*end ? number : none;
 }
 
 int host_vf_create(const struct host_pci *pf, unsigned count, bool is_probed,
@@ -283,9 +285,15 @@ void host_vf_keep(struct host_note *entry)
 /* Undoes the open entry, which has a text, or closes it: 0, 1 or -errno. */
 static int undo(struct host_note *n, const char *address, struct err *told)
 {
-	unsigned before = noted(n, "numvfs", 0);
+	long before = noted(n, "numvfs", -1);
 	struct host_pci pf;
 	int rc;
+
+	if (before < 0) {
+		host_note_remove(n);
+		return err_set(told, -EINVAL, "%s" KIND ": cannot be read",
+			       address);
+	}
 
 	if (host_pci_find(&pf, address, told)) {
 		host_note_remove(n); /* the card is gone */
@@ -294,14 +302,15 @@ static int undo(struct host_note *n, const char *address, struct err *told)
 	rc = check_all_free(&pf, told);
 	if (!rc)
 		rc = write_autoprobe(&pf, noted(n, "autoprobe", 1));
-	if (!rc && pf.vfs != before)
-		rc = change_number(&pf, before, true, told);
+	if (!rc && pf.vfs != (unsigned)before)
+		rc = change_number(&pf, (unsigned)before, true, told);
 	if (rc) {
 		host_note_close(n);
 		return rc == -EBUSY ? 0 : rc; /* others have some */
 	}
 	host_note_remove(n);
-	err_set(told, 0, "%s: has %u virtual functions again", address, before);
+	err_set(told, 0, "%s: has %ld virtual functions again", address,
+		before);
 	return 1;
 }
 

@@ -391,6 +391,54 @@ static void test_request(void **state)
 	}
 }
 
+static void count_line(const char *line, void *ctx)
+{
+	assert_non_null(strstr(line, "cannot be read"));
+	*(unsigned *)ctx += 1;
+}
+
+/* A file that we did not write changes no device, and goes. */
+static void test_garbage(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"end\n",
+		"\nend\n",
+		"pid 1\nend\n",
+		"\npid x\nend\n",
+		"numvfs\ndriver\nend\n",
+		"numvfs x\nmac x\ncard\nend\n",
+		"numvfs 2x\nautoprobe 0\nend\n",
+		"numvfs -7\nautoprobe 0\nend\n",
+		"index 1\ncard eth5\nmac 1:2:3\nend\n",
+		"\x01\xff\n \nend\n",
+	};
+	static const char *const kinds[] = { PF "+vfs", VF0 "+driver",
+					     VF0 "+mac" };
+	char path[80], *before, *after;
+	unsigned lines = 0;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(host_vf_create(&pf, 2, true, &err), 0);
+	host_rig_put("/sys/bus/pci/devices/" PF "/sriov_drivers_autoprobe",
+		     "1");
+	before = host_rig_snapshot();
+	for (unsigned i = 0; i < ARRAY_SIZE(texts); i++)
+		for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
+			snprintf(path, sizeof(path), "/run/ringway/%s",
+				 kinds[k]);
+			host_rig_put(path, "%s", texts[i]);
+			host_restore(count_line, &lines);
+			assert_int_equal(host_rig_entries(), 0);
+		}
+	after = host_rig_snapshot();
+	assert_string_equal(after, before);
+	assert_true(lines > 0);
+	free(before);
+	free(after);
+}
+
 int main(void)
 {
 #define HOST_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -402,6 +450,7 @@ int main(void)
 		HOST_TEST(test_killed),
 		HOST_TEST(test_killed_then_lent),
 		HOST_TEST(test_made_meanwhile),
+		HOST_TEST(test_garbage),
 		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_request),
 	};
