@@ -85,6 +85,8 @@ struct names {
 
 static void names_add(struct names *n, const char *name)
 {
+	if (n->size == sizeof(n->list) - 1)
+		return;
 	n->size +=
 		(size_t)snprintf(n->list + n->size, sizeof(n->list) - n->size,
 				 "%s%s", n->size ? ", " : "", name);
@@ -103,13 +105,11 @@ struct daemon_port *daemon_find_port(struct daemon *d, const char *id,
 {
 	struct names names = { 0 };
 
-	for (struct daemon_port *p = d->ports; p; p = p->next) {
-		const char *name = p->netdev->common.id;
-
-		if (!strcmp(name, id))
+	for (struct daemon_port *p = d->ports; p; p = p->next)
+		if (!strcmp(p->netdev->common.id, id))
 			return p;
-		names_add(&names, name);
-	}
+	for (struct daemon_port *p = d->ports; p && err; p = p->next)
+		names_add(&names, p->netdev->common.id);
 	if (!d->machine || !d->machine->refuse_port(d->machine_arg, id, err))
 		refuse_unknown(&names, "port", id, err);
 	return NULL;
@@ -130,8 +130,9 @@ struct filter *daemon_find_filter(struct daemon *d, const char *id,
 
 		if (f)
 			return f;
-		filter_each(p->port, add_filter_name, &names);
 	}
+	for (struct daemon_port *p = d->ports; p && err; p = p->next)
+		filter_each(p->port, add_filter_name, &names);
 	refuse_unknown(&names, "filter", id, err);
 	return NULL;
 }
