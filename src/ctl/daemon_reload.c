@@ -33,6 +33,7 @@ struct reload {
 	struct config read;
 	struct opt_list done[LISTS];
 	struct opt_list restart;
+	struct opt_list gone; /* lines of filters that were removed */
 	struct failure *failed;
 };
 
@@ -242,12 +243,30 @@ static void remove_filters(struct reload *r)
 		if (f && !has_line(r, line)) {
 			filter_remove(f);
 			note(r, REMOVED, s->common.id);
+			opt_list_add(&r->gone, line);
 		}
 		filter_spec_free(s);
 	}
 }
 
-/* Adds the filters that are not there. */
+/* Adds the filter @id as it was before this reload. */
+static void restore_filter(struct reload *r, const char *id)
+{
+	for (unsigned i = 0; i < r->gone.count; i++) {
+		const char *line = r->gone.value[i];
+		struct filter_spec *s = NULL;
+		struct err err;
+
+		if (object_parse(line + strlen("object "), &s, &err))
+			continue;
+		if (strcmp(s->common.id, id) != 0)
+			filter_spec_free(s);
+		else if (daemon_add_filter(r->d, s, &err))
+			note_failure(r, id, &err);
+	}
+}
+
+/* Adds the filters that are not there. One that fails is as it was. */
 static void add_filters(struct reload *r)
 {
 	for (unsigned i = 0; i < r->read.object_count; i++) {
@@ -259,10 +278,12 @@ static void add_filters(struct reload *r)
 			continue;
 		r->read.object[i] = NULL;
 		snprintf(id, sizeof(id), "%s", s->common.id);
-		if (daemon_add_filter(r->d, s, &err))
-			note_failure(r, id, &err);
-		else
+		if (!daemon_add_filter(r->d, s, &err)) {
 			note(r, ADDED, id);
+			continue;
+		}
+		note_failure(r, id, &err);
+		restore_filter(r, id);
 	}
 }
 
@@ -320,6 +341,7 @@ static void finish(struct reload *r, struct show *s)
 	for (unsigned i = 0; i < LISTS; i++)
 		show_list(s, list_name[i], &r->done[i]);
 	show_list(s, "restart", &r->restart);
+	clear(&r->gone);
 	show_array(s, "failed");
 	while (r->failed) {
 		struct failure *f = r->failed;

@@ -161,6 +161,20 @@ def test_port_that_cannot_be_made(up, folder):
     assert d.run('reload').stdout == 'no port changed\n'
 
 
+def test_filter_that_cannot_be_made(up, folder):
+    """The filter is as it was; once the line is right, it is made."""
+    d = Daemon(up, folder)
+    d.write(edit(FILE, ('{0}/d.pcap', '/nowhere/d.pcap')))
+    done = d.run('reload')
+    assert done.returncode == 1
+    assert 'failed d: object d: file=/nowhere/d.pcap' in done.stdout
+    assert f'object filter-dump,id=d,netdev=a,file={folder}/d.pcap\n' in \
+        d.run('save').stdout
+    d.write(edit(FILE, ('{0}/d.pcap', '{0}/e.pcap')))
+    assert d.run('reload').returncode == 0
+    assert f'file={folder}/e.pcap\n' in d.run('save').stdout
+
+
 def test_hub_is_taken_apart(up, folder):
     """A port that another one brings into a hub goes after that one."""
     text = 'netdev null,id=p\nnetdev hubport,id=h,hubid=3,netdev=p\n'
