@@ -176,7 +176,10 @@ int opt_unknown(const struct opt_row *const *tables, const char *key,
 		return err_set(err, -ENOENT,
 			       "unknown option '%.64s': did you mean %s?", key,
 			       keys);
-	list_keys(tables, NULL, keys, sizeof(keys));
+	if (!list_keys(tables, NULL, keys, sizeof(keys)))
+		return err_set(err, -ENOENT,
+			       "unknown option '%.64s': there are none here",
+			       key);
 	return err_set(err, -ENOENT, "unknown option '%.64s': valid are %s",
 		       key, keys);
 }

@@ -193,6 +193,12 @@ def test_nothing_to_read(up, folder):
     assert s.call('port.show', id='a')['config']['max-macs'] == 7
 
 
+def test_no_parameters(up):
+    s = up('null,id=a')
+    with pytest.raises(Exception, match="unknown option 'x': there are none"):
+        s.call('config.reload', x=1)
+
+
 def test_ignored(up):
     """nohup(1) ignores SIGHUP: so does the daemon."""
     s = up('null,id=a', prefix=('sh', '-c', 'trap "" HUP; exec "$@"', 'sh'))
