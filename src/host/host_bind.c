@@ -329,8 +329,9 @@ int host_bind_restore(const char *name, struct err *told)
 	if (!kind || strcmp(kind, KIND) != 0)
 		return 0;
 	snprintf(address, sizeof(address), "%.*s", (int)(kind - name), name);
-	if (host_note_open(&n, name, NULL))
-		return 0; /* of a running process */
+	rc = host_note_open(&n, name, told);
+	if (rc) /* or it is of a running process */
+		return rc == -EBUSY ? 0 : rc;
 	if (!*n.text) {
 		host_note_remove(&n);
 		return 0;

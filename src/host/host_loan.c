@@ -218,8 +218,11 @@ static int restore_mac(const char *name, struct err *told)
 	struct host_note n;
 	int rc;
 
-	if (!kind || strcmp(kind, KIND) != 0 || host_note_open(&n, name, NULL))
+	if (!kind || strcmp(kind, KIND) != 0)
 		return 0;
+	rc = host_note_open(&n, name, told);
+	if (rc)
+		return rc == -EBUSY ? 0 : rc;
 	if (!*n.text) {
 		host_note_remove(&n);
 		return 0;

@@ -314,25 +314,33 @@ static int undo(struct host_note *n, const char *address, struct err *told)
 	return 1;
 }
 
+static int undo_or_remove(struct host_note *n, const char *pf, struct err *told)
+{
+	if (*n->text)
+		return undo(n, pf, told);
+	host_note_remove(n);
+	return 0;
+}
+
 int host_vf_drop(const char *pf, struct err *told)
 {
 	struct host_note n;
 
-	if (open_entry(&n, pf, NULL))
-		return 0;
-	if (*n.text)
-		return undo(&n, pf, told);
-	host_note_remove(&n);
-	return 0;
+	return open_entry(&n, pf, NULL) ? 0 : undo_or_remove(&n, pf, told);
 }
 
 int host_vf_restore(const char *name, struct err *told)
 {
 	const char *kind = strchr(name, '+');
 	char pf[HOST_ADDRESS];
+	struct host_note n;
+	int rc;
 
 	if (!kind || strcmp(kind, KIND) != 0)
 		return 0;
+	rc = host_note_open(&n, name, told);
+	if (rc)
+		return rc == -EBUSY ? 0 : rc;
 	snprintf(pf, sizeof(pf), "%.*s", (int)(kind - name), name);
-	return host_vf_drop(pf, told);
+	return undo_or_remove(&n, pf, told);
 }

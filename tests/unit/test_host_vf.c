@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -439,6 +440,30 @@ static void test_garbage(void **state)
 	free(after);
 }
 
+static void count_folder(const char *line, void *ctx)
+{
+	assert_non_null(strstr(line, "is not a folder that only user"));
+	*(unsigned *)ctx += 1;
+}
+
+/* A journal that others can write is not believed, and that is told. */
+static void test_unsafe_folder(void **state)
+{
+	unsigned lines = 0;
+	struct err err;
+	char path[HOST_PATH];
+
+	(void)state;
+	assert_int_equal(host_vf_create(&pf, 2, true, &err), 0);
+	host_rig_put("/run/ringway/" PF "+vfs", "numvfs 0\nend\n");
+	host_rig_put("/run/ringway/" VF0 "+driver", "driver \nend\n");
+	host_rig_put("/run/ringway/" VF0 "+mac", "end\n");
+	chmod(host_fs_path(path, "/run/ringway"), 0777);
+	assert_int_equal(host_restore(count_folder, &lines), -EACCES);
+	assert_int_equal(lines, 3);
+	assert_vfs(2);
+}
+
 int main(void)
 {
 #define HOST_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -451,6 +476,7 @@ int main(void)
 		HOST_TEST(test_killed_then_lent),
 		HOST_TEST(test_made_meanwhile),
 		HOST_TEST(test_garbage),
+		HOST_TEST(test_unsafe_folder),
 		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_request),
 	};
