@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "client.h"
 #include "host_fs.h"
+#include "machine_conf.h"
 #include "port_types.h"
 
 static void print_if(const char *word, const char *begun)
@@ -86,6 +87,7 @@ static void complete_value(const struct opt_row *row, int argc, char **argv)
 	const char *control = named_control(argc, argv);
 	const char *begun = argv[argc - 1];
 	const char *arg = row->arg ? row->arg : "";
+	const char *name, *help;
 
 	if (row->kind == OPT_PATH)
 		printf("=file\n");
@@ -105,6 +107,9 @@ static void complete_value(const struct opt_row *row, int argc, char **argv)
 	else if (!strcmp(row->key, "netdev"))
 		for (unsigned i = 0; port_types[i]; i++)
 			print_if(port_types[i]->name, begun);
+	else if (!strcmp(row->key, "device"))
+		for (unsigned i = 0; machine_device_at(i, &name, &help); i++)
+			print_if(name, begun);
 }
 
 /* Returns the option that @word names, or NULL. */

@@ -129,6 +129,8 @@ def test_completion(up, folder):
     assert complete('up', '-netdev', 'vh') == ['vhost-user',
                                                'vhost-user-front',
                                                'vhost-vdpa']
+    assert complete('vm', '-device', 'e1') == ['e1000', 'e1000e']
+    assert complete('vm', 'device', 'add', 'vf') == ['vfio-pci']
     assert 'ctl.sock' in complete('show', '--control', 'ctl', path=folder)
     assert complete('help', 'reb') == ['rebalance']
     assert complete('nosuch', '') == []
