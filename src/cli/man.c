@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "machine_conf.h"
 #include "netdev.h"
 #include "port_types.h"
 
@@ -117,6 +118,24 @@ static void put_netdevs(void)
 	}
 }
 
+static void put_devices(void)
+{
+	const char *name, *help;
+
+	printf(".SH DEVICES\n");
+	put("A device of a machine is written TYPE,key=value,... behind "
+	    "-device of `ringway vm`, or behind `ringway vm device add`.");
+	printf("\n");
+	for (unsigned i = 0; machine_device_at(i, &name, &help); i++) {
+		printf(".SS ");
+		put(name);
+		printf("\n");
+		put(help);
+		printf(".\n");
+		put_rows(machine_device_rows(name), "");
+	}
+}
+
 static void put_methods(void)
 {
 	printf(".SH CONTROL SOCKET\n");
@@ -186,12 +205,23 @@ static const char head[] =
 	".B ringway\n"
 	".I COMMAND\n"
 	"[OPTIONS]\n"
+	".br\n"
+	".B ringway vm\n"
+	".RB [ \\-kernel \" FILE\" ]\n"
+	".RB [ \\-netdev \" TYPE,id=NAME,...\" ]...\n"
+	".RB [ \\-device \" TYPE,netdev=NAME,...\" ]...\n"
 	".SH DESCRIPTION\n"
 	"Ringway is a switch that virtual machines plug into through\n"
 	"vhost\\-user. Frames go from guest to guest with one copy; an idle\n"
 	"switch uses no processor time; neither hugepages nor root are needed."
 	"\n"
-	"Other ports lead out: taps, user\\-mode NAT, and more.\n";
+	"Other ports lead out: taps, user\\-mode NAT, and more.\n"
+	".PP\n"
+	".B ringway vm\n"
+	"runs a virtual machine under KVM, whose cards are on such ports, or\n"
+	"are cards of this host.\n"
+	".B ringway vf\n"
+	"makes the virtual functions of a card (SR\\-IOV).\n";
 
 static const char tail[] =
 	".SH CONFIGURATION FILE\n"
@@ -205,6 +235,11 @@ static const char tail[] =
 	"netdev vhost\\-user,id=vm2,path=/run/user/1000/vm2.sock\n"
 	"netdev user,id=nat,hostfwd=tcp::5555\\-:22\n"
 	".fi\n"
+	".PP\n"
+	".B ringway reload\n"
+	"makes what changed in it, and\n"
+	".B ringway save\n"
+	"prints one of the ports as they are now.\n"
 	".SH EXIT STATUS\n"
 	"0: done. 1: refused or failed. 2: bad usage. One line on standard\n"
 	"error names what is wrong and what would be right.\n"
@@ -212,6 +247,12 @@ static const char tail[] =
 	".TP\n.I $XDG_RUNTIME_DIR/ringway/control.sock\n"
 	"The control socket, when no other is named. Without that variable it\n"
 	"is in /run/user/UID/ringway or /tmp/ringway\\-UID.\n"
+	".TP\n.I $XDG_RUNTIME_DIR/ringway/vm\\-NAME.sock\n"
+	"That of a machine.\n"
+	".TP\n.I ~/.config/ringway/ringway.conf\n"
+	"What the systemd unit of the user reads.\n"
+	".TP\n.I /run/ringway\n"
+	"What\n.B ringway vf restore\nundoes after a kill.\n"
 	".SH EXAMPLES\n"
 	".nf\n"
 	"ringway up \\-netdev vhost\\-user,id=vm1,path=/tmp/vm1.sock "
@@ -229,6 +270,7 @@ void man_print(void)
 		if (c->name)
 			put_command(c);
 	put_netdevs();
+	put_devices();
 	put_methods();
 	fputs(tail, stdout);
 }
