@@ -135,8 +135,11 @@ int host_pci_vf(struct host_pci *vf, const struct host_pci *pf, unsigned index,
 			 pf->address, index))
 		return err_set(err, -ENODEV,
 			       "%s has %u virtual functions (of at most %u), "
-			       "none with index %u",
-			       pf->address, pf->vfs, pf->max_vfs, index);
+			       "none with index %u%s",
+			       pf->address, pf->vfs, pf->max_vfs, index,
+			       pf->vfs || !pf->max_vfs
+				       ? ""
+				       : ": `ringway vf create` makes them");
 	return host_pci_find(vf, address, err);
 }
 

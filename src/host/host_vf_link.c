@@ -187,8 +187,12 @@ static int explain(const char *ifname, unsigned index, unsigned part, int rc,
 			       ifname, name);
 	return err_set(err, rc,
 		       "%s: %s of virtual function %u: its driver "
-		       "refuses the value: %s",
-		       ifname, name, index, strerror(-rc));
+		       "refuses the value: %s%s",
+		       ifname, name, index, strerror(-rc),
+		       part == HOST_VF_RATE
+			       ? " (some need the card's link up, and a rate "
+				 "that it has)"
+			       : "");
 }
 
 int host_vf_link_set(const char *ifname, unsigned index,

@@ -208,6 +208,12 @@ static void explain_emulated(const json_t *d)
 			    "that it touches then is an exit");
 }
 
+/* A BAR of ports, or a small one, is told in bytes. */
+static unsigned bar_shift(const json_t *bar)
+{
+	return num(bar, "size") < 1024 ? 0 : 10;
+}
+
 /* A card of the host: no program of the host sees the frames. */
 static void explain_vfio(const json_t *d)
 {
@@ -222,16 +228,18 @@ static void explain_vfio(const json_t *d)
 	     "own memory, and writes to a register of the card");
 	json_array_foreach(json_object_get(d, "bars"), i, v)
 		printf("       BAR %" PRIu64 ", %s: %" PRIu64 " of %" PRIu64
-		       " KiB are mapped%s\n",
-		       num(v, "bar"), str(v, "kind"), num(v, "mapped") >> 10,
-		       num(v, "size") >> 10,
+		       " %s are mapped%s\n",
+		       num(v, "bar"), str(v, "kind"),
+		       num(v, "mapped") >> bar_shift(v),
+		       num(v, "size") >> bar_shift(v),
+		       bar_shift(v) ? "KiB" : "bytes",
 		       num(v, "mapped") ? ": no exit there"
 					: ": each access is an exit");
 	puts("    2. the card reads the frame out of the guest's memory\n"
 	     "  to the guest:\n"
-	     "    1. it writes the frame into a buffer of the driver's ring\n"
-	     "    2. its interrupt is the host's first, and signals an eventfd "
-	     "that KVM has (irqfd): no thread of this process");
+	     "    1. the card writes it into a buffer of the driver's ring\n"
+	     "    2. the host's kernel gets the card's interrupt and signals "
+	     "an eventfd that KVM has (irqfd): no thread of this process");
 	json_array_foreach(json_object_get(d, "vectors"), i, v)
 		printf("       %s: %" PRIu64 "\n", str(v, "name"),
 		       num(v, "interrupts"));

@@ -165,7 +165,8 @@ def test_guest(l1_cards):
         assert mine['guest_pid'] == pid and mine['driver'] == 'vfio-pci'
         assert f'process {pid}' in refused(l1, f'delete {card}')
         assert f'process {pid}' in refused(l1, f'create {card} 3')
-        assert l1.run('ringway vf restore') == 'nothing to restore'
+        assert l1.run('ringway vf restore') == 'nothing to restore: process ' \
+            f'{pid} has not ended, and still has what it borrowed'
         said = l1.run('ringway vm -m 64 -kernel /guest/vmlinuz -device '
                       f'vfio-pci,vf-of={card},index=1 2>&1 </dev/null',
                       check=False)[1]

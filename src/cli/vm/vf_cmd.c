@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "ether_text.h"
 #include "host_fs.h"
+#include "host_journal.h"
 #include "host_loan.h"
 #include "host_vf.h"
 #include "host_vf_link.h"
@@ -284,17 +285,31 @@ static void tell(const char *line, void *ctx)
 	printf("%s\n", line);
 }
 
+static int find_owner(const char *name, void *owner)
+{
+	int pid = host_note_owner(name);
+
+	if (pid > 0)
+		*(int *)owner = pid;
+	return 0;
+}
+
 int vf_restore_run(struct call *call)
 {
 	unsigned count = 0;
-	int rc;
+	int rc, owner = 0;
 
 	(void)call;
 	if (geteuid())
 		return cli_fail(EXIT_REFUSED,
 				"vf restore: only root can give devices back");
 	rc = host_restore(tell, &count);
-	if (!count)
+	host_journal_each(find_owner, &owner);
+	if (!count && owner)
+		printf("nothing to restore: process %d has not ended, and "
+		       "still has what it borrowed\n",
+		       owner);
+	else if (!count)
 		printf("nothing to restore\n");
 	return rc ? EXIT_REFUSED : EXIT_DONE;
 }
