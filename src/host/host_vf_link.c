@@ -190,8 +190,8 @@ static int explain(const char *ifname, unsigned index, unsigned part, int rc,
 		       "refuses the value: %s%s",
 		       ifname, name, index, strerror(-rc),
 		       part == HOST_VF_RATE
-			       ? " (some need the card's link up, and a rate "
-				 "that it has)"
+			       ? " (with some drivers the card's link has to "
+				 "be up, and as fast)"
 			       : "");
 }
 

@@ -31,7 +31,8 @@ struct pci_conf {
 		  .arg = "FILE",                                               \
 		  .help = "expansion ROM for firmware, empty for none "        \
 			  "(default: "                                         \
-			  "iPXE's for the card, if that is installed)" },      \
+			  "for virtio and emulated cards iPXE, if "            \
+			  "installed)" },                                      \
 		{ .key = "rombar",                                             \
 		  .kind = OPT_BOOL,                                            \
 		  .offset = (at) + offsetof(struct pci_conf, rombar),          \
