@@ -256,10 +256,16 @@ static void print_rings(const json_t *before, const json_t *now, double seconds)
 					    "=>VECTOR",	 "=>FRAMES/S",
 					    "=>KICKS/S", "=>INTERRUPTS/S",
 					    NULL };
-	struct table *t = table_create(head);
+	size_t i, rings = 0;
+	struct table *t;
 	const json_t *d;
-	size_t i;
 
+	json_array_foreach(now, i, d)
+		if (is_card(d))
+			rings += json_array_size(json_object_get(d, "rings"));
+	if (!rings)
+		return;
+	t = table_create(head);
 	json_array_foreach(now, i, d)
 		if (is_card(d))
 			add_rings(t, same(before, "slot", d), d, seconds);
@@ -293,8 +299,9 @@ static void print_roles(const json_t *now)
 		printf("\n%s: %s copies; a kick of the guest wakes %s through "
 		       "%s; %s wakes the guest through %s\n",
 		       str(d, "id"), m.who, m.who,
-		       is_wired(d) ? "KVM (ioeventfd)"
-				   : "a vCPU's exit to this process",
+		       is_wired(d) && !*str(d, "model")
+			       ? "KVM (ioeventfd)"
+			       : "a vCPU's exit to this process",
 		       m.who,
 		       json_is_true(json_object_get(d, "msix"))
 			       ? "KVM (irqfd)"

@@ -226,6 +226,34 @@ static void test_machine(void **state)
 	assert_non_null(strstr(text, "\n    1. a worker copies it"));
 }
 
+/* An emulated card has registers in the place of rings, a card of the host is
+ * out of sight. */
+static void test_machine_without_rings(void **state)
+{
+	static const char json[] =
+		"[{\"machine\":{},\"devices\":[]},{\"machine\":{},\"devices\":["
+		"{\"id\":\"e\",\"model\":\"e1000e\",\"slot\":1,\"msix\":true,"
+		"\"moved_by\":\"workers\",\"workers\":[0]},"
+		"{\"id\":\"v\",\"model\":\"vfio-pci\",\"slot\":2,"
+		"\"host\":\"0000:01:00.0\",\"moved_by\":\"the card (DMA)\","
+		"\"irq\":\"msi\",\"iommu_group\":6,\"bars\":["
+		"{\"bar\":0,\"kind\":\"memory\",\"size\":16384,"
+		"\"mapped\":8192},"
+		"{\"bar\":2,\"kind\":\"ports\",\"size\":32,\"mapped\":0}]}"
+		"]}]";
+	const char *text = printed(print_machine_second, json);
+
+	(void)state;
+	assert_null(strstr(text, "rings of cards"));
+	assert_non_null(strstr(text, "\ne: worker 0 copies; a kick of the "
+				     "guest wakes worker 0 through a vCPU's "
+				     "exit to this process; worker 0 wakes"));
+	assert_non_null(strstr(text, "\nv: the card (0000:01:00.0)"));
+	text = printed(explain_second, json);
+	assert_non_null(strstr(text, "memory: 8 of 16 KiB are mapped"));
+	assert_non_null(strstr(text, "ports: 0 of 32 bytes are mapped"));
+}
+
 #define PORT                                                         \
 	"{\"id\":\"vm\",\"type\":\"vhost-user\",\"net\":\"lab\","    \
 	"\"link\":true,\"captured\":true,\"rx_queues\":2,"           \
@@ -439,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_stats),
 		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_machine_without_rings),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_vlans),
 		cmocka_unit_test(test_macs),
