@@ -56,12 +56,15 @@ static const char *text_of(const json_t *value, char text[24])
 }
 
 /* Returns whether @text, the value of @r, need not be written. What has no
- * default is off or 0 when it was not given. */
+ * default is off or 0 when it was not given; whether some were is known, and
+ * then opt_show() has left out those that were not. */
 static bool is_default(const struct opt_row *r, const json_t *value,
 		       const char *text)
 {
 	if (r->def)
 		return !strcmp(text, r->def);
+	if (r->required || r->set_offset)
+		return false;
 	return json_is_false(value) ||
 	       (json_is_integer(value) && !json_integer_value(value));
 }

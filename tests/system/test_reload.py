@@ -224,6 +224,8 @@ SAVED = '''
 netdev user,id=n,net=lan,net=10.9.0.0/24,hostfwd=tcp:127.0.0.1:PORT-:22,hostname=a,,b
 netdev vhost-user,id=v,net=lan,path={0}/v.sock,queues=2,mode=666,trunk=1:3-5
 netdev null,id=z,full=drop
+netdev hubport,id=h,hubid=0,path={0}/h.sock
+netdev vxlan,id=x,net=lan,vni=0,remote=127.0.0.2,dstport=PORT
 chardev socket,id=c0,path={0}/c0,server=on,wait=off
 object filter-mirror,id=m,netdev=v,queue=rx,outdev=c0
 mac-age 77
@@ -241,6 +243,7 @@ def test_save(up, folder):
         'queues=2,mode=666\n' in done.stdout
     assert 'object filter-mirror,id=m,netdev=v,queue=rx,outdev=c0' in \
         done.stdout
+    assert 'hubid=0' in done.stdout and 'vni=0' in done.stdout
     d.write(done.stdout.replace('{', '{{').replace('}', '}}'))
     assert d.run('reload').stdout == 'no port changed\n'
     assert d.switch.stop()[0] == 0
