@@ -300,8 +300,12 @@ static int undo(struct host_note *n, const char *address, struct err *told)
 		return 0;
 	}
 	rc = check_all_free(&pf, told);
-	if (!rc)
+	if (!rc) {
 		rc = write_autoprobe(&pf, noted(n, "autoprobe", 1));
+		if (rc)
+			err_set(told, rc, "%s: sriov_drivers_autoprobe: %s",
+				address, strerror(-rc));
+	}
 	if (!rc && pf.vfs != (unsigned)before)
 		rc = change_number(&pf, (unsigned)before, true, told);
 	if (rc) {

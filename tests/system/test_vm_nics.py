@@ -48,7 +48,7 @@ def l1(module_folder, images):
     made.run('dd if=/dev/urandom bs=1M count=2 2>/dev/null | base64 '
              '>/tmp/w/data; httpd -p 127.0.0.1:8090 -h /tmp/w')
     yield made
-    made.guest.stop()
+    made.stop()
 
 
 # Answers with the sum of what it got.

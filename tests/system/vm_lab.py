@@ -65,24 +65,41 @@ def make_disk(images):
 class Lab:
     """The guest in which ringway boots others. /dev/vda is the image @disk. In
     the fixture l1 that is the one of make_disk(), unless no_disk says why there
-    is none."""
+    is none. One that does not answer any more ends; the next test gets a new
+    one."""
 
     no_disk = ''
 
     def __init__(self, folder, images, disk=None, machine=(),
                  initrd='initrd-lab.gz', **guest):
         drive = ['-drive', f'file={disk},format=raw,if=virtio,readonly=on']
-        self.guest = lab.Guest('lab', folder,
-                               [*machine, *(drive if disk else [])],
-                               memory='1500M', images=images, initrd=initrd,
-                               **guest)
+        self.args = 'lab', folder, [*machine, *(drive if disk else [])]
+        self.options = dict(guest, memory='1500M', images=images,
+                            initrd=initrd)
+        self.guest = None
+        self.start()
+
+    def start(self):
+        self.guest = lab.Guest(*self.args, **self.options)
         self.guest.read_until(b'RW READY', 240, 'boot')
         if self.run('test -e /dev/kvm', check=False)[0]:
             pytest.skip('no KVM in the guest: this QEMU does not emulate '
                         'AMD-V, or KVM here is not nested')
 
+    def stop(self):
+        if self.guest:
+            self.guest.stop()
+        self.guest = None
+
     def run(self, command, timeout=60, check=True):
-        return self.guest.run(command, timeout, check)
+        if not self.guest:
+            self.start()
+        try:
+            return self.guest.run(command, timeout, check)
+        except lab.LabError as e:
+            if re.search('not within|it ended with', str(e)):
+                self.stop()
+            raise
 
     def boot(self, script, options='', net='-netdev user,id=n -device '
              'virtio-net-pci,netdev=n', kernel=KERNEL, append=APPEND,
@@ -131,6 +148,9 @@ class Cards(Lab):
             folder, images, append=' intel_iommu=on', initrd='initrd-cards.gz',
             machine=' '.join(CARDS_MACHINE).split(),
             qemu=os.path.join(images, 'qemu10', 'usr', 'bin', lab.QEMU))
+
+    def start(self):
+        super().start()
         found = self.run(
             'cd /sys/class/net; for i in *; do echo $(cat $i/address) $i '
             '$(basename $(realpath $i/device)); done')
