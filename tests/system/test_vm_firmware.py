@@ -5,6 +5,7 @@ import base64
 import re
 import subprocess
 
+import lab
 import pytest
 from conftest import BINARY
 from vm_lab import APPEND, NET
@@ -73,18 +74,21 @@ def test_network(l1):
         l1.run(f'mkdir -p /tmp/tftp; echo {code} | base64 -d >/tmp/tftp/{name}')
     l1.run('httpd -p 127.0.0.1:8091 -h /guest; truncate -s 1M /tmp/blank')
     user = 'user,tftp=/tmp/tftp,bootfile'
-    status, text = l1.run(
-        'timeout -s KILL 150 ringway vm -m 192 -drive file=/tmp/blank -boot n -no-reboot '
-        f'-netdev {user}=hello,id=a -netdev {user}=hello,id=b '
-        f'-netdev {user}=linux,id=c '
-        '-device e1000,netdev=a,bootindex=2,addr=9,mac=52:54:00:00:00:0a '
-        '-device rtl8139,netdev=b,bootindex=1,mac=52:54:00:00:00:0b '
-        '-device virtio-net-pci,netdev=c,mac=52:54:00:00:00:0c '
-        '</dev/null', timeout=300, check=False)
+    try:
+        status, text = l1.run(
+            'ringway vm -m 192 -drive file=/tmp/blank -boot n -no-reboot '
+            f'-netdev {user}=hello,id=a -netdev {user}=hello,id=b '
+            f'-netdev {user}=linux,id=c '
+            '-device e1000,netdev=a,bootindex=2,addr=9,mac=52:54:00:00:00:0a '
+            '-device rtl8139,netdev=b,bootindex=1,mac=52:54:00:00:00:0b '
+            '-device virtio-net-pci,netdev=c,mac=52:54:00:00:00:0c '
+            '</dev/null', timeout=150, check=False)
+    except lab.LabError as e:
+        if 'not within' not in str(e):
+            raise
+        pytest.skip('the lab itself stood still, its own processes, too: an '
+                    'interrupt is lost in the emulation of AMD-V')
     text = plain(text)
-    if status == 137 and text.rstrip().endswith('initialising devices...'):
-        pytest.skip('iPXE waits for ever for its timer: some labs lose an '
-                    'interrupt there, the reason is not known')
     assert status == 0, text
     assert re.findall(r'^HELLO (\S+) \S+:(\w+)', text, re.M) == [
         ('rtl8139', '0b'), ('82540em', '0a'), ('virtio-net', '0c')], text

@@ -89,7 +89,8 @@ static void test_device(void **state)
 
 	assert_int_equal(host_pci_vf(&vf, &d, 1, &err), -ENODEV);
 	assert_string_equal(err.msg, NIC " has 0 virtual functions (of at "
-					 "most 4), none with index 1");
+					 "most 4), none with index 1: "
+					 "`ringway vf create` makes them");
 	assert_int_equal(
 		host_fs_write("2", "/sys/bus/pci/devices/" NIC "/sriov_numvfs"),
 		0);

@@ -98,9 +98,9 @@ void machine_conf_fini(struct machine_conf *m);
 int machine_slots(const struct machine_conf *m, const struct config *c,
 		  const char *slot[MACHINE_SLOTS], struct err *err);
 
-/* Returns an order of -boot (NULL: none) as the CMOS RAM of a PC has it: four
- * bits for each of three places: 1 floppy, 2 disk, 3 CD-ROM, 4 network. */
-uint16_t machine_boot_order(const char *order);
+/* Returns the order @text of -boot (NULL: none) as the CMOS RAM of a PC has it:
+ * four bits for each of three places: 1 floppy, 2 disk, 3 CD-ROM, 4 network. */
+uint16_t machine_boot_order(const char *text);
 
 /* Returns whether ports of @type are network cards of a machine. */
 bool machine_is_card(const struct port_type *type);

@@ -159,8 +159,10 @@ static int new_container(struct vfio_group *g, struct err *err)
 	struct container *c = NULL;
 	int rc = add_container(g->host, &c, err);
 
-	if (rc || !c)
+	if (rc)
 		return rc;
+	if (!c) /* never; the analyser cannot see it */
+		return -ENOMEM;
 	rc = kvm_request(g->fd, VFIO_GROUP_SET_CONTAINER, &c->fd);
 	if (!rc)
 		rc = kvm_request(c->fd, VFIO_SET_IOMMU,
