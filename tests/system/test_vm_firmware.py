@@ -50,8 +50,8 @@ exit
 """
 LINUX = """#!ipxe
 echo HELLO ${net0/chip} ${net0/mac}
-kernel http://10.0.2.2:8091/vmlinuz initrd=initrd.gz %s rw.run=%s
-initrd http://10.0.2.2:8091/initrd.gz
+kernel http://10.0.2.2:8097/vmlinuz initrd=initrd.gz %s rw.run=%s
+initrd http://10.0.2.2:8097/initrd.gz
 boot
 """
 NETWORK = NET + 'ping -q -c 2 10.0.2.2; ' \
@@ -72,7 +72,7 @@ def test_network(l1):
     for name, text in ('hello', HELLO), ('linux', LINUX % (APPEND, word)):
         code = base64.b64encode(text.encode()).decode()
         l1.run(f'mkdir -p /tmp/tftp; echo {code} | base64 -d >/tmp/tftp/{name}')
-    l1.run('httpd -p 127.0.0.1:8091 -h /guest; truncate -s 1M /tmp/blank')
+    l1.run('httpd -p 127.0.0.1:8097 -h /guest; truncate -s 1M /tmp/blank')
     user = 'user,tftp=/tmp/tftp,bootfile'
     try:
         status, text = l1.run(
