@@ -152,6 +152,9 @@ int port_add_run(struct call *call);
 
 /* Options of both: -netdev, -object, -chardev, --config. */
 extern const struct opt_row net_rows[];
+/* Answers "help" behind -netdev and -object. Returns false for anything else.
+ */
+bool help_print_net(const struct arg *arg);
 /* Says what to write instead of @option, which is -net or -nic, with @value.
  * @card: what is to be said about the guest's card. */
 void explain_old_option(const char *option, const char *value, const char *card,

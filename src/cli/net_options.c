@@ -113,3 +113,10 @@ void explain_old_option(const char *option, const char *value, const char *card,
 	if (count >= 0)
 		opt_pairs_free(type, pairs, count);
 }
+
+bool help_print_net(const struct arg *arg)
+{
+	if (!strcmp(arg->key, "netdev"))
+		return help_print_netdev(arg->text);
+	return !strcmp(arg->key, "object") && help_print_object(arg->text);
+}

@@ -100,9 +100,7 @@ static int parse(int argc, char **argv, struct config *c, struct up_options *o,
 				"the guest's card stays with QEMU", err);
 		if (rc != ARG_OPTION)
 			return rc;
-		if ((!strcmp(arg.key, "netdev") &&
-		     help_print_netdev(arg.text)) ||
-		    (!strcmp(arg.key, "object") && help_print_object(arg.text)))
+		if (help_print_net(&arg))
 			return ARG_HELP;
 		rc = set_option(c, o, &arg, err);
 	}

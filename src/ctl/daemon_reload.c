@@ -22,19 +22,15 @@ static const char *const list_name[] = {
 	[REPLACED] = "replaced",
 };
 
-struct failure {
-	char *id, *reason; /* heap */
-	struct failure *next;
-};
-
 /* What a reload did. */
 struct reload {
 	struct daemon *d;
 	struct config read;
+	struct config old; /* ports that were removed to be made anew */
 	struct opt_list done[LISTS];
 	struct opt_list restart;
 	struct opt_list gone; /* lines of filters that were removed */
-	struct failure *failed;
+	struct opt_list failed, reasons; /* ids, and why */
 };
 
 static void note(struct reload *r, enum reload_list list, const char *id)
@@ -46,15 +42,10 @@ static void note(struct reload *r, enum reload_list list, const char *id)
 static void note_failure(struct reload *r, const char *id,
 			 const struct err *err)
 {
-	struct failure *f = calloc(1, sizeof(*f));
-
 	log_err("reload: %s", err->msg);
-	if (!f)
-		return;
-	f->id = strdup(id);
-	f->reason = strdup(err->msg);
-	f->next = r->failed;
-	r->failed = f;
+	if (!opt_list_add(&r->failed, id) &&
+	    opt_list_add(&r->reasons, err->msg))
+		opt_list_remove(&r->failed, id);
 }
 
 static struct netdev *find_read(const struct reload *r, const char *id)
@@ -65,40 +56,59 @@ static struct netdev *find_read(const struct reload *r, const char *id)
 	return NULL;
 }
 
-static bool remove_port(struct reload *r, const char *id)
+/* Returns whether @p cannot become what the configuration says, *@n; or is not
+ * in it any more: NULL. */
+static bool has_to_go(const struct reload *r, const struct daemon_port *p,
+		      const struct netdev **n)
 {
-	struct err err;
-	int rc = daemon_del_port(r->d, id, &err);
+	bool can_change;
 
-	if (rc)
-		note_failure(r, id, &err);
-	return !rc;
+	*n = find_read(r, p->netdev->common.id);
+	if (!*n)
+		return p->configured;
+	return !netdev_equal(p->configured ? p->configured : p->netdev, *n,
+			     &can_change) &&
+	       !can_change;
 }
 
-/* Removes the ports that the configuration had and has no more. */
-static void remove_ports(struct reload *r)
+/* Removes @p, which is to be made anew if @is_replaced. */
+static void remove_one(struct reload *r, struct daemon_port *p,
+		       bool is_replaced)
 {
-	struct daemon_port *p;
+	struct netdev *old = netdev_copy(p->netdev);
+	struct err err;
 	char id[80];
+	int rc = old ? config_add(&r->old, old, &err)
+		     : err_set(&err, -ENOMEM, "out of memory");
 
-	do {
-		struct daemon_port *last = NULL;
-
-		for (p = r->d->ports; p; p = p->next)
-			if (p->configured &&
-			    !find_read(r, p->netdev->common.id))
-				last = p;
-		p = last;
-		if (!p)
-			return;
-		snprintf(id, sizeof(id), "%s", p->netdev->common.id);
-		if (remove_port(r, id)) {
-			note(r, REMOVED, id);
-		} else { /* it stays, as one that was added */
+	snprintf(id, sizeof(id), "%s", p->netdev->common.id);
+	if (!rc)
+		rc = daemon_del_port(r->d, id, &err);
+	if (!rc && is_replaced)
+		return;
+	if (!rc) {
+		note(r, REMOVED, id);
+	} else {
+		note_failure(r, id, &err);
+		if (!is_replaced) { /* it stays, as one that was added */
 			netdev_free(p->configured);
 			p->configured = NULL;
 		}
-	} while (p);
+	}
+	netdev_free(config_take(&r->old, id));
+}
+
+/* Removes the ports that the configuration had and has no more, and those that
+ * are to be made anew, the newest first. */
+static void remove_ports(struct reload *r, struct daemon_port *p)
+{
+	const struct netdev *n;
+
+	if (!p)
+		return;
+	remove_ports(r, p->next);
+	if (has_to_go(r, p, &n))
+		remove_one(r, p, n);
 }
 
 static bool add_port(struct reload *r, const struct netdev *n)
@@ -111,21 +121,6 @@ static bool add_port(struct reload *r, const struct netdev *n)
 	if (rc)
 		note_failure(r, n->common.id, &err);
 	return !rc;
-}
-
-/* Makes the port anew. If that fails it is made as it was. */
-static void replace_port(struct reload *r, struct daemon_port *p,
-			 const struct netdev *n)
-{
-	struct netdev *old = netdev_copy(p->netdev);
-
-	if (old && remove_port(r, n->common.id)) {
-		if (add_port(r, n))
-			note(r, REPLACED, n->common.id);
-		else
-			add_port(r, old);
-	}
-	netdev_free(old);
 }
 
 static void change_port(struct reload *r, struct daemon_port *p,
@@ -148,27 +143,33 @@ static void change_port(struct reload *r, struct daemon_port *p,
 	note(r, CHANGED, n->common.id);
 }
 
-/* Adds, changes or replaces the port @n, or leaves it alone. */
+/* Adds the port @n. One that was removed for it comes back if that fails. */
+static void make_new(struct reload *r, const struct netdev *n)
+{
+	struct netdev *old = config_take(&r->old, n->common.id);
+
+	if (add_port(r, n))
+		note(r, old ? REPLACED : ADDED, n->common.id);
+	else if (old)
+		add_port(r, old);
+	netdev_free(old);
+}
+
+/* Adds or changes the port @n, or leaves it alone. One that cannot change is
+ * gone by now, or refused to go. */
 static void make_port(struct reload *r, const struct netdev *n)
 {
 	struct daemon_port *p = daemon_find_port(r->d, n->common.id, NULL);
-	const struct netdev *before;
 	bool can_change;
 
-	if (!p) {
-		if (add_port(r, n))
-			note(r, ADDED, n->common.id);
-		return;
-	}
-	before = p->configured ? p->configured : p->netdev;
-	if (netdev_equal(before, n, &can_change)) {
-		if (!p->configured)
-			p->configured = netdev_copy(n);
-	} else if (can_change) {
-		change_port(r, p, n);
-	} else {
-		replace_port(r, p, n);
-	}
+	if (!p)
+		make_new(r, n);
+	else if (!netdev_equal(p->configured ? p->configured : p->netdev, n,
+			       &can_change)) {
+		if (can_change)
+			change_port(r, p, n);
+	} else if (!p->configured)
+		p->configured = netdev_copy(n);
 }
 
 static char *filter_line(const struct filter_spec *s)
@@ -222,7 +223,7 @@ static bool has_line(const struct reload *r, const char *line)
 	for (unsigned i = 0; i < r->read.object_count && !found; i++) {
 		char *other = filter_line(r->read.object[i]);
 
-		found = other && !strcmp(line, other);
+		found = !other || !strcmp(line, other);
 		free(other);
 	}
 	return found;
@@ -343,19 +344,15 @@ static void finish(struct reload *r, struct show *s)
 	show_list(s, "restart", &r->restart);
 	clear(&r->gone);
 	show_array(s, "failed");
-	while (r->failed) {
-		struct failure *f = r->failed;
-
+	for (unsigned i = 0; i < r->reasons.count; i++) {
 		show_object(s, NULL);
-		show_str(s, "id", f->id ? f->id : "");
-		show_str(s, "reason", f->reason ? f->reason : "");
+		show_str(s, "id", r->failed.value[i]);
+		show_str(s, "reason", r->reasons.value[i]);
 		show_end(s);
-		r->failed = f->next;
-		free(f->id);
-		free(f->reason);
-		free(f);
 	}
 	show_end(s);
+	clear(&r->failed);
+	clear(&r->reasons);
 }
 
 int daemon_reload(struct daemon *d, struct show *s, struct err *err)
@@ -378,12 +375,13 @@ int daemon_reload(struct daemon *d, struct show *s, struct err *err)
 	take_devices(&r);
 	remove_filters(&r);
 	daemon_note_filters(d, &r.read);
-	remove_ports(&r);
+	remove_ports(&r, d->ports);
 	for (unsigned i = 0; i < r.read.netdev_count; i++)
 		make_port(&r, r.read.netdev[i]);
 	add_filters(&r);
 	finish(&r, s);
 	config_fini(&r.read);
+	config_fini(&r.old);
 	return 0;
 }
 

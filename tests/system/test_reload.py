@@ -338,3 +338,16 @@ def test_hubport_of_a_port_has_no_socket(up):
                            'netdev=p,mode=600', '--control', s.control],
                           capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count('\n') == 1
+
+
+def test_paths_change_places(up, folder):
+    """Two ports that get each other's socket: both leave before one comes."""
+    text = 'netdev vhost-user,id=a,path={0}/1.sock\n' \
+        'netdev vhost-user,id=b,path={0}/2.sock\n'
+    d = Daemon(up, folder, text)
+    d.write(text.replace('1.sock', '?').replace('2.sock', '1.sock')
+            .replace('?', '2.sock'))
+    done = d.run('reload')
+    assert done.stdout.splitlines() == ['replaced a', 'replaced b'], done
+    assert d.config('a')['path'] == f'{folder}/2.sock'
+    assert d.config('b')['path'] == f'{folder}/1.sock'

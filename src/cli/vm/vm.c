@@ -122,9 +122,7 @@ static int parse(int argc, char **argv, struct machine_conf *m,
 		if ((!strcmp(arg.key, "device") &&
 		     help_print_device(arg.text)) ||
 		    help_print_machine(arg.key, arg.text) ||
-		    (!strcmp(arg.key, "netdev") &&
-		     help_print_netdev(arg.text)) ||
-		    (!strcmp(arg.key, "object") && help_print_object(arg.text)))
+		    help_print_net(&arg))
 			return ARG_HELP;
 		rc = set_option(m, c, &arg, err);
 	}

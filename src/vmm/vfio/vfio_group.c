@@ -129,40 +129,41 @@ static void put_container(struct vfio_host *h, struct container *c)
 	free(c);
 }
 
-static int add_container(struct vfio_host *h, struct container **out,
-			 struct err *err)
+/* Returns a container without groups, or NULL with @err and -errno in *@rc. */
+static struct container *add_container(struct vfio_host *h, int *rc,
+				       struct err *err)
 {
 	struct container *c = calloc(1, sizeof(*c));
-	int rc;
 
-	if (!c)
-		return err_set(err, -ENOMEM, "out of memory");
+	if (!c) {
+		*rc = err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
 	c->fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (c->fd < 0) {
-		rc = -errno;
+		*rc = -errno;
 		free(c);
-		return err_set(err, rc, "/dev/vfio/vfio: %s%s", strerror(-rc),
-			       rc == -ENOENT ? ": `modprobe vfio-pci`" : "");
+		err_set(err, *rc, "/dev/vfio/vfio: %s%s", strerror(-*rc),
+			*rc == -ENOENT ? ": `modprobe vfio-pci`" : "");
+		return NULL;
 	}
 	c->next = h->containers;
 	h->containers = c;
-	*out = c;
-	rc = check_api(c->fd, err);
-	if (rc)
-		put_container(h, c);
-	return rc;
+	*rc = check_api(c->fd, err);
+	if (!*rc)
+		return c;
+	put_container(h, c);
+	return NULL;
 }
 
 /* Makes a container for @g, which no other takes. */
 static int new_container(struct vfio_group *g, struct err *err)
 {
-	struct container *c = NULL;
-	int rc = add_container(g->host, &c, err);
+	int rc;
+	struct container *c = add_container(g->host, &rc, err);
 
-	if (rc)
+	if (!c)
 		return rc;
-	if (!c) /* never; the analyser cannot see it */
-		return -ENOMEM;
 	rc = kvm_request(g->fd, VFIO_GROUP_SET_CONTAINER, &c->fd);
 	if (!rc)
 		rc = kvm_request(c->fd, VFIO_SET_IOMMU,
