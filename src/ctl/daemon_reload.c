@@ -99,16 +99,26 @@ static void remove_one(struct reload *r, struct daemon_port *p,
 }
 
 /* Removes the ports that the configuration had and has no more, and those that
- * are to be made anew, the newest first. */
-static void remove_ports(struct reload *r, struct daemon_port *p)
+ * are to be made anew, the newest first. Returns 0 or -ENOMEM, and all stay. */
+static int remove_ports(struct reload *r)
 {
+	struct daemon_port **all;
 	const struct netdev *n;
+	unsigned count = 0;
 
-	if (!p)
-		return;
-	remove_ports(r, p->next);
-	if (has_to_go(r, p, &n))
-		remove_one(r, p, n);
+	for (const struct daemon_port *p = r->d->ports; p; p = p->next)
+		count++;
+	all = calloc(count + 1, sizeof(struct daemon_port *));
+	if (!all)
+		return -ENOMEM;
+	count = 0;
+	for (struct daemon_port *p = r->d->ports; p; p = p->next)
+		all[count++] = p;
+	while (count--)
+		if (has_to_go(r, all[count], &n))
+			remove_one(r, all[count], n);
+	free(all);
+	return 0;
 }
 
 static bool add_port(struct reload *r, const struct netdev *n)
@@ -375,7 +385,8 @@ int daemon_reload(struct daemon *d, struct show *s, struct err *err)
 	take_devices(&r);
 	remove_filters(&r);
 	daemon_note_filters(d, &r.read);
-	remove_ports(&r, d->ports);
+	if (remove_ports(&r))
+		log_err("reload: out of memory: ports that go stay");
 	for (unsigned i = 0; i < r.read.netdev_count; i++)
 		make_port(&r, r.read.netdev[i]);
 	add_filters(&r);

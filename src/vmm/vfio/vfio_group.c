@@ -156,51 +156,51 @@ static struct container *add_container(struct vfio_host *h, int *rc,
 	return NULL;
 }
 
-/* Makes a container for @g, which no other takes. */
-static int new_container(struct vfio_group *g, struct err *err)
+/* Makes a container for @g, which no other takes. As add_container(). */
+static struct container *new_container(struct vfio_group *g, int *rc,
+				       struct err *err)
 {
-	int rc;
-	struct container *c = add_container(g->host, &rc, err);
+	struct container *c = add_container(g->host, rc, err);
 
 	if (!c)
-		return rc;
-	rc = kvm_request(g->fd, VFIO_GROUP_SET_CONTAINER, &c->fd);
-	if (!rc)
-		rc = kvm_request(c->fd, VFIO_SET_IOMMU,
-				 (void *)(long)VFIO_TYPE1v2_IOMMU);
-	if (rc == -EPERM)
-		err_set(err, rc,
+		return NULL;
+	*rc = kvm_request(g->fd, VFIO_GROUP_SET_CONTAINER, &c->fd);
+	if (!*rc)
+		*rc = kvm_request(c->fd, VFIO_SET_IOMMU,
+				  (void *)(long)VFIO_TYPE1v2_IOMMU);
+	if (*rc == -EPERM)
+		err_set(err, *rc,
 			"IOMMU group %d: this host cannot keep interrupts of "
 			"the card apart (no interrupt remapping): its firmware "
 			"or its IOMMU has none",
 			g->number);
-	else if (rc)
-		err_set(err, rc,
+	else if (*rc)
+		err_set(err, *rc,
 			"IOMMU group %d: the IOMMU does not take it: "
 			"%s",
-			g->number, strerror(-rc));
+			g->number, strerror(-*rc));
 	else
-		rc = map_memory(c, g->host->vm->ram, err);
-	if (rc) {
-		put_container(g->host, c);
-		return rc;
-	}
-	g->container = c;
-	return 0;
+		*rc = map_memory(c, g->host->vm->ram, err);
+	if (!*rc)
+		return c;
+	put_container(g->host, c);
+	return NULL;
 }
 
 static int join_container(struct vfio_group *g, struct err *err)
 {
 	struct container *c = g->host->containers;
-	int rc;
+	int rc = 0;
 
 	while (c && kvm_request(g->fd, VFIO_GROUP_SET_CONTAINER, &c->fd))
 		c = c->next;
+	if (!c)
+		c = new_container(g, &rc, err);
+	if (!c)
+		return rc;
 	g->container = c;
-	rc = c ? 0 : new_container(g, err);
-	if (!rc)
-		g->container->groups++;
-	return rc;
+	c->groups++;
+	return 0;
 }
 
 /* --- Groups */

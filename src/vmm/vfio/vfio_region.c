@@ -79,20 +79,21 @@ int vfio_region_read(struct vfio_dev *d, unsigned index, struct vfio_region *r,
 static void add_area(struct vfio_dev *d, struct vfio_region *r, uint64_t begin,
 		     uint64_t end)
 {
-	struct vfio_area *a = &r->area[r->count];
 	void *host;
 
-	if (begin >= end || r->count == VFIO_AREAS)
+	if (begin >= end)
 		return;
-	host = d->ops->map(d->fd, end - begin, r->at + begin);
+	host = r->count < VFIO_AREAS
+		       ? d->ops->map(d->fd, end - begin, r->at + begin)
+		       : NULL;
 	if (!host) {
 		log_warn("device=%s: registers at 0x%llx cannot be mapped: "
 			 "each access is slow",
 			 d->name, (unsigned long long)begin);
 		return;
 	}
-	*a = (struct vfio_area){ begin, end - begin, host, -1 };
-	r->count++;
+	r->area[r->count++] =
+		(struct vfio_area){ begin, end - begin, host, -1 };
 }
 
 /* Returns whether the page at @off is one that @holes touch. */

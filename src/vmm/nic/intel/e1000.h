@@ -131,6 +131,7 @@ void e1000_count(struct e1000 *e, unsigned off, uint32_t n);
  */
 struct e1000_tally {
 	uint32_t frames, multicast, broadcast, size[6];
+	uint32_t large; /* contexts with segmentation */
 	uint64_t bytes;
 };
 

@@ -58,6 +58,8 @@ void e1000_tally_put(struct e1000 *e, const struct e1000_tally *t,
 	for (unsigned i = 0; i < ARRAY_SIZE(t->size); i++)
 		if (t->size[i])
 			e1000_count(e, regs->size + 4 * i, t->size[i]);
+	if (t->large)
+		e1000_count(e, E1000_TSCTC, t->large);
 	if (t->multicast)
 		e1000_count(e, regs->multicast, t->multicast);
 	if (t->broadcast)

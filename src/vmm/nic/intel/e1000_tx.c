@@ -238,7 +238,7 @@ static const struct e1000_stat_regs sent_regs = {
 };
 
 /* A frame with segmentation counts as those that it is on the wire. */
-static void tally(struct e1000 *e, struct e1000_tally *t, const struct frame *f)
+static void tally(struct e1000_tally *t, const struct frame *f)
 {
 	const uint8_t *to = frame_head_const(f);
 	uint32_t mss = f->hdr.gso_size, full, last = f->len;
@@ -247,7 +247,7 @@ static void tally(struct e1000 *e, struct e1000_tally *t, const struct frame *f)
 		full = (f->len - f->hdr.hdr_len - 1) / mss;
 		last -= full * mss;
 		e1000_tally_frames(t, to, full, f->hdr.hdr_len + mss);
-		e1000_count(e, E1000_TSCTC, 1);
+		t->large++;
 	}
 	e1000_tally_frames(t, to, 1, last);
 }
@@ -304,7 +304,7 @@ static unsigned read_queue(struct e1000 *e, unsigned q, struct burst *b)
 		b->borrowed += taken;
 		if (!p.has_data || !make_frame(e, tx, &b->frame[n], &p))
 			continue;
-		tally(e, &sent, &b->frame[n++]);
+		tally(&sent, &b->frame[n++]);
 		iov += p.pieces.count;
 		left -= p.pieces.count;
 	}
